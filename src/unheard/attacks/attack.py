@@ -1,0 +1,90 @@
+"""What every generator of spoofed speech is: a value with a name, a family and one verb.
+
+A generator takes either a bona fide recording (copy-synthesis, conversion, codec) or a text
+(text to speech) and gives a waveform at 16 kHz. Engines that are Debian or npm packages are found
+when the generator is used, never on import.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from unheard.types import FloatArray
+
+__all__ = ["FAMILIES", "Attack", "Kind", "Speech"]
+
+Kind = Literal["copy", "text"]
+"""What a generator starts from: a recording, or a text."""
+
+FAMILIES = (
+    "formant",
+    "statistical",
+    "diphone",
+    "unit selection",
+    "neural TTS",
+    "neural vocoder",
+    "signal vocoder",
+    "parametric codec",
+    "conversion",
+    "diffusion",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """What a generator starts from.
+
+    Attributes:
+        samples: Bona fide recording, shape [T] float32 at 16 kHz, for generators of kind "copy".
+        text: What to say, for generators of kind "text".
+        language: ISO 639-1 code of the text.
+    """
+
+    samples: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    text: str = ""
+    language: str = "en"
+
+
+@runtime_checkable
+class Attack(Protocol):
+    """A generator: a frozen dataclass, listed in `unheard.attacks.ATTACKS`."""
+
+    @property
+    def name(self) -> str:
+        """System and voice, such as "flite-slt"; goes to `Clip.attack`."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """One of `FAMILIES`; goes to `Clip.family`."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """Whether the generator copies a recording or speaks a text."""
+        ...
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes that the generator can speak; empty if any, as for copies."""
+        ...
+
+    @property
+    def free(self) -> bool:
+        """Whether its output may train weights that we ship."""
+        ...
+
+    def missing(self) -> str:
+        """Return what must be installed before the generator works; "" if it is ready."""
+        ...
+
+    def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
+        """Return spoofed speech, shape [T'] float32 at 16 kHz.
+
+        A copy has the length of its source. Raises AttackError if the engine is not installed,
+        fails, or gives silence or non-finite samples.
+        """
+        ...

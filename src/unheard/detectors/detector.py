@@ -1,0 +1,68 @@
+"""What every detector is: a value that says what to build, and a module that scores windows.
+
+B clips, T samples at 16 kHz, D embedding features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+__all__ = ["Detector", "Outputs", "Spec", "outputs"]
+
+
+class Detector(nn.Module):
+    """The shape of every detector; a concrete one defines `embed` and `classify`.
+
+    Shape:
+        waveform [B, T] float32 at 16 kHz in [-1, 1] -> score [B]; higher is more bona fide.
+    """
+
+    def embed(self, waveform: Tensor) -> Tensor:
+        """Return one embedding per clip, [B, T] -> [B, D]."""
+        raise AssertionError(f"{type(self).__name__} must define embed")
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        """Return one score per embedding, [B, D] -> [B]; higher is more bona fide."""
+        raise AssertionError(f"{type(self).__name__} must define classify")
+
+    def terms(self) -> Mapping[str, Tensor]:
+        """Return scalars of the last forward pass that an objective may weigh, by name."""
+        return {}
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Return one score per clip."""
+        return self.classify(self.embed(waveform))
+
+
+@runtime_checkable
+class Spec(Protocol):
+    """A frozen dataclass with the numbers of a detector; compared, printed, saved as JSON."""
+
+    def build(self) -> Detector:
+        """Return a new module with fresh weights, drawn from torch's global generator."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a detector says of a batch, as objectives see it.
+
+    Attributes:
+        score: Shape [B], a logit; higher is more bona fide.
+        embedding: Shape [B, D].
+        terms: Scalars that the detector offers to the objective, such as an expert balance.
+    """
+
+    score: Tensor
+    embedding: Tensor
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def outputs(detector: Detector, waveform: Tensor) -> Outputs:
+    """Run a detector on waveform [B, T] and keep what an objective needs."""
+    embedding = detector.embed(waveform)
+    return Outputs(detector.classify(embedding), embedding, detector.terms())
