@@ -7,6 +7,7 @@ Paths in a manifest are relative to the folder that holds the manifest file, wit
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -93,7 +94,7 @@ class Manifest:
         import pyarrow as pa
 
         rows = sorted(clips, key=lambda clip: clip.id)
-        for one, other in zip(rows, rows[1:], strict=False):
+        for one, other in itertools.pairwise(rows):
             if one.id == other.id:
                 raise ManifestError(
                     f"clip id {one.id!r} stands for both {one.path} and {other.path}; "
@@ -103,7 +104,7 @@ class Manifest:
             if clip.bonafide != (clip.attack == BONAFIDE_ATTACK):
                 raise ManifestError(
                     f"clip {clip.id!r} has bonafide={clip.bonafide} and attack={clip.attack!r}; "
-                    f"a bona fide clip has attack {BONAFIDE_ATTACK!r}, a spoofed one a system's name"
+                    f"a bona fide clip has attack {BONAFIDE_ATTACK!r}, a spoofed one its system's"
                 )
         columns = [asdict(clip) | {"notes": sorted(clip.notes.items())} for clip in rows]
         return cls(pa.Table.from_pylist(columns, schema=_schema()), root)
@@ -120,8 +121,8 @@ class Manifest:
 
         if not path.is_file():
             raise ManifestError(
-                f"{path}: no such manifest; build the open corpus with `unheard corpus build open`, "
-                "or make a manifest of your own data with `unheard corpus import`"
+                f"{path}: no such manifest; build the open corpus with `unheard corpus build open` "
+                "or make one of your own data with `unheard corpus import`"
             )
         try:
             table = pq.read_table(path)

@@ -16,8 +16,8 @@ Each message says what was found, what was wanted, and what to do. Input raises 
 a broken invariant of our own is an `AssertionError`.
 """
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 __all__ = [
     "AttackError",

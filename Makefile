@@ -1,0 +1,43 @@
+# Six verbs and a demonstration. Everything runs inside .venv, made on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check fix reference bench docs clean
+
+demo: .venv/installed          ## score the example clips with the detector inside the package
+	$(BIN)/unheard score examples --timeline demo-output
+	$(BIN)/unheard score examples --json
+
+test: .venv/developer          ## run every default test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+check: .venv/developer         ## format, lint, docstrings, strict types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m mypy
+
+fix: .venv/developer           ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+reference: .venv/developer     ## record the numbers of independent implementations again
+	for script in tests/reference/make_*.py; do $(BIN)/python $$script; done
+
+bench: .venv/developer         ## measure speed and memory; prints Markdown
+	for script in bench/*.py; do $(BIN)/python $$script; done
+
+docs: .venv/developer          ## write the generated pages again
+	$(BIN)/python docs/generate.py
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) -e .
+	touch $@
+
+.venv/developer: .venv/installed
+	$(INSTALL) -e '.[dev,corpus]'
+	touch $@
+
+clean:
+	rm -rf .venv demo-output
