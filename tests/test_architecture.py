@@ -15,8 +15,8 @@ import unheard
 SOURCE = Path(unheard.__file__).parent
 ROWS = [
     {"errors", "types"},
-    {"audio", "channel", "decode", "metrics", "clip"},
-    {"augment", "attacks", "corpora", "detectors", "batch"},
+    {"audio", "channel", "decode", "speech", "metrics", "clip"},
+    {"augment", "attacks", "corpora", "detectors", "batch", "verdict"},
     {"objectives", "methods", "score"},
     {"train", "checkpoint", "recipe", "evaluate", "report", "archive", "timeline", "open_corpus"},
     {"recipes"},
@@ -26,7 +26,7 @@ ROWS = [
 ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 # Rooms of one row that are one room in several files, as a package would be.
 SUITES = [
-    {"audio", "channel", "decode"},
+    {"audio", "channel", "decode", "speech"},
     {"train", "checkpoint", "recipe"},
     {"evaluate", "report"},
 ]
