@@ -1,0 +1,53 @@
+"""Detection metrics, calibration and intervals: score arrays in, floats out.
+
+A metric takes two arrays, scores of bona fide clips [N] and of spoofed clips [M]; higher is more
+bona fide. There are no labels to encode.
+"""
+
+from collections.abc import Callable
+
+from numpy.typing import ArrayLike
+
+from unheard.metrics.likelihood import (
+    Calibration,
+    OperatingPoints,
+    cllr,
+    fit_calibration,
+    fit_operating_points,
+    min_cllr,
+)
+from unheard.metrics.rates import (
+    TiesWarning,
+    act_dcf,
+    bayes_threshold,
+    det_curve,
+    eer,
+    eer_threshold,
+    min_dcf,
+)
+
+__all__ = [
+    "METRICS",
+    "Calibration",
+    "OperatingPoints",
+    "TiesWarning",
+    "act_dcf",
+    "bayes_threshold",
+    "cllr",
+    "det_curve",
+    "eer",
+    "eer_threshold",
+    "fit_calibration",
+    "fit_operating_points",
+    "min_cllr",
+    "min_dcf",
+]
+
+METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
+    "eer": eer,
+    "min_dcf": min_dcf,
+    "act_dcf": act_dcf,
+    "cllr": cllr,
+    "min_cllr": min_cllr,
+}
+"""What a report holds; `act_dcf` and `cllr` want natural-log likelihood ratios."""
