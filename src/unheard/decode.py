@@ -1,0 +1,391 @@
+"""Encoded audio to mono blocks at its own rate. Imported by audio and channel alone.
+
+Two roads: libsndfile for plain wav and flac (exact, seeks), FFmpeg for everything else and for
+what libsndfile cannot finish. FFmpeg is only ever given an opened file, never a path or an
+address, and only formats that hold their own audio: a playlist cannot make it open another file.
+
+T samples, C channels.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import numpy as np
+
+from unheard.errors import AudioError
+from unheard.types import FloatArray
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+
+__all__ = [
+    "MAX_CHANNELS",
+    "MAX_RATE_HZ",
+    "MIN_RATE_HZ",
+    "ExactTrack",
+    "FfmpegTrack",
+    "Track",
+    "joined",
+    "open_track",
+]
+
+MAX_CHANNELS = 64
+MIN_RATE_HZ = 4_000
+MAX_RATE_HZ = 384_000
+
+FORMATS = (
+    "wav,w64,aiff,flac,mp3,aac,ogg,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,amr,caf,au,nistsphere"
+)
+"""What FFmpeg may open; none of these may refer to another file or address."""
+
+PROMISING_FORMATS = ("wav", "w64", "flac", "aiff", "mov,mp4,m4a,3gp,3g2,mj2")
+"""Formats whose header states how long their audio is; others estimate it or do not say."""
+
+EXACT_CODECS = {
+    "PCM_U8": "pcm_u8",
+    "PCM_16": "pcm_s16le",
+    "PCM_24": "pcm_s24le",
+    "PCM_32": "pcm_s32le",
+    "FLOAT": "pcm_f32le",
+    "DOUBLE": "pcm_f64le",
+    "ULAW": "pcm_mulaw",
+    "ALAW": "pcm_alaw",
+}
+"""Sample formats of wav that libsndfile reads exactly, with FFmpeg's names for them."""
+
+BLOCK_VALUES = 1 << 16
+HEAD_BYTES = 4096
+SPOOL_IN_MEMORY_BYTES = 16 << 20
+SPOOL_MAX_BYTES = 4 << 30
+UNKNOWN_SIZE_BYTES = 0x7FFF0000
+"""A wav that claims this much was written to a pipe, before its length was known."""
+
+SHORT_BY_S = 0.25
+"""Audio may end this much before what its header promises: encoders round to whole frames."""
+
+ABSURD_LEVEL = 16.0
+"""Float samples beyond this are another scale, not a loud recording."""
+
+
+class ExactTrack:
+    """Plain wav or flac, decoded by libsndfile; it seeks, so a part costs only that part.
+
+    Where libsndfile gives up on a damaged flac, FFmpeg goes on from the same sample.
+    """
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        import soundfile
+
+        self.name = name
+        self.n_bad_packets = 0
+        self._file = file
+        self._sound = soundfile.SoundFile(file)
+        self.rate_hz = int(self._sound.samplerate)
+        self.n_channels = int(self._sound.channels)
+        subtype = self._sound.subtype
+        self.codec = "flac" if self._sound.format == "FLAC" else EXACT_CODECS.get(subtype, "")
+        if not self.codec:
+            raise soundfile.SoundFileError(f"{subtype} is left to FFmpeg")
+        _check_layout(name, self.rate_hz, self.n_channels)
+        if self._sound.frames == 0:
+            raise soundfile.SoundFileError("no frames; FFmpeg may find some")
+
+    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+        """Yield mono float32 blocks [T] from the sample `skip` on; see `FfmpegTrack.blocks`."""
+        import soundfile
+
+        position = min(skip, self._sound.frames)
+        n_block = max(1, BLOCK_VALUES // self.n_channels)
+        while True:
+            try:
+                self._sound.seek(position)
+                block = self._sound.read(n_block, dtype="float32", always_2d=True)
+            except soundfile.SoundFileError:
+                break
+            if not len(block):
+                _check_complete(self.name, self._sound.frames, self._promised(), self.rate_hz)
+                return
+            position += len(block)
+            yield _mono(np.ascontiguousarray(block.T), self.name, self.codec)
+        self._file.seek(0)
+        rest = FfmpegTrack(self._file, self.name)
+        yield from rest.blocks(position)
+        self.n_bad_packets = max(1, rest.n_bad_packets)
+
+    def _promised(self) -> int:
+        """How many frames the header of a wav promises, where libsndfile found fewer."""
+        note = re.search(r"^data : (\d+) \(should be (\d+)\)", self._sound.extra_info, re.M)
+        if note is None or int(note[1]) >= UNKNOWN_SIZE_BYTES or int(note[2]) == 0:
+            return 0
+        return int(self._sound.frames * int(note[1]) / int(note[2]))
+
+    def close(self) -> None:
+        """Release the decoder; the file stays with who opened it."""
+        self._sound.close()
+
+
+class FfmpegTrack:
+    """The best audio track of whatever FFmpeg can open; bad packets are skipped and counted."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        import av
+
+        self.name = name
+        self.n_bad_packets = 0
+        self._n_good_packets = 0
+        self._end_s = 0.0
+        options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+        self._container = av.open(file, "r", metadata_errors="ignore", options=options)
+        stream = self._container.streams.best("audio")
+        if stream is None:
+            raise AudioError(
+                f"{name}: {self._container.format.long_name} without an audio track; "
+                "audio is wanted: export the sound, or choose another file"
+            )
+        self._stream = cast("av.AudioStream", stream)
+        context = self._stream.codec_context
+        context.thread_count = 1
+        self.codec = context.name
+        if context.sample_rate:
+            _check_layout(name, context.sample_rate, context.channels)
+        self._frames = self._decode()
+        first = next(self._frames, None)
+        if first is None:
+            raise AudioError(
+                f"{name}: {self.codec} of which nothing can be decoded "
+                f"({self.n_bad_packets} bad packets); "
+                "copy the file again from where it came from, or convert it to wav"
+            )
+        self._first: AudioFrame = first
+        # The frame knows better than the header: HE-AAC declares half of its rate.
+        self.rate_hz, self.n_channels = first.sample_rate, first.layout.nb_channels
+        _check_layout(name, self.rate_hz, self.n_channels)
+
+    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+        """Yield mono float32 blocks [T] at the track's own rate; can be called once.
+
+        Channels are averaged; samples beyond full scale are clipped to [-1, 1].
+
+        Args:
+            skip: Samples to leave out at the start.
+
+        Raises:
+            AudioError: At the end, if the file was cut short; anywhere, if uncompressed samples
+                are not finite or on another scale.
+        """
+        frame: AudioFrame | None = self._first
+        while frame is not None:
+            if frame.sample_rate != self.rate_hz:
+                raise AudioError(
+                    f"{self.name}: the rate changes from {self.rate_hz} to {frame.sample_rate} Hz "
+                    "on the way; one rate is wanted: convert it to wav"
+                )
+            channels = _channels(frame)[:, skip:]
+            skip = max(0, skip - frame.samples)
+            if channels.size:
+                try:
+                    yield _mono(channels, self.name, self.codec)
+                except FloatingPointError:
+                    self.n_bad_packets += 1
+            frame = next(self._frames, None)
+        if self.n_bad_packets > self._n_good_packets:
+            raise AudioError(
+                f"{self.name}: {self.n_bad_packets} bad packets and {self._n_good_packets} good "
+                "ones; audio that is mostly whole is wanted: copy the file again"
+            )
+        if self._container.format.name in PROMISING_FORMATS and self._stream.duration:
+            promised_s = float(self._stream.duration * (self._stream.time_base or 0))
+            rate_hz = self.rate_hz
+            _check_complete(
+                self.name, int(self._end_s * rate_hz), int(promised_s * rate_hz), rate_hz
+            )
+
+    def _decode(self) -> Iterator[AudioFrame]:
+        import av
+
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:
+                self.n_bad_packets += 1
+                return
+            if packet is None:
+                return
+            if packet.pts is not None and packet.time_base is not None:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self._end_s = max(self._end_s, end)
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                self.n_bad_packets += 1
+                continue
+            self._n_good_packets += 1
+            yield from (cast("AudioFrame", frame) for frame in frames)
+
+    def close(self) -> None:
+        """Release the decoder; the file stays with who opened it."""
+        self._container.close()
+
+
+Track = ExactTrack | FfmpegTrack
+
+
+def joined(blocks: Iterator[FloatArray], n_block: int) -> Iterator[FloatArray]:
+    """Join small blocks until each holds at least n_block samples: calls cost more than samples."""
+    held: list[FloatArray] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= n_block:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
+
+
+class _Pipe:
+    """A source that cannot go back, with the bytes that were looked at put in front again."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head, self._file = head, file
+
+    def read(self, n: int = -1) -> bytes:
+        if not self._head:
+            return self._file.read(n)
+        taken, self._head = (self._head, b"") if n < 0 else (self._head[:n], self._head[n:])
+        return taken
+
+
+def open_track(file: BinaryIO, name: str) -> Track:
+    """Open encoded audio.
+
+    Args:
+        file: The encoded bytes; need not be seekable. An mp4 that comes through a pipe is first
+            copied to a temporary file, because its index may stand at the end.
+        name: What to call it in messages.
+
+    Raises:
+        AudioError: If it is not audio, holds no audio track, or cannot be decoded.
+    """
+    import av
+    import soundfile
+
+    head = _head(file)
+    if not head:
+        raise AudioError(f"{name}: empty; audio is wanted: copy or record it again")
+    seekable = file.seekable()
+    if seekable:
+        file.seek(0)
+    elif head[4:8] == b"ftyp":
+        file, seekable = _spool(head, file, name), True
+    else:
+        file = cast(BinaryIO, _Pipe(head, file))
+    if seekable and (head[:4] == b"fLaC" or (head[:4] in {b"RIFF", b"RF64"})):
+        try:
+            return ExactTrack(file, name)
+        except soundfile.SoundFileError:
+            file.seek(0)
+    try:
+        return FfmpegTrack(file, name)
+    except (av.FFmpegError, ValueError) as error:
+        raise AudioError(f"{name}: {_what_it_is(head)}") from error
+
+
+def _head(file: BinaryIO) -> bytes:
+    head = b""
+    while len(head) < HEAD_BYTES:
+        more = file.read(HEAD_BYTES - len(head))
+        if not more:
+            break
+        head += more
+    return head
+
+
+def _spool(head: bytes, file: BinaryIO, name: str) -> BinaryIO:
+    spooled = tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY_BYTES)  # noqa: SIM115
+    chunk = head
+    while chunk:
+        spooled.write(chunk)
+        if spooled.tell() > SPOOL_MAX_BYTES:
+            raise AudioError(
+                f"{name}: more than {SPOOL_MAX_BYTES >> 30} GiB of mp4 through a pipe; "
+                "save it to a file and give its path"
+            )
+        chunk = file.read(1 << 20)
+    spooled.seek(0)
+    return cast(BinaryIO, spooled)
+
+
+def _what_it_is(head: bytes) -> str:
+    """Say what a file is that FFmpeg refused, what was wanted, and what to do."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the audio itself; fetch the audio with: git lfs pull"
+    if start.startswith((b"#extm3u", b"ffconcat", b"[playlist]", b"<asx", b"file '")):
+        return "a playlist, which is never followed; give the audio files themselves"
+    if start.startswith((b"<!doctype", b"<html")):
+        return "a web page, not audio; download the recording itself"
+    if not re.search(rb"[^\t\r\n\x20-\x7e\x80-\xff]", head):
+        return "text, not audio; give a recording (wav, flac, mp3, m4a, ogg, opus, webm, mp4)"
+    return (
+        "not audio of a known format, or cut off before its audio begins; "
+        "convert it to wav or flac, and give headerless samples a wav header"
+    )
+
+
+def _check_layout(name: str, rate_hz: int, n_channels: int) -> None:
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise AudioError(
+            f"{name}: sampled at {rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz is wanted: "
+            "check its header, or convert it to 16 kHz wav"
+        )
+    if not 1 <= n_channels <= MAX_CHANNELS:
+        raise AudioError(
+            f"{name}: {n_channels} channels; 1 to {MAX_CHANNELS} are wanted: "
+            "check its header, or export the channels that hold speech"
+        )
+
+
+def _check_complete(name: str, n_found: int, n_promised: int, rate_hz: int) -> None:
+    if n_found < n_promised - max(SHORT_BY_S, 0.01 * n_promised / rate_hz) * rate_hz:
+        raise AudioError(
+            f"{name}: cut off after {n_found / rate_hz:.2f} s of the {n_promised / rate_hz:.2f} s "
+            "that its header promises; copy the file again, or export what is left of it as wav"
+        )
+
+
+def _channels(frame: AudioFrame) -> FloatArray:
+    """Return the samples of a frame as float32 [C, T] on the scale [-1, 1]."""
+    values: np.ndarray[Any, Any] = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = np.ascontiguousarray(values.reshape(frame.samples, -1).T)
+    if values.dtype == np.uint8:
+        return (values.astype(np.float32) - 128) / 128
+    if np.issubdtype(values.dtype, np.integer):
+        return values.astype(np.float32) / np.float32(1 << (8 * values.itemsize - 1))
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
+def _mono(channels: FloatArray, name: str, codec: str) -> FloatArray:
+    """Average float32 [C, T] to [T]; raise FloatingPointError for a lossy frame beyond use."""
+    uncompressed = codec.startswith("pcm_")
+    if not np.isfinite(channels).all():
+        if not uncompressed:
+            raise FloatingPointError
+        raise AudioError(
+            f"{name}: holds samples that are not numbers (NaN or infinite); "
+            "finite samples are wanted: export it again as 16-bit wav or flac"
+        )
+    peak = max(float(channels.max()), -float(channels.min()))
+    if uncompressed and peak > ABSURD_LEVEL:
+        raise AudioError(
+            f"{name}: float samples reach {peak:.3g}; full scale is 1: "
+            "divide them by their full scale (32768 for 16-bit values) and save again"
+        )
+    mono: FloatArray = np.clip(channels, -1, 1).mean(axis=0, dtype=np.float32)
+    return mono
