@@ -1,0 +1,10 @@
+"""How a detector is trained: one file per method, each with a row here."""
+
+from unheard.methods.method import Method, Moments, Objective, Progress
+from unheard.methods.supervised import Supervised
+
+__all__ = ["METHODS", "Method", "Moments", "Objective", "Progress", "Supervised"]
+
+METHODS: dict[str, type[Method]] = {
+    "supervised": Supervised,
+}

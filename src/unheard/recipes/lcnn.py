@@ -1,0 +1,33 @@
+"""LFCC-LCNN: cepstral coefficients over the whole band, light CNN, recurrent layers.
+
+Expects: see the results table in README.md.
+Cost:    see the results table in README.md.
+Run:     unheard train lcnn --data MANIFEST --out runs/lcnn
+"""
+
+from unheard.augment import Augment, Step
+from unheard.batch import Balanced
+from unheard.detectors import Lcnn
+from unheard.recipe import Adam, Budget, Cosine, Recipe
+
+recipe = Recipe(
+    name="lcnn",
+    detector=Lcnn(band=1.0),
+    sampler=Balanced(batch_clips=32, by="attack", bonafide_by="speaker"),
+    augment=Augment(
+        (
+            Step("room", 0.25),
+            Step("noise", 0.4),
+            Step("clip", 0.1),
+            Step("mu_law", 0.1),
+            Step("low_pass", 0.3),
+            Step("notch", 0.3),
+            Step("polarity", 0.5),
+            Step("gain", 0.8),
+        )
+    ),
+    optimiser=Adam(weight_decay=1e-4),
+    schedule=Cosine(rate=1e-3),
+    budget=Budget(n_steps=1200, eval_every=200, dev_clips=300),
+    seed=1,
+)

@@ -1,0 +1,23 @@
+"""ResNet18 on a log-mel spectrogram, a quarter of the usual width.
+
+Expects: see the results table in README.md.
+Cost:    see the results table in README.md.
+Run:     unheard train resnet18_mel --data MANIFEST --out runs/resnet18_mel
+"""
+
+from dataclasses import replace
+
+from unheard.batch import Balanced
+from unheard.detectors import ResNet18
+from unheard.recipe import Adam, Budget, Cosine
+from unheard.recipes import lcnn
+
+recipe = replace(
+    lcnn.recipe,
+    name="resnet18_mel",
+    detector=ResNet18(feature="mel", width=16),
+    sampler=Balanced(batch_clips=32, by="attack", bonafide_by="speaker"),
+    optimiser=Adam(weight_decay=1e-3),
+    schedule=Cosine(rate=1e-3),
+    budget=Budget(n_steps=1200, eval_every=200, dev_clips=300),
+)
