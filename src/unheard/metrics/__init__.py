@@ -4,10 +4,6 @@ A metric takes two arrays, scores of bona fide clips [N] and of spoofed clips [M
 bona fide. There are no labels to encode.
 """
 
-from collections.abc import Callable
-
-from numpy.typing import ArrayLike
-
 from unheard.metrics.likelihood import (
     Calibration,
     OperatingPoints,
@@ -25,14 +21,18 @@ from unheard.metrics.rates import (
     eer_threshold,
     min_dcf,
 )
+from unheard.metrics.resampling import Interval, Metric, bootstrap
 
 __all__ = [
     "METRICS",
     "Calibration",
+    "Interval",
+    "Metric",
     "OperatingPoints",
     "TiesWarning",
     "act_dcf",
     "bayes_threshold",
+    "bootstrap",
     "cllr",
     "det_curve",
     "eer",
@@ -43,7 +43,7 @@ __all__ = [
     "min_dcf",
 ]
 
-METRICS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
+METRICS: dict[str, Metric] = {
     "eer": eer,
     "min_dcf": min_dcf,
     "act_dcf": act_dcf,

@@ -13,6 +13,7 @@ from unheard.types import FloatArray, IntArray
 __all__ = [
     "Calibration",
     "OperatingPoints",
+    "clip_costs",
     "cllr",
     "fit_calibration",
     "fit_operating_points",
@@ -41,8 +42,13 @@ def cllr(bonafide: ArrayLike, spoof: ArrayLike) -> float:
         Bruemmer and du Preez, "Application-independent evaluation of speaker detection", 2006,
         with a softplus that does not overflow; agrees with `lir` (which takes log10).
     """
-    human, machine = checked(bonafide, spoof)
-    return float((_softplus(-human).mean() + _softplus(machine).mean()) / (2 * np.log(2)))
+    human, machine = clip_costs(*checked(bonafide, spoof))
+    return float((human.mean() + machine.mean()) / 2)
+
+
+def clip_costs(bonafide: FloatArray, spoof: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return what each clip's log-likelihood ratio costs in bits, shapes [N] and [M]."""
+    return _softplus(-bonafide) / np.log(2), _softplus(spoof) / np.log(2)
 
 
 def _softplus(x: FloatArray) -> FloatArray:

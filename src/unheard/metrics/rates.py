@@ -22,6 +22,7 @@ __all__ = [
     "act_dcf",
     "bayes_threshold",
     "checked",
+    "dcf_weights",
     "det_curve",
     "eer",
     "eer_threshold",
@@ -203,8 +204,14 @@ def eer_threshold(bonafide: ArrayLike, spoof: ArrayLike) -> float:
     return float(curve.scores[step - 1] / 2 + curve.scores[step] / 2)
 
 
-def _weights(spoof_prior: float, miss_cost: float, false_alarm_cost: float) -> tuple[float, float]:
-    """Return what miss and false-alarm rate weigh in a DCF, normalised to a blind decision."""
+def dcf_weights(
+    *, spoof_prior: float = 0.05, miss_cost: float = 1.0, false_alarm_cost: float = 10.0
+) -> tuple[float, float]:
+    """Return what miss and false-alarm rate weigh in a DCF; the smaller weight is 1.
+
+    Raises:
+        MetricError: If the prior is outside (0, 1) or a cost is not positive.
+    """
     if not (0 < spoof_prior < 1 and miss_cost > 0 and false_alarm_cost > 0):
         raise MetricError(
             f"spoof_prior={spoof_prior:g}, miss_cost={miss_cost:g}, "
@@ -227,7 +234,9 @@ def bayes_threshold(
         >>> round(bayes_threshold(), 4)
         -0.6419
     """
-    miss, false_alarm = _weights(spoof_prior, miss_cost, false_alarm_cost)
+    miss, false_alarm = dcf_weights(
+        spoof_prior=spoof_prior, miss_cost=miss_cost, false_alarm_cost=false_alarm_cost
+    )
     return float(np.log(false_alarm / miss))
 
 
@@ -258,7 +267,9 @@ def min_dcf(
         ASVspoof 5 evaluation plan, track 1: miss_cost (1 - prior) P_miss + false_alarm_cost prior
         P_fa, divided by the smaller of the two weights.
     """
-    weight_miss, weight_false_alarm = _weights(spoof_prior, miss_cost, false_alarm_cost)
+    weight_miss, weight_false_alarm = dcf_weights(
+        spoof_prior=spoof_prior, miss_cost=miss_cost, false_alarm_cost=false_alarm_cost
+    )
     miss, false_alarm, _ = det_curve(bonafide, spoof)
     return float(np.min(weight_miss * miss + weight_false_alarm * false_alarm))
 
@@ -290,7 +301,9 @@ def act_dcf(
         ASVspoof 5 evaluation plan, track 1; threshold `bayes_threshold`, a miss is score < it.
     """
     human, machine = checked(bonafide, spoof)
-    weight_miss, weight_false_alarm = _weights(spoof_prior, miss_cost, false_alarm_cost)
+    weight_miss, weight_false_alarm = dcf_weights(
+        spoof_prior=spoof_prior, miss_cost=miss_cost, false_alarm_cost=false_alarm_cost
+    )
     threshold = np.log(weight_false_alarm / weight_miss)
     return float(
         weight_miss * np.mean(human < threshold)

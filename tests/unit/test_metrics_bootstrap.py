@@ -1,0 +1,124 @@
+"""Bootstrap intervals: the fast draws against the plain loop."""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from unheard.errors import MetricError
+from unheard.metrics import METRICS, Interval, bootstrap, cllr, eer, min_cllr, min_dcf
+from unheard.metrics.resampling import _DRAWS, _plain
+
+
+def plain(metric: Callable[..., float], bonafide: np.ndarray, spoof: np.ndarray) -> np.ndarray:
+    each = (np.arange(bonafide.size), np.arange(spoof.size))
+    return _plain(metric, (bonafide, spoof), each, 2_000, np.random.default_rng(7))
+
+
+def same_distribution(one: np.ndarray, other: np.ndarray) -> None:
+    """Means within 4 standard errors, spreads within 10 %, quantiles close."""
+    spread = other.std()
+    assert abs(one.mean() - other.mean()) < 4 * spread * np.sqrt(2 / one.size)
+    assert one.std() == pytest.approx(spread, rel=0.1)
+    levels = [0.025, 0.25, 0.5, 0.75, 0.975]
+    np.testing.assert_allclose(
+        np.quantile(one, levels), np.quantile(other, levels), atol=0.3 * spread
+    )
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("decimals", [12, 1, 0], ids=["untied", "tied", "heavily tied"])
+def test_fast_draws_have_the_distribution_of_the_plain_loop(name: str, decimals: int) -> None:
+    rng = np.random.default_rng(11)
+    bonafide = rng.normal(1, 1, 240).round(decimals)
+    spoof = rng.normal(-1, 1.5, 410).round(decimals)
+    fast = _DRAWS[METRICS[name]](bonafide, spoof, 2_000, np.random.default_rng(3))
+    same_distribution(fast, plain(METRICS[name], bonafide, spoof))
+
+
+@pytest.mark.parametrize("name", ["cllr", "min_cllr"])
+def test_joined_cells_keep_the_distribution(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unheard.metrics.resampling.CELLS", 64)
+    rng = np.random.default_rng(12)
+    bonafide, spoof = rng.normal(1, 1, 900), rng.normal(-0.5, 1.5, 900)
+    fast = _DRAWS[METRICS[name]](bonafide, spoof, 2_000, np.random.default_rng(3))
+    exact = plain(METRICS[name], bonafide, spoof)
+    assert fast.std() == pytest.approx(exact.std(), rel=0.1)
+    assert fast.mean() == pytest.approx(exact.mean(), abs=0.3 * exact.std())
+
+
+def test_options_reach_the_draws() -> None:
+    rng = np.random.default_rng(13)
+    bonafide, spoof = rng.normal(1, 1, 3000), rng.normal(-1, 1, 3000)
+    even = functools.partial(min_dcf, spoof_prior=0.5, false_alarm_cost=1.0)
+    found = bootstrap(even, bonafide, spoof)
+    assert found.low < even(bonafide, spoof) < found.high
+    assert found.high < bootstrap(min_dcf, bonafide, spoof).low
+    with pytest.raises(MetricError, match="give a prior inside"):
+        bootstrap(functools.partial(min_dcf, spoof_prior=2.0), bonafide, spoof)
+
+
+def test_same_seed_same_interval() -> None:
+    rng = np.random.default_rng(14)
+    bonafide, spoof = rng.normal(1, 1, 100), rng.normal(-1, 1, 100)
+    assert bootstrap(cllr, bonafide, spoof) == bootstrap(cllr, bonafide, spoof)
+    assert bootstrap(cllr, bonafide, spoof) != bootstrap(cllr, bonafide, spoof, seed=1)
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(15)
+    truth = 0.15865525393145707  # share of a normal beyond one standard deviation
+    found = [
+        bootstrap(eer, rng.normal(1, 1, 400), rng.normal(-1, 1, 400), n_draws=300)
+        for _ in range(200)
+    ]
+    covered = np.mean([interval.low <= truth <= interval.high for interval in found])
+    assert 0.89 <= covered <= 0.99
+
+
+def test_any_function_of_two_arrays_takes_the_plain_loop() -> None:
+    rng = np.random.default_rng(16)
+    bonafide, spoof = rng.normal(1, 1, 400), rng.normal(0, 1, 100)
+
+    def gap(one: np.ndarray, other: np.ndarray) -> float:
+        return float(one.mean() - other.mean())
+
+    found = bootstrap(gap, bonafide, spoof, n_draws=2_000)
+    width = 2 * 1.96 * np.sqrt(bonafide.var() / 400 + spoof.var() / 100)
+    assert found.high - found.low == pytest.approx(width, rel=0.1)
+
+
+def test_clusters_widen_the_interval_as_repetition_should() -> None:
+    rng = np.random.default_rng(17)
+    one, other = rng.normal(1, 1, 60), rng.normal(-1, 1, 60)
+    voices = np.repeat(np.arange(60), 9)
+    alike = (np.repeat(one, 9) + rng.normal(0, 1e-6, 540), np.repeat(other, 9))
+    by_voice = bootstrap(eer, *alike, clusters=(voices, voices), n_draws=500)
+    by_clip = bootstrap(eer, *alike)
+    few = bootstrap(eer, one, other)
+    assert by_voice.high - by_voice.low == pytest.approx(few.high - few.low, rel=0.25)
+    assert by_voice.high - by_voice.low > 2 * (by_clip.high - by_clip.low)
+
+
+def test_one_cluster_per_clip_is_the_plain_bootstrap() -> None:
+    rng = np.random.default_rng(18)
+    bonafide, spoof = rng.normal(1, 1, 80), rng.normal(-1, 1, 50)
+    names = (np.array([f"b{i}" for i in range(80)]), np.array([f"s{i}" for i in range(50)]))
+    draws = _plain(eer, (bonafide, spoof), names, 50, np.random.default_rng(0))
+    assert draws.std() > 0
+
+
+def test_perfect_separation_gives_a_point() -> None:
+    assert bootstrap(eer, [2.0, 3.0], [0.0, 1.0]) == Interval(0.0, 0.0)
+
+
+def test_bad_arguments_are_refused() -> None:
+    with pytest.raises(MetricError, match="at least one draw"):
+        bootstrap(eer, [1.0], [0.0], n_draws=0)
+    with pytest.raises(MetricError, match="level inside"):
+        bootstrap(eer, [1.0], [0.0], level=95)
+    with pytest.raises(MetricError, match="give one cluster per clip"):
+        bootstrap(eer, [1.0, 2.0], [0.0], clusters=([1], [1]))
+    with pytest.raises(MetricError, match="leave them out"):
+        bootstrap(min_cllr, [np.nan], [0.0])
