@@ -77,6 +77,20 @@ class Attack(Protocol):
         """Whether its output may train weights that we ship."""
         ...
 
+    @property
+    def licence(self) -> str:
+        """Licence of the engine and voice, such as "GPL-3.0-or-later"; goes to `Clip.licence`."""
+        ...
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What to install, as "debian:NAME", "debian/non-free:NAME", "pypi:NAME==X", "npm:NAME@X".
+
+        Libraries that an unpacked Debian package needs beside it are named too. Empty if nothing
+        beyond this package's own dependencies is needed.
+        """
+        ...
+
     def missing(self) -> str:
         """Return what must be installed before the generator works; "" if it is ready."""
         ...

@@ -1,0 +1,46 @@
+"""The generators of spoofed speech, one row per system and voice.
+
+`ATTACKS` finds engines on the system; `attacks(home)` looks first into a corpus cache, in which
+packages are unpacked without being installed (see `unheard.attacks.engines`). The rows of both
+have the same names. A row is listed whether or not its engine is there: ask `missing()`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unheard.attacks import (
+    codec2,
+    espeak,
+    festival,
+    flite,
+    griffin_lim,
+    pico,
+    world,
+)
+from unheard.attacks.attack import FAMILIES, Attack, Kind, Speech
+from unheard.attacks.engines import Engines
+
+__all__ = ["ATTACKS", "FAMILIES", "Attack", "Engines", "Kind", "Speech", "attacks"]
+
+
+def attacks(home: Path | None) -> dict[str, Attack]:
+    """Return every generator by name.
+
+    Args:
+        home: Corpus cache with the folders root, pypi and npm; None looks on the system alone.
+    """
+    engines = Engines(home)
+    rows: list[Attack] = [
+        *espeak.rows(engines),
+        *flite.rows(engines),
+        *pico.rows(engines),
+        *festival.rows(engines),
+        *codec2.rows(engines),
+        *griffin_lim.rows(),
+        *world.rows(),
+    ]
+    return {row.name: row for row in rows}
+
+
+ATTACKS: dict[str, Attack] = attacks(None)
