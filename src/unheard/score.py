@@ -87,6 +87,11 @@ class Scorer:
     hop_s: float | None = None
 
     def __post_init__(self) -> None:
+        if self.bundle.card.pooling not in POOLING:
+            raise BundleError(
+                f"the bundle's pooling rule {self.bundle.card.pooling!r} is not in this version"
+                f"{suggestion(self.bundle.card.pooling, POOLING)}; update Unheard"
+            )
         if self.operating_point not in OPERATING_POINTS:
             raise RecipeError(
                 f"no operating point is called {self.operating_point!r}"

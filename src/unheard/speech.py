@@ -38,6 +38,8 @@ class Condition:
         clipped_share: Share of samples within 1 % of full scale.
         bandwidth_hz: Frequency above which speech has less than -55 dB of its power; 0 if there is
             no speech.
+        level_spread_db: Standard deviation of the level of the frames called speech. In speech it
+            is 3 dB and more, in noise and held tones less than 2 dB; infinite without speech.
     """
 
     duration_s: float
@@ -46,6 +48,7 @@ class Condition:
     peak: float
     clipped_share: float
     bandwidth_hz: float
+    level_spread_db: float
 
 
 class Gauge:
@@ -63,6 +66,7 @@ class Gauge:
         self._rest: FloatArray = np.zeros(0, np.float32)
         self._taper = np.hanning(_FRAME).astype(np.float32)
         self._power = np.zeros(_FRAME // 2 + 1)
+        self._level_sums = np.zeros(2)  # of decibels, of their squares
         self._n_samples = 0
         self._n_clipped = 0
         self._peak = 0.0
@@ -83,6 +87,8 @@ class Gauge:
         flags = bytes(self._vad.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in pcm)
         self._speech += flags
         spoken = frames[np.frombuffer(flags, np.uint8) == 1]
+        level_db = 10 * np.log10(np.mean(spoken**2, axis=1, dtype=np.float64) + 1e-10)
+        self._level_sums += level_db.sum(), np.square(level_db).sum()
         spectrum = np.fft.rfft(spoken * self._taper, axis=1)
         self._power += np.sum(spectrum.real**2 + spectrum.imag**2, axis=0, dtype=np.float64)
 
@@ -102,9 +108,17 @@ class Gauge:
             peak=self._peak,
             clipped_share=self._n_clipped / max(self._n_samples, 1),
             bandwidth_hz=self._bandwidth_hz(),
+            level_spread_db=self._level_spread_db(),
         )
 
     def _bandwidth_hz(self) -> float:
         above = np.cumsum(self._power[::-1])[::-1]
         inside = np.flatnonzero(above > _REST_OF_POWER * above[0])
         return float(inside[-1] * SAMPLE_RATE_HZ / _FRAME) if inside.size else 0.0
+
+    def _level_spread_db(self) -> float:
+        n_spoken = self._speech.count(1)
+        if not n_spoken:
+            return float("inf")
+        mean, square = self._level_sums / n_spoken
+        return float(np.sqrt(max(square - mean**2, 0.0)))

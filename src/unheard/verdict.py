@@ -46,6 +46,7 @@ _CLIPPED_SHARE = 1e-3
 _QUIET_PEAK = 0.01
 _NARROW_HZ = 4_500.0
 _LIMITED_HZ = 6_000.0
+_STEADY_DB = 2.0
 _DISAGREEING_SHARE = 0.02
 
 
@@ -158,9 +159,16 @@ def no_verdict(condition: Condition, minimum_speech_s: float, n_scored: int) -> 
             "record it again, or give another channel"
         )
     if condition.speech_s < minimum_speech_s:
+        quiet = " (the recording is very quiet)" if condition.peak < _QUIET_PEAK else ""
         return (
-            f"{condition.speech_s:.2f} s of speech found, at least {minimum_speech_s:g} s needed; "
-            "give a passage with more speech, or accept less with --min-speech"
+            f"{condition.speech_s:.2f} s of speech found{quiet}, at least {minimum_speech_s:g} s "
+            "needed; give a passage with more or louder speech, or accept less with --min-speech"
+        )
+    if condition.level_spread_db < _STEADY_DB:
+        return (
+            f"the sound is as steady as noise or a tone: its level varies by "
+            f"{condition.level_spread_db:.1f} dB, that of speech by {_STEADY_DB:g} dB and more; "
+            "give a recording in which the voice stands out"
         )
     if not n_scored:
         return (
