@@ -46,8 +46,8 @@ Source = Path | str | bytes | BinaryIO
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset({
-    ".wav", ".w64", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".webm", ".mka", ".mkv",
-    ".mp4", ".m4v", ".mov", ".3gp", ".amr", ".wma", ".caf", ".aif", ".aiff", ".au", ".sph",
+    ".wav", ".w64", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".webm", ".mka",
+    ".mkv", ".mp4", ".m4v", ".mov", ".3gp", ".amr", ".wma", ".caf", ".aif", ".aiff", ".au", ".sph",
 })
 # fmt: on
 """File names that a folder scan takes for recordings; content decides when they are read."""

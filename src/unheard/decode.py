@@ -225,7 +225,7 @@ class FfmpegTrack:
                 self.n_bad_packets += 1
                 continue
             self._n_good_packets += 1
-            yield from (cast("AudioFrame", frame) for frame in frames)
+            yield from frames
 
     def close(self) -> None:
         """Release the decoder; the file stays with who opened it."""
