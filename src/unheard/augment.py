@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.random import Generator
 
+from unheard import channel
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.errors import RecipeError, suggestion
 from unheard.types import FloatArray
@@ -118,9 +119,9 @@ def room(
 
 def codec(wave: FloatArray, rng: Generator) -> FloatArray:
     """Send the wave through a lossy codec drawn at random, at a bit rate drawn at random."""
-    from unheard import channel
-
-    return _bounded(channel.round_trip(wave, rng.choice(channel.CODECS)))
+    name = str(rng.choice(sorted(channel.CODECS)))
+    kbps = float(rng.choice(channel.CODECS[name].kbps))
+    return _bounded(channel.round_trip(wave, name, kbps=kbps))
 
 
 def low_pass(

@@ -1,0 +1,198 @@
+"""Checkpoints: everything a run needs to go on to the bit, never a pickle.
+
+    step-000200/
+      state.json              step, recipe and data, detector, best so far, length of the log
+      model.safetensors       parameters and running statistics
+      moments.safetensors     the optimiser's state by parameter name
+      random.safetensors      torch's generators
+      best.safetensors        weights of the best step so far (if there was one)
+
+A checkpoint is written under another name and then renamed, and the older one is removed after
+that: whenever a run is killed, a whole one is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from unheard.detectors.bundle import spec_from_json, spec_to_json
+from unheard.detectors.detector import Spec
+from unheard.errors import TrainingError
+from unheard.methods import Moments
+
+__all__ = ["Best", "Checkpoint", "latest", "store", "weights_of"]
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best step so far on dev.
+
+    Attributes:
+        step: Steps done by then.
+        eer: Equal error rate on the dev clips of the check, in [0, 1].
+        cllr: Cllr of the same scores after calibration on them, bits.
+        spec: What builds the detector.
+        weights: State of the prepared model.
+    """
+
+    step: int
+    eer: float
+    cllr: float
+    spec: Spec
+    weights: Weights = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A run between two steps.
+
+    Attributes:
+        step: Steps done.
+        spec: What builds the detector as it stands.
+        weights: State of the prepared model.
+        moments: State of the optimiser.
+        best: The best step so far on dev, if there was a check.
+        log_bytes: Length of the log.
+        seconds: Time spent so far.
+        generators: State of torch's generators by device.
+    """
+
+    step: int
+    spec: Spec
+    weights: Weights = field(repr=False)
+    moments: Moments = field(repr=False)
+    best: Best | None
+    log_bytes: int
+    seconds: float
+    generators: dict[str, Tensor] = field(repr=False)
+
+
+def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
+    """Write a checkpoint and remove older ones.
+
+    Args:
+        folder: Where checkpoints of the run are kept.
+        checkpoint: What to write; its step is later than that of any checkpoint there.
+        identity: Recipe and data of the run, as JSON values.
+    """
+    best = checkpoint.best
+    state = {
+        "identity": identity,
+        "step": checkpoint.step,
+        "detector": spec_to_json(checkpoint.spec),
+        "log_bytes": checkpoint.log_bytes,
+        "seconds": checkpoint.seconds,
+        "best": best
+        and {
+            "step": best.step,
+            "eer": best.eer,
+            "cllr": best.cllr,
+            "detector": spec_to_json(best.spec),
+        },
+    }
+    unfinished = folder / f".step-{checkpoint.step:06d}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    _write(unfinished / "model.safetensors", save(checkpoint.weights))
+    _write(unfinished / "moments.safetensors", save(_flat(checkpoint.moments)))
+    _write(unfinished / "random.safetensors", save(checkpoint.generators))
+    if best is not None:
+        _write(unfinished / "best.safetensors", save(best.weights))
+    _write(unfinished / "state.json", json.dumps(state, indent=1).encode())
+    finished = folder / f"step-{checkpoint.step:06d}"
+    os.rename(unfinished, finished)
+    for other in folder.iterdir():
+        if other != finished:
+            shutil.rmtree(other)
+
+
+def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
+    """Return the latest checkpoint of a run, or None if there is none.
+
+    Args:
+        folder: Where checkpoints of the run are kept.
+        identity: Recipe and data of the run that wants to go on, as JSON values.
+
+    Raises:
+        TrainingError: If the checkpoint is of another recipe or of other data.
+    """
+    found = sorted(folder.glob("step-*"))
+    if not found:
+        return None
+    path = found[-1]
+    state = json.loads((path / "state.json").read_text())
+    changed = sorted(_differences(state["identity"], identity, ""))
+    if changed:
+        raise TrainingError(
+            f"{folder.parent}: holds a run with other settings ({'; '.join(changed[:3])}); "
+            "give another --out, or start over with --no-resume"
+        )
+    best = state["best"]
+    return Checkpoint(
+        step=state["step"],
+        spec=spec_from_json(state["detector"]),
+        weights=load_file(path / "model.safetensors"),
+        moments=_nested(load_file(path / "moments.safetensors")),
+        best=best
+        and Best(
+            step=best["step"],
+            eer=best["eer"],
+            cllr=best["cllr"],
+            spec=spec_from_json(best["detector"]),
+            weights=load_file(path / "best.safetensors"),
+        ),
+        log_bytes=state["log_bytes"],
+        seconds=state["seconds"],
+        generators=load_file(path / "random.safetensors"),
+    )
+
+
+def weights_of(model: torch.nn.Module) -> Weights:
+    """Return a copy of a model's parameters and running statistics, in memory of its own."""
+    state = model.state_dict()
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+def _differences(old: object, new: object, path: str) -> Iterator[str]:
+    """Yield where two JSON values differ, such as "recipe.seed was 1, is 2"."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in old.keys() | new.keys():
+            inside = f"{path}.{name}" if path else name
+            yield from _differences(old.get(name), new.get(name), inside)
+    elif old != new:
+        yield f"{path} was {old}, is {new}"
+
+
+def _flat(moments: Moments) -> Weights:
+    return {
+        f"{kind}/{name}": value.detach().cpu().clone()
+        for name, kinds in moments.items()
+        for kind, value in kinds.items()
+    }
+
+
+def _nested(flat: Weights) -> Moments:
+    moments: Moments = {}
+    for key, value in flat.items():
+        kind, name = key.split("/", 1)
+        moments.setdefault(name, {})[kind] = value
+    return moments
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,136 @@
+"""What a bundle tells of its training: recipe, revision, clips, sources, licences, dev scores."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from unheard import __version__
+from unheard.checkpoint import Best
+from unheard.clip import Clip, Manifest
+from unheard.detectors.card import Card, Material, Provenance
+from unheard.metrics import Calibration, cllr, fit_calibration, fit_operating_points
+from unheard.recipe import Recipe, recipe_to_json
+from unheard.types import FloatArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["card_of", "dev_table", "revision", "seen_keys"]
+
+
+def card_of(
+    recipe: Recipe,
+    clips: Manifest,
+    dev: Manifest,
+    scores: FloatArray,
+    best: Best,
+    *,
+    seconds: float,
+) -> Card:
+    """Return the card of a trained detector, with calibration and thresholds fitted on dev.
+
+    Args:
+        recipe: What was run.
+        clips: What was trained on.
+        dev: What selected the best step.
+        scores: Raw scores of the dev clips, shape [len(dev)].
+        best: The step that was kept.
+        seconds: How long the run took, interruptions left out.
+    """
+    bonafide = dev.column("bonafide").astype(bool)
+    calibration = fit_calibration(scores[bonafide], scores[~bonafide])
+    llr = calibration(scores)
+    families = Counter(clips.column("family")[~clips.column("bonafide").astype(bool)])
+    provenance = Provenance(
+        recipe=recipe.name,
+        settings=recipe_to_json(recipe),
+        seed=recipe.seed,
+        revision=revision(),
+        manifests={recipe.train_part: clips.sha256(), recipe.dev_part: dev.sha256()},
+        material=_material(clips, recipe.train_part) + _material(dev, recipe.dev_part),
+        families={str(name): count for name, count in sorted(families.items())},
+        notes={
+            "best_step": best.step,
+            "dev_eer": best.eer,
+            "dev_cllr": cllr(llr[bonafide], llr[~bonafide]),
+            "seconds": round(seconds, 1),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        },
+    )
+    return Card(
+        name=recipe.name,
+        version=__version__,
+        window_s=recipe.window_s,
+        hop_s=recipe.hop_s,
+        pooling=recipe.pooling,
+        calibration=calibration,
+        operating_points=fit_operating_points(llr[bonafide], llr[~bonafide]),
+        provenance=provenance,
+        limits=_limits(clips),
+    )
+
+
+def dev_table(dev: Manifest, scores: FloatArray, calibration: Calibration) -> pa.Table:
+    """Return the dev clips with their raw scores and log-likelihood ratios."""
+    import pyarrow as pa
+
+    columns = ("id", "bonafide", "attack", "family", "speaker")
+    table = {name: dev.table.column(name) for name in columns}
+    return pa.table(table | {"raw": scores, "score": calibration(scores)})
+
+
+def seen_keys(*manifests: Manifest) -> list[str]:
+    """Return what tells a clip from others: its file's hash, or its id where that is not known."""
+    return [clip.sha256 or clip.id for manifest in manifests for clip in manifest]
+
+
+def revision() -> str:
+    """Return the revision of this source code, "" if it is not a checkout of its repository."""
+    here = Path(__file__)
+
+    def git(*words: str) -> str:
+        run = subprocess.run(
+            ["git", "-C", str(here.parent), *words], capture_output=True, text=True, check=True
+        )
+        return run.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", here.name)  # else the checkout is of something else
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--match=")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _material(manifest: Manifest, part: str) -> list[Material]:
+    """Return what a part consists of, by corpus and licence."""
+    groups: dict[tuple[str, str], list[Clip]] = {}
+    for clip in manifest:
+        groups.setdefault((clip.corpus, clip.licence), []).append(clip)
+    return [
+        Material(
+            part=part,
+            corpus=corpus,
+            licence=licence,
+            n_bonafide=sum(clip.bonafide for clip in held),
+            n_spoof=sum(not clip.bonafide for clip in held),
+            hours=round(sum(clip.duration_s for clip in held) / 3600, 4),
+        )
+        for (corpus, licence), held in sorted(groups.items())
+    ]
+
+
+def _limits(clips: Manifest) -> list[str]:
+    """Return, as sentences, what the clips alone say that the detector has never heard."""
+    spoof = ~clips.column("bonafide").astype(bool)
+    families = sorted(set(clips.column("family")[spoof]))
+    languages = sorted(set(clips.column("language")) - {""})
+    limits = [f"In training it heard spoofed speech of these kinds only: {', '.join(families)}."]
+    if languages:
+        limits.append(f"In training it heard these languages only: {', '.join(languages)}.")
+    return limits
