@@ -55,7 +55,6 @@ AUDIO_SUFFIXES = frozenset({
 LONGEST_READ_S = 4 * 3600.0
 """What `read` will hold in memory: 0.9 GB of samples. `open_stream` has no such limit."""
 
-RESAMPLER = "HQ"
 BLOCK_S = 0.5
 LEAD_S = 0.05
 """Audio before a part that the resampler is warmed up with; longer than its filter."""
@@ -104,12 +103,11 @@ class AudioStream:
         if not (math.isfinite(start_s) and start_s >= 0):
             raise AudioError(f"start_s is {start_s}; seconds from the beginning, 0 or more")
         self.name = name or _name(source)
-        with contextlib.ExitStack() as opened:
+        with _told(self.name), contextlib.ExitStack() as opened:
             file = _open(source, self.name)
             if not hasattr(source, "read"):
                 opened.callback(file.close)
-            self._track: Track = open_track(file, self.name)
-            opened.callback(self._track.close)
+            self._track: Track = open_track(file, self.name, opened)
             self._opened = opened.pop_all()
         self.source_rate_hz = self._track.rate_hz
         self.n_channels = self._track.n_channels
@@ -146,11 +144,12 @@ class AudioStream:
         steps = max(0, start // n_out - math.ceil(LEAD_S * SAMPLE_RATE_HZ / n_out))
         drop = start - steps * n_out
         blocks = joined(self._track.blocks(steps * n_in), int(BLOCK_S * rate_hz))
-        for chunk in _resampled(blocks, rate_hz, SAMPLE_RATE_HZ):
-            kept = np.clip(chunk[drop:], -1, 1)
-            drop = max(0, drop - len(chunk))
-            if len(kept):
-                yield kept
+        with _told(self.name):
+            for chunk in _resampled(blocks, rate_hz, SAMPLE_RATE_HZ):
+                kept = np.clip(chunk[drop:], -1, 1)
+                drop = max(0, drop - len(chunk))
+                if len(kept):
+                    yield kept
 
 
 def open_stream(source: Source, *, name: str = "") -> AudioStream:
@@ -255,8 +254,7 @@ def write(path: Path, samples: FloatArray) -> None:
         raise AudioError(f"{path}: written as FLAC or WAV; let the name end in .flac or .wav")
     if samples.ndim != 1 or samples.size == 0 or not np.isfinite(samples).all():
         raise AudioError(
-            f"{path}: samples of shape {samples.shape}, "
-            f"{int(np.isnan(samples).sum())} of them NaN; "
+            f"{path}: samples of shape {samples.shape}, all finite: {np.isfinite(samples).all()}; "
             "a non-empty one-dimensional array of finite numbers is wanted: check what made them"
         )
     levels = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
@@ -359,12 +357,19 @@ class Windower:
         return Windows(samples, starts / SAMPLE_RATE_HZ, ends / SAMPLE_RATE_HZ, short)
 
 
+@contextlib.contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Tell of a disk or a pipe that fails, wherever it does, as of any other bad recording."""
+    try:
+        yield
+    except OSError as error:
+        raise AudioError(f"{name}: cannot be read ({error}); check where it comes from") from error
+
+
 def _name(source: Source) -> str:
     if isinstance(source, bytes):
         return f"{len(source)} bytes"
-    if isinstance(source, Path | str):
-        return str(source)
-    return str(getattr(source, "name", "stream"))
+    return str(source if isinstance(source, Path | str) else getattr(source, "name", "stream"))
 
 
 def _open(source: Source, name: str) -> BinaryIO:
@@ -374,14 +379,12 @@ def _open(source: Source, name: str) -> BinaryIO:
         return source
     try:
         return Path(source).open("rb")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         raise AudioError(f"{name}: no such file; check the path") from error
     except IsADirectoryError as error:
         raise AudioError(f"{name}: a folder; name the recordings in it") from error
     except PermissionError as error:
         raise AudioError(f"{name}: not permitted to read it; change its permissions") from error
-    except (OSError, ValueError) as error:
-        raise AudioError(f"{name}: cannot be opened ({error}); check the path") from error
 
 
 def _resampled(blocks: Iterator[FloatArray], from_hz: int, to_hz: int) -> Iterator[FloatArray]:
@@ -390,7 +393,7 @@ def _resampled(blocks: Iterator[FloatArray], from_hz: int, to_hz: int) -> Iterat
         return
     import soxr
 
-    resampler = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=RESAMPLER)
+    resampler = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
     for block in blocks:
         yield resampler.resample_chunk(block)
     yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)

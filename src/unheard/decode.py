@@ -9,7 +9,9 @@ T samples, C channels.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -22,16 +24,7 @@ from unheard.types import FloatArray
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
-__all__ = [
-    "MAX_CHANNELS",
-    "MAX_RATE_HZ",
-    "MIN_RATE_HZ",
-    "ExactTrack",
-    "FfmpegTrack",
-    "Track",
-    "joined",
-    "open_track",
-]
+__all__ = ["ExactTrack", "FfmpegTrack", "Track", "joined", "open_track"]
 
 MAX_CHANNELS = 64
 MIN_RATE_HZ = 4_000
@@ -42,30 +35,29 @@ FORMATS = (
 )
 """What FFmpeg may open; none of these may refer to another file or address."""
 
-PROMISING_FORMATS = ("wav", "w64", "flac", "aiff", "mov,mp4,m4a,3gp,3g2,mj2")
-"""Formats whose header states how long their audio is; others estimate it or do not say."""
+PROMISING_FORMATS = ("flac", "aiff", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2")
+"""Formats whose header FFmpeg asks how long the audio is; for others it guesses by file size."""
 
+# fmt: off
 EXACT_CODECS = {
-    "PCM_U8": "pcm_u8",
-    "PCM_16": "pcm_s16le",
-    "PCM_24": "pcm_s24le",
-    "PCM_32": "pcm_s32le",
-    "FLOAT": "pcm_f32le",
-    "DOUBLE": "pcm_f64le",
-    "ULAW": "pcm_mulaw",
-    "ALAW": "pcm_alaw",
+    "PCM_U8": "pcm_u8", "PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "PCM_32": "pcm_s32le",
+    "FLOAT": "pcm_f32le", "DOUBLE": "pcm_f64le", "ULAW": "pcm_mulaw", "ALAW": "pcm_alaw",
 }
+# fmt: on
 """Sample formats of wav that libsndfile reads exactly, with FFmpeg's names for them."""
 
 BLOCK_VALUES = 1 << 16
 HEAD_BYTES = 4096
 SPOOL_IN_MEMORY_BYTES = 16 << 20
-SPOOL_MAX_BYTES = 4 << 30
 UNKNOWN_SIZE_BYTES = 0x7FFF0000
 """A wav that claims this much was written to a pipe, before its length was known."""
 
+UNKNOWN_FRAMES = 1 << 48
+
 SHORT_BY_S = 0.25
 """Audio may end this much before what its header promises: encoders round to whole frames."""
+
+OGG_GAP_S = 0.1
 
 ABSURD_LEVEL = 16.0
 """Float samples beyond this are another scale, not a loud recording."""
@@ -77,12 +69,12 @@ class ExactTrack:
     Where libsndfile gives up on a damaged flac, FFmpeg goes on from the same sample.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, head: bytes) -> None:
         import soundfile
 
         self.name = name
         self.n_bad_packets = 0
-        self._file = file
+        self._file, self._head = file, head
         self._sound = soundfile.SoundFile(file)
         self.rate_hz = int(self._sound.samplerate)
         self.n_channels = int(self._sound.channels)
@@ -91,8 +83,8 @@ class ExactTrack:
         if not self.codec:
             raise soundfile.SoundFileError(f"{subtype} is left to FFmpeg")
         _check_layout(name, self.rate_hz, self.n_channels)
-        if self._sound.frames == 0:
-            raise soundfile.SoundFileError("no frames; FFmpeg may find some")
+        if not 0 < self._sound.frames < UNKNOWN_FRAMES:
+            raise soundfile.SoundFileError("a length that is not known is left to FFmpeg")
 
     def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
         """Yield mono float32 blocks [T] from the sample `skip` on; see `FfmpegTrack.blocks`."""
@@ -106,13 +98,15 @@ class ExactTrack:
                 block = self._sound.read(n_block, dtype="float32", always_2d=True)
             except soundfile.SoundFileError:
                 break
+            if not len(block) and position < self._sound.frames:
+                break
             if not len(block):
                 _check_complete(self.name, self._sound.frames, self._promised(), self.rate_hz)
                 return
             position += len(block)
             yield _mono(np.ascontiguousarray(block.T), self.name, self.codec)
         self._file.seek(0)
-        rest = FfmpegTrack(self._file, self.name)
+        rest = _ffmpeg_track(self._file, self.name, self._head)
         yield from rest.blocks(position)
         self.n_bad_packets = max(1, rest.n_bad_packets)
 
@@ -131,7 +125,7 @@ class ExactTrack:
 class FfmpegTrack:
     """The best audio track of whatever FFmpeg can open; bad packets are skipped and counted."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, head: bytes) -> None:
         import av
 
         self.name = name
@@ -141,15 +135,19 @@ class FfmpegTrack:
         options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
         self._container = av.open(file, "r", metadata_errors="ignore", options=options)
         stream = self._container.streams.best("audio")
-        if stream is None:
+        if stream is None or stream.codec_context is None:
             raise AudioError(
-                f"{name}: {self._container.format.long_name} without an audio track; "
-                "audio is wanted: export the sound, or choose another file"
+                f"{name}: {self._container.format.long_name} without an audio track that can be "
+                "decoded; audio is wanted: export the sound, or choose another file"
             )
         self._stream = cast("av.AudioStream", stream)
         context = self._stream.codec_context
+        container = self._container.format.name
+        # An mp3 states its length only in the tag that most encoders put into its first frame.
+        tagged = container == "mp3" and re.search(rb"Xing|Info", head) is not None
+        self._promises = tagged or container in PROMISING_FORMATS
         context.thread_count = 1
-        self.codec = context.name
+        self.codec = context.codec.canonical_name
         if context.sample_rate:
             _check_layout(name, context.sample_rate, context.channels)
         self._frames = self._decode()
@@ -197,16 +195,24 @@ class FfmpegTrack:
                 f"{self.name}: {self.n_bad_packets} bad packets and {self._n_good_packets} good "
                 "ones; audio that is mostly whole is wanted: copy the file again"
             )
-        if self._container.format.name in PROMISING_FORMATS and self._stream.duration:
-            promised_s = float(self._stream.duration * (self._stream.time_base or 0))
-            rate_hz = self.rate_hz
-            _check_complete(
-                self.name, int(self._end_s * rate_hz), int(promised_s * rate_hz), rate_hz
-            )
+        n_found, n_promised = int(self._end_s * self.rate_hz), self._n_promised()
+        _check_complete(self.name, n_found, n_promised, self.rate_hz)
+
+    def _n_promised(self) -> int:
+        """How many samples the header promises, 0 if it does not say."""
+        container, stream = self._container, self._stream
+        if not self._promises:
+            return 0
+        if stream.duration and stream.time_base:
+            return int(stream.duration * stream.time_base * self.rate_hz)
+        # Without a length of its own, a track has its file's, if it is alone there.
+        alone = len(container.streams) == 1
+        return int((container.duration or 0) * self.rate_hz / 1_000_000) if alone else 0
 
     def _decode(self) -> Iterator[AudioFrame]:
         import av
 
+        ogg = self._container.format.name == "ogg"
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -217,8 +223,12 @@ class FfmpegTrack:
             if packet is None:
                 return
             if packet.pts is not None and packet.time_base is not None:
-                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                self._end_s = max(self._end_s, end)
+                start_s = float(packet.pts * packet.time_base)
+                # FFmpeg leaves out damaged ogg pages without a word; only the clock shows it.
+                if ogg and self._end_s and start_s > self._end_s + OGG_GAP_S:
+                    self.n_bad_packets += 1
+                end_s = start_s + float((packet.duration or 0) * packet.time_base)
+                self._end_s = max(self._end_s, end_s)
             try:
                 frames = packet.decode()
             except av.FFmpegError:
@@ -260,18 +270,18 @@ class _Pipe:
         return taken
 
 
-def open_track(file: BinaryIO, name: str) -> Track:
+def open_track(file: BinaryIO, name: str, opened: contextlib.ExitStack) -> Track:
     """Open encoded audio.
 
     Args:
         file: The encoded bytes; need not be seekable. An mp4 that comes through a pipe is first
             copied to a temporary file, because its index may stand at the end.
         name: What to call it in messages.
+        opened: Closes what is opened here, the track and a temporary file.
 
     Raises:
         AudioError: If it is not audio, holds no audio track, or cannot be decoded.
     """
-    import av
     import soundfile
 
     head = _head(file)
@@ -281,43 +291,35 @@ def open_track(file: BinaryIO, name: str) -> Track:
     if seekable:
         file.seek(0)
     elif head[4:8] == b"ftyp":
-        file, seekable = _spool(head, file, name), True
+        spooled = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY_BYTES))
+        spooled.write(head)
+        shutil.copyfileobj(file, spooled)
+        spooled.seek(0)
+        file = cast(BinaryIO, spooled)
     else:
         file = cast(BinaryIO, _Pipe(head, file))
-    if seekable and (head[:4] == b"fLaC" or (head[:4] in {b"RIFF", b"RF64"})):
+    if seekable and head[:4] in {b"fLaC", b"RIFF", b"RF64"}:
         try:
-            return ExactTrack(file, name)
+            return opened.enter_context(contextlib.closing(ExactTrack(file, name, head)))
         except soundfile.SoundFileError:
             file.seek(0)
+    return opened.enter_context(contextlib.closing(_ffmpeg_track(file, name, head)))
+
+
+def _ffmpeg_track(file: BinaryIO, name: str, head: bytes) -> FfmpegTrack:
+    import av
+
     try:
-        return FfmpegTrack(file, name)
+        return FfmpegTrack(file, name, head)
     except (av.FFmpegError, ValueError) as error:
         raise AudioError(f"{name}: {_what_it_is(head)}") from error
 
 
 def _head(file: BinaryIO) -> bytes:
     head = b""
-    while len(head) < HEAD_BYTES:
-        more = file.read(HEAD_BYTES - len(head))
-        if not more:
-            break
+    while len(head) < HEAD_BYTES and (more := file.read(HEAD_BYTES - len(head))):
         head += more
     return head
-
-
-def _spool(head: bytes, file: BinaryIO, name: str) -> BinaryIO:
-    spooled = tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY_BYTES)  # noqa: SIM115
-    chunk = head
-    while chunk:
-        spooled.write(chunk)
-        if spooled.tell() > SPOOL_MAX_BYTES:
-            raise AudioError(
-                f"{name}: more than {SPOOL_MAX_BYTES >> 30} GiB of mp4 through a pipe; "
-                "save it to a file and give its path"
-            )
-        chunk = file.read(1 << 20)
-    spooled.seek(0)
-    return cast(BinaryIO, spooled)
 
 
 def _what_it_is(head: bytes) -> str:
