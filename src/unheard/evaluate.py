@@ -1,0 +1,277 @@
+"""Evaluate a detector on clips it has never heard: a score file first, then a report from it.
+
+out/scores.parquet   one row per clip; everything else is made from it, without the detector
+out/scores.partial   rows so far; an interrupted evaluation goes on from here
+out/metrics.json, report.md, report.html, det.png, scores.png
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unheard.clip import Clip, Manifest
+from unheard.errors import AudioError, EvaluationError
+from unheard.report import Facts, Report, read_facts, read_scores, report, write_scores
+from unheard.report.scores import COLUMNS, SCORED
+
+if TYPE_CHECKING:
+    from unheard.detectors.bundle import Bundle
+    from unheard.score import Scorer
+
+__all__ = [
+    "PROTOCOLS",
+    "Options",
+    "Protocol",
+    "Report",
+    "add_result",
+    "evaluate",
+    "read_scores",
+    "report",
+]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Which clips of a manifest a detector is tested on.
+
+    Attributes:
+        name: Name for the report and the command line.
+        parts: Parts of the manifest, reported each alone and pooled; empty for every clip.
+        summary: What it tests, as a sentence.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    summary: str = ""
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            "open",
+            ("eval_in", "eval_out"),
+            "Open corpus: known attack families (eval_in) beside unknown ones (eval_out), "
+            "speakers and sources unknown in both.",
+        ),
+        Protocol("open_in", ("eval_in",), "Open corpus: known families, unknown speakers."),
+        Protocol("open_out", ("eval_out",), "Open corpus: unknown families, unknown speakers."),
+        Protocol("eval", ("eval",), "The evaluation part of an imported corpus."),
+        Protocol("all", (), "Every clip of the manifest."),
+    )
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What an evaluation may be told besides what to score.
+
+    Attributes:
+        date: Day to state, ISO 8601; "" takes today.
+        command: Command line that does it again, to be stated.
+        n_draws: Bootstrap draws.
+        seed: Seed of the bootstrap.
+        into_card: Whether to write the results into the bundle's card.
+    """
+
+    date: str = ""
+    command: str = ""
+    n_draws: int = 1000
+    seed: int = 0
+    into_card: bool = False
+
+
+def evaluate(
+    bundle: Path,
+    manifest: Manifest,
+    protocol: Protocol,
+    out: Path,
+    *,
+    jobs: int = 1,
+    say: Callable[[str], None] = lambda _: None,
+    options: Options = Options(),
+) -> Report:
+    """Score every clip of a protocol and write the report; go on where an earlier run stopped.
+
+    A clip that cannot be read, or gets no verdict, is counted and listed, and left out of the
+    metrics.
+
+    Args:
+        bundle: Folder of the detector.
+        manifest: Clips, of any parts.
+        protocol: Which of them to score.
+        out: Folder for the score file and the report.
+        jobs: Clips scored at once, in threads.
+        say: Called with a line of progress now and then.
+        options: What else to state and do.
+
+    Raises:
+        EvaluationError: If the detector was trained or tuned on a clip of the protocol, no clip
+            can be scored, or `out` holds another evaluation.
+        ManifestError: If a part of the protocol has no clip.
+        BundleError: If the bundle cannot be loaded.
+    """
+    from unheard.detectors.bundle import load
+    from unheard.score import Scorer
+
+    chosen = manifest.part(*protocol.parts) if protocol.parts else manifest
+    detector = load(bundle)
+    _refuse_seen(detector, chosen)
+    scorer = Scorer(detector)
+    facts = _facts(scorer, chosen, protocol, options)
+    scores, partial = out / "scores.parquet", out / "scores.partial"
+    if scores.is_file():
+        if read_facts(scores).key != facts.key:
+            raise _other(scores)
+        say(f"{scores} is complete; making the report from it")
+    else:
+        done = _resumed(partial, facts.key)
+        if done:
+            say(f"{len(done)} of {len(chosen)} clips were scored before")
+        _score_all(scorer, chosen, done, partial, jobs=jobs, say=say)
+        write_scores(scores, _columns(chosen, _resumed(partial, facts.key)), facts)
+        partial.unlink()
+    made = report(scores, out, n_draws=options.n_draws, seed=options.seed)
+    if options.into_card:
+        add_result(bundle, made)
+    return made
+
+
+def add_result(bundle: Path, made: Report) -> None:
+    """Write the pooled and per-family results of a report into a bundle's card.
+
+    Raises:
+        BundleError: If there is no bundle.
+    """
+    from unheard.detectors.bundle import add_results
+
+    add_results(bundle, made.results())
+
+
+def _refuse_seen(detector: Bundle, chosen: Manifest) -> None:
+    ids, hashes = chosen.column("id").tolist(), chosen.column("sha256").tolist()
+    keys = [sha256 or name for name, sha256 in zip(ids, hashes, strict=True)]
+    seen = detector.has_seen(keys) | detector.has_seen(ids)
+    if seen.any():
+        examples = [name for name, known in zip(ids, seen, strict=True) if known][:3]
+        raise EvaluationError(
+            f"{detector.card.name} was trained or tuned on {int(seen.sum())} of the {len(ids)} "
+            f"clips of this protocol, such as {', '.join(examples)}; its score there says nothing: "
+            "test it on other clips, or train a detector without these"
+        )
+
+
+def _facts(scorer: Scorer, chosen: Manifest, protocol: Protocol, options: Options) -> Facts:
+    detector = scorer.bundle
+    card = detector.card
+    manifest_sha256 = chosen.sha256()
+    # Results do not move scores: a bundle whose card has grown is still the same detector.
+    identity = card.model_copy(update={"results": []}).model_dump_json()
+    made_of = f"{identity}\n{manifest_sha256}\n{protocol.name}"
+    return Facts(
+        bundle=f"{card.name} {card.version}",
+        bundle_sha256=detector.sha256,
+        weights_sha256=card.files["weights.safetensors"],
+        key=hashlib.sha256(made_of.encode()).hexdigest(),
+        manifest_sha256=manifest_sha256,
+        protocol=protocol.name,
+        date=options.date or f"{datetime.now(UTC):%Y-%m-%d}",
+        command=options.command,
+        operating_points=asdict(card.operating_points),
+        thresholds=scorer.thresholds(),
+        trained_families=tuple(sorted(card.provenance.families)),
+    )
+
+
+def _other(path: Path) -> EvaluationError:
+    return EvaluationError(
+        f"{path}: belongs to another detector, manifest or protocol; "
+        "choose another --out, or delete this file"
+    )
+
+
+def _resumed(partial: Path, key: str) -> dict[str, dict[str, Any]]:
+    """Return the rows scored so far, by clip id; cut off a row that was being written."""
+    if not partial.is_file():
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps({"key": key}) + "\n")
+        return {}
+    content = partial.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if not whole:  # killed before the first line was out
+        partial.unlink()
+        return _resumed(partial, key)
+    if len(whole) < len(content):
+        with partial.open("r+b") as stream:
+            stream.truncate(len(whole))
+    lines = [json.loads(line) for line in whole.splitlines()]
+    if lines[0] != {"key": key}:
+        raise _other(partial)
+    return {line["id"]: line for line in lines[1:]}
+
+
+def _score_all(
+    scorer: Scorer,
+    chosen: Manifest,
+    done: Mapping[str, object],
+    partial: Path,
+    *,
+    jobs: int,
+    say: Callable[[str], None],
+) -> None:
+    waiting = (clip for clip in chosen if clip.id not in done)
+    n_done, n_before, started = len(done), len(done), time.monotonic()
+    told = started
+    with partial.open("a") as stream, ThreadPoolExecutor(jobs) as pool:
+        for block in _blocks(waiting, 8 * jobs):
+            for row in pool.map(lambda clip: _score(scorer, clip, chosen.file(clip)), block):
+                stream.write(json.dumps(row) + "\n")
+            stream.flush()
+            n_done += len(block)
+            now = time.monotonic()
+            if now - told > 5 or n_done == len(chosen):
+                told = now
+                rate = (n_done - n_before) / max(now - started, 1e-9)
+                say(
+                    f"{n_done} of {len(chosen)} clips, {rate:.1f} a second, "
+                    f"about {(len(chosen) - n_done) / rate:.0f} s to go"
+                )
+
+
+def _blocks(clips: Iterator[Clip], size: int) -> Iterator[list[Clip]]:
+    while block := list(itertools.islice(clips, size)):
+        yield block
+
+
+def _score(scorer: Scorer, clip: Clip, path: Path) -> dict[str, Any]:
+    row = {"id": clip.id, "score": None, "decision": "", "duration_s": clip.duration_s}
+    try:
+        verdict = scorer.file(path)
+    except AudioError as error:
+        return {**row, "status": "unreadable", "reason": str(error)}
+    row |= {"score": verdict.score, "duration_s": verdict.duration_s}
+    if verdict.score is None:
+        return {**row, "status": "no verdict", "reason": verdict.reason or ""}
+    return {**row, "decision": verdict.decision or "", "status": SCORED, "reason": ""}
+
+
+def _columns(chosen: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the columns of the score file, in the order of the manifest."""
+    ids = chosen.column("id").tolist()
+    told = {"score", "decision", "duration_s", "status", "reason"}
+    columns: dict[str, list[Any]] = {
+        name: [rows[clip][name] for clip in ids] if name in told else chosen.column(name).tolist()
+        for name in COLUMNS
+    }
+    columns["score"] = [math.nan if score is None else score for score in columns["score"]]
+    return columns

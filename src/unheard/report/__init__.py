@@ -1,0 +1,57 @@
+"""A report from a score file alone: numbers, pictures, Markdown and HTML."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from unheard.report.numbers import Rates, Report, Row, Value, summarise
+from unheard.report.scores import Facts, read_facts, read_scores, write_scores
+
+__all__ = [
+    "Facts",
+    "Rates",
+    "Report",
+    "Row",
+    "Value",
+    "read_facts",
+    "read_scores",
+    "report",
+    "summarise",
+    "write_scores",
+]
+
+
+def report(scores: Path, out: Path, *, n_draws: int = 1000, seed: int = 0) -> Report:
+    """Make a report from a score file: metrics.json, report.md, report.html, two pictures.
+
+    The same score file gives the same files, to the byte for the texts.
+
+    Args:
+        scores: As `read_scores` takes it: ours, or Parquet or CSV of the user's own.
+        out: Folder to write to.
+        n_draws: Bootstrap draws behind each interval.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        EvaluationError: If the score file cannot be used, or no part has clips of both classes.
+    """
+    from unheard.report import markup, pictures, text
+
+    table = read_scores(scores)
+    made = summarise(table, read_facts(scores), n_draws=n_draws, seed=seed)
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = {"det.png": pictures.det(table, made), "scores.png": pictures.histogram(table, made)}
+    document = text.document(made)
+    written = {
+        **drawn,
+        "metrics.json": (json.dumps(made.to_dict(), indent=2, allow_nan=False) + "\n").encode(),
+        "report.md": markup.markdown(document).encode(),
+        "report.html": markup.html(document, drawn).encode(),
+    }
+    for name, content in written.items():
+        unfinished = out / f".{name}.unfinished"
+        unfinished.write_bytes(content)
+        os.replace(unfinished, out / name)
+    return made

@@ -1,0 +1,164 @@
+"""Pictures of a report as PNG bytes: DET curves and score histograms."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unheard.metrics import det_curve
+from unheard.report.numbers import Report
+from unheard.report.scores import SCORED
+from unheard.types import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["det", "histogram"]
+
+# Okabe and Ito's palette, told apart under every common colour blindness.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
+BONAFIDE, SPOOF = COLOURS[0], COLOURS[1]
+DASHES = ("-", "--", "-.", ":")
+TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
+MOST_FAMILIES = 12
+MOST_POINTS = 2000
+DPI = 110
+
+
+def det(table: pa.Table, report: Report) -> bytes:
+    """Draw the error rates over all thresholds, by part and by family, on normal axes."""
+    scored = _Scored(table)
+    figure = _figure(10.5, 5.4)
+    by_part, by_family = figure.subplots(1, 2)
+    for index, part in enumerate(report.parts):
+        human, machine = scored.classes(scored.part == part)
+        rate = report.pooled(part).metrics["eer"].value
+        _curve(by_part, human, machine, f"{part}, EER {rate:.1%}", index, index)
+    rows = [row for row in report.rows if row.by == "family"]
+    worst = sorted(rows, key=lambda row: -row.metrics["eer"].value)[:MOST_FAMILIES]
+    for index, row in enumerate(worst):
+        inside = (scored.part == row.part) & (scored.bonafide | (scored.family == row.group))
+        label = f"{row.group} ({row.part}), {row.metrics['eer'].value:.1%}"
+        _curve(by_family, *scored.classes(inside), label, index, report.parts.index(row.part))
+    by_part.set_title("By part", loc="left")
+    hidden = f", the {MOST_FAMILIES} worst" if len(rows) > MOST_FAMILIES else ""
+    by_family.set_title(f"By attack family, with EER{hidden}", loc="left")
+    for axes in (by_part, by_family):
+        _normal_axes(axes)
+    if not worst:
+        by_family.text(0.5, 0.5, "no families named", transform=by_family.transAxes, ha="center")
+    return _png(figure)
+
+
+def histogram(table: pa.Table, report: Report) -> bytes:
+    """Draw the scores of both classes for each part, with the published thresholds."""
+    scored = _Scored(table)
+    figure = _figure(10.5, 0.6 + 2.7 * len(report.parts))
+    rows = figure.subplots(len(report.parts), 1, sharex=True, squeeze=False)[:, 0]
+    low, high = np.quantile(scored.score, [0.002, 0.998])
+    thresholds = report.facts.thresholds
+    low, high = min(low, -1.0, *thresholds), max(high, 1.0, *thresholds)
+    edges = np.linspace(low, high, 61)
+    for axes, part in zip(rows, report.parts, strict=True):
+        human, machine = scored.classes(scored.part == part)
+        for scores, colour, name in ((human, BONAFIDE, "bona fide"), (machine, SPOOF, "spoof")):
+            shares = np.histogram(np.clip(scores, low, high), edges)[0] / scores.size
+            axes.stairs(100 * shares, edges, color=colour, fill=True, alpha=0.35)
+            axes.stairs(100 * shares, edges, color=colour, lw=1.4, label=f"{name}, {scores.size:,}")
+        axes.set_title(part, loc="left")
+        axes.set_ylabel("clips of the class, %")
+        axes.set_ylim(top=1.15 * axes.get_ylim()[1])  # room for the words
+        _mark_thresholds(axes, thresholds)
+        axes.legend(frameon=False, fontsize=9)
+        axes.spines[["top", "right"]].set_visible(False)
+    rows[-1].set_xlabel(
+        "score: natural-log likelihood ratio, up is bona fide; outliers are in the outermost bars"
+    )
+    return _png(figure)
+
+
+class _Scored:
+    """The scored clips as arrays, each shape [N]."""
+
+    def __init__(self, table: pa.Table) -> None:
+        import pyarrow.compute as pc
+
+        rows = table.filter(pc.equal(table.column("status"), SCORED))
+        self.score: FloatArray = rows.column("score").to_numpy()
+        self.bonafide: BoolArray = rows.column("bonafide").to_numpy(zero_copy_only=False)
+        self.part: Any = rows.column("part").to_numpy(zero_copy_only=False)
+        self.family: Any = rows.column("family").to_numpy(zero_copy_only=False)
+
+    def classes(self, inside: BoolArray) -> tuple[FloatArray, FloatArray]:
+        return self.score[inside & self.bonafide], self.score[inside & ~self.bonafide]
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    return content.getvalue()
+
+
+def _curve(
+    axes: Axes, human: FloatArray, machine: FloatArray, label: str, colour: int, dash: int
+) -> None:
+    from scipy.special import ndtri
+
+    miss, false_alarm, _ = det_curve(human, machine)
+    # Rates of 0 and 1 lie at infinity: draw them half a clip away.
+    x = ndtri(np.clip(miss, 0.5 / human.size, 1 - 0.5 / human.size))
+    y = ndtri(np.clip(false_alarm, 0.5 / machine.size, 1 - 0.5 / machine.size))
+    if x.size > MOST_POINTS:
+        along = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
+        wanted = np.linspace(0, along[-1], MOST_POINTS)
+        kept = np.unique(np.searchsorted(along, wanted).clip(max=x.size - 1))
+        x, y = x[kept], y[kept]
+    style = DASHES[dash % len(DASHES)]
+    axes.plot(x, y, style, color=COLOURS[colour % len(COLOURS)], lw=1.6, label=label)
+
+
+def _normal_axes(axes: Axes) -> None:
+    from scipy.special import ndtri
+
+    places, names = ndtri(TICKS), [f"{100 * tick:g}" for tick in TICKS]
+    axes.axline((0, 0), slope=1, color="#bbbbbb", lw=0.8, zorder=0)
+    axes.set_xticks(places, names)
+    axes.set_yticks(places, names)
+    axes.set_xlim(ndtri(0.0005), ndtri(0.99))
+    axes.set_ylim(ndtri(0.0005), ndtri(0.99))
+    axes.grid(color="#e5e5e5", lw=0.6)
+    axes.set_aspect("equal")
+    axes.set_xlabel("bona fide clips called spoof, %")
+    axes.set_ylabel("spoofed clips called bona fide, %")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, loc="upper right", framealpha=0.9, edgecolor="none")
+
+
+def _mark_thresholds(axes: Axes, thresholds: tuple[float, ...]) -> None:
+    for threshold in sorted(set(thresholds)):
+        axes.axvline(threshold, color="#555555", lw=1, ls="--")
+    if not thresholds:
+        return
+    low, high = thresholds[0], thresholds[-1]
+    top = axes.get_xaxis_transform()
+
+    def say(x: float, words: str, side: str) -> None:
+        axes.text(x, 0.94, words, transform=top, fontsize=8, color="#555555", ha=side)
+
+    say(low, "spoof ", "right")
+    say(high, " bona fide", "left")
+    if high > low:
+        say((low + high) / 2, "undecided", "center")
