@@ -58,7 +58,8 @@ def encoded(
     with av.open(file, "w", format=container_name, options=options or {}) as container:
         stream = cast("av.AudioStream", container.add_stream(codec or encoder, rate=rate_hz))
         stream.layout = _layout(len(channels))
-        stream.bit_rate = 64_000
+        if encoder == "wmav2":
+            stream.bit_rate = 64_000  # its default is refused
         for frame in _frames(channels, rate_hz):
             container.mux(stream.encode(frame))
     return file.getvalue()

@@ -147,6 +147,9 @@ class FfmpegTrack:
         tagged = container == "mp3" and re.search(rb"Xing|Info", head) is not None
         self._promises = tagged or container in PROMISING_FORMATS
         context.thread_count = 1
+        if context.name == "flac":
+            # Without this a damaged frame comes out as noise instead of an error.
+            context.options = {"err_detect": "crccheck+explode"}
         self.codec = context.codec.canonical_name
         if context.sample_rate:
             _check_layout(name, context.sample_rate, context.channels)
@@ -274,8 +277,8 @@ def open_track(file: BinaryIO, name: str, opened: contextlib.ExitStack) -> Track
     """Open encoded audio.
 
     Args:
-        file: The encoded bytes; need not be seekable. An mp4 that comes through a pipe is first
-            copied to a temporary file, because its index may stand at the end.
+        file: The encoded bytes, from the beginning if it can seek. It need not, but an mp4 through
+            a pipe is first copied to a temporary file, because its index may stand at the end.
         name: What to call it in messages.
         opened: Closes what is opened here, the track and a temporary file.
 
@@ -284,14 +287,17 @@ def open_track(file: BinaryIO, name: str, opened: contextlib.ExitStack) -> Track
     """
     import soundfile
 
-    head = _head(file)
-    if not head:
-        raise AudioError(f"{name}: empty; audio is wanted: copy or record it again")
     seekable = file.seekable()
     if seekable:
         file.seek(0)
+    head = _head(file)
+    if not head:
+        raise AudioError(f"{name}: empty; audio is wanted: copy or record it again")
+    if seekable:
+        file.seek(0)
     elif head[4:8] == b"ftyp":
-        spooled = opened.enter_context(tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY_BYTES))
+        spooled = tempfile.SpooledTemporaryFile(SPOOL_IN_MEMORY_BYTES)  # noqa: SIM115
+        opened.enter_context(spooled)
         spooled.write(head)
         shutil.copyfileobj(file, spooled)
         spooled.seek(0)

@@ -1,0 +1,230 @@
+"""Is every recording that cannot be used refused, in words that say what to do?"""
+
+import builtins
+import io
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from audio_files import FORMATS, Pipe, encoded, tone, video, wav
+from unheard import audio
+from unheard.errors import AudioError
+
+
+def header(*, n_channels: int = 1, rate_hz: int = 16_000, claims: int = 32_000) -> bytes:
+    """A 16-bit wav of 32,000 zero bytes with a header of one's choice."""
+    align = 2 * n_channels & 0xFFFF
+    form = struct.pack(
+        "<IHHIIHH", 16, 1, n_channels, rate_hz, rate_hz * align & 0xFFFFFFFF, align, 16
+    )
+    data = b"data" + struct.pack("<I", claims) + bytes(32_000)
+    return b"RIFF" + struct.pack("<I", min(claims + 36, 0xFFFFFFFF)) + b"WAVEfmt " + form + data
+
+
+def with_sample(value: float) -> bytes:
+    samples = tone(1.0).copy()
+    samples[0, 100] = value
+    return wav(samples, subtype="FLOAT")
+
+
+def endless_flac() -> bytes:
+    """A flac of a second whose header claims 2**36 - 1 samples."""
+    data = bytearray(encoded(tone(1.0), ".flac"))
+    data[21] |= 0x0F
+    data[22:26] = b"\xff" * 4
+    return bytes(data)
+
+
+NOISE = np.random.default_rng(0).bytes(200_000)
+UNUSABLE = {
+    "empty": (b"", "empty; .* record it again"),
+    "text": (b"I am a sound.\n" * 50, "text, not audio; give a recording"),
+    "web page": (b"<!DOCTYPE html><html></html>", "web page.*download the recording"),
+    "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "noise": (NOISE, "headerless samples a wav header"),
+    "raw 16-bit": ((tone(3.0)[0] * 20_000).astype("<i2").tobytes(), "a wav header"),
+    "raw float": (tone(3.0)[0].tobytes(), "a wav header"),
+    "zeros": (bytes(100_000), "convert it to wav or flac"),
+    "header alone": (encoded(tone(1.0), ".flac")[:42], "copy the file again|convert it"),
+    "no samples": (wav(np.zeros((1, 0))), "copy the file again"),
+    "one sample": (wav(tone(1.0)[:, :1]), "0.00 s .* at least 0.2 s needed; use --min-seconds"),
+    "too short": (wav(tone(0.1)), "0.10 s of audio.*--min-seconds"),
+    "video only": (video(1.0, sound=None), "without an audio track.*export the sound"),
+    "nan": (with_sample(np.nan), "not numbers.*export it again as 16-bit wav"),
+    "infinite": (with_sample(np.inf), "not numbers.*export it again as 16-bit wav"),
+    "wrong scale": (with_sample(20_000), "reach 2e.04; full scale is 1: divide"),
+    "65 channels": (header(n_channels=65), "65 channels; 1 to 64 are wanted: check its header"),
+    "1000 channels": (header(n_channels=1000), "1000 channels.*export the channels"),
+    "65535 channels": (header(n_channels=65_535), "choose another file|export the channels"),
+    "1 Hz": (header(rate_hz=1), "sampled at 1 Hz; .* convert it to 16 kHz wav"),
+    "2 GHz": (header(rate_hz=2_000_000_000), "convert it"),
+    "claims a gigabyte": (header(claims=1 << 30), "cut off after 1.00 s .* copy the file again"),
+    "claims 10 to the 11 samples": (endless_flac(), "cut off after 1.00 s .* copy the file again"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_unusable_recordings_are_refused_with_the_remedy(name: str) -> None:
+    data, remedy = UNUSABLE[name]
+    with pytest.raises(AudioError, match=f"^{name}.wav: .*{remedy}"):
+        audio.read(data, name=f"{name}.wav")
+
+
+@pytest.mark.parametrize("name", sorted(UNUSABLE.keys() - {"one sample", "too short"}))
+def test_unusable_streams_are_refused_too(name: str) -> None:
+    data, _ = UNUSABLE[name]
+    if name == "claims a gigabyte":
+        return  # through a pipe nobody knows whether more was to come
+    with (
+        pytest.raises(AudioError, match=r"^a pipe: .*[;:] "),
+        audio.open_stream(Pipe(data), name="a pipe") as stream,
+    ):
+        list(stream)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".aiff", ".webm", ".mka", ".m4a"])
+def test_a_file_that_was_cut_off_is_refused(suffix: str) -> None:
+    data = encoded(tone(4.0), suffix)
+    with pytest.raises(AudioError, match=r"cut off .*(copy|convert)"):
+        audio.read(data[: len(data) // 2])
+
+
+def test_an_mp4_with_its_index_in_front_may_not_be_cut_off_either(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("aac", rate=48_000)
+        stream.layout = "mono"
+        frame = av.AudioFrame.from_ndarray(tone(4.0, 48_000), format="fltp", layout="mono")
+        frame.sample_rate = 48_000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert audio.read(path).duration_s > 3.9
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AudioError, match=r"of the 4.0. s that its header promises; copy"):
+        audio.read(path)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_no_damage_gets_past_audio_error(suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    whole = encoded(tone(1.0, 48_000), suffix, 48_000)
+    for _ in range(12):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data), rng.integers(1, 20)):
+            data[at] = rng.integers(256)
+        for at in rng.integers(0, min(200, len(data)), rng.integers(0, 4)):
+            data[at] = rng.integers(256)
+        start = int(rng.integers(0, len(data)))
+        del data[start : start + int(rng.integers(0, 3000))]
+        try:
+            samples = audio.read(bytes(data)).samples
+        except AudioError:
+            continue
+        assert np.isfinite(samples).all()
+        assert abs(samples).max() <= 1
+
+
+PLAYLISTS = {
+    "ffconcat": "ffconcat version 1.0\nfile '{}'\n",
+    "concat": "file '{}'\n",
+    "m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n",
+    "pls": "[playlist]\nFile1={}\n",
+    "asx": '<asx version="3.0"><entry><ref href="{}"/></entry></asx>',
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\na={}\n",
+    "dash": '<?xml version="1.0"?><MPD><BaseURL>{}</BaseURL></MPD>',
+}
+
+
+@pytest.mark.parametrize("kind", PLAYLISTS)
+@pytest.mark.parametrize("suffix", ["mp3", "wav", "m3u8", "txt"])
+def test_what_refers_to_another_file_is_not_followed(
+    kind: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret.wav").write_bytes(wav(tone(1.0)))
+    path = tmp_path / f"list.{suffix}"
+    monkeypatch.chdir(tmp_path)
+    for target in ("secret.wav", tmp_path / "secret.wav", (tmp_path / "secret.wav").as_uri()):
+        path.write_text(PLAYLISTS[kind].format(target))
+        for source in (path, path.read_bytes(), Pipe(path.read_bytes())):
+            with pytest.raises(AudioError, match=r"give the audio files themselves|give a record"):
+                audio.read(source)
+
+
+def test_an_address_is_only_a_missing_file() -> None:
+    with pytest.raises(AudioError, match="no such file; check the path"):
+        audio.read("http://127.0.0.1:9/clip.mp3")
+
+
+def test_paths_that_cannot_be_opened_say_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(AudioError, match=r"gone.wav: no such file; check the path"):
+        audio.read(tmp_path / "gone.wav")
+    with pytest.raises(AudioError, match="a folder; name the recordings in it"):
+        audio.read(tmp_path)
+    with pytest.raises(AudioError, match="no such file; check the path"):
+        audio.read("a\0b")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(builtins, "open", refuse)
+    with pytest.raises(AudioError, match="not permitted to read it; change its permissions"):
+        audio.read(tmp_path / "locked.wav")
+
+
+class Failing(io.BytesIO):
+    """A disk that fails after a while."""
+
+    def readinto(self, buffer: object) -> int:
+        return self._fail(super().readinto(buffer))  # type: ignore[arg-type]
+
+    def read(self, n: int | None = -1) -> bytes:
+        data = super().read(n)
+        self._fail(len(data))
+        return data
+
+    def _fail(self, n: int) -> int:
+        if self.tell() > 100_000:
+            raise OSError("input/output error")
+        return n
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg"])
+def test_a_source_that_fails_half_way_is_refused(suffix: str) -> None:
+    data = encoded(tone(20.0, 48_000), suffix, 48_000)
+    assert len(data) > 110_000
+    with pytest.raises(AudioError, match=r"input/output error\); check where it comes from"):
+        audio.read(Failing(data))
+
+
+@pytest.mark.parametrize(
+    ("part", "remedy"),
+    [
+        ({"start_s": 5.0}, "0.00 s of audio after 5 s, at least 0.2 s needed"),
+        ({"start_s": 0.9}, "0.10 s of audio after 0.9 s"),
+        ({"start_s": -1.0}, "seconds from the beginning, 0 or more"),
+        ({"start_s": float("nan")}, "seconds from the beginning, 0 or more"),
+        ({"length_s": 0.0}, "more than 0 s is wanted, or None for all"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".wav", ".mp3"])
+def test_parts_that_are_not_there_are_refused(
+    part: dict[str, float], remedy: str, suffix: str
+) -> None:
+    with pytest.raises(AudioError, match=remedy):
+        audio.read(encoded(tone(1.0), suffix), **part)  # type: ignore[arg-type]
+
+
+def test_more_than_memory_should_hold_is_not_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio, "LONGEST_READ_S", 1.0)
+    data = wav(tone(1.5))
+    with pytest.raises(AudioError, match="read parts with start_s and length_s, or use open_str"):
+        audio.read(data)
+    assert audio.read(data, length_s=1.0).duration_s == 1.0
+    with audio.open_stream(data) as stream:
+        assert sum(map(len, stream)) == 24_000
