@@ -128,10 +128,10 @@ def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
     Raises:
         TrainingError: If the checkpoint is of another recipe or of other data.
     """
-    found = sorted(folder.glob("step-*"))
+    found = list(folder.glob("step-*"))
     if not found:
         return None
-    path = found[-1]
+    path = max(found, key=lambda path: int(path.name.removeprefix("step-")))
     state = json.loads((path / "state.json").read_text())
     changed = sorted(_differences(state["identity"], identity, ""))
     if changed:

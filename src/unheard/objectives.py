@@ -58,7 +58,7 @@ class WeightedCrossEntropy:
         told = torch.where(batch.bonafide, if_bonafide, if_spoof)
         smooth = (if_bonafide + if_spoof) / 2
         loss = (1 - self.label_smoothing) * told + self.label_smoothing * smooth
-        n_bonafide = batch.bonafide.sum()
+        n_bonafide = batch.bonafide.to(score.dtype).sum()
         weight = self.bonafide_weight * n_bonafide + self.spoof_weight * (len(batch) - n_bonafide)
         return {"cross_entropy": loss.sum() / weight}
 

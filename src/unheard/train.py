@@ -248,8 +248,8 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
                 f"{int((~bonafide).sum())} spoofed clips; at least one of each is needed: "
                 "build or import a manifest that has both"
             )
-    for column in ("id", "sha256", "source_clip", "speaker"):
-        shared = set(clips.column(column)) & set(dev.column(column)) - {""}
+    for column in ("sha256", "source_clip", "speaker"):
+        shared = _known(clips, column) & _known(dev, column)
         if shared:
             raise TrainingError(
                 f"parts {recipe.train_part!r} and {recipe.dev_part!r} share {len(shared)} "
@@ -257,6 +257,12 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
                 "detector; split the manifest anew, or set another dev_part"
             )
     return clips, dev
+
+
+def _known(part: Manifest, column: str) -> set[str]:
+    """Return what a column holds; a recording that was not copied is its own source."""
+    found = set(part.column(column)) - {""}
+    return found | set(part.column("id")) if column == "source_clip" else found
 
 
 def _check_after(recipe: Recipe, out: Path) -> None:

@@ -1,0 +1,91 @@
+"""Every shipped recipe trains: on a few synthetic clips, with its numbers made small."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from small_detectors import SMALL
+from synthetic_corpus import corpus
+from unheard import audio, recipes
+from unheard.batch import Batch, BatchSource
+from unheard.clip import Manifest
+from unheard.detectors import DETECTORS, bundle
+from unheard.recipe import Budget, Constant, Recipe, recipe_to_json
+from unheard.score import Scorer
+from unheard.train import train
+
+every_recipe = pytest.mark.parametrize("name", recipes.names())
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return corpus(tmp_path_factory.mktemp("corpus"), duration_s=0.8)
+
+
+def small(recipe: Recipe) -> Recipe:
+    """Return a recipe as it is, but for a small detector, short windows and 20 steps."""
+    kind = next(kind for kind, row in DETECTORS.items() if type(recipe.detector) is row)
+    fields = {"feature": "linear"} if "linear" in recipe.name else {}
+    return replace(
+        recipe,
+        detector=replace(SMALL[kind], **fields),
+        sampler=replace(recipe.sampler, batch_clips=8),
+        schedule=Constant(rate=3e-3),
+        budget=Budget(n_steps=20, eval_every=10, log_every=1),
+        window_s=0.5,
+        hop_s=0.5,
+    )
+
+
+@every_recipe
+def test_recipe_is_named_after_its_file_and_says_what_to_expect(name: str) -> None:
+    recipe = recipes.load(name)
+    assert recipe.name == name
+    assert json.dumps(recipe_to_json(recipe))
+    told = Path(recipes.__file__).with_name(f"{name}.py").read_text().split('"""')[1]
+    assert all(word in told for word in ("Expects:", "Cost:", f"Run:     unheard train {name} "))
+    assert not recipe.train_part.startswith("eval")
+
+
+@every_recipe
+def test_recipe_learns_resumes_to_the_bit_and_scores(
+    name: str, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = small(recipes.load(name))
+    made = train(recipe, manifest, tmp_path / "whole")
+
+    log = [
+        json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().split("\n")[:-1]
+    ]
+    losses = [line["loss"] for line in log]
+    assert len(losses) == 20
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+    class Interrupted(BaseException):
+        pass
+
+    load, stops = BatchSource.__getitem__, [14]
+
+    def get(source: BatchSource, step: int) -> Batch:
+        if stops and step == stops[0]:
+            stops.pop()
+            raise Interrupted
+        return load(source, step)
+
+    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    with pytest.raises(Interrupted):
+        train(recipe, manifest, tmp_path / "stopped")
+    train(recipe, manifest, tmp_path / "stopped")
+    one, other = (
+        load_file(tmp_path / run / "bundle" / "weights.safetensors") for run in ("whole", "stopped")
+    )
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+    clip = manifest.part("dev")[0]
+    verdict = Scorer(bundle.load(made)).raw(audio.read(manifest.file(clip)).samples)
+    assert np.isfinite(verdict)
