@@ -30,7 +30,7 @@ from torch import Tensor
 from unheard.detectors.card import FORMAT, Card, model_card, parse_card, parse_results
 from unheard.detectors.detector import Detector, Spec, window_scores
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.errors import BundleError, suggestion
+from unheard.errors import BundleError, RecipeError, suggestion
 from unheard.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -162,10 +162,7 @@ def load(path: Path, *, device: str = "cpu") -> Bundle:
     text = _card_bytes(path)
     card = parse_card(text, str(path / CARD))
     _check_files(path, card)
-    spec = spec_from_json(card.detector.model_dump())
-    with torch.random.fork_rng(devices=[]):  # loading must not move anybody's random numbers
-        detector = spec.build()
-    _fill(detector, _tensors(path / WEIGHTS), str(path / WEIGHTS))
+    detector = _filled(spec_from_json(card.detector.model_dump()), path / WEIGHTS)
     seen = _tensors(path / SEEN)
     if seen.keys() != {"seen"} or seen["seen"].dtype != torch.int64 or seen["seen"].ndim != 1:
         raise BundleError(f"{path / SEEN}: not a list of clip hashes; get the bundle again")
@@ -273,26 +270,39 @@ def _state(detector: Detector) -> dict[str, Tensor]:
     return state
 
 
-def _fill(detector: Detector, tensors: dict[str, Tensor], where: str) -> None:
-    """Put weights into a module; every one must be there, fit and be finite."""
-    wanted = _state(detector)
-    for name in tensors:
+def _filled(spec: Spec, weights: Path) -> Detector:
+    """Build a detector and give it its weights; every one must be there, fit and be finite."""
+    tensors = _tensors(weights)
+    with torch.random.fork_rng(devices=[]):  # loading must not move anybody's random numbers
+        try:
+            with torch.device("meta"):  # a hostile width must not take memory before it is checked
+                skeleton = spec.build()
+        except (RecipeError, RuntimeError, TypeError, MemoryError) as error:
+            raise BundleError(
+                f"{weights.parent}: its detector cannot be built: {error}; get the bundle again"
+            ) from error
+        _check_fit(_state(skeleton), tensors, str(weights))
+        detector = spec.build()
+    _check_finite(tensors, str(weights))
+    detector.load_state_dict(tensors)
+    return detector
+
+
+def _check_fit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
+    for name in found:
         if name not in wanted:
             raise BundleError(
                 f"{where}: holds {name!r}, which the detector does not have"
                 f"{suggestion(name, wanted)}; get the bundle again"
             )
     for name, value in wanted.items():
-        if name not in tensors:
+        if name not in found:
             raise BundleError(f"{where}: lacks {name!r}; get the bundle again")
-        found = tensors[name]
-        if found.shape != value.shape or found.dtype != value.dtype:
+        if found[name].shape != value.shape or found[name].dtype != value.dtype:
             raise BundleError(
-                f"{where}: {name!r} is {found.dtype} {list(found.shape)}, the detector needs "
-                f"{value.dtype} {list(value.shape)}; get the bundle again"
+                f"{where}: {name!r} is {found[name].dtype} {list(found[name].shape)}, the detector "
+                f"needs {value.dtype} {list(value.shape)}; get the bundle again"
             )
-    _check_finite(tensors, where)
-    detector.load_state_dict(tensors)
 
 
 def _check_finite(tensors: Mapping[str, Tensor], where: str) -> None:

@@ -246,18 +246,19 @@ def model_card(card: Card) -> str:
         "",
         "## Tested on",
         "",
-        *_tested_on(card.results),
+        *_tested_on(card.results, card.provenance.families),
         "",
         "## Operating points",
         "",
         "Thresholds on the score, fitted on the dev part; on other speech their rates will differ.",
         "",
-        f"- balanced, {points.balanced:+.2f}: on dev, as many bona fide clips are called spoof as "
-        "spoofed clips are called bona fide",
-        f"- false_alarm_1pct, {points.false_alarm_1pct:+.2f}: on dev, 1 % of bona fide clips are "
-        "called spoof; for when a false accusation is the worse mistake",
-        f"- miss_1pct, {points.miss_1pct:+.2f}: on dev, 1 % of spoofed clips are called bona fide; "
-        "for when letting a fake pass is the worse mistake",
+        f"- balanced, {points.balanced:+.2f}: on dev, bona fide clips are called spoof as rarely "
+        "as spoofed clips are called bona fide",
+        f"- false_alarm_1pct, {points.false_alarm_1pct:+.2f}: on dev, at most 1 % of bona fide "
+        "clips are called spoof; for when a false accusation is the worse mistake",
+        f"- miss_1pct, {points.miss_1pct:+.2f}: on dev, at most 1 % of spoofed clips are called "
+        "bona fide; "
+        "for when letting a spoofed clip pass is the worse mistake",
         "",
         "## Not good for",
         "",
@@ -286,19 +287,26 @@ def _trained_on(provenance: Provenance) -> list[str]:
     ]
 
 
-def _tested_on(results: Sequence[Result]) -> list[str]:
+def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[str]:
     if not results:
         return ["Not tested: nothing is known of how often it is wrong."]
     rows = [
-        f"| {line.protocol} | {line.group} | {line.n_bonafide:,} | {line.n_spoof:,} "
+        f"| {line.protocol} | {line.group} | {_heard(line.group, families)} "
+        f"| {line.n_bonafide:,} | {line.n_spoof:,} "
         f"| {line.eer:.1%} ({line.eer_low:.1%} to {line.eer_high:.1%}) |"
         for line in results
     ]
     return [
-        "| protocol | spoofed clips of | bona fide clips | spoofed clips | EER (95 % interval) |",
-        "|---|---|---|---|---|",
+        "| protocol | spoofed clips of | in training | bona fide | spoofed | EER (95 % interval) |",
+        "|---|---|---|---|---|---|",
         *rows,
     ]
+
+
+def _heard(group: str, families: Mapping[str, int]) -> str:
+    if group == "all":
+        return ""
+    return "yes" if group in families else "no"
 
 
 def _limits(card: Card) -> list[str]:

@@ -23,7 +23,7 @@ N_BLOCKS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class ResNet18:
-    """What to build: a ResNet18, 11.3 million parameters at the default width of 64.
+    """What to build: a ResNet18, 11.2 million parameters at the default width of 64.
 
     The cost grows with the square of `width`, and with frames times features.
 

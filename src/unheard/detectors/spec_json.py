@@ -43,8 +43,10 @@ def spec_from_json(written: Mapping[str, Any]) -> Spec:
         BundleError: If the kind or a field does not exist, or a value has the wrong type or range.
     """
     kind, values = written["kind"], written["fields"]
-    if kind not in DETECTORS:
+    if not isinstance(kind, str) or kind not in DETECTORS:
         raise BundleError(f"no detector is called {kind!r}{suggestion(str(kind), DETECTORS)}")
+    if not isinstance(values, dict):
+        raise BundleError(f"the fields of detector {kind!r} are {values!r}; write an object")
     row = DETECTORS[kind]
     hints = get_type_hints(row)
     arguments: dict[str, Any] = {}

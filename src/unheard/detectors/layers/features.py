@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unheard.errors import RecipeError
+from unheard.errors import RecipeError, suggestion
 from unheard.types import FloatArray
 
 __all__ = ["Framing", "Lfcc", "LinearBand", "Log", "Mel", "Spectrogram"]
 
 SAMPLE_RATE_HZ = 16_000
+LONGEST_FFT = 65_536
 WINDOWS = {"hann": torch.hann_window, "hamming": torch.hamming_window}
 
 
@@ -46,11 +47,13 @@ class Framing:
     pre_emphasis: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.n_hop <= self.n_window <= self.n_fft:
+        if not 0 < self.n_hop <= self.n_window <= self.n_fft <= LONGEST_FFT:
             raise RecipeError(
                 f"n_hop={self.n_hop}, n_window={self.n_window}, n_fft={self.n_fft}; "
-                "choose 0 < n_hop <= n_window <= n_fft"
+                f"choose 0 < n_hop <= n_window <= n_fft <= {LONGEST_FFT}"
             )
+        if self.window not in WINDOWS:
+            raise RecipeError(f"no window {self.window!r}{suggestion(self.window, WINDOWS)}")
 
     @property
     def n_bins(self) -> int:
@@ -123,6 +126,7 @@ class Mel(nn.Module):
     ) -> None:
         super().__init__()
         _check_band(low_hz, high_hz)
+        _check_filters(n_mels, framing.n_bins)
         to_mel, to_hz = _MEL[scale]
         edges_hz = to_hz(np.linspace(to_mel(low_hz), to_mel(high_hz), n_mels + 2))
         bins_hz = np.linspace(0.0, SAMPLE_RATE_HZ / 2, framing.n_bins)
@@ -158,6 +162,11 @@ class LinearBand(nn.Module):
         self.first = int(np.ceil(low_hz / bin_hz))
         self.last = int(np.floor(high_hz / bin_hz))
         self.n_features = self.last - self.first + 1
+        if self.n_features < 1:
+            raise RecipeError(
+                f"no frequency bin of an FFT of {framing.n_fft} lies in {low_hz:g} to "
+                f"{high_hz:g} Hz; choose a wider band or a longer FFT"
+            )
 
     def forward(self, power: Tensor) -> Tensor:
         """Return the band's power, [B, F, K] -> [B, F, n_features]."""
@@ -211,6 +220,7 @@ class Lfcc(nn.Module):
         self.n_features = 3 * n_filters
         self.n_fft = framing.n_fft
         self.n_bins = int(band * framing.n_bins)
+        _check_filters(n_filters, self.n_bins)
         high_hz = band * SAMPLE_RATE_HZ / 2
         edges_hz = np.linspace(0.0, high_hz, n_filters + 2)
         filters = _triangles(np.linspace(0.0, high_hz, self.n_bins), edges_hz)
@@ -286,6 +296,11 @@ def _check_band(low_hz: float, high_hz: float) -> None:
         raise RecipeError(
             f"band of {low_hz:g} to {high_hz:g} Hz; choose 0 <= low_hz < high_hz <= 8000"
         )
+
+
+def _check_filters(n_filters: int, n_bins: int) -> None:
+    if not 1 <= n_filters <= n_bins:
+        raise RecipeError(f"{n_filters} filters over {n_bins} frequency bins; choose 1 to {n_bins}")
 
 
 def _float32(array: FloatArray) -> Tensor:
