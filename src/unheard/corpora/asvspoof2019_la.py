@@ -1,0 +1,141 @@
+"""ASVspoof 2019, logical access: the corpus most detectors are trained on.
+
+On disk, as its archive unpacks (root is the folder that holds `LA`, or `LA` itself):
+
+    LA/ASVspoof2019_LA_train/flac/LA_T_1138215.flac ...
+    LA/ASVspoof2019_LA_dev/flac/LA_D_1047731.flac ...
+    LA/ASVspoof2019_LA_eval/flac/LA_E_2834763.flac ...
+    LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.train.trn.txt
+    LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.dev.trl.txt
+    LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.eval.trl.txt
+
+A protocol has five columns apart by spaces and no header: speaker, clip, "-", attack ("A01" to
+"A19", or "-"), key ("bonafide" or "spoof"):
+
+    LA_0069 LA_D_1047731 - - bonafide
+
+Counts: train 2,580 bona fide and 22,800 spoofed (A01 to A06, 3,800 each); dev 2,548 and 22,296
+(A01 to A06, 3,716 each); eval 7,355 and 63,882 (A07 to A19, 4,914 each).
+
+Licence: ODC-By 1.0. Where to get it: the Edinburgh DataShare page of ASVspoof 2019.
+
+Citation: X. Wang et al., "ASVspoof 2019: A large-scale public database of synthesized, converted
+and replayed speech", Computer Speech & Language 64, 2020.
+
+Known defects: the length of silence at the edges differs between bona fide and spoofed clips and
+between attacks, and detectors learn it (Mueller et al., "Speech is silver, silence is golden",
+2021); A16 is the system of A04 and A19 that of A06 with other training data, so eval is not wholly
+unseen; all speech is English, read, studio (VCTK); the dev and eval folders also hold the clips of
+enrolment lists, which no countermeasure protocol names, so extra files there are no fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from unheard.clip import BONAFIDE_ATTACK, Clip
+from unheard.errors import CorpusError, suggestion
+
+__all__ = ["ATTACK_FAMILY", "Asvspoof2019La"]
+
+_PROTOCOLS = {
+    "train": "ASVspoof2019.LA.cm.train.trn.txt",
+    "dev": "ASVspoof2019.LA.cm.dev.trl.txt",
+    "eval": "ASVspoof2019.LA.cm.eval.trl.txt",
+}
+
+ATTACK_FAMILY: dict[str, str] = {
+    "A01": "neural TTS",
+    "A02": "signal vocoder",
+    "A03": "signal vocoder",
+    "A04": "unit selection",
+    "A05": "conversion",
+    "A06": "conversion",
+    "A07": "signal vocoder",
+    "A08": "neural TTS",
+    "A09": "statistical",
+    "A10": "neural TTS",
+    "A11": "neural TTS",
+    "A12": "neural TTS",
+    "A13": "conversion",
+    "A14": "conversion",
+    "A15": "conversion",
+    "A16": "unit selection",
+    "A17": "conversion",
+    "A18": "conversion",
+    "A19": "conversion",
+}
+"""The kind of each system, from the corpus paper's table of systems, in this project's families.
+
+Speech synthesis is sorted by how the waveform is made: neural waveform models are "neural TTS",
+WORLD-like vocoders behind neural acoustic models "signal vocoder", waveform concatenation "unit
+selection". Whatever converts a recording is "conversion".
+"""
+
+
+@dataclass(frozen=True)
+class Asvspoof2019La:
+    """Reader of ASVspoof 2019 LA; the layout is in the module's docstring."""
+
+    name: ClassVar[str] = "asvspoof2019_la"
+    parts: ClassVar[tuple[str, ...]] = ("train", "dev", "eval")
+    published: ClassVar[Mapping[str, tuple[int, int]]] = {
+        "train": (2_580, 22_800),
+        "dev": (2_548, 22_296),
+        "eval": (7_355, 63_882),
+    }
+
+    def clips(self, root: Path, part: str) -> Iterator[Clip]:
+        """Yield the clips that a protocol lists.
+
+        Args:
+            root: Folder that holds `LA`, or `LA` itself.
+            part: "train", "dev" or "eval".
+
+        Raises:
+            CorpusError: If the part does not exist, or its protocol is missing or malformed.
+        """
+        if part not in _PROTOCOLS:
+            raise CorpusError(f"{self.name} has no part {part!r}{suggestion(part, _PROTOCOLS)}")
+        base = root / "LA" if (root / "LA").is_dir() else root
+        protocol = base / "ASVspoof2019_LA_cm_protocols" / _PROTOCOLS[part]
+        if not protocol.is_file():
+            raise CorpusError(
+                f"{protocol}: no such protocol; give the folder that LA.zip was unpacked into, "
+                "the one that holds LA"
+            )
+        folder = (base / f"ASVspoof2019_LA_{part}" / "flac").relative_to(root).as_posix()
+        for number, line in enumerate(protocol.read_text("utf-8").splitlines(), start=1):
+            if line.strip():
+                yield _clip(line, f"{protocol}:{number}", folder, part)
+
+
+def _clip(line: str, where: str, folder: str, part: str) -> Clip:
+    columns = line.split()
+    if len(columns) != 5 or columns[4] not in ("bonafide", "spoof"):
+        raise CorpusError(
+            f"{where}: {line.strip()[:80]!r}; five columns ending in bonafide or spoof wanted; "
+            "use the countermeasure protocols (cm), not those for speaker verification (asv)"
+        )
+    speaker, name, _, attack, key = columns
+    bonafide = key == "bonafide"
+    if bonafide != (attack == BONAFIDE_ATTACK):
+        raise CorpusError(
+            f"{where}: key {key} and attack {attack!r} contradict each other; "
+            "fetch the protocol again"
+        )
+    return Clip(
+        id=f"asvspoof2019_la/{name}",
+        path=f"{folder}/{name}.flac",
+        bonafide=bonafide,
+        part=part,
+        attack=attack,
+        family=BONAFIDE_ATTACK if bonafide else ATTACK_FAMILY.get(attack, "unknown"),
+        speaker=f"asvspoof2019_la/{speaker}",
+        corpus="asvspoof2019_la",
+        language="en",
+        licence="ODC-By-1.0",
+    )

@@ -1,0 +1,89 @@
+"""Your own recordings: a folder for each class, and for each attack if there are several.
+
+    root/bonafide/*.wav                        part "eval"
+    root/spoof/SYSTEM/*.wav                    attack SYSTEM; spoof/*.wav is attack "spoof"
+
+or, with parts of your own, one level above:
+
+    root/train/bonafide/ANYTHING/*.flac
+    root/train/spoof/SYSTEM/*.mp3
+    root/eval/bonafide/... and so on
+
+Folders below those are searched too. A folder directly under `bonafide` names the speaker. Nothing
+else is known of the clips: leaks between parts can be found only by file and speaker.
+
+Licence, citation, counts: yours. Known defects: whatever differs between the two folders beside the
+label (rate, format, level, silence, length) a detector will learn; run `unheard corpus check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from unheard.audio import AUDIO_SUFFIXES
+from unheard.clip import BONAFIDE_ATTACK, Clip
+from unheard.corpora.corpus import audio_files
+from unheard.errors import CorpusError, suggestion
+
+__all__ = ["Folders"]
+
+_CLASSES = ("bonafide", "spoof")
+_ONLY_PART = "eval"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Reader of a folder per class; the layout is in the module's docstring."""
+
+    name: ClassVar[str] = "folders"
+    parts: ClassVar[tuple[str, ...]] = ()
+    published: ClassVar[Mapping[str, tuple[int, int]]] = {}
+
+    def parts_in(self, root: Path) -> tuple[str, ...]:
+        """Return the parts that a folder has, sorted.
+
+        Raises:
+            CorpusError: If there is neither a `bonafide` nor a `spoof` folder in it or one below.
+        """
+        if any((root / name).is_dir() for name in _CLASSES):
+            return (_ONLY_PART,)
+        found = sorted(
+            folder.name
+            for folder in (root.iterdir() if root.is_dir() else ())
+            if any((folder / name).is_dir() for name in _CLASSES)
+        )
+        if not found:
+            raise CorpusError(
+                f"{root}: no folder bonafide or spoof in it; "
+                "put human speech into bonafide/ and generated speech into spoof/SYSTEM/"
+            )
+        return tuple(found)
+
+    def clips(self, root: Path, part: str) -> Iterator[Clip]:
+        """Yield the audio files of a part.
+
+        Raises:
+            CorpusError: If there is no such part.
+        """
+        known = self.parts_in(root)
+        if part not in known:
+            raise CorpusError(f"{root} has no part {part!r}{suggestion(part, known)}")
+        base = root / part if (root / part).is_dir() else root
+        for label in _CLASSES:
+            for path in audio_files(base / label, AUDIO_SUFFIXES):
+                inside = path.relative_to(base / label)
+                group = inside.parts[0] if len(inside.parts) > 1 else ""
+                bonafide = label == "bonafide"
+                yield Clip(
+                    id=path.relative_to(root).as_posix(),
+                    path=path.relative_to(root).as_posix(),
+                    bonafide=bonafide,
+                    part=part,
+                    attack=BONAFIDE_ATTACK if bonafide else group or "spoof",
+                    family=BONAFIDE_ATTACK if bonafide else "unknown",
+                    speaker=group if bonafide else "",
+                    corpus=root.name,
+                )

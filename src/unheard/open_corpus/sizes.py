@@ -1,0 +1,176 @@
+"""How big a corpus is, and what goes into which part: the tables that the plan is drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["EXTRA_PARTS", "PARTS_OF_SPEAKER", "SIZES", "Size", "parts_of_voice", "shares"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many clips are wanted; 0 takes all there are.
+
+    Attributes:
+        bonafide: Bona fide clips by part.
+        spoof: Spoofed clips by part.
+        extra: Spoofed clips by part, of the families that the default protocol holds out.
+    """
+
+    bonafide: dict[str, int]
+    spoof: dict[str, int]
+    extra: dict[str, int]
+
+
+SIZES: dict[str, Size] = {
+    "tiny": Size(
+        bonafide={"train": 6, "dev": 4, "eval_in": 4, "eval_out": 4},
+        spoof={"train": 8, "dev": 4, "eval_in": 4, "eval_out": 6},
+        extra={},
+    ),
+    "small": Size(
+        bonafide={"train": 270, "dev": 90, "eval_in": 120, "eval_out": 140},
+        spoof={"train": 640, "dev": 200, "eval_in": 280, "eval_out": 320},
+        extra={},
+    ),
+    "medium": Size(
+        bonafide={"train": 1300, "dev": 320, "eval_in": 420, "eval_out": 500},
+        spoof={"train": 2600, "dev": 640, "eval_in": 900, "eval_out": 1200},
+        extra={"train_extra": 600, "dev_extra": 200},
+    ),
+    "full": Size(
+        bonafide={"train": 0, "dev": 0, "eval_in": 0, "eval_out": 0},
+        spoof={"train": 9000, "dev": 2400, "eval_in": 3000, "eval_out": 4500},
+        extra={"train_extra": 3000, "dev_extra": 800},
+    ),
+}
+
+EXTRA_PARTS = {"train_extra": "train", "dev_extra": "dev"}
+"""Parts with the held-out families on training and development speakers, and those speakers' part.
+
+They are used when every family may be trained on: leaving one family out, and shipped detectors.
+"""
+
+PARTS_OF_SPEAKER: dict[str, tuple[str, ...]] = {
+    "fillets-nl-m": ("train",),
+    "fillets-nl-v": ("train",),
+    "asterisk-carlo": ("train",),
+    "tuxpaint-nl": ("train",),
+    "tuxpaint-fr": ("train",),
+    "tuxpaint-ro": ("train",),
+    "tuxpaint-be": ("train",),
+    "tuxpaint-bg": ("train",),
+    "tuxpaint-en": ("train",),
+    "tuxpaint-lt": ("train",),
+    "ktuberling-fr": ("train",),
+    "ktuberling-en": ("train",),
+    "ktuberling-de": ("train",),
+    "ktuberling-gl": ("train",),
+    "ktuberling-lt": ("train",),
+    "ktuberling-nn": ("train",),
+    "ktuberling-sl": ("train",),
+    "ktuberling-uk": ("train",),
+    "fillets-cs-m": ("dev",),
+    "tuxpaint-es": ("dev",),
+    "tuxpaint-ca": ("dev",),
+    "tuxpaint-da": ("dev",),
+    "ktuberling-ca": ("dev",),
+    "ktuberling-da": ("dev",),
+    "fillets-cs-v": ("eval_in", "eval_out"),
+    "asterisk-allison": ("eval_in", "eval_out"),
+    "asterisk-ivrvoice": ("eval_in", "eval_out"),
+    "tuxpaint-ru": ("eval_in", "eval_out"),
+    "tuxpaint-el": ("eval_in", "eval_out"),
+    "ktuberling-ru": (),
+    "ktuberling-el": (),
+    "festvox-ru-nsh": ("eval_out",),
+}
+"""Where a speaker's recordings go. All sets of one language that may share a volunteer go together.
+
+The unit-selection voice of festvox-ru is the same man as its recordings, so both are in eval_out
+only. Word lists of evaluation languages are not used.
+"""
+
+_TRAINED = {"formant": 0.2, "statistical": 0.25, "diphone": 0.2, "signal vocoder": 0.35}
+_HELD_OUT = {
+    "neural TTS": 0.24,
+    "neural vocoder": 0.2,
+    "unit selection": 0.12,
+    "parametric codec": 0.16,
+    "conversion": 0.18,
+    "diffusion": 0.1,
+}
+_NOT_FREE = {"statistical": 0.1, "diphone": 0.1}
+"""Unseen systems of seen families, on top of a part's other clips."""
+
+_VOICES: dict[str, tuple[str, ...]] = {
+    "flite-awb": ("train",),
+    "flite-rms": ("train",),
+    "flite-slt": ("eval_in",),
+    "flite-kal16": ("train",),
+    "festival-kallpc16k": ("train",),
+    "festival-kdlpc16k": ("eval_in",),
+    "festival-italp16k": ("train",),
+    "festival-itapc16k": ("train",),
+    "festival-czech-dita": ("dev",),
+    "festival-czech-krb": ("dev",),
+    "festival-czech-machac": ("eval_in",),
+    "festival-czech-ph": ("eval_in",),
+    "festival-ru": ("eval_out",),
+    "pico-en-US": ("train",),
+    "pico-fr-FR": ("train",),
+    "pico-it-IT": ("train",),
+    "pico-de-DE": ("train",),
+    "pico-es-ES": ("dev",),
+    "pico-en-GB": ("eval_in",),
+    "griffin-lim-mel": ("train", "dev", "eval_in"),
+    "griffin-lim-linear": ("eval_in",),
+    "world": ("train", "dev", "eval_in"),
+    "mlsa": ("eval_in",),
+}
+_VARIANTS = {"": "train", "klatt": "train", "f2": "dev", "m3": "eval_in", "klatt4": "eval_in"}
+
+
+def shares(part: str, *, nonfree: bool) -> dict[str, float]:
+    """Return the families of spoofed clips in a part and their shares, by the default protocol.
+
+    A share does not depend on which generators are installed: a missing family leaves a gap and
+    changes no other clip.
+
+    Args:
+        part: Name of a part.
+        nonfree: Whether voices that are not free are asked for; they are used in eval_out only.
+    """
+    if part in EXTRA_PARTS:
+        return _HELD_OUT
+    if part == "eval_out":
+        return _HELD_OUT | (_NOT_FREE if nonfree else {})
+    return _TRAINED
+
+
+def parts_of_voice(name: str, family: str, kind: str, *, free: bool) -> tuple[str, ...]:
+    """Return the parts in which a generator may be used; none if it is not assigned to any.
+
+    A voice is in one part only. A copy has the voice of its source, whose speaker is in one part,
+    so the same copying system may be in several parts. Neural TTS voices of the extra parts are
+    others than those of eval_out. Voices that are not free are for evaluation only.
+
+    Args:
+        name: As in `ATTACKS`.
+        family: Its family.
+        kind: "copy" or "text".
+        free: Whether it may be trained on.
+    """
+    if not free:
+        return ("eval_out",)
+    if name.startswith("espeak-ng-"):
+        return (_VARIANTS.get(name.removeprefix("espeak-ng-").partition("-")[2], "eval_in"),)
+    if name in _VOICES:
+        return _VOICES[name]
+    if family in _TRAINED:
+        return ("eval_in",)
+    if kind == "copy":
+        return ("train_extra", "dev_extra", "eval_out")
+    # Neural voices: one in four is for the extra parts, by a fixed rule without a table.
+    rest = sum(name.encode()) % 8
+    return ("train_extra",) if rest == 0 else ("dev_extra",) if rest == 1 else ("eval_out",)
