@@ -15,7 +15,11 @@ from unheard.attacks import (
     festival,
     flite,
     griffin_lim,
+    mbrola,
     pico,
+    praat,
+    rhvoice,
+    rubberband,
     world,
 )
 from unheard.attacks.attack import FAMILIES, Attack, Kind, Speech
@@ -39,6 +43,10 @@ def attacks(home: Path | None) -> dict[str, Attack]:
         *codec2.rows(engines),
         *griffin_lim.rows(),
         *world.rows(),
+        *praat.rows(engines),
+        *rubberband.rows(engines),
+        *rhvoice.rows(engines),
+        *mbrola.rows(engines),
     ]
     return {row.name: row for row in rows}
 

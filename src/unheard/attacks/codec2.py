@@ -17,7 +17,8 @@ from unheard.types import FloatArray
 __all__ = ["Codec2", "rows"]
 
 _RATE_HZ = 8_000
-_DELAY_8KHZ = {"3200": 0, "2400": 0, "1300": 0, "700C": 0}
+# Samples at 8 kHz by which the decoded envelope lags, measured over seven clips of speech.
+_DELAY_8KHZ = {"3200": 160, "2400": 160, "1300": 160, "700C": 250}
 
 
 @dataclass(frozen=True)

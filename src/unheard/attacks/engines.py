@@ -151,4 +151,5 @@ def _command(source: str) -> str:
 
 def _last_line(stderr: bytes) -> str:
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
-    return next((line for line in reversed(lines) if line), "it said nothing")
+    said = [line for line in reversed(lines) if line] or ["it said nothing"]
+    return next((line for line in said if "error" in line.lower()), said[0])

@@ -105,11 +105,11 @@ class Festival:
         return f"{self._shelf()}(voice_{self.voice})\n{speak}\n"
 
     def _shelf(self) -> str:
-        """Scheme that adds the voices of the cache to those that the program knows."""
-        if self.engines.home is None:
+        """Scheme that tells a program of the system of a voice in the cache."""
+        home, voice = self.engines.home, self.engines.data(f"{_VOICES}/*/{self.voice}")
+        if home is None or voice is None or home not in voice.parents or self._library():
             return ""
-        shelf = self.engines.home / "root" / _VOICES
-        return f'(set! voice-path (cons "{shelf}/" voice-path))\n(search-for-voices)\n'
+        return f'(voice-location \'{self.voice} "{voice}/" "")\n'
 
     def _library(self) -> list[str | Path]:
         """The option that points a program of the cache to its own library."""

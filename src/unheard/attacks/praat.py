@@ -1,0 +1,165 @@
+"""Praat: linear prediction with a made-up source, and a change of the speaker's apparent sex."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from unheard.attacks import sound
+from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.engines import Engines, install_hint
+from unheard.types import FloatArray
+
+__all__ = ["PraatGender", "PraatLpc", "rows"]
+
+_PACKAGES = ("debian:praat",)
+_LICENCE = "GPL-3.0-or-later"
+
+# Pulses where Praat hears a pitch, noise elsewhere, both of unit power, through the filter. Praat
+# predicts the pre-emphasised sound, so the emphasis is taken back afterwards.
+_LPC = """\
+form Resynthesis
+  sentence before
+  sentence after
+  integer seed
+endform
+random_initializeWithSeedUnsafelyButPredictably (seed)
+voice = Read from file: before$
+pitch = To Pitch: 0, 75, 500
+To PointProcess
+source = To Sound (pulse train): 16000, 1, 0.05, 2000
+selectObject: pitch
+track = To Matrix
+selectObject: voice
+filter = To LPC (burg): 18, 0.025, 0.005, 50
+selectObject: source
+Formula: "if object (track, x, 1) < 75 then randomGauss (0, 1) else self * sqrt (16000 / object (track, x, 1)) + randomGauss (0, 0.1) fi"
+selectObject: filter, source
+Filter: "yes"
+De-emphasize (in-place): 50
+Scale peak: 0.99
+Save as WAV file: after$
+"""  # noqa: E501
+
+_GENDER = """\
+form Change of voice
+  sentence before
+  sentence after
+  integer seed
+  real formants
+  real median
+endform
+random_initializeWithSeedUnsafelyButPredictably (seed)
+voice = Read from file: before$
+pitch = To Pitch: 0, 75, 500
+old = Get quantile: 0, 0, 0.5, "Hertz"
+if old = undefined
+  new = 0
+else
+  new = old * median
+endif
+selectObject: voice
+Change gender: 75, 500, formants, new, 1, 1
+Scale peak: 0.99
+Save as WAV file: after$
+"""
+
+
+@dataclass(frozen=True)
+class PraatLpc:
+    """A recording filtered anew: its linear prediction filter over pulses and noise.
+
+    Attributes:
+        name: As in `ATTACKS`.
+        engines: Where the engine lies.
+    """
+
+    name: str = "praat-lpc"
+    engines: Engines = field(default=Engines())
+    family: ClassVar[str] = "signal vocoder"
+    kind: ClassVar[Kind] = "copy"
+    free: ClassVar[bool] = True
+    licence: ClassVar[str] = _LICENCE
+    languages: ClassVar[tuple[str, ...]] = ()
+    packages: ClassVar[tuple[str, ...]] = _PACKAGES
+
+    def missing(self) -> str:
+        """Return how to install Praat, or ""."""
+        return _missing(self.engines)
+
+    def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
+        """Return the recording from its filter, shape [T] float32 at 16 kHz.
+
+        Raises:
+            AttackError: If the engine is not installed, fails, or gives nothing usable.
+        """
+        source = sound.recording(self, speech)
+        output = _run(self.name, self.engines, _LPC, source, str(rng.integers(1, 2**31)))
+        return sound.copied(self.name, output, source)
+
+
+@dataclass(frozen=True)
+class PraatGender:
+    """A recording with pitch and formants moved as between women and men, by overlap-add.
+
+    Attributes:
+        name: As in `ATTACKS`.
+        engines: Where the engine lies.
+    """
+
+    name: str = "praat-gender"
+    engines: Engines = field(default=Engines())
+    family: ClassVar[str] = "conversion"
+    kind: ClassVar[Kind] = "copy"
+    free: ClassVar[bool] = True
+    licence: ClassVar[str] = _LICENCE
+    languages: ClassVar[tuple[str, ...]] = ()
+    packages: ClassVar[tuple[str, ...]] = _PACKAGES
+
+    def missing(self) -> str:
+        """Return how to install Praat, or ""."""
+        return _missing(self.engines)
+
+    def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
+        """Return the recording in another voice, shape [T] float32 at 16 kHz.
+
+        Raises:
+            AttackError: If the engine is not installed, fails, or gives nothing usable.
+        """
+        source = sound.recording(self, speech)
+        up = bool(rng.integers(2))
+        formants, median = rng.uniform(1.08, 1.22), rng.uniform(1.25, 1.7)
+        changed = (formants, median) if up else (1 / formants, 1 / median)
+        numbers = [str(rng.integers(1, 2**31)), *(f"{number:.4f}" for number in changed)]
+        output = _run(self.name, self.engines, _GENDER, source, *numbers)
+        return sound.copied(self.name, output, source)
+
+
+def rows(engines: Engines) -> list[PraatLpc | PraatGender]:
+    """Return both generators."""
+    return [PraatLpc(engines=engines), PraatGender(engines=engines)]
+
+
+def _missing(engines: Engines) -> str:
+    return "" if _program(engines) else install_hint("praat", _PACKAGES)
+
+
+def _program(engines: Engines) -> Path | None:
+    return engines.program("praat_nogui") or engines.program("praat")
+
+
+def _run(
+    name: str, engines: Engines, script: str, samples: FloatArray, *arguments: str
+) -> FloatArray:
+    program = _program(engines)
+    assert program is not None
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = Path(folder) / "in.wav", Path(folder) / "out.wav"
+        sound.write(before, samples)
+        (Path(folder) / "run.praat").write_text(script)
+        engines.run([program, "--run", Path(folder) / "run.praat", before, after, *arguments])
+        return sound.read(name, after)
