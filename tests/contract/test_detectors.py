@@ -1,6 +1,8 @@
 """What every row of DETECTORS promises; a new row is tested by being listed."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,17 @@ def test_default_spec_builds(name: str) -> None:
     with torch.device("meta"):
         detector = DETECTORS[name]().build()
     assert isinstance(detector, Detector)
+
+
+def test_loading_starts_quickly() -> None:
+    # Building on the meta device, as loading does first, can drag in SymPy, which takes seconds.
+    code = (
+        "import sys, torch\nfrom unheard.detectors import DETECTORS\n"
+        "with torch.device('meta'):\n    [row().build() for row in DETECTORS.values()]\n"
+        "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
 
 
 def test_gives_one_score_and_one_embedding_per_clip(trained: Detector) -> None:

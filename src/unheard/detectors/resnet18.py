@@ -135,7 +135,8 @@ class ResNet18Detector(Detector):
         self.embedding = nn.Linear(8 * spec.width, spec.embedding)
         self.score = nn.Linear(spec.embedding, 1)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            # Shapes alone (meta) need no numbers, and drawing them there would import SymPy: 3 s.
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def embed(self, waveform: Tensor) -> Tensor:

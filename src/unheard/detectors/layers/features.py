@@ -25,7 +25,8 @@ __all__ = ["Framing", "Lfcc", "LinearBand", "Log", "Mel", "Spectrogram"]
 
 SAMPLE_RATE_HZ = 16_000
 LONGEST_FFT = 65_536
-WINDOWS = {"hann": torch.hann_window, "hamming": torch.hamming_window}
+WINDOWS = {"hann": 0.5, "hamming": 0.54}
+"""Weight a of a raised cosine, a - (1 - a) cos(2 pi n / N)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +77,10 @@ class Spectrogram(nn.Module):
     def __init__(self, framing: Framing) -> None:
         super().__init__()
         self.framing = framing
-        window = WINDOWS[framing.window](framing.n_window)
-        self.register_buffer("window", window, persistent=False)
+        constant = WINDOWS[framing.window]
+        turn = 2 * np.pi * np.arange(framing.n_window) / framing.n_window
+        window = constant - (1 - constant) * np.cos(turn)
+        self.register_buffer("window", _float32(window), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Return power, [B, T] -> [B, F, K]."""
