@@ -141,7 +141,7 @@ def run_probe(
         scores = model.predict_proba(features[where == part])[:, 1]
         truth = bonafide[where == part]
         human, machine = scores[truth], scores[~truth]
-        interval = bootstrap(eer, human, machine, n_draws=500)
+        interval = bootstrap(eer, human, machine, n_draws=300)
         results.append(ProbeResult(name, part, eer(human, machine), interval.low, interval.high))
     return results
 
