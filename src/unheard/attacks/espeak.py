@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ _LANGUAGES = (
     "en", "cs", "nl", "ru", "es", "it", "fr", "ro", "ca", "bg", "el", "da",
     "lt", "uk", "de", "pl", "pt",
 )  # fmt: skip
+_MARK = re.compile(r"\([a-z-]+\)")
 _VARIANTS = ("", "f2", "m3", "klatt", "klatt4")
 
 
@@ -84,7 +86,9 @@ class Espeak:
 
 
 def ipa(engines: Engines, text: str, voice: str) -> str:
-    """Return the phonemes of a text in the International Phonetic Alphabet, on one line.
+    """Return the phonemes of a text in the International Phonetic Alphabet.
+
+    Letters of one sound, as in an affricate, are tied together by "^"; clauses are parted by ", ".
 
     Args:
         engines: Where espeak-ng lies.
@@ -94,8 +98,20 @@ def ipa(engines: Engines, text: str, voice: str) -> str:
     Raises:
         AttackError: If espeak-ng is not installed or does not know the voice.
     """
-    command = ["espeak-ng", *_data_option(engines), "-q", "--ipa", "-v", voice, "--stdin"]
-    return " ".join(engines.run(command, stdin=text.encode()).decode(errors="replace").split())
+    command = [
+        "espeak-ng",
+        *_data_option(engines),
+        "-q",
+        "--ipa",
+        "--tie=^",
+        "-v",
+        voice,
+        "--stdin",
+    ]
+    said = engines.run(command, stdin=text.encode()).decode(errors="replace")
+    # A word of another language comes with the marks of both, as in "(en)...(es)".
+    clauses = (" ".join(_MARK.sub("", line).split()) for line in said.splitlines())
+    return ", ".join(clause for clause in clauses if clause)
 
 
 def rows(engines: Engines) -> list[Espeak]:

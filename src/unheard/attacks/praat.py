@@ -20,7 +20,8 @@ _PACKAGES = ("debian:praat",)
 _LICENCE = "GPL-3.0-or-later"
 
 # Pulses where Praat hears a pitch, noise elsewhere, both of unit power, through the filter. Praat
-# predicts the pre-emphasised sound, so the emphasis is taken back afterwards.
+# predicts the pre-emphasised sound, so the emphasis is taken back afterwards; pulses that all
+# point up leave an offset, which is cut below 50 Hz.
 _LPC = """\
 form Resynthesis
   sentence before
@@ -41,6 +42,7 @@ Formula: "if object (track, x, 1) < 75 then randomGauss (0, 1) else self * sqrt 
 selectObject: filter, source
 Filter: "yes"
 De-emphasize (in-place): 50
+Filter (stop Hann band): 0, 50, 20
 Scale peak: 0.99
 Save as WAV file: after$
 """  # noqa: E501
