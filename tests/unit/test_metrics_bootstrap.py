@@ -1,13 +1,15 @@
 """Bootstrap intervals: the fast draws against the plain loop."""
 
 import functools
+import itertools
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from unheard.errors import MetricError
-from unheard.metrics import METRICS, Interval, bootstrap, cllr, eer, min_cllr, min_dcf
+from unheard.metrics import METRICS, Interval, TiesWarning, bootstrap, cllr, eer, min_cllr, min_dcf
 from unheard.metrics.resampling import _DRAWS, _plain
 
 
@@ -37,9 +39,29 @@ def test_fast_draws_have_the_distribution_of_the_plain_loop(name: str, decimals:
     same_distribution(fast, plain(METRICS[name], bonafide, spoof))
 
 
-@pytest.mark.parametrize("name", ["cllr", "min_cllr"])
-def test_joined_cells_keep_the_distribution(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unheard.metrics.resampling.CELLS", 64)
+@pytest.mark.parametrize("name", ["eer", "min_dcf", "cllr", "min_cllr"])
+def test_draws_have_the_mean_of_all_resamples(name: str) -> None:
+    """Every resample of three and of two clips, 27 times 4 of them, counted out."""
+    bonafide, spoof = np.array([-1.0, 0.5, 2.0]), np.array([-1.0, 1.0])
+    metric = METRICS[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TiesWarning)
+        every = [
+            metric(bonafide[list(one)], spoof[list(other)])
+            for one in itertools.product(range(3), repeat=3)
+            for other in itertools.product(range(2), repeat=2)
+        ]
+    draws = _DRAWS[metric](bonafide, spoof, 40_000, np.random.default_rng(5))
+    assert draws.mean() == pytest.approx(np.mean(every), abs=4 * np.std(every) / 200)
+    if name != "cllr":  # a sum in another order is another number in the last place
+        assert set(draws.round(9)) == set(np.round(every, 9))
+
+
+@pytest.mark.parametrize(("name", "cells"), [("cllr", 4), ("min_cllr", 64)])
+def test_joined_cells_keep_the_distribution(
+    name: str, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("unheard.metrics.resampling.CELLS", cells)
     rng = np.random.default_rng(12)
     bonafide, spoof = rng.normal(1, 1, 900), rng.normal(-0.5, 1.5, 900)
     fast = _DRAWS[METRICS[name]](bonafide, spoof, 2_000, np.random.default_rng(3))
