@@ -14,6 +14,7 @@ from unheard.errors import AudioError
 from unheard.types import FloatArray
 
 RATE_HZ = audio.SAMPLE_RATE_HZ
+CODEC_NAMES = {".mp3": "mp3", ".ogg": "opus", ".opus": "opus", ".webm": "opus"}
 
 
 def streamed(source: audio.Source) -> FloatArray:
@@ -42,6 +43,7 @@ def test_every_format_gives_the_tone_that_went_in(suffix: str) -> None:
     assert recording.source_rate_hz == 48_000
     assert recording.n_channels == 2
     assert recording.n_bad_packets == 0
+    assert recording.codec == CODEC_NAMES.get(suffix, FORMATS[suffix][1])
     assert recording.samples.dtype == np.float32
     assert suffix in audio.AUDIO_SUFFIXES
 
@@ -72,7 +74,7 @@ def test_channels_are_averaged(n_channels: int) -> None:
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
-@pytest.mark.parametrize("n_channels", [1, 6])
+@pytest.mark.parametrize("n_channels", [1, 12])
 def test_both_decoders_give_the_same_bits(subtype: str, n_channels: int) -> None:
     noise = np.random.default_rng(0).uniform(-1, 1, (n_channels, 8_000))
     data = wav(noise, 44_100, subtype)
@@ -177,18 +179,18 @@ def test_a_wav_from_a_pipe_with_no_length_is_whole() -> None:
 
 
 def test_damaged_flac_goes_on_after_the_damage() -> None:
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 48_000))
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 160_000))
     file = io.BytesIO()
     soundfile.write(file, noise.T, 16_000, format="FLAC")
     whole = file.getvalue()
-    middle = len(whole) // 2
+    middle = len(whole) * 3 // 4
     damaged = whole[:middle] + bytes(100) + whole[middle + 100 :]
     recording = audio.read(damaged)
     assert recording.n_bad_packets >= 1
-    assert 2.0 < recording.duration_s < 3.0
+    assert 9.0 < recording.duration_s < 10.0
     sound = audio.read(whole).samples
-    np.testing.assert_array_equal(recording.samples[:16_000], sound[:16_000])
-    np.testing.assert_array_equal(recording.samples[-8_000:], sound[-8_000:])
+    np.testing.assert_array_equal(recording.samples[:112_000], sound[:112_000])
+    np.testing.assert_array_equal(recording.samples[-32_000:], sound[-32_000:])
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".m4a", ".ogg"])

@@ -35,6 +35,7 @@ def test_speech_comes_back_in_place_and_at_length(codec: str, kbps: float) -> No
     assert min(delay, 2 * len(wave) - delay) <= 3
     assert np.corrcoef(back, wave)[0, 1] > 0.35
     assert back[-400:].std() > 0.3 * wave[-400:].std()
+    assert back[-20:].any()
 
 
 @pytest.mark.parametrize("codec", [name for name, entry in CODECS.items() if len(entry.kbps) > 1])

@@ -92,6 +92,24 @@ def test_a_file_that_was_cut_off_is_refused(suffix: str) -> None:
         audio.read(data[: len(data) // 2])
 
 
+@pytest.mark.parametrize("suffix", [".aac", ".m4a", ".flac"])
+def test_what_is_mostly_damage_is_refused(suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    data = bytearray(encoded(tone(4.0, 48_000), suffix, 48_000))
+    for at in range(2_000, len(data) - 3_000, 37):
+        data[at] = rng.integers(256)
+    with pytest.raises(AudioError, match=r"bad packets and \d+ good ones; .* copy the file again"):
+        audio.read(bytes(data))
+
+
+def test_a_rate_that_changes_on_the_way_is_refused() -> None:
+    data = encoded(tone(1.0, 48_000), ".aac", 48_000) + encoded(tone(1.0, 44_100), ".aac", 44_100)
+    with pytest.raises(
+        AudioError, match=r"from 48000 to 44100 Hz on the way; .* convert it to wav"
+    ):
+        audio.read(data)
+
+
 def test_an_mp4_with_its_index_in_front_may_not_be_cut_off_either(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
