@@ -8,7 +8,6 @@ import pytest
 from unheard.open_corpus.finish import (
     KEPT,
     LEVEL_DB,
-    LONGEST_S,
     draw,
     equalise,
     matched_durations_s,
@@ -89,18 +88,18 @@ def test_the_whole_chain_repeats_itself_to_the_bit() -> None:
 def test_durations_are_matched_and_never_lengthened() -> None:
     rng = np.random.default_rng(0)
     human, machine = rng.uniform(1.5, 9.0, 300), rng.uniform(2.0, 3.0, 700)
-    kept_human, kept_machine = matched_durations_s(human, machine)
+    kept_human, kept_machine = matched_durations_s(human, machine, 4.0)
     assert (kept_human <= human * KEPT + 1e-9).all()
     assert (kept_machine <= machine * KEPT + 1e-9).all()
-    assert max(kept_human.max(), kept_machine.max()) <= LONGEST_S
+    assert max(kept_human.max(), kept_machine.max()) <= 4.0
     grid = np.linspace(0.02, 0.98, 25)
     apart = np.abs(np.quantile(kept_human, grid) - np.quantile(kept_machine, grid))
     assert apart.max() < 0.05
 
 
 def test_durations_without_one_label_are_cropped_alike() -> None:
-    kept, none = matched_durations_s(np.array([2.0, 6.0]), np.zeros(0))
-    np.testing.assert_allclose(kept, [2.0 * KEPT, LONGEST_S])
+    kept, none = matched_durations_s(np.array([2.0, 6.0]), np.zeros(0), 4.0)
+    np.testing.assert_allclose(kept, [2.0 * KEPT, 4.0])
     assert none.size == 0
 
 

@@ -100,8 +100,7 @@ def _options(cache: Path) -> list[str]:
 
 def _private_sources(folder: Path) -> dict[str, str]:
     """The machine's own sources of its release, with the further components; file name to text."""
-    release = re.search(r"^VERSION_CODENAME=(\S+)", Path("/etc/os-release").read_text(), re.M)
-    codename = release.group(1) if release else ""
+    codename = _codename()
     copies: dict[str, str] = {}
     for path in [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]:
         if not path.is_file():
@@ -117,17 +116,19 @@ def _private_sources(folder: Path) -> dict[str, str]:
     return copies
 
 
+def _codename() -> str:
+    about = Path("/etc/os-release")
+    text = about.read_text() if about.is_file() else ""
+    release = re.search(r"^VERSION_CODENAME=(\S+)", text, re.M)
+    return release.group(1) if release else ""
+
+
 def _stanzas(text: str, codename: str) -> str:
-    stanzas = re.split(r"\n\s*\n", text.strip())
-    own = [s for s in stanzas if re.search(rf"^Suites:.*\b{codename}\b", s, re.M)]
-    kept = [s for s in own if re.search(r"^Components:.*\bmain\b", s, re.M)]
-    kept += [
-        s
-        for s in stanzas
-        if s not in kept and re.search(rf"^Suites:\s*{codename}-(security|updates)\b", s, re.M)
-    ]
+    own = re.compile(rf"^Suites:(\s*{codename}(-security|-updates)?)+\s*$", re.M)
+    kept = [stanza for stanza in re.split(r"\n\s*\n", text.strip()) if own.search(stanza)]
     changed = [
-        re.sub(r"^Components:.*$", f"Components: {_COMPONENTS}", s, flags=re.M) for s in kept
+        re.sub(r"^Components:.*$", f"Components: {_COMPONENTS}", stanza, flags=re.M)
+        for stanza in kept
     ]
     return "\n\n".join(changed) + "\n" if changed else ""
 

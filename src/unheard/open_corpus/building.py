@@ -96,7 +96,7 @@ def build(
     made = [c for c in ready if c.id not in left_out and _source_is_there(c, left_out)]
     folder = cache / f"open-{size}"
     clips = _raw_clips(cache, folder, made, generators, seed)
-    kept = _equalised_clips(folder, clips, seed, jobs, say, left_out)
+    kept = _equalised_clips(folder, clips, seed, SIZES[size].longest_s, jobs, say, left_out)
     names = {clip.id for clip in kept}
     raw = Manifest.of([clip for clip in clips if clip.id in names], folder)
     equalised = Manifest.of(kept, folder)
@@ -189,7 +189,13 @@ def _clip(planned: Planned, path: str, folder: Path, generators: dict[str, Attac
 
 
 def _equalised_clips(
-    folder: Path, clips: list[Clip], seed: int, jobs: int, say: Say, left_out: dict[str, str]
+    folder: Path,
+    clips: list[Clip],
+    seed: int,
+    longest_s: float,
+    jobs: int,
+    say: Say,
+    left_out: dict[str, str],
 ) -> list[Clip]:
     speech_s = {
         clip.id: finish.trimmed(audio.read(folder / clip.path).samples).size / audio.SAMPLE_RATE_HZ
@@ -202,7 +208,7 @@ def _equalised_clips(
     shutil.rmtree(folder / "equalised", ignore_errors=True)
     tasks: dict[str, make.Finishing] = {}
     for part in sorted({clip.part for clip in long_enough}):
-        targets = _targets([c for c in long_enough if c.part == part], speech_s)
+        targets = _targets([c for c in long_enough if c.part == part], speech_s, longest_s)
         for clip_id, length_s in targets.items():
             tasks[clip_id] = make.Finishing(
                 folder / f"raw/{_slug(clip_id)}.flac",
@@ -217,12 +223,12 @@ def _equalised_clips(
     ]
 
 
-def _targets(clips: list[Clip], speech_s: dict[str, float]) -> dict[str, float]:
+def _targets(clips: list[Clip], speech_s: dict[str, float], longest_s: float) -> dict[str, float]:
     """Seconds of speech that each clip of a part keeps."""
     bona = [clip.id for clip in clips if clip.bonafide]
     spoof = [clip.id for clip in clips if not clip.bonafide]
     lengths = [np.array([speech_s[name] for name in names]) for names in (bona, spoof)]
-    kept = finish.matched_durations_s(*lengths)
+    kept = finish.matched_durations_s(lengths[0], lengths[1], longest_s)
     return dict(zip(bona + spoof, np.concatenate(kept).tolist(), strict=True))
 
 

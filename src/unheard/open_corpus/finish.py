@@ -19,7 +19,6 @@ from unheard.types import FloatArray
 
 __all__ = ["Draw", "draw", "equalise", "matched_durations_s", "trimmed"]
 
-LONGEST_S = 4.0
 SHORTEST_S = 1.5
 KEPT = 0.94
 """Share of its speech that a clip keeps at most: each is cropped, so that no edge tells a label."""
@@ -105,7 +104,7 @@ def trimmed(samples: FloatArray) -> FloatArray:
 
 
 def matched_durations_s(
-    bonafide_s: FloatArray, spoof_s: FloatArray
+    bonafide_s: FloatArray, spoof_s: FloatArray, longest_s: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return how long each clip's speech is to be, so that length tells nothing of the label.
 
@@ -115,17 +114,18 @@ def matched_durations_s(
     Args:
         bonafide_s: Seconds of speech in each bona fide clip, shape [N].
         spoof_s: In each spoofed clip, shape [M].
+        longest_s: Most seconds that any clip keeps.
 
     Returns:
         Target seconds in the order given, shapes [N] and [M].
     """
     if bonafide_s.size == 0 or spoof_s.size == 0:
         both = np.concatenate([bonafide_s, spoof_s])
-        cut = np.minimum(both * KEPT, LONGEST_S)
+        cut = np.minimum(both * KEPT, longest_s)
         return cut[: bonafide_s.size], cut[bonafide_s.size :]
     grid = np.linspace(0.0, 1.0, 2048)
     lower = np.minimum(np.quantile(bonafide_s, grid), np.quantile(spoof_s, grid))
-    target = np.minimum(lower * KEPT, LONGEST_S)
+    target = np.minimum(lower * KEPT, longest_s)
     return _at_rank(bonafide_s, grid, target), _at_rank(spoof_s, grid, target)
 
 

@@ -70,8 +70,6 @@ def _model(name: str, version: str, licence: str, sha256: str) -> Package:
     return Package(name, version, source, "model", licence, sha256)
 
 
-_RHVOICE_LANGUAGES = ("english", "russian", "ukrainian", "polish", "brazilian-portuguese")
-
 PACKAGES: tuple[Package, ...] = (
     _speech(
         "festvox-ru",
@@ -198,14 +196,14 @@ PACKAGES: tuple[Package, ...] = (
     _engine("rubberband-cli", "3.1.2+dfsg0-1", "GPL-2+"),
     _engine("praat", "6.3.07-1", "GPL-3+"),
     _engine("rhvoice", "1.8.0+dfsg-3", "GPL-3+", free=False),
-    *(
-        _engine(f"rhvoice-{name}", "1.8.0+dfsg-3", "CC-BY-NC-ND and the like", free=False)
-        for name in _RHVOICE_LANGUAGES
-    ),
+    _engine("rhvoice-english", "1.8.0+dfsg-3", "CC-BY-NC-ND and the like", free=False),
+    _engine("rhvoice-russian", "1.8.0+dfsg-3", "CC-BY-NC-ND and the like", free=False),
     _engine("mbrola", "3.3+dfsg-9", "AGPL-3", free=False),
     _engine("mbrola-en1", "19980910+repack2-5", "MBROLA, non-commercial", free=False),
     _engine("mbrola-us1", "0.3+repack2-5", "MBROLA, non-commercial", free=False),
     _engine("mbrola-us2", "0.1+repack2-5", "MBROLA, non-commercial", free=False),
+    _engine("mbrola-us3", "0.1+repack2-4", "MBROLA, non-commercial", free=False),
+    _engine("mbrola-gr2", "0.0.20010521+repack2-5", "MBROLA, non-commercial", free=False),
     _engine("mbrola-cz2", "0.2+repack2-5", "MBROLA, non-commercial", free=False),
     _engine("mbrola-es1", "0.0.19980610+repack2-5", "MBROLA, non-commercial", free=False),
 )

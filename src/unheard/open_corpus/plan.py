@@ -28,7 +28,7 @@ __all__ = ["SHORTEST_SPEECH_S", "Planned", "plan", "text_key"]
 SHORTEST_SPEECH_S = 1.6
 """Recordings with less speech are joined to word lists, or left out."""
 
-_SHORTEST_TEXT = 22
+_SHORTEST_TEXT = 28
 _LONGEST_TEXT = 85
 _TIMES = 4
 """How often one family may speak as the companion of one recording."""
@@ -77,7 +77,7 @@ def plan(
         seed: Another seed draws other clips.
         nonfree: Whether voices that are not free are used, in eval_out only.
     """
-    by_part = _assign(recordings)
+    by_part = _assign(recordings, size.speakers or PARTS_OF_SPEAKER)
     texts = _Texts(by_part, lines)
     planned: list[Planned] = []
     for part, wanted in size.bonafide.items():
@@ -86,7 +86,7 @@ def plan(
     companions = defaultdict(list)
     for clip in planned:
         companions[clip.part].append(clip.recording)
-    for part, wanted in (size.spoof | size.extra).items():
+    for part, wanted in {**size.spoof, **size.extra}.items():
         base = companions[EXTRA_PARTS.get(part, part)]
         for family, share in shares(part, nonfree=nonfree).items():
             usable = [
@@ -94,6 +94,7 @@ def plan(
                 for a in attacks.values()
                 if a.family == family
                 and (a.free or nonfree)
+                and a.name.startswith(size.systems or "")
                 and part in parts_of_voice(a.name, a.family, a.kind, free=a.free)
             ]
             planned += _family(part, base, usable, texts, round(share * wanted), seed)
@@ -105,18 +106,20 @@ def text_key(text: str) -> str:
     return re.sub(r"\W+", "", text.casefold())
 
 
-def _assign(recordings: Iterable[tuple[Recording, float]]) -> dict[str, list[Recording]]:
+def _assign(
+    recordings: Iterable[tuple[Recording, float]], speakers: Mapping[str, tuple[str, ...]]
+) -> dict[str, list[Recording]]:
     """Recordings long enough, and word lists, by part."""
     by_part: dict[str, list[Recording]] = defaultdict(list)
     short: list[tuple[Recording, float]] = []
     for recording, speech_s in recordings:
-        parts = PARTS_OF_SPEAKER[recording.speaker]
+        parts = speakers.get(recording.speaker, ())
         if speech_s >= SHORTEST_SPEECH_S and parts:
             by_part[parts[_number(recording.id) % len(parts)]].append(recording)
         elif len(parts) == 1 and speech_s > 0.2:
             short.append((recording, speech_s))
     for word_list in joined(short):
-        by_part[PARTS_OF_SPEAKER[word_list.speaker][0]].append(word_list)
+        by_part[speakers[word_list.speaker][0]].append(word_list)
     return by_part
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 __all__ = ["EXTRA_PARTS", "PARTS_OF_SPEAKER", "SIZES", "Size", "parts_of_voice", "shares"]
@@ -15,18 +16,42 @@ class Size:
         bonafide: Bona fide clips by part.
         spoof: Spoofed clips by part.
         extra: Spoofed clips by part, of the families that the default protocol holds out.
+        speakers: Parts of each speaker; who is not named is not used. None for the default,
+            `PARTS_OF_SPEAKER`.
+        systems: Generators whose names begin so are used; empty for all.
+        longest_s: Most seconds of speech in an equalised clip.
     """
 
-    bonafide: dict[str, int]
-    spoof: dict[str, int]
-    extra: dict[str, int]
+    bonafide: Mapping[str, int]
+    spoof: Mapping[str, int]
+    extra: Mapping[str, int]
+    speakers: Mapping[str, tuple[str, ...]] | None = None
+    systems: tuple[str, ...] = ()
+    longest_s: float = 4.0
 
 
 SIZES: dict[str, Size] = {
     "tiny": Size(
-        bonafide={"train": 6, "dev": 4, "eval_in": 4, "eval_out": 4},
-        spoof={"train": 8, "dev": 4, "eval_in": 4, "eval_out": 6},
+        bonafide={"train": 5, "dev": 4, "eval_in": 4, "eval_out": 5},
+        spoof={"train": 7, "dev": 5, "eval_in": 6, "eval_out": 8},
         extra={},
+        speakers={
+            "asterisk-carlo": ("train",),
+            "asterisk-ivrvoice": ("dev",),
+            "asterisk-allison": ("eval_in", "eval_out"),
+            "festvox-ru-nsh": ("eval_out",),
+        },
+        systems=(
+            "codec2",
+            "espeak-ng",
+            "festival-ru",
+            "flite",
+            "griffin-lim",
+            "kokoro",
+            "pico",
+            "world",
+        ),
+        longest_s=2.0,
     ),
     "small": Size(
         bonafide={"train": 270, "dev": 90, "eval_in": 120, "eval_out": 140},
@@ -128,6 +153,17 @@ _VOICES: dict[str, tuple[str, ...]] = {
     "world": ("train", "dev", "eval_in"),
     "mlsa": ("eval_in",),
 }
+_NEURAL_VOICES = {
+    "kokoro-af_bella": "train_extra",
+    "kokoro-am_fenrir": "train_extra",
+    "kokoro-bf_isabella": "train_extra",
+    "kokoro-ff_siwis": "train_extra",
+    "kokoro-if_sara": "train_extra",
+    "kokoro-im_nicola": "train_extra",
+    "kokoro-em_santa": "dev_extra",
+}
+"""The others are in eval_out: hibari too, whose voice is a student of one of them."""
+
 _VARIANTS = {"": "train", "klatt": "train", "f2": "dev", "m3": "eval_in", "klatt4": "eval_in"}
 
 
@@ -171,6 +207,4 @@ def parts_of_voice(name: str, family: str, kind: str, *, free: bool) -> tuple[st
         return ("eval_in",)
     if kind == "copy":
         return ("train_extra", "dev_extra", "eval_out")
-    # Neural voices: one in four is for the extra parts, by a fixed rule without a table.
-    rest = sum(name.encode()) % 8
-    return ("train_extra",) if rest == 0 else ("dev_extra",) if rest == 1 else ("eval_out",)
+    return (_NEURAL_VOICES.get(name, "eval_out"),)
