@@ -72,9 +72,9 @@ def noise(
     snr_db, slope = rng.uniform(low_db, high_db), rng.uniform(0, 2)
     if _power(wave) < SILENCE:
         return wave
-    spectrum = rng.standard_normal((wave.size // 2 + 1, 2), np.float32) @ np.array([1, 1j])
+    spectrum = np.fft.rfft(rng.standard_normal(wave.size, np.float32))
     spectrum[0] = 0
-    spectrum[1:] *= np.arange(1, spectrum.size) ** (-slope / 2)
+    spectrum[1:] *= np.arange(1, spectrum.size, dtype=np.float32) ** np.float32(-slope / 2)
     hiss = np.fft.irfft(spectrum, wave.size)
     return _bounded(wave + hiss * np.sqrt(_power(wave) / _power(hiss) / 10 ** (snr_db / 10)))
 

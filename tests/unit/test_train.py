@@ -84,7 +84,7 @@ def test_the_callers_generator_is_left_alone(manifest: Manifest, tmp_path: Path)
     assert torch.equal(before, torch.get_rng_state())
 
 
-LONG = replace(TINY, budget=Budget(n_steps=80, eval_every=5, log_every=1))
+LONG = replace(TINY, budget=Budget(n_steps=40, eval_every=5, log_every=1))
 KILLED = """
 import sys
 from pathlib import Path
@@ -106,7 +106,7 @@ def test_killed_run_resumes_to_the_bit(manifest: Manifest, tmp_path: Path) -> No
     )
     assert run.stdout is not None
     with run.stdout as lines:
-        for _ in range(3):
+        for _ in range(2):
             assert b"dev EER" in lines.readline()
         run.send_signal(signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL

@@ -8,10 +8,12 @@ Run:     unheard train resnet18_linear --data MANIFEST --out runs/resnet18_linea
 from dataclasses import replace
 
 from unheard.detectors import ResNet18
+from unheard.recipe import Budget
 from unheard.recipes import resnet18_mel
 
 recipe = replace(
     resnet18_mel.recipe,
     name="resnet18_linear",
-    detector=ResNet18(feature="linear", width=16),
+    detector=ResNet18(feature="linear", width=16, high_hz=8000.0),
+    budget=Budget(n_steps=1200, eval_every=200, dev_clips=300),
 )
