@@ -57,7 +57,7 @@ def test_draws_have_the_mean_of_all_resamples(name: str) -> None:
         assert set(draws.round(9)) == set(np.round(every, 9))
 
 
-@pytest.mark.parametrize(("name", "cells"), [("cllr", 4), ("min_cllr", 64)])
+@pytest.mark.parametrize(("name", "cells"), [("cllr", 1), ("cllr", 4), ("min_cllr", 64)])
 def test_joined_cells_keep_the_distribution(
     name: str, cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
