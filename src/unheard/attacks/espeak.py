@@ -28,7 +28,7 @@ _LANGUAGES = (
     "en", "cs", "nl", "ru", "es", "it", "fr", "ro", "ca", "bg", "el", "da",
     "lt", "uk", "de", "pl", "pt",
 )  # fmt: skip
-_MARK = re.compile(r"\([a-z-]+\)")
+_MARK = re.compile(r"\([a-z^-]+\)")
 _VARIANTS = ("", "f2", "m3", "klatt", "klatt4")
 
 
