@@ -133,13 +133,16 @@ def evaluate(
     if scores.is_file():
         if read_facts(scores).key != facts.key:
             raise _other(scores)
-        say(f"{scores} is complete; making the report from it")
+        say(f"{scores} is complete; making the report from it (delete it to score again)")
     else:
-        done = _resumed(partial, facts.key)
+        rows = _resumed(partial, facts.key)
+        done = {name: row for name, row in rows.items() if row["status"] != "unreadable"}
         if done:
             say(f"{len(done)} of {len(chosen)} clips were scored before")
         _score_all(scorer, chosen, done, partial, jobs=jobs, say=say)
-        write_scores(scores, _columns(chosen, _resumed(partial, facts.key)), facts)
+        rows = _resumed(partial, facts.key)
+        _refuse_empty(rows, chosen)
+        write_scores(scores, _columns(chosen, rows), facts)
         partial.unlink()
     made = report(scores, out, n_draws=options.n_draws, seed=options.seed)
     if options.into_card:
@@ -168,6 +171,16 @@ def _refuse_seen(detector: Bundle, chosen: Manifest) -> None:
             f"{detector.card.name} was trained or tuned on {int(seen.sum())} of the {len(ids)} "
             f"clips of this protocol, such as {', '.join(examples)}; its score there says nothing: "
             "test it on other clips, or train a detector without these"
+        )
+
+
+def _refuse_empty(rows: Mapping[str, Mapping[str, Any]], chosen: Manifest) -> None:
+    """Stop before an evaluation of nothing counts as finished; its clips are tried again."""
+    if not any(row["status"] == SCORED for row in rows.values()):
+        first = next(iter(rows.values()))
+        raise EvaluationError(
+            f"none of the {len(chosen)} clips has a score; the first: {first['reason']}; check "
+            f"that the audio of the manifest lies in {chosen.root}, then evaluate again"
         )
 
 

@@ -166,7 +166,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
     assert done == 12
     before = len(asked)
     evaluate(bundle, manifest, OPEN, out, options=QUICK)
-    assert len(asked) - before == 20 - done
+    assert len(asked) - before == 20 - done + 1  # the unreadable clip is tried again
     for name in ("scores.parquet", "metrics.json", "report.md", "report.html"):
         assert (out / name).read_bytes() == (whole / name).read_bytes(), name
 
@@ -179,6 +179,18 @@ def test_a_finished_evaluation_is_reported_again_without_the_audio(
     monkeypatch.setattr(Scorer, "file", None)
     assert evaluate(bundle, manifest, OPEN, out, say=said.append, options=QUICK) == first
     assert "is complete" in said[0]
+
+
+def test_an_evaluation_of_nothing_is_not_finished_and_can_be_mended(
+    bundle: Path, manifest: Manifest, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    moved = Manifest(manifest.table, tmp_path / "elsewhere")
+    with pytest.raises(EvaluationError, match=r"none of the 20 clips .*lies in .*elsewhere"):
+        evaluate(bundle, moved, OPEN, out, options=QUICK)
+    assert not (out / "scores.parquet").exists()
+    made = evaluate(bundle, manifest, OPEN, out, options=QUICK)  # the same clips, found now
+    assert [name for name, _, _ in made.unscored] == [BROKEN, EMPTY]
 
 
 @pytest.mark.parametrize("finished", [True, False])
