@@ -24,6 +24,7 @@ __all__ = [
     "condition_warnings",
     "decide",
     "no_verdict",
+    "percent",
     "spoof_probability",
     "window_warnings",
 ]
@@ -130,6 +131,13 @@ def spoof_probability(score: float, spoof_prior: float) -> float:
     if logit < 0:
         return 1 / (1 + math.exp(logit))
     return math.exp(-logit) / (1 + math.exp(-logit))
+
+
+def percent(probability: float) -> str:
+    """Return a probability for people, never as certain: "<0.1 %", "12.3 %", ">99.9 %"."""
+    if probability < 0.001:
+        return "<0.1 %"
+    return ">99.9 %" if probability > 0.999 else f"{100 * probability:.1f} %"
 
 
 def decide(score: float, thresholds: tuple[float, float]) -> Decision:

@@ -1,0 +1,240 @@
+"""The rows of a large scoring, kept as they come: a process killed at any time loses none.
+
+Rows are appended to a file of JSON lines, one write each. `finish` writes them in order as
+Parquet, CSV or JSON lines. For Parquet and CSV the lines stay in `<out>.journal.jsonl`, beside
+the output; it says what is done, so keep it as long as files are to be added.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from unheard.errors import EvaluationError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["SUFFIXES", "Journal"]
+
+SUFFIXES = (".parquet", ".csv", ".jsonl")
+"""What the name of an output may end in."""
+
+Row = dict[str, Any]
+
+_BATCH_ROWS = 5_000
+
+
+class _Entry(NamedTuple):
+    """Where a source's last row lies, what its file was like if the row can stay, and its state."""
+
+    offset: int
+    stamp: tuple[int, int] | None
+    has_verdict: bool
+
+
+class Journal:
+    """Rows by source, appended to disk; the last row of a source counts.
+
+    A row is done if its file has the size and time of change it had, and the settings are the
+    same. Rows of failed files are never done: they are tried again.
+    """
+
+    def __init__(self, out: Path, settings: str) -> None:
+        """Open an output, or start one.
+
+        Args:
+            out: Where the rows go at the end; its suffix is one of `SUFFIXES`.
+            settings: Changes whenever scores may change, see `unheard.archive.Settings.key`.
+
+        Raises:
+            EvaluationError: If the suffix is another one, the file was not written by this, or
+                another process is writing it.
+        """
+        if out.suffix not in SUFFIXES:
+            raise EvaluationError(
+                f"{out}: the output's name ends in {out.suffix!r}; "
+                f"choose one of {', '.join(SUFFIXES)}"
+            )
+        self.out = out
+        self.path = out if out.suffix == ".jsonl" else out.with_name(f"{out.name}.journal.jsonl")
+        self._settings = settings
+        self._entries: dict[str, _Entry] = {}
+        if out.exists() and not self.path.exists():
+            raise EvaluationError(
+                f"{out}: exists, but not the {self.path.name} that says what is in it; "
+                "choose another name, or delete it"
+            )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EvaluationError(
+                f"{self.path}: another process is writing it; wait for it, or choose another name"
+            ) from error
+        self._read()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def is_done(self, source: str, file: Path) -> bool:
+        """Return whether a source was scored under these settings and has not changed since."""
+        entry = self._entries.get(source)
+        return entry is not None and entry.stamp == _stamp(file)
+
+    def has_verdict(self, source: str) -> bool:
+        """Return whether a source has a row with a score."""
+        return source in self._entries and self._entries[source].has_verdict
+
+    def add(self, row: Row, file: Path) -> None:
+        """Append a row; it is on its way to the disk when this returns."""
+        size, changed_ns = _stamp(file)
+        row = {**row, "size_bytes": size, "changed_ns": changed_ns, "settings": self._settings}
+        offset = self._file.seek(0, os.SEEK_END)
+        self._file.write(json.dumps(row).encode() + b"\n")
+        self._file.flush()
+        self._note(row, offset)
+
+    def finish(self) -> Path:
+        """Write the output, one row for each source, sorted by source; return its path."""
+        unfinished = self.out.with_name(f".{self.out.name}.unfinished")
+        write = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}
+        write[self.out.suffix](self._rows(), unfinished)
+        os.replace(unfinished, self.out)
+        return self.out
+
+    def _rows(self) -> Iterator[Row]:
+        for source in sorted(self._entries):
+            self._file.seek(self._entries[source].offset)
+            yield json.loads(self._file.readline())
+
+    def _read(self) -> None:
+        """Take in what was written; a line cut off by a kill is dropped."""
+        self._file.seek(0)
+        offset = 0
+        for line in self._file:
+            if not line.endswith(b"\n"):
+                break
+            try:
+                self._note(json.loads(line), offset)
+            except (ValueError, KeyError, TypeError) as error:
+                raise EvaluationError(
+                    f"{self.path}: not written by `unheard score --out`; choose another name"
+                ) from error
+            offset += len(line)
+        self._file.truncate(offset)
+
+    def _note(self, row: Row, offset: int) -> None:
+        failed = "error" in row
+        stays = not failed and row["settings"] == self._settings
+        self._entries[row["source"]] = _Entry(
+            offset,
+            (row["size_bytes"], row["changed_ns"]) if stays else None,
+            not failed and row["score"] is not None,
+        )
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    try:
+        stat = file.stat()
+    except OSError:
+        return -1, -1
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _text(value: Any) -> Any:
+    """Spell out bytes of a file name that are not UTF-8; leave all else."""
+    is_text = isinstance(value, str)
+    return value.encode("utf-8", "backslashreplace").decode() if is_text else value
+
+
+def _flat(row: Row) -> Row:
+    """One level of names, all of them in every row."""
+    detector = row.get("detector") or {}
+    low, high = row.get("thresholds") or (None, None)
+    return {
+        **{name: _text(row.get(name)) for name in _KINDS},
+        "spoof_below": low,
+        "bonafide_from": high,
+        "detector": detector.get("name"),
+        "detector_version": detector.get("version"),
+        "detector_sha256": detector.get("sha256"),
+    }
+
+
+_KINDS = {
+    "source": "string",
+    "score": "float64",
+    "spoof_probability": "float64",
+    "decision": "string",
+    "reason": "string",
+    "error": "string",
+    "warnings": "strings",
+    "windows": "windows",
+    "duration_s": "float64",
+    "speech_s": "float64",
+    "operating_point": "string",
+    "spoof_below": "float64",
+    "bonafide_from": "float64",
+    "spoof_prior": "float64",
+    "detector": "string",
+    "detector_version": "string",
+    "detector_sha256": "string",
+    "size_bytes": "int64",
+    "changed_ns": "int64",
+    "settings": "string",
+}
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    window = {"start_s": pa.float64(), "end_s": pa.float64()}
+    window |= {"score": pa.float64(), "speech_s": pa.float64()}
+    kinds = {
+        "string": pa.string(),
+        "float64": pa.float64(),
+        "int64": pa.int64(),
+        "strings": pa.list_(pa.string()),
+        "windows": pa.list_(pa.struct(list(window.items()))),
+    }
+    return pa.schema([(name, kinds[kind]) for name, kind in _KINDS.items()])
+
+
+def _write_parquet(rows: Iterator[Row], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(path, _schema(), compression="zstd") as writer:
+        waiting: list[Row] = []
+        for row in rows:
+            waiting.append(_flat(row))
+            if len(waiting) == _BATCH_ROWS:
+                writer.write_table(pa.Table.from_pylist(waiting, schema=_schema()))
+                waiting = []
+        writer.write_table(pa.Table.from_pylist(waiting, schema=_schema()))
+
+
+def _write_csv(rows: Iterator[Row], path: Path) -> None:
+    names = [name for name, kind in _KINDS.items() if kind != "windows"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
+        writer.writeheader()
+        for row in rows:
+            flat = _flat(row)
+            writer.writerow({**flat, "warnings": "; ".join(flat["warnings"] or [])})
+
+
+def _write_jsonl(rows: Iterator[Row], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row) + "\n")
