@@ -1,0 +1,149 @@
+"""A build is resumable, repeats itself, and says what it leaves out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unheard import audio
+from unheard.attacks import Attack, Speech
+from unheard.clip import Manifest
+from unheard.errors import AttackError, CorpusError
+from unheard.open_corpus import SIZES, build, building, check, make
+from unheard.open_corpus.sizes import Size
+from unheard.open_corpus.speech import Recording
+from unheard.types import FloatArray
+
+SPEAKERS = {"fillets-nl-m": "nl", "fillets-cs-m": "cs", "asterisk-allison": "en"}
+SIZE = Size(
+    bonafide={"train": 4, "dev": 4, "eval_in": 2, "eval_out": 2},
+    spoof={"train": 12, "dev": 6, "eval_in": 8, "eval_out": 8},
+    extra={"train_extra": 4},
+)
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """A copy at half the level; `broken` ones fail, `absent` ones are not installed."""
+
+    name: str
+    family: str
+    kind: str = "copy"
+    languages: tuple[str, ...] = ()
+    free: bool = True
+    licence: str = "x"
+
+    def missing(self) -> str:
+        return "install it" if "absent" in self.name else ""
+
+    def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
+        if "broken" in self.name:
+            raise AttackError("no engine")
+        if self.kind == "text":
+            return babble(2.4, len(speech.text))
+        return (0.5 * speech.samples).astype(np.float32)
+
+
+GENERATORS: dict[str, Attack] = {
+    one.name: one
+    for one in (
+        Quiet("world", "signal vocoder"),
+        Quiet("codec2-1300", "parametric codec"),
+        Quiet("absent-codec", "parametric codec"),
+        Quiet("broken-morph", "conversion"),
+        Quiet("espeak-ng-nl", "formant", "text", ("nl",)),
+    )
+}
+
+
+def babble(length_s: float, seed: int) -> FloatArray:
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(0, 0.1, round(16_000 * length_s))
+    return (noise * (1 + np.sin(np.arange(noise.size) / 900))).astype(np.float32)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    recordings = []
+    for number, (speaker, language) in enumerate(SPEAKERS.items()):
+        for n in range(8):
+            path = f"root/{speaker}-{n}.wav"
+            audio.write(tmp_path / path, babble(2.0 + 0.1 * n, 100 * number + n))
+            text = f"A line of words number {n} that {speaker} says."
+            recordings.append(
+                Recording(f"{speaker}/{n}", (path,), speaker, language, "x", "p", text)
+            )
+    monkeypatch.setattr(building, "fetch", lambda *_: [])
+    monkeypatch.setattr(building, "install_engines", lambda *_: None)
+    monkeypatch.setattr(building, "catalogue", lambda cache: recordings)
+    monkeypatch.setattr(building, "attacks", lambda cache: GENERATORS)
+    monkeypatch.setattr(make, "_generators", lambda cache: GENERATORS)
+    monkeypatch.setitem(SIZES, "toy", SIZE)
+    return tmp_path
+
+
+def test_a_build_gives_both_versions_of_the_same_clips(cache: Path) -> None:
+    built = build(cache, size="toy", jobs=1)
+    raw, equalised = Manifest.read(built.raw), Manifest.read(built.equalised)
+    assert [c.id for c in raw] == [c.id for c in equalised]
+    assert built.raw == cache / "open-toy/raw.parquet"
+    assert built.equalised == cache / "open-toy/equalised.parquet"
+    assert built.picture.read_bytes().startswith(b"\x89PNG")
+    assert "bona fide" in built.summary
+    assert "| p | x | recorded |" in built.notice.read_text()
+    copy = next(clip for clip in equalised if clip.attack == "world")
+    assert copy.source_clip in {clip.id for clip in raw}
+    assert copy.duration_s == pytest.approx(audio.read(equalised.file(copy)).duration_s)
+    report = check(equalised, probe=False)
+    assert not report.failed
+    assert set(report.counts) >= {"train", "dev", "eval_in", "eval_out"}
+
+
+def test_two_builds_have_one_hash_and_another_seed_another(cache: Path) -> None:
+    first = Manifest.read(build(cache, size="toy", jobs=1).equalised).sha256()
+    for path in (cache / "made").rglob("*.flac"):
+        path.unlink()
+    assert Manifest.read(build(cache, size="toy", jobs=1).equalised).sha256() == first
+    assert Manifest.read(build(cache, size="toy", seed=1, jobs=1).equalised).sha256() != first
+
+
+def test_what_is_made_is_not_made_again(cache: Path) -> None:
+    build(cache, size="toy", jobs=1)
+    before = {p: p.stat().st_mtime_ns for p in (cache / "made").rglob("*.flac")}
+    said: list[str] = []
+    build(cache, size="toy", jobs=1, say=said.append)
+    assert {p: p.stat().st_mtime_ns for p in (cache / "made").rglob("*.flac")} == before
+    assert any("12 recordings, 12 of them there already" in line for line in said)
+
+
+def test_failing_and_missing_generators_are_said_and_left_out(cache: Path) -> None:
+    said: list[str] = []
+    built = build(cache, size="toy", jobs=1, say=said.append)
+    assert any(line.startswith("broken-morph: ") and "no engine" in line for line in said)
+    assert any("of absent-codec: install it" in line for line in said)
+    assert not {"broken-morph", "absent-codec"} & {c.attack for c in Manifest.read(built.raw)}
+    assert any("no engine" in why for why in built.left_out.values())
+
+
+def test_the_time_it_takes_is_said_before(cache: Path) -> None:
+    said: list[str] = []
+    build(cache, size="toy", jobs=1, say=said.append)
+    assert any("clips planned: about" in line for line in said)
+
+
+def test_equalised_durations_do_not_tell_the_label(cache: Path) -> None:
+    manifest = Manifest.read(build(cache, size="toy", jobs=1).equalised).part("train")
+    length, human = manifest.column("duration_s"), manifest.column("bonafide").astype(bool)
+    edges = 0.4
+    assert abs(np.median(length[human]) - np.median(length[~human])) < edges / 2
+
+
+def test_an_unknown_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="did you mean 'small'"):
+        build(tmp_path, size="smal")
+
+
+def test_several_processes_make_what_one_makes(tmp_path: Path) -> None:
+    assert sorted(make.in_parallel(abs, [-1, -2, 3], 2, chunk=1)) == [1, 2, 3]
+    assert list(make.in_parallel(abs, [-1, -2, 3], 1, chunk=1)) == [1, 2, 3]
