@@ -59,9 +59,9 @@ SIZES: dict[str, Size] = {
         extra={},
     ),
     "medium": Size(
-        bonafide={"train": 1300, "dev": 320, "eval_in": 420, "eval_out": 500},
-        spoof={"train": 2600, "dev": 640, "eval_in": 900, "eval_out": 1200},
-        extra={"train_extra": 600, "dev_extra": 200},
+        bonafide={"train": 900, "dev": 220, "eval_in": 240, "eval_out": 280},
+        spoof={"train": 1700, "dev": 420, "eval_in": 480, "eval_out": 560},
+        extra={"train_extra": 500, "dev_extra": 150},
     ),
     "full": Size(
         bonafide={"train": 0, "dev": 0, "eval_in": 0, "eval_out": 0},
