@@ -32,7 +32,7 @@ DPI = 110
 def det(table: pa.Table, report: Report) -> bytes:
     """Draw the error rates over all thresholds, by part and by family, on normal axes."""
     scored = _Scored(table)
-    figure = _figure(10.5, 5.4)
+    figure = _figure(10.5, 7.4)
     by_part, by_family = figure.subplots(1, 2)
     for index, part in enumerate(report.parts):
         human, machine = scored.classes(scored.part == part)
@@ -108,7 +108,7 @@ def _figure(width: float, height: float) -> Figure:
 
 def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(content, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
     return content.getvalue()
 
 
@@ -144,7 +144,10 @@ def _normal_axes(axes: Axes) -> None:
     axes.set_xlabel("bona fide clips called spoof, %")
     axes.set_ylabel("spoofed clips called bona fide, %")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, loc="upper right", framealpha=0.9, edgecolor="none")
+        # Below the axes: inside it would hide the curves of a weak detector.
+        axes.legend(
+            fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False
+        )
 
 
 def _mark_thresholds(axes: Axes, thresholds: tuple[float, ...]) -> None:
