@@ -5,7 +5,6 @@ T samples.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -135,11 +134,10 @@ def at_rate(samples: FloatArray, rate_hz: int) -> FloatArray:
 
 def from_rate(samples: FloatArray, rate_hz: int) -> FloatArray:
     """Return samples of an engine that works at another rate, shape [T] at 16 kHz."""
-    import soundfile
+    import soxr
 
-    encoded = io.BytesIO()
-    soundfile.write(encoded, samples, rate_hz, format="WAV", subtype="FLOAT")
-    return audio.read(encoded.getvalue(), minimum_s=0.0, name="engine output").samples
+    out: FloatArray = soxr.resample(samples, rate_hz, audio.SAMPLE_RATE_HZ)
+    return out
 
 
 def _ready(attack: Attack) -> None:
