@@ -26,7 +26,7 @@ ROWS = [
     },
     {"recipes"},
     {"compare"},
-    {"cli"},
+    {"cli", "cli_corpus"},
 ]
 ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 # Rooms of one row that are one room in several files, as a package would be.
@@ -35,6 +35,7 @@ SUITES = [
     {"train", "checkpoint", "recipe", "provenance"},
     {"evaluate", "report"},
     {"archive", "journal"},
+    {"cli", "cli_corpus"},
 ]
 NO_TORCH_ROWS = 2
 FORBIDDEN = {

@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from unheard.errors import BundleError, UnheardError
+from unheard.errors import BundleError, RecipeError, UnheardError
 from unheard.score import Scorer, Verdict
 from unheard.verdict import MINIMUM_SPEECH_S
 
@@ -158,9 +158,12 @@ def score_many(
 
     Raises:
         BundleError: If the detector cannot be loaded.
+        RecipeError: If a number of the settings does not fit.
     """
     if n_jobs > 1 and len(tasks) > 1:
         yield from _score_in_processes(tasks, settings, min(n_jobs, len(tasks)), draw)
+        return
+    if not tasks:
         return
     scorer = settings.scorer()
     for task in tasks:
@@ -224,7 +227,7 @@ class _Worker:
 
     def take(self) -> Row:
         try:
-            row: Row | BundleError = self.pipe.recv()
+            row: Row | UnheardError = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
             return {
@@ -233,7 +236,7 @@ class _Worker:
                 f"(exit code {self.process.exitcode}); the file may be hostile or memory ran out: "
                 "convert it to WAV, or use fewer --jobs",
             }
-        if isinstance(row, BundleError):
+        if isinstance(row, UnheardError):
             raise row
         return row
 
@@ -250,7 +253,7 @@ def _work(pipe: Connection, settings: Settings, n_jobs: int, draw: Draw | None) 
     try:
         scorer = settings.scorer()
     except UnheardError as error:
-        pipe.send(BundleError(str(error)))
+        pipe.send(error if isinstance(error, RecipeError) else BundleError(str(error)))
         return
     while True:
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -216,12 +217,13 @@ def _parts(verdict: Verdict) -> tuple[FloatArray, FloatArray]:
 def _title(figure: Figure, verdict: Verdict) -> None:
     words = _WORDS[verdict.decision]
     if verdict.score is not None and verdict.spoof_probability is not None:
-        words += f"   score {verdict.score:+.2f}   spoof {percent(verdict.spoof_probability)}"
+        words += f"   score {verdict.score:+.2f}   spoof probability {percent(verdict.spoof_probability)}"
     figure.suptitle(words, fontsize=15, color=_COLOURS[verdict.decision], fontweight="bold")
     detector = f"{verdict.detector.name} {verdict.detector.version}"
     lines = [f"{Path(verdict.source).name}   heard by {detector}"]
     lines += [verdict.reason] if verdict.reason else []
-    figure.axes[0].set_title("\n".join([*lines, *verdict.warnings]), fontsize=9, color=INK)
+    lines += verdict.warnings
+    figure.axes[0].set_title("\n".join(fill(line, 150) for line in lines), fontsize=9, color=INK)
 
 
 def _clock(seconds: float, _: object) -> str:

@@ -1,0 +1,345 @@
+"""The command line: one function per command, everything heavy imported inside.
+
+Data go to standard output, progress and errors to standard error. Exit code 0: all done; 1: some
+of it failed; 2: the command was not understood.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from unheard import __version__
+from unheard.cli_corpus import AsJson, Jobs, corpus, manifest_of, say
+from unheard.errors import RecipeError, UnheardError
+
+if TYPE_CHECKING:
+    from unheard.archive import Task
+    from unheard.journal import Journal
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Unheard: detect speech deepfakes. Scores are up for bona fide speech, everywhere.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(corpus, name="corpus")
+
+PICTURES = (".png", ".pdf", ".svg")
+COLOURS = {"bonafide": "green", "spoof": "red", "undecided": "yellow"}
+WORDS = {"bonafide": "bona fide", "spoof": "spoof", "undecided": "undecided"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code.
+
+    Args:
+        arguments: What follows the program's name; None takes the process's own.
+    """
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="unheard")
+    except UnheardError as error:
+        say(f"error: {error}")
+        raise SystemExit(2 if isinstance(error, RecipeError) else 1) from None
+
+
+@app.command()
+def score(  # noqa: PLR0913  a command has the options that it has
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, or - for standard input.")
+    ],
+    detector: Annotated[
+        Path | None, typer.Option(help="Bundle to score with; the packaged one if left out.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON object per file and line.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write rows to a .parquet, .csv or .jsonl file. The same command again goes on "
+            "where it stopped and leaves out files that have not changed."
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes. From 2 on, a crash costs one file.")
+    ] = 1,
+    timeline: Annotated[
+        Path | None,
+        typer.Option(help="Draw each verdict along time: a .png for one file, a folder for many."),
+    ] = None,
+    operating_point: Annotated[
+        Literal["balanced", "false_alarm_1pct", "miss_1pct"],
+        typer.Option(
+            help="How to decide: with an undecided zone; at most 1 % of bona fide called spoof; "
+            "at most 1 % of spoof called bona fide (on the detector's dev data)."
+        ),
+    ] = "balanced",
+    threshold: Annotated[
+        float | None, typer.Option(help="Decide at this score instead: below it is spoof.")
+    ] = None,
+    spoof_prior: Annotated[
+        float,
+        typer.Option(
+            min=1e-6, max=1 - 1e-6, help="Share of spoof you expect; moves the probability only."
+        ),
+    ] = 0.5,
+    min_speech: Annotated[
+        float, typer.Option(min=0, help="With fewer seconds of speech there is no verdict.")
+    ] = 0.5,
+    hop: Annotated[
+        float | None, typer.Option(min=0.02, help="Seconds between windows, for a finer timeline.")
+    ] = None,
+) -> None:
+    """Score recordings: a verdict for each, with the scores of its parts."""
+    if threshold is not None and operating_point != "balanced":
+        raise typer.BadParameter("give --threshold or --operating-point, not both")
+    from unheard.archive import Settings, score_many
+    from unheard.timeline import draw
+
+    settings = Settings(
+        detector or _default_detector(), operating_point, threshold, spoof_prior, min_speech, hop
+    )
+    with contextlib.ExitStack() as opened:
+        tasks, errors = _tasks(paths, timeline, opened)
+        files = {task.source: task.audio for task in tasks}
+        journal = _journal(out, settings.key(), opened)
+        new, n_verdicts = tasks, 0
+        if journal is not None:
+            new = [task for task in tasks if not journal.is_done(task.source, task.audio)]
+            old = set(files) - {task.source for task in new}
+            n_verdicts = sum(map(journal.has_verdict, old))
+        for row in errors:
+            _show(row, as_json=as_json, quiet=False)
+        advance = opened.enter_context(_progress(len(new), quiet=journal is not None))
+        for row in score_many(new, settings, n_jobs=jobs, draw=draw):
+            n_verdicts += row.get("score") is not None
+            if journal is not None:
+                journal.add(row, files[row["source"]])
+            _show(row, as_json=as_json, quiet=journal is not None)
+            advance()
+        if journal is not None:
+            journal.finish()
+    _sum_up(n_verdicts, len(tasks) + len(errors), len(tasks) - len(new), out)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe; see `unheard recipes`.")],
+    data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the bundle goes to out/bundle.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change one number of the recipe, as in schedule.rate=1e-4."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load clips.")] = 0,
+    start_over: Annotated[
+        bool, typer.Option("--start-over", help="Forget an earlier run in the folder.")
+    ] = False,
+) -> None:
+    """Train a detector; an interrupted run goes on where it stopped."""
+    from unheard import recipes
+    from unheard.recipe import with_settings
+    from unheard.train import train as run
+
+    chosen = with_settings(recipes.load(recipe), settings or [])
+    manifest = manifest_of(data)
+    bundle = run(chosen, manifest, out, workers=workers, resume=not start_over, say=say)
+    typer.echo(bundle)
+
+
+@app.command()
+def evaluate(  # noqa: PLR0913  a command has the options that it has
+    out: Annotated[Path, typer.Option(help="Folder for the score file and the report.")],
+    bundle: Annotated[Path | None, typer.Argument(help="Detector to evaluate.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Manifest, or the folder of a built corpus.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="Which clips to test on.")] = "open",
+    scores: Annotated[
+        Path | None, typer.Option(help="Make the report from this score file; needs no detector.")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws behind an interval.")] = 1000,
+    jobs: Jobs = 1,
+    into_card: Annotated[
+        bool, typer.Option("--into-card", help="Write the results into the bundle's card.")
+    ] = False,
+) -> None:
+    """Score a protocol and write a report: metrics with intervals, per attack and family."""
+    if (scores is None) == (bundle is None):
+        raise typer.BadParameter("give either a BUNDLE with --data, or --scores FILE")
+    if scores is not None:
+        from unheard.report import report
+
+        made = report(scores, out, n_draws=draws)
+    elif bundle is not None:
+        from unheard import evaluate as evaluation
+
+        if data is None:
+            raise typer.BadParameter("give the manifest to test on with --data")
+        known = evaluation.PROTOCOLS
+        if protocol not in known:
+            raise typer.BadParameter(f"no protocol {protocol!r}; known: {', '.join(known)}")
+        options = evaluation.Options(
+            command=shlex.join(["unheard", *sys.argv[1:]]), n_draws=draws, into_card=into_card
+        )
+        chosen = known[protocol]
+        made = evaluation.evaluate(
+            bundle, manifest_of(data), chosen, out, jobs=jobs, say=say, options=options
+        )
+    for line in made.results():
+        typer.echo(
+            f"{line['protocol']:24} {line['group']:20} EER {line['eer']:6.2%} "
+            f"[{line['eer_low']:.2%}, {line['eer_high']:.2%}]  "
+            f"{line['n_bonafide']} bona fide, {line['n_spoof']} spoofed"
+        )
+    say(f"report: {out / 'report.md'}")
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes that can be trained."""
+    import ast
+
+    from unheard import recipes as known
+
+    for name in known.names():
+        text = (Path(known.__path__[0]) / f"{name}.py").read_text()
+        summary = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+        typer.echo(f"{name:20} {summary}")
+
+
+@app.command()
+def info(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Bundle; the packaged detector if left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a detector's card: what it was trained and tested on, and where it fails."""
+    from unheard.detectors import bundle as bundles
+
+    card = bundles.read_card(bundle or bundles.default())
+    typer.echo(card.model_dump_json(indent=2) if as_json else bundles.model_card(card), nl=as_json)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def _default_detector() -> Path:
+    from unheard.detectors import bundle
+
+    return bundle.default()
+
+
+def _tasks(
+    paths: list[str], timeline: Path | None, opened: contextlib.ExitStack
+) -> tuple[list[Task], list[dict[str, Any]]]:
+    """Files to score with the pictures to draw, and rows for what was not found."""
+    from unheard.archive import Task, find
+    from unheard.audio import AUDIO_SUFFIXES
+
+    files, errors = find([path for path in paths if path != "-"], AUDIO_SUFFIXES)
+    heard = {file: Path(file) for file in files}
+    if "-" in paths:
+        heard["-"] = _standard_input(opened)
+    pictures = _pictures(list(heard), timeline) if timeline else {}
+    return [Task(source, file, pictures.get(source)) for source, file in heard.items()], errors
+
+
+def _pictures(sources: list[str], timeline: Path) -> dict[str, Path]:
+    """A picture for each source; files of one name in several folders get a number."""
+    if timeline.suffix.lower() in PICTURES:
+        if len(sources) > 1:
+            raise typer.BadParameter(f"{len(sources)} files, one picture: give --timeline a folder")
+        return dict.fromkeys(sources, timeline)
+    pictures: dict[str, Path] = {}
+    n_same: dict[str, int] = {}
+    for source in sources:
+        stem = "stdin" if source == "-" else Path(source).stem
+        n_same[stem] = n_same.get(stem, 0) + 1
+        number = f"-{n_same[stem]}" if n_same[stem] > 1 else ""
+        pictures[source] = timeline / f"{stem}{number}.png"
+    return pictures
+
+
+def _standard_input(opened: contextlib.ExitStack) -> Path:
+    """Keep standard input in a file until the end: it is read once, and a picture reads again."""
+    import tempfile
+
+    if sys.stdin.isatty():
+        raise typer.BadParameter("- reads standard input, which is a terminal; pipe a file into it")
+    folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="unheard-"))
+    file = Path(folder) / "stdin"
+    with file.open("wb") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+    return file
+
+
+def _journal(out: Path | None, settings: str, opened: contextlib.ExitStack) -> Journal | None:
+    from unheard.journal import SUFFIXES, Journal
+
+    if out is None:
+        return None
+    if out.suffix not in SUFFIXES:
+        raise typer.BadParameter(f"--out {out}: end its name in one of {', '.join(SUFFIXES)}")
+    return opened.enter_context(Journal(out, settings))
+
+
+@contextlib.contextmanager
+def _progress(n_files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, where no verdicts are printed in between; what moves it by a file."""
+    if not sys.stderr.isatty() or n_files < 2 or (quiet and sys.stdout.isatty()):
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("", total=n_files)
+        yield lambda: progress.advance(bar)
+
+
+def _show(row: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
+    """Write one row: as JSON, as a line with its warnings, or only its error."""
+    if "error" in row:
+        say(f"error: {row['error']}")
+    if as_json:
+        typer.echo(json.dumps(row))
+    elif not quiet and "error" not in row:
+        from unheard.verdict import percent
+
+        if row["score"] is None:
+            head = f"{'no verdict':10}  {row['reason']}"
+        else:
+            word = typer.style(f"{WORDS[row['decision']]:10}", fg=COLOURS[row["decision"]])
+            probability = percent(row["spoof_probability"])
+            head = f"{word}  score {row['score']:+6.2f}  spoof probability {probability:>7}"
+        typer.echo(f"{head}  {row['source']}")
+        for warning in row["warnings"]:
+            typer.echo(f"{'':10}  warning: {warning}")
+
+
+def _sum_up(n_verdicts: int, n_asked: int, n_before: int, out: Path | None) -> None:
+    """Say what was done where there is more than one line to read, and leave with the code."""
+    if out is not None or n_asked > 1:
+        before = f" ({n_before} of them before)" if n_before else ""
+        where = f": {out}" if out else ""
+        say(f"{n_verdicts} of {n_asked} files have a verdict{before}{where}")
+    if n_verdicts < n_asked:
+        raise typer.Exit(1)
