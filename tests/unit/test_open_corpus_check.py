@@ -12,6 +12,7 @@ from unheard.errors import CorpusError
 from unheard.open_corpus import check
 from unheard.open_corpus.checking import leaks
 from unheard.open_corpus.packages import sha256_of
+from unheard.open_corpus.probe import N_BANDS, Cues, run_probe
 
 
 def corpus(folder: Path, *, spoof_level: float = 0.1, n_each: int = 30) -> Manifest:
@@ -73,6 +74,14 @@ def test_a_planted_cue_is_found_and_told_loudly(tmp_path: Path) -> None:
     level = next(r for r in report.cue_rows if r.cue == "level_db" and r.part == "eval_in")
     assert level.distance > 0.9
     assert not report.failed
+
+
+def test_a_probe_that_finds_nothing_is_at_chance() -> None:
+    one = (Cues(*[1.0] * 11), np.zeros(N_BANDS))
+    truth = np.arange(80) % 2 == 0
+    parts = ["train"] * 60 + ["dev"] * 20
+    (result,) = run_probe("length, level, silence", [one] * 80, truth, parts, "train", ["dev"])
+    assert result.eer == 0.5
 
 
 def test_a_changed_and_a_missing_file_fail_the_check(tmp_path: Path) -> None:

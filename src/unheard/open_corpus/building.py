@@ -23,6 +23,7 @@ from unheard.open_corpus.picture import draw_picture, notice, summary
 from unheard.open_corpus.plan import Planned, plan
 from unheard.open_corpus.sizes import SIZES
 from unheard.open_corpus.speech import Recording, catalogue, stamp_lines
+from unheard.open_corpus.texts import OWN_LINES
 
 __all__ = ["Built", "build"]
 
@@ -85,7 +86,8 @@ def build(
     install_engines(cache, [p for p in wanted if p.role == "engine"], say)
     generators = attacks(cache)
     recordings = _measured(cache, jobs, say)
-    planned = plan(recordings, generators, stamp_lines(cache), SIZES[size], seed, nonfree=nonfree)
+    lines = stamp_lines(cache) if SIZES[size].captions else OWN_LINES
+    planned = plan(recordings, generators, lines, SIZES[size], seed, nonfree=nonfree)
     _say_missing(planned, generators, say)
     ready = [
         c for c in planned if c.attack == BONAFIDE_ATTACK or not generators[c.attack].missing()

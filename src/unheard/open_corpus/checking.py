@@ -18,14 +18,15 @@ from unheard.open_corpus.plan import text_key
 from unheard.open_corpus.probe import PROBES, Cues, ProbeResult, cues, run_probe
 from unheard.types import FloatArray
 
-__all__ = ["CHANCE", "CheckReport", "CueRow", "check", "leaks"]
+__all__ = ["CHANCE", "FEWEST_TO_TRAIN", "CheckReport", "CueRow", "check", "leaks"]
 
 Say = Callable[[str], None]
 
 CHANCE = (0.4, 0.6)
 """A probe whose interval does not reach into this range is a finding."""
 
-_SHOWN = 5
+FEWEST_TO_TRAIN = 40
+"""Clips of the train part below which no probe is trained: its number would mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,11 @@ def _probes(
     both = {p for p in parts if len({t for t, q in zip(truth, parts, strict=True) if q == p}) == 2}
     if "train" not in both:
         return [], ["no part called train with both labels, so no probe was trained"]
+    if parts.count("train") < FEWEST_TO_TRAIN:
+        return [], [
+            f"no probe was trained: {parts.count('train')} clips in train, "
+            f"at least {FEWEST_TO_TRAIN} are needed"
+        ]
     judged = sorted(part for part in both if not part.startswith("train"))
     results: list[ProbeResult] = []
     findings: list[str] = []

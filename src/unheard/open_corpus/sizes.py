@@ -19,6 +19,8 @@ class Size:
         speakers: Parts of each speaker; who is not named is not used. None for the default,
             `PARTS_OF_SPEAKER`.
         systems: Generators whose names begin so are used; empty for all.
+        captions: Whether the captions of the drawing stamps, which are GPL-2, are spoken; if not,
+            lines of our own.
         longest_s: Most seconds of speech in an equalised clip.
     """
 
@@ -27,13 +29,14 @@ class Size:
     extra: Mapping[str, int]
     speakers: Mapping[str, tuple[str, ...]] | None = None
     systems: tuple[str, ...] = ()
+    captions: bool = True
     longest_s: float = 4.0
 
 
 SIZES: dict[str, Size] = {
     "tiny": Size(
         bonafide={"train": 5, "dev": 4, "eval_in": 4, "eval_out": 5},
-        spoof={"train": 7, "dev": 5, "eval_in": 6, "eval_out": 8},
+        spoof={"train": 10, "dev": 8, "eval_in": 8, "eval_out": 9},
         extra={},
         speakers={
             "asterisk-carlo": ("train",),
@@ -43,7 +46,6 @@ SIZES: dict[str, Size] = {
         },
         systems=(
             "codec2",
-            "espeak-ng",
             "festival-ru",
             "flite",
             "griffin-lim",
@@ -51,6 +53,7 @@ SIZES: dict[str, Size] = {
             "pico",
             "world",
         ),
+        captions=False,
         longest_s=2.0,
     ),
     "small": Size(

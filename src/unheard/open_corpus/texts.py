@@ -6,7 +6,7 @@ in one part of the corpus only.
 
 from __future__ import annotations
 
-__all__ = ["SENTENCES"]
+__all__ = ["OWN_LINES", "SENTENCES"]
 
 _ENGLISH = """
 Please enter your account number, followed by the pound key.
@@ -178,3 +178,21 @@ Un caballo negro estaba quieto en medio del campo.
 
 SENTENCES: dict[str, tuple[str, ...]] = {"en": tuple(_ENGLISH), "es": tuple(_SPANISH)}
 """By ISO 639-1 code."""
+
+OWN_LINES: dict[str, list[str]] = {
+    "it": [
+        "Il treno per la città parte dal quarto binario.",
+        "Domani il tempo sarà nuvoloso, con un po' di pioggia.",
+        "La zuppa era troppo calda e hanno aspettato un poco.",
+        "Un piccolo cane ci ha seguiti fino alla stazione.",
+        "La nonna teneva il miele in un vaso sopra la stufa.",
+        "Il vento girava le pagine del libro sulla panchina.",
+    ],
+    "ru": [
+        "Поезд в аэропорт отправляется с четвёртой платформы.",
+        "Завтра будет облачно, возможен небольшой дождь.",
+        "Маленькая собака шла за нами до самой станции.",
+        "Бабушка хранила мёд в банке над старой печью.",
+    ],
+}
+"""Lines in the place of captions, for corpora that hold no text but of their own licence."""
