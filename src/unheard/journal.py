@@ -7,6 +7,7 @@ the output; it says what is done, so keep it as long as files are to be added.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import json
@@ -71,20 +72,17 @@ class Journal:
                 "choose another name, or delete it"
             )
         out.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise EvaluationError(
-                f"{self.path}: another process is writing it; wait for it, or choose another name"
-            ) from error
-        self._read()
+        with contextlib.ExitStack() as opened:
+            self._file = opened.enter_context(self.path.open("a+b"))
+            self._lock()
+            self._read()
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._opened.close()
 
     def is_done(self, source: str, file: Path) -> bool:
         """Return whether a source was scored under these settings and has not changed since."""
@@ -116,6 +114,14 @@ class Journal:
         for source in sorted(self._entries):
             self._file.seek(self._entries[source].offset)
             yield json.loads(self._file.readline())
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EvaluationError(
+                f"{self.path}: another process is writing it; wait for it, or choose another name"
+            ) from error
 
     def _read(self) -> None:
         """Take in what was written; a line cut off by a kill is dropped."""

@@ -103,6 +103,10 @@ class Scorer:
             raise RecipeError(
                 f"the spoof prior is {self.spoof_prior}; give a probability above 0 and below 1"
             )
+        if not self.minimum_speech_s >= 0:
+            raise RecipeError(
+                f"{self.minimum_speech_s} s of speech are asked for; give 0 s or more"
+            )
         if self.hop_s is not None and not 0 < self.hop_s <= self.bundle.card.window_s:
             raise RecipeError(
                 f"a hop of {self.hop_s} s does not fit windows of {self.bundle.card.window_s:g} s; "

@@ -79,7 +79,7 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     for axes in (wave, spectrum, scores):
         axes.tick_params(labelsize=8.5, colors=INK, length=3)
         axes.spines[["top", "right"]].set_visible(False)
-    scores.set_xlim(0, max(verdict.duration_s, 1e-3))
+    scores.set_xlim(0, heard.duration_s)
     scores.xaxis.set_major_formatter(_clock)
     scores.set_xlabel("time", fontsize=9, color=INK)
     _title(figure, verdict)
@@ -101,7 +101,8 @@ class _Heard:
 
 
 def _hear(source: audio.Source, duration_s: float, name: str) -> _Heard:
-    n_samples = max(1, round(duration_s * audio.SAMPLE_RATE_HZ))
+    duration_s = max(duration_s, 1e-3)
+    n_samples = round(duration_s * audio.SAMPLE_RATE_HZ)
     n_columns = max(1, min(_N_COLUMNS, n_samples // 64))
     hop = max(64, min(_N_FFT, n_samples // (2 * n_columns)))
     low, high = np.zeros(n_columns), np.zeros(n_columns)
@@ -217,7 +218,8 @@ def _parts(verdict: Verdict) -> tuple[FloatArray, FloatArray]:
 def _title(figure: Figure, verdict: Verdict) -> None:
     words = _WORDS[verdict.decision]
     if verdict.score is not None and verdict.spoof_probability is not None:
-        words += f"   score {verdict.score:+.2f}   spoof probability {percent(verdict.spoof_probability)}"
+        probability = percent(verdict.spoof_probability)
+        words += f"   score {verdict.score:+.2f}   spoof probability {probability}"
     figure.suptitle(words, fontsize=15, color=_COLOURS[verdict.decision], fontweight="bold")
     detector = f"{verdict.detector.name} {verdict.detector.version}"
     lines = [f"{Path(verdict.source).name}   heard by {detector}"]

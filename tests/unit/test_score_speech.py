@@ -1,0 +1,72 @@
+"""Are speech and the condition of a recording measured as documented?"""
+
+import numpy as np
+import pytest
+
+from unheard import audio
+from unheard.speech import Condition, Gauge
+from unheard.types import FloatArray
+from voice import silence, voice
+
+
+def measured(samples: FloatArray) -> Condition:
+    gauge = Gauge()
+    gauge.push(samples)
+    return gauge.condition()
+
+
+def test_voice_counts_and_silence_does_not() -> None:
+    assert measured(voice(4)).speech_s > 2.5
+    assert measured(silence(4)).speech_s == 0
+    rng = np.random.default_rng(0)
+    faint = (0.001 * rng.standard_normal(64_000)).astype(np.float32)
+    assert measured(faint).speech_s < 0.2
+
+
+def test_speech_is_found_where_it_is() -> None:
+    gauge = Gauge()
+    gauge.push(np.concatenate([silence(2), voice(2), silence(2)]))
+    assert gauge.speech_s(0, 2) == 0
+    assert gauge.speech_s(2, 4) > 1.2
+    assert gauge.speech_s(4.3, 6) == 0
+    assert gauge.speech_s(0, 6) == gauge.condition().speech_s
+    assert gauge.condition().longest_pause_s == pytest.approx(2.0, abs=0.15)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025])
+def test_upsampled_recordings_show_the_bandwidth_they_had(rate_hz: int) -> None:
+    narrow = audio.resample(audio.resample(voice(4), 16_000, rate_hz), rate_hz, 16_000)
+    assert measured(narrow).bandwidth_hz == pytest.approx(rate_hz / 2, rel=0.08)
+    assert measured(voice(4)).bandwidth_hz > 7_500
+
+
+def test_level_spread_tells_voices_from_noise() -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(64_000)
+    assert measured(voice(4)).level_spread_db > 3
+    assert measured(noise.astype(np.float32)).level_spread_db < 1
+    assert measured(silence(1)).level_spread_db == np.inf
+
+
+def test_clipping_and_peak_are_measured() -> None:
+    loud = np.clip(4 * voice(2), -1, 1)
+    assert measured(loud).clipped_share > 0.01
+    assert measured(loud).peak == 1
+    assert measured(voice(2)).clipped_share == 0
+    assert measured(voice(2)).peak == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("size", [1, 479, 480, 481, 16_000])
+def test_chunks_do_not_matter(size: int) -> None:
+    samples = voice(1.01)
+    gauge = Gauge()
+    for start in range(0, samples.size, size):
+        gauge.push(samples[start : start + size])
+    whole, parts = measured(samples), gauge.condition()
+    assert parts.speech_s == whole.speech_s
+    assert parts.bandwidth_hz == whole.bandwidth_hz
+    assert parts.level_spread_db == pytest.approx(whole.level_spread_db, rel=1e-9)
+    assert (parts.peak, parts.duration_s) == (whole.peak, whole.duration_s)
+
+
+def test_nothing_is_measured_of_nothing() -> None:
+    assert measured(np.zeros(0, np.float32)) == Condition(0, 0, 0, 0, 0, 0, np.inf)
