@@ -211,3 +211,15 @@ def test_the_real_engine_gives_speech(name: str) -> None:
         spectrum = np.abs(np.fft.rfft(samples)) ** 2
         hertz = np.fft.rfftfreq(samples.size, 1 / RATE_HZ)
         assert 150 < np.sum(hertz * spectrum) / np.sum(spectrum) < 2500
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", [name for name, row in ATTACKS.items() if row.kind == "copy"])
+def test_the_real_copy_follows_its_source_in_time(name: str) -> None:
+    source = np.concatenate([0.001 * voice_like(), voice_like(), 0.001 * voice_like()])
+    copy = attacks(CACHE)[name].generate(Speech(source), np.random.default_rng(0))
+    power = copy.reshape(-1, 160) ** 2
+    inside = power[98:202].sum() / power.sum()
+    assert inside > 0.98
+    late, early = power[200:206].sum(), power[94:100].sum()
+    assert max(late, early) < 0.03 * power.sum()

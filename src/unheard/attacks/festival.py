@@ -1,4 +1,8 @@
-"""Festival: diphone voices in English, Italian and Czech, and a Russian unit-selection voice."""
+"""Festival: diphone voices in English, Italian and Czech, and a Russian unit-selection voice.
+
+The program must be installed on the system, for the folders of its library are fixed when it is
+compiled; a voice may lie in the corpus cache.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,6 @@ from unheard.types import FloatArray
 
 __all__ = ["Festival", "rows"]
 
-_LIBRARY = "usr/share/festival"
 _VOICES = "usr/share/festival/voices"
 _FREE = "BSD-like (Festival voice)"
 
@@ -80,7 +83,7 @@ class Festival:
 
     def missing(self) -> str:
         """Return how to install Festival and this voice, or ""."""
-        program = self.engines.program("festival")
+        program = Engines().program("festival")
         ready = program is not None and self.engines.data(f"{_VOICES}/*/{self.voice}") is not None
         wanted = [name for name in self.packages if "libestools" not in name]
         return "" if ready else install_hint(f"Festival or its voice {self.voice}", wanted)
@@ -95,7 +98,7 @@ class Festival:
         with tempfile.TemporaryDirectory() as folder:
             script, out = Path(folder) / "say.scm", Path(folder) / "out.wav"
             script.write_bytes(self._script(line, out).encode(self.encoding, errors="ignore"))
-            self.engines.run(["festival", *self._library(), "-b", script])
+            Engines().run(["festival", "-b", script])
             return sound.spoken(self.name, sound.read(self.name, out))
 
     def _script(self, line: str, out: Path) -> str:
@@ -105,18 +108,11 @@ class Festival:
         return f"{self._shelf()}(voice_{self.voice})\n{speak}\n"
 
     def _shelf(self) -> str:
-        """Scheme that tells a program of the system of a voice in the cache."""
-        home, voice = self.engines.home, self.engines.data(f"{_VOICES}/*/{self.voice}")
-        if home is None or voice is None or home not in voice.parents or self._library():
+        """Scheme that tells the program of a voice that lies in the cache alone."""
+        pattern = f"{_VOICES}/*/{self.voice}"
+        if Engines().data(pattern) is not None:
             return ""
-        return f'(voice-location \'{self.voice} "{voice}/" "")\n'
-
-    def _library(self) -> list[str | Path]:
-        """The option that points a program of the cache to its own library."""
-        program, home = self.engines.program("festival"), self.engines.home
-        if home is None or program is None or home not in program.parents:
-            return []
-        return ["--libdir", home / "root" / _LIBRARY]
+        return f'(voice-location \'{self.voice} "{self.engines.data(pattern)}/" "")\n'
 
 
 def rows(engines: Engines) -> list[Festival]:
