@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import time
 import warnings
@@ -118,7 +117,6 @@ def train(
             _set_generators(found.generators)
             say(f"going on after step {step} of {n_steps}")
         log.truncate(log_bytes)
-        log.seek(0, os.SEEK_END)
         model.to(device).train()
         optimizer = _optimizer(recipe, model, moments)
         started = time.monotonic() - seconds

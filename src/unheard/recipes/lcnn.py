@@ -28,6 +28,6 @@ recipe = Recipe(
     ),
     optimiser=Adam(weight_decay=1e-4),
     schedule=Cosine(rate=1e-3),
-    budget=Budget(n_steps=600, eval_every=100, dev_clips=300),
+    budget=Budget(n_steps=400, eval_every=50, dev_clips=300),
     seed=1,
 )

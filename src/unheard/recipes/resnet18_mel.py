@@ -17,5 +17,5 @@ recipe = replace(
     detector=ResNet18(feature="mel", width=32),
     optimiser=Adam(weight_decay=1e-3),
     schedule=Cosine(rate=1e-3),
-    budget=Budget(n_steps=1500, eval_every=250, dev_clips=300),
+    budget=Budget(n_steps=800, eval_every=100, dev_clips=300),
 )
