@@ -56,9 +56,9 @@ ATTACK_FAMILY: dict[str, str] = {
     "A06": "conversion",
     "A07": "signal vocoder",
     "A08": "neural TTS",
-    "A09": "statistical",
+    "A09": "signal vocoder",
     "A10": "neural TTS",
-    "A11": "neural TTS",
+    "A11": "signal vocoder",
     "A12": "neural TTS",
     "A13": "conversion",
     "A14": "conversion",
@@ -68,11 +68,13 @@ ATTACK_FAMILY: dict[str, str] = {
     "A18": "conversion",
     "A19": "conversion",
 }
-"""The kind of each system, from the corpus paper's table of systems, in this project's families.
+"""The kind of each system in this project's families.
 
-Speech synthesis is sorted by how the waveform is made: neural waveform models are "neural TTS",
-WORLD-like vocoders behind neural acoustic models "signal vocoder", waveform concatenation "unit
-selection". Whatever converts a recording is "conversion".
+By the list of systems in README.LA.txt of the corpus, as two public readers of the corpus reproduce
+it; the archive itself was not at hand. Text to speech is sorted by how the waveform is made: a
+neural waveform model is "neural TTS", a vocoder (A07 with a network after it) or Griffin-Lim (A11)
+"signal vocoder", waveform concatenation "unit selection". Whatever converts a voice, of a recording
+or of synthesised speech (A13 to A15), is "conversion".
 """
 
 
