@@ -137,7 +137,7 @@ def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
     if changed:
         raise TrainingError(
             f"{folder.parent}: holds a run with other settings ({'; '.join(changed[:3])}); "
-            "give another --out, or start over with --no-resume"
+            "give another --out, or start over with --start-over"
         )
     best = state["best"]
     return Checkpoint(

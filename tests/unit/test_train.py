@@ -261,7 +261,7 @@ def test_another_recipe_or_other_data_cannot_resume(
     with pytest.raises(TrainingError, match=r"recipe.seed was 5, is 6.*give another --out"):
         train(replace(TINY, seed=6), manifest, run)
     fewer = manifest.where(manifest.column("id") != "train-saw-3")
-    with pytest.raises(TrainingError, match=r"manifests.train.*start over with --no-resume"):
+    with pytest.raises(TrainingError, match=r"manifests.train.*start over with --start-over"):
         train(TINY, fewer, run)
     train(replace(TINY, seed=6), manifest, run, resume=False)
     train(TINY, manifest, run, resume=False)
