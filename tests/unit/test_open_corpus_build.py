@@ -1,5 +1,6 @@
 """A build is resumable, repeats itself, and says what it leaves out."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,16 @@ from unheard import audio
 from unheard.attacks import Attack, Speech
 from unheard.clip import Manifest
 from unheard.errors import AttackError, CorpusError
-from unheard.open_corpus import SIZES, build, building, check, make
+from unheard.open_corpus import SIZES, Built, build, building, check, make
 from unheard.open_corpus.sizes import Size
 from unheard.open_corpus.speech import Recording
 from unheard.types import FloatArray
 
 SPEAKERS = {"fillets-nl-m": "nl", "fillets-cs-m": "cs", "asterisk-allison": "en"}
 SIZE = Size(
-    bonafide={"train": 4, "dev": 4, "eval_in": 2, "eval_out": 2},
-    spoof={"train": 12, "dev": 6, "eval_in": 8, "eval_out": 8},
-    extra={"train_extra": 4},
+    bonafide={"train": 4, "dev": 2, "eval_in": 2, "eval_out": 2},
+    spoof={"train": 9, "dev": 3, "eval_in": 3, "eval_out": 8},
+    extra={"train_extra": 2},
 )
 
 
@@ -63,28 +64,49 @@ def babble(length_s: float, seed: int) -> FloatArray:
     return (noise * (1 + np.sin(np.arange(noise.size) / 900))).astype(np.float32)
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recorded(folder: Path) -> list[Recording]:
+    """Recordings of three speakers, laid into a cache."""
     recordings = []
     for number, (speaker, language) in enumerate(SPEAKERS.items()):
-        for n in range(8):
+        for n in range(6):
             path = f"root/{speaker}-{n}.wav"
-            audio.write(tmp_path / path, babble(2.0 + 0.1 * n, 100 * number + n))
+            audio.write(folder / path, babble(2.0 + 0.1 * n, 100 * number + n))
             text = f"A line of words number {n} that {speaker} says."
             recordings.append(
                 Recording(f"{speaker}/{n}", (path,), speaker, language, "x", "p", text)
             )
-    monkeypatch.setattr(building, "fetch", lambda *_: [])
-    monkeypatch.setattr(building, "install_engines", lambda *_: None)
-    monkeypatch.setattr(building, "catalogue", lambda cache: recordings)
-    monkeypatch.setattr(building, "attacks", lambda cache: GENERATORS)
-    monkeypatch.setattr(make, "_generators", lambda cache: GENERATORS)
-    monkeypatch.setitem(SIZES, "toy", SIZE)
-    return tmp_path
+    return recordings
 
 
-def test_a_build_gives_both_versions_of_the_same_clips(cache: Path) -> None:
-    built = build(cache, size="toy", jobs=1)
+@pytest.fixture(scope="module", autouse=True)
+def small_world() -> Iterator[None]:
+    """No packages: recordings and generators of this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "fetch", lambda *_: [])
+        patch.setattr(building, "install_engines", lambda *_: None)
+        patch.setattr(building, "catalogue", recorded)
+        patch.setattr(building, "attacks", lambda cache: GENERATORS)
+        patch.setattr(make, "_generators", lambda cache: GENERATORS)
+        patch.setitem(SIZES, "toy", SIZE)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def built(cache: Path, said: list[str]) -> Built:
+    return build(cache, size="toy", jobs=1, say=said.append)
+
+
+def test_a_build_gives_both_versions_of_the_same_clips(cache: Path, built: Built) -> None:
     raw, equalised = Manifest.read(built.raw), Manifest.read(built.equalised)
     assert [c.id for c in raw] == [c.id for c in equalised]
     assert built.raw == cache / "open-toy/raw.parquet"
@@ -100,40 +122,42 @@ def test_a_build_gives_both_versions_of_the_same_clips(cache: Path) -> None:
     assert set(report.counts) >= {"train", "dev", "eval_in", "eval_out"}
 
 
-def test_two_builds_have_one_hash_and_another_seed_another(cache: Path) -> None:
-    first = Manifest.read(build(cache, size="toy", jobs=1).equalised).sha256()
-    for path in (cache / "made").rglob("*.flac"):
-        path.unlink()
-    assert Manifest.read(build(cache, size="toy", jobs=1).equalised).sha256() == first
-    assert Manifest.read(build(cache, size="toy", seed=1, jobs=1).equalised).sha256() != first
+def test_one_seed_gives_one_hash_wherever_it_is_built_and_another_seed_another(
+    tmp_path: Path, built: Built
+) -> None:
+    first = Manifest.read(built.equalised).sha256()
+    again = build(tmp_path, size="toy", jobs=1)
+    assert Manifest.read(again.equalised).sha256() == first
+    other = build(tmp_path, size="toy", seed=1, jobs=1)
+    assert Manifest.read(other.equalised).sha256() != first
 
 
-def test_what_is_made_is_not_made_again(cache: Path) -> None:
-    build(cache, size="toy", jobs=1)
+def test_what_is_made_is_not_made_again(cache: Path, built: Built) -> None:
     before = {p: p.stat().st_mtime_ns for p in (cache / "made").rglob("*.flac")}
     said: list[str] = []
-    build(cache, size="toy", jobs=1, say=said.append)
+    again = build(cache, size="toy", jobs=1, say=said.append)
+    assert before
     assert {p: p.stat().st_mtime_ns for p in (cache / "made").rglob("*.flac")} == before
-    assert any("12 recordings, 12 of them there already" in line for line in said)
+    assert any("10 recordings, 10 of them there already" in line for line in said)
+    assert again.summary == built.summary
 
 
-def test_failing_and_missing_generators_are_said_and_left_out(cache: Path) -> None:
-    said: list[str] = []
-    built = build(cache, size="toy", jobs=1, say=said.append)
+def test_failing_and_missing_generators_are_said_and_left_out(
+    built: Built, said: list[str]
+) -> None:
     assert any(line.startswith("broken-morph: ") and "no engine" in line for line in said)
     assert any("of absent-codec: install it" in line for line in said)
     assert not {"broken-morph", "absent-codec"} & {c.attack for c in Manifest.read(built.raw)}
     assert any("no engine" in why for why in built.left_out.values())
 
 
-def test_the_time_it_takes_is_said_before(cache: Path) -> None:
-    said: list[str] = []
-    build(cache, size="toy", jobs=1, say=said.append)
-    assert any("clips planned: about" in line for line in said)
+def test_the_time_it_takes_is_said_before(built: Built, said: list[str]) -> None:
+    planned = next(n for n, line in enumerate(said) if "clips planned: about" in line)
+    assert any("recordings, 0 of them" in line for line in said[planned:])
 
 
-def test_equalised_durations_do_not_tell_the_label(cache: Path) -> None:
-    manifest = Manifest.read(build(cache, size="toy", jobs=1).equalised).part("train")
+def test_equalised_durations_do_not_tell_the_label(built: Built) -> None:
+    manifest = Manifest.read(built.equalised).part("train")
     length, human = manifest.column("duration_s"), manifest.column("bonafide").astype(bool)
     edges = 0.4
     assert abs(np.median(length[human]) - np.median(length[~human])) < edges / 2
