@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from unheard import __version__
-from unheard.cli_corpus import AsJson, Jobs, corpus, manifest_of, say
+from unheard.cli_corpus import AsJson, corpus, manifest_of, say
 from unheard.errors import RecipeError, UnheardError
 
 if TYPE_CHECKING:
@@ -82,8 +82,9 @@ def score(  # noqa: PLR0913  a command has the options that it has
     operating_point: Annotated[
         Literal["balanced", "false_alarm_1pct", "miss_1pct"],
         typer.Option(
-            help="How to decide: with an undecided zone; at most 1 % of bona fide called spoof; "
-            "at most 1 % of spoof called bona fide (on the detector's dev data)."
+            help="How to decide: balanced has an undecided zone between the other two; "
+            "false_alarm_1pct calls at most 1 % of bona fide spoof, miss_1pct at most 1 % of "
+            "spoof bona fide (on the detector's dev data)."
         ),
     ] = "balanced",
     threshold: Annotated[
@@ -166,12 +167,14 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
     data: Annotated[
         Path | None, typer.Option(help="Manifest, or the folder of a built corpus.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="Which clips to test on.")] = "open",
+    protocol: Annotated[
+        str, typer.Option(help="Which clips to test on: open, open_in, open_out, eval or all.")
+    ] = "open",
     scores: Annotated[
         Path | None, typer.Option(help="Make the report from this score file; needs no detector.")
     ] = None,
     draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws behind an interval.")] = 1000,
-    jobs: Jobs = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Clips to score at once.")] = 1,
     into_card: Annotated[
         bool, typer.Option("--into-card", help="Write the results into the bundle's card.")
     ] = False,
