@@ -1,7 +1,8 @@
 """A build is resumable, repeats itself, and says what it leaves out."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from unheard import audio
 from unheard.attacks import Attack, Speech
 from unheard.clip import Manifest
-from unheard.errors import AttackError, CorpusError
+from unheard.errors import AttackError, AudioError, CorpusError
 from unheard.open_corpus import SIZES, Built, build, building, check, make
 from unheard.open_corpus.sizes import Size
 from unheard.open_corpus.speech import Recording
@@ -149,6 +150,28 @@ def test_failing_and_missing_generators_are_said_and_left_out(
     assert any("of absent-codec: install it" in line for line in said)
     assert not {"broken-morph", "absent-codec"} & {c.attack for c in Manifest.read(built.raw)}
     assert any("no engine" in why for why in built.left_out.values())
+
+
+def test_a_recording_that_cannot_be_read_is_left_out_with_its_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SIZES, "toy", replace(SIZE, extra={}))
+    recordings = recorded(tmp_path)
+    (tmp_path / "speech_s.json").write_text(json.dumps({one.id: 2.0 for one in recordings}))
+    broken = {one.id for one in recordings if one.speaker == "fillets-nl-m"} - {"fillets-nl-m/0"}
+    load = make.load
+
+    def fails(cache: Path, recording: Recording) -> FloatArray:
+        if recording.id in broken:
+            raise AudioError(f"{recording.id}: not audio")
+        return load(cache, recording)
+
+    monkeypatch.setattr(make, "load", fails)
+    said: list[str] = []
+    built = build(tmp_path, size="toy", jobs=1, say=said.append)
+    kept = {clip.source_clip or clip.id for clip in Manifest.read(built.raw)}
+    assert not broken & kept
+    assert any(line.startswith("recordings: ") and "not audio" in line for line in said)
 
 
 def test_the_time_it_takes_is_said_before(built: Built, said: list[str]) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from unheard import audio
 from unheard.attacks import Attack, attacks
 from unheard.clip import BONAFIDE_ATTACK, Clip, Manifest
 from unheard.errors import CorpusError, suggestion
@@ -199,10 +198,8 @@ def _equalised_clips(
     say: Say,
     left_out: dict[str, str],
 ) -> list[Clip]:
-    speech_s = {
-        clip.id: finish.trimmed(audio.read(folder / clip.path).samples).size / audio.SAMPLE_RATE_HZ
-        for clip in clips
-    }
+    measured = make.speech_s_of([folder / clip.path for clip in clips], jobs)
+    speech_s = {clip.id: measured[folder / clip.path] for clip in clips}
     long_enough = [clip for clip in clips if speech_s[clip.id] >= finish.SHORTEST_S]
     for clip in clips:
         if speech_s[clip.id] < finish.SHORTEST_S:

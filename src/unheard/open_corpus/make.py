@@ -37,6 +37,7 @@ __all__ = [
     "make_all",
     "measure_all",
     "seconds_for",
+    "speech_s_of",
 ]
 
 Say = Callable[[str], None]
@@ -126,10 +127,17 @@ def make_all(cache: Path, planned: list[Planned], seed: int, jobs: int, say: Say
             if number % 100 == 0:
                 left_s = (time.monotonic() - began) / number * (len(todo) - number)
                 say(f"{number} of {len(todo)} {what}, about {left_s / 60:.0f} min left")
+    first = {clip.attack: failures[clip.id] for clip in reversed(planned) if clip.id in failures}
     for name in sorted(failed):
-        why = next(reason for key, reason in failures.items() if key.startswith(f"{name}~"))
-        say(f"{name}: {failed[name]} of {failed[name] + succeeded[name]} clips failed: {why}")
+        what = "recordings" if name == BONAFIDE_ATTACK else name
+        n_tried = failed[name] + succeeded[name]
+        say(f"{what}: {failed[name]} of {n_tried} clips failed: {first[name]}")
     return failures
+
+
+def speech_s_of(paths: list[Path], jobs: int) -> dict[Path, float]:
+    """Return the seconds of speech in raw clips, by file."""
+    return dict(in_parallel(_speech_s, paths, jobs, chunk=64))
 
 
 def equalise_all(tasks: list[Finishing], jobs: int, say: Say) -> dict[Path, str]:
@@ -214,6 +222,10 @@ def _measure(task: tuple[Path, Recording]) -> tuple[str, float]:
     except (UnheardError, OSError):
         return recording.id, 0.0
     return recording.id, (end - start) / audio.SAMPLE_RATE_HZ
+
+
+def _speech_s(path: Path) -> tuple[Path, float]:
+    return path, finish.trimmed(audio.read(path).samples).size / audio.SAMPLE_RATE_HZ
 
 
 def _equalise(task: Finishing) -> tuple[Path, str]:
