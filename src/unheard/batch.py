@@ -157,7 +157,7 @@ class Balanced:
         if not bonafide.any() or bonafide.all():
             raise TrainingError(
                 f"{int(bonafide.sum())} bona fide and {int((~bonafide).sum())} spoofed clips to "
-                "train on; at least one of each is needed: choose another manifest or train_part"
+                "train on; at least one of each is needed: choose another manifest or train_parts"
             )
         speakers = manifest.column(self.bonafide_by) if self.bonafide_by else bonafide
         spoof = _Rota.of(manifest.column(self.by), ~bonafide, (seed, 0))

@@ -51,8 +51,8 @@ def card_of(
         settings=recipe_to_json(recipe),
         seed=recipe.seed,
         revision=revision(),
-        manifests={recipe.train_part: clips.sha256(), recipe.dev_part: dev.sha256()},
-        material=_material(clips, recipe.train_part) + _material(dev, recipe.dev_part),
+        manifests={"train": clips.sha256(), "dev": dev.sha256()},
+        material=_material(clips) + _material(dev),
         families={str(name): count for name, count in sorted(families.items())},
         notes={
             "best_step": best.step,
@@ -107,11 +107,11 @@ def revision() -> str:
         return ""
 
 
-def _material(manifest: Manifest, part: str) -> list[Material]:
-    """Return what a part consists of, by corpus and licence."""
-    groups: dict[tuple[str, str], list[Clip]] = {}
+def _material(manifest: Manifest) -> list[Material]:
+    """Return what the clips consist of, by part, corpus and licence."""
+    groups: dict[tuple[str, str, str], list[Clip]] = {}
     for clip in manifest:
-        groups.setdefault((clip.corpus, clip.licence), []).append(clip)
+        groups.setdefault((clip.part, clip.corpus, clip.licence), []).append(clip)
     return [
         Material(
             part=part,
@@ -121,7 +121,7 @@ def _material(manifest: Manifest, part: str) -> list[Material]:
             n_spoof=sum(not clip.bonafide for clip in held),
             hours=round(sum(clip.duration_s for clip in held) / 3600, 4),
         )
-        for (corpus, licence), held in sorted(groups.items())
+        for (part, corpus, licence), held in sorted(groups.items())
     ]
 
 

@@ -172,8 +172,8 @@ class Recipe:
         hop_s: Seconds from window to window in scoring.
         pooling: Row of `score.POOLING` that makes one score of a clip's windows.
         seed: Of weights, batches and augmentation.
-        train_part: Part of the manifest that is trained on.
-        dev_part: Part that selects the best step and fits calibration.
+        train_parts: Parts of the manifest that are trained on.
+        dev_parts: Parts that select the best step and fit calibration.
         after: Recipes whose bundles must exist beside this run's folder before it starts.
     """
 
@@ -190,8 +190,8 @@ class Recipe:
     hop_s: float = 2.0
     pooling: str = "mean"
     seed: int = 0
-    train_part: str = "train"
-    dev_part: str = "dev"
+    train_parts: tuple[str, ...] = ("train",)
+    dev_parts: tuple[str, ...] = ("dev",)
     after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -86,7 +86,7 @@ def train(
     _check_after(recipe, out)
     identity = {
         "recipe": recipe_to_json(recipe),
-        "manifests": {recipe.train_part: clips.sha256(), recipe.dev_part: dev.sha256()},
+        "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
     }
     if not resume:
         _forget(out)
@@ -231,14 +231,15 @@ def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, 
 
 def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
     """Return the clips to train on and to check on; both honest, of both classes, and apart."""
-    for name in (recipe.train_part, recipe.dev_part):
+    for name in (*recipe.train_parts, *recipe.dev_parts):
         if name.startswith(("eval", "test")):
             raise TrainingError(
                 f"the recipe would train or tune on part {name!r}, which is for evaluation; "
-                "set train_part and dev_part to other parts"
+                "set train_parts and dev_parts to other parts"
             )
-    clips, dev = manifest.part(recipe.train_part), manifest.part(recipe.dev_part)
-    for name, part in ((recipe.train_part, clips), (recipe.dev_part, dev)):
+    clips, dev = manifest.part(*recipe.train_parts), manifest.part(*recipe.dev_parts)
+    train_name, dev_name = "+".join(recipe.train_parts), "+".join(recipe.dev_parts)
+    for name, part in ((train_name, clips), (dev_name, dev)):
         bonafide = part.column("bonafide").astype(bool)
         if bonafide.all() or not bonafide.any():
             raise TrainingError(
@@ -250,9 +251,9 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
         shared = _known(clips, column) & _known(dev, column)
         if shared:
             raise TrainingError(
-                f"parts {recipe.train_part!r} and {recipe.dev_part!r} share {len(shared)} "
+                f"parts {train_name!r} and {dev_name!r} share {len(shared)} "
                 f"values of {column!r}, such as {min(shared)!r}, so dev would flatter the "
-                "detector; split the manifest anew, or set another dev_part"
+                "detector; split the manifest anew, or set other dev_parts"
             )
     return clips, dev
 

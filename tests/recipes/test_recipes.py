@@ -49,7 +49,7 @@ def test_recipe_is_named_after_its_file_and_says_what_to_expect(name: str) -> No
     assert json.dumps(recipe_to_json(recipe))
     told = Path(recipes.__file__).with_name(f"{name}.py").read_text().split('"""')[1]
     assert all(word in told for word in ("Expects:", "Cost:", f"Run:     unheard train {name} "))
-    assert not recipe.train_part.startswith("eval")
+    assert not any(part.startswith("eval") for part in recipe.train_parts + recipe.dev_parts)
 
 
 @every_recipe

@@ -149,7 +149,7 @@ def test_bona_fide_speakers_can_take_turns() -> None:
 
 
 def test_a_part_without_both_classes_is_refused() -> None:
-    with pytest.raises(TrainingError, match="choose another manifest or train_part"):
+    with pytest.raises(TrainingError, match="choose another manifest or train_parts"):
         Balanced().planner(table(["-"] * 4), 0)
 
 

@@ -288,12 +288,12 @@ def test_a_copy_of_a_dev_recording_is_refused_in_training(
         train(TINY, Manifest.of(clips, manifest.root), tmp_path / "run")
 
 
-@pytest.mark.parametrize("field", ["train_part", "dev_part"])
+@pytest.mark.parametrize("field", ["train_parts", "dev_parts"])
 def test_evaluation_parts_are_never_trained_or_tuned_on(
     field: str, manifest: Manifest, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match="is for evaluation; set train_part and dev_part"):
-        train(replace(TINY, **{field: "eval_in"}), manifest, tmp_path / "run")
+    with pytest.raises(TrainingError, match="is for evaluation; set train_parts and dev_parts"):
+        train(replace(TINY, **{field: ("eval_in",)}), manifest, tmp_path / "run")
 
 
 def test_a_part_of_one_class_is_refused(manifest: Manifest, tmp_path: Path) -> None:

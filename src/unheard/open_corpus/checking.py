@@ -180,14 +180,17 @@ def _stem(part: str) -> str:
 
 
 def _language_findings(clips: list[Clip]) -> list[str]:
+    """Languages under one label, in parts that hold both: extra parts are spoofed by design."""
     sides: dict[tuple[str, str], set[bool]] = defaultdict(set)
+    labels: dict[str, set[bool]] = defaultdict(set)
     for clip in clips:
+        labels[clip.part].add(clip.bonafide)
         if clip.language:
             sides[clip.part, clip.language].add(clip.bonafide)
     return [
-        f"in {part} the language {language} is {'bona fide' if True in labels else 'spoofed'} only"
-        for (part, language), labels in sorted(sides.items())
-        if len(labels) == 1
+        f"in {part} the language {language} is {'bona fide' if True in found else 'spoofed'} only"
+        for (part, language), found in sorted(sides.items())
+        if len(found) == 1 and len(labels[part]) == 2
     ]
 
 

@@ -13,15 +13,17 @@ from unheard.recipe import Adam, Budget, Cosine, Recipe
 recipe = Recipe(
     name="lcnn",
     detector=Lcnn(band=1.0),
-    sampler=Balanced(batch_clips=32, by="attack", bonafide_by="speaker"),
+    sampler=Balanced(batch_clips=32, by="family"),
     augment=Augment(
         (
-            Step("room", 0.25),
-            Step("noise", 0.4),
+            Step("room", 0.4),
+            Step("noise", 0.6),
             Step("clip", 0.1),
             Step("mu_law", 0.1),
-            Step("low_pass", 0.3),
-            Step("notch", 0.3),
+            Step("codec", 0.25),
+            Step("low_pass", 0.4),
+            Step("notch", 0.5),
+            Step("notch", 0.5),
             Step("polarity", 0.5),
             Step("gain", 0.8),
         )
