@@ -128,6 +128,11 @@ def test_a_language_under_one_label_is_told(honest: Manifest) -> None:
     assert report.findings == ("in eval_in the language fr is spoofed only",)
 
 
+def test_a_part_of_spoofed_clips_alone_is_no_finding(honest: Manifest) -> None:
+    extra = changed(honest, "train-1", part="train_extra", language="fr")
+    assert check(extra, files=False, probe=False).findings == ()
+
+
 def test_without_a_train_part_no_probe_is_trained(honest: Manifest) -> None:
     report = check(honest.part("eval_in"), files=False)
     assert not report.probes
