@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from unheard.metrics.rates import checked, eer_threshold, steps
+from unheard.metrics.rates import Steps, checked, eer_threshold, steps
 from unheard.types import FloatArray, IntArray
 
 __all__ = [
+    "DECIDED_ERROR",
     "Calibration",
     "OperatingPoints",
     "clip_costs",
@@ -149,6 +150,10 @@ def fit_calibration(bonafide: ArrayLike, spoof: ArrayLike) -> Calibration:
     return Calibration(float(scale / spread), float(offset - scale * centre / spread))
 
 
+DECIDED_ERROR = 0.05
+"""Error among decided dev clips that the undecided zone allows on each side, at equal priors."""
+
+
 @dataclass(frozen=True)
 class OperatingPoints:
     """Thresholds on the log-likelihood ratio, fitted on dev.
@@ -158,17 +163,25 @@ class OperatingPoints:
         false_alarm_1pct: At most 1 % of bona fide clips are called spoof (a false alarm of the
             spoof detector; `miss` in the sense of this module's metrics).
         miss_1pct: At most 1 % of spoofed clips are called bona fide.
+        surely_spoof: Of the clips below it, at most 5 % are bona fide, both classes weighing the
+            same; at most `surely_bonafide`.
+        surely_bonafide: Of the clips at or above it, at most 5 % are spoofed, likewise. Between
+            the two a clip is undecided.
     """
 
     balanced: float
     false_alarm_1pct: float
     miss_1pct: float
+    surely_spoof: float
+    surely_bonafide: float
 
 
 def fit_operating_points(bonafide: ArrayLike, spoof: ArrayLike) -> OperatingPoints:
-    """Return the three published operating points of calibrated dev scores.
+    """Return the published operating points of calibrated dev scores.
 
-    With fewer than a hundred clips of a class, "at most 1 %" means none.
+    With fewer than a hundred clips of a class, "at most 1 %" means none. Where no threshold keeps
+    the error among decided clips, nothing is decided on that side; where the two sides would
+    overlap, both end at the balanced threshold and nothing is undecided.
 
     Args:
         bonafide: Log-likelihood ratios of bona fide dev clips, shape [N].
@@ -179,8 +192,23 @@ def fit_operating_points(bonafide: ArrayLike, spoof: ArrayLike) -> OperatingPoin
     """
     human, machine = checked(bonafide, spoof)
     human, machine = np.sort(human), np.sort(machine)
+    balanced = eer_threshold(human, machine)
+    low, high = _zone(steps(human, machine))
+    if low > high:
+        low = high = balanced
     return OperatingPoints(
-        balanced=eer_threshold(human, machine),
+        balanced=balanced,
         false_alarm_1pct=float(human[human.size // 100]),
         miss_1pct=float(np.nextafter(machine[-1 - machine.size // 100], np.inf)),
+        surely_spoof=low,
+        surely_bonafide=high,
     )
+
+
+def _zone(curve: Steps) -> tuple[float, float]:
+    """Return the widest thresholds that keep `DECIDED_ERROR` below the one, above the other."""
+    missed, rejected = curve.bonafide / curve.n_bonafide, curve.spoof / curve.n_spoof
+    thresholds = np.append(curve.scores, np.nextafter(curve.scores[-1], np.inf))
+    below = missed <= DECIDED_ERROR * (missed + rejected)
+    above = 1 - rejected <= DECIDED_ERROR * (2 - missed - rejected)
+    return float(thresholds[np.flatnonzero(below)[-1]]), float(thresholds[np.argmax(above)])
