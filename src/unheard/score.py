@@ -49,7 +49,9 @@ __all__ = [
 OPERATING_POINTS = ("balanced", "false_alarm_1pct", "miss_1pct")
 """Published ways to turn a score into a decision; docs/verdict.md defines them."""
 
-_BATCH_WINDOWS = 16
+_BATCH_WINDOWS = 4
+"""Windows of a long recording that a detector gets at once; more cost memory and gain no speed on
+a processor (bench/score.py)."""
 
 
 def _lowest(scores: FloatArray) -> float:

@@ -139,7 +139,7 @@ def test_long_recordings_reach_the_detector_in_batches(tmp_path: Path) -> None:
     audio.write(tmp_path / "a.flac", voice(30))
     bundle = FakeBundle()
     scorer(bundle).file(tmp_path / "a.flac")
-    assert max(bundle.batches) == 16
+    assert max(bundle.batches) == 4
     assert sum(bundle.batches) == 59
 
 
