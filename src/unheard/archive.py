@@ -36,7 +36,7 @@ class Settings:
     """How to score; the attributes are those of `Scorer`, with the bundle as a path."""
 
     detector: Path
-    operating_point: str = "balanced"
+    operating_point: str = "sure"
     threshold: float | None = None
     spoof_prior: float = 0.5
     minimum_speech_s: float = MINIMUM_SPEECH_S
