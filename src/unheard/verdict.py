@@ -48,7 +48,8 @@ _QUIET_PEAK = 0.01
 _NARROW_HZ = 4_500.0
 _LIMITED_HZ = 6_000.0
 _STEADY_DB = 2.0
-_DISAGREEING_SHARE = 0.02
+_DISAGREEING_SHARE = 0.1
+"""Twice the error that the undecided zone allows: fewer windows may stray by chance."""
 
 
 @dataclass(frozen=True)
@@ -219,21 +220,21 @@ def condition_warnings(
 
 
 def window_warnings(
-    windows: Sequence[WindowScore], strict: tuple[float, float], *, repeated: bool
+    windows: Sequence[WindowScore], zone: tuple[float, float], *, repeated: bool
 ) -> list[str]:
     """Return what about the windows gives reason to doubt a verdict, as sentences.
 
     Args:
         windows: All windows of the recording.
-        strict: The scores below which a clip is surely spoof and from which surely bona fide.
+        zone: The scores below which a clip is surely spoof and from which surely bona fide.
         repeated: Whether a recording shorter than a window was repeated to fill it.
     """
     found: list[str] = []
     if repeated:
         found.append("shorter than the detector's window, so it was repeated to fill it")
     scored = [(window.score, window) for window in windows if window.score is not None]
-    n_spoof = sum(score < strict[0] for score, _ in scored)
-    n_bonafide = sum(score >= strict[1] for score, _ in scored)
+    n_spoof = sum(score < zone[0] for score, _ in scored)
+    n_bonafide = sum(score >= zone[1] for score, _ in scored)
     if min(n_spoof, n_bonafide) > _DISAGREEING_SHARE * len(scored):
         lowest = min(scored, key=lambda pair: pair[0])[1]
         found.append(

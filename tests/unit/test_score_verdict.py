@@ -129,7 +129,6 @@ def test_windows_that_disagree_are_warned_of_with_the_place() -> None:
     ]
 
 
-def test_stray_windows_at_the_rate_of_the_thresholds_are_no_disagreement() -> None:
-    stray = windows(-3.0, *[4.0] * 99)
-    assert window_warnings(stray, (-1.0, 2.0), repeated=False) == []
-    assert window_warnings(windows(*[-3.0] * 3, *[4.0] * 97), (-1.0, 2.0), repeated=False)
+def test_windows_that_may_stray_by_chance_are_no_disagreement() -> None:
+    assert window_warnings(windows(*[-3.0] * 10, *[4.0] * 90), (-1.0, 2.0), repeated=False) == []
+    assert window_warnings(windows(*[-3.0] * 11, *[4.0] * 89), (-1.0, 2.0), repeated=False)
