@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16_000
 CALIBRATION = Calibration(scale=2.0, offset=0.5)
-OPERATING_POINTS = OperatingPoints(balanced=0.25, false_alarm_1pct=-1.0, miss_1pct=2.0)
+OPERATING_POINTS = OperatingPoints(
+    balanced=0.25, false_alarm_1pct=-2.0, miss_1pct=3.0, surely_spoof=-1.0, surely_bonafide=2.0
+)
 
 
 def voice(duration_s: float, seed: int = 0, peak: float = 0.5) -> FloatArray:

@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,8 +185,11 @@ def _refuse_empty(rows: Mapping[str, Mapping[str, Any]], chosen: Manifest) -> No
 
 
 def _facts(scorer: Scorer, chosen: Manifest, protocol: Protocol, options: Options) -> Facts:
+    from unheard.score import OPERATING_POINTS
+
     detector = scorer.bundle
     card = detector.card
+    points = card.operating_points
     manifest_sha256 = chosen.sha256()
     # Results do not move scores: a bundle whose card has grown is still the same detector.
     identity = card.model_copy(update={"results": []}).model_dump_json()
@@ -200,7 +203,7 @@ def _facts(scorer: Scorer, chosen: Manifest, protocol: Protocol, options: Option
         protocol=protocol.name,
         date=options.date or f"{datetime.now(UTC):%Y-%m-%d}",
         command=options.command,
-        operating_points=asdict(card.operating_points),
+        operating_points={name: getattr(points, name) for name in OPERATING_POINTS[1:]},
         thresholds=scorer.thresholds(),
         trained_families=tuple(sorted(card.provenance.families)),
     )

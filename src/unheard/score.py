@@ -46,7 +46,7 @@ __all__ = [
     "pooled",
 ]
 
-OPERATING_POINTS = ("balanced", "false_alarm_1pct", "miss_1pct")
+OPERATING_POINTS = ("sure", "balanced", "false_alarm_1pct", "miss_1pct")
 """Published ways to turn a score into a decision; docs/verdict.md defines them."""
 
 _BATCH_WINDOWS = 4
@@ -82,7 +82,7 @@ class Scorer:
     """
 
     bundle: Bundle
-    operating_point: str = "balanced"
+    operating_point: str = "sure"
     threshold: float | None = None
     spoof_prior: float = 0.5
     minimum_speech_s: float = MINIMUM_SPEECH_S
@@ -162,8 +162,8 @@ class Scorer:
         points = self.bundle.card.operating_points
         if self.threshold is not None:
             return self.threshold, self.threshold
-        if self.operating_point == "balanced" and points.false_alarm_1pct < points.miss_1pct:
-            return points.false_alarm_1pct, points.miss_1pct
+        if self.operating_point == "sure":
+            return points.surely_spoof, points.surely_bonafide
         single = float(getattr(points, self.operating_point))
         return single, single
 
@@ -219,8 +219,8 @@ class Stream:
         if reason is None:
             score = self._llr(POOLING[card.pooling](raw))
             points = card.operating_points
-            strict = sorted((points.false_alarm_1pct, points.miss_1pct))
-            warnings += window_warnings(self._windows, (strict[0], strict[1]), repeated=repeated)
+            zone = points.surely_spoof, points.surely_bonafide
+            warnings += window_warnings(self._windows, zone, repeated=repeated)
         return Verdict(
             source=self._name,
             score=score,

@@ -172,7 +172,7 @@ def test_loaded_bundle_scores_equal_to_the_bit(
         window_s=1.0,
         hop_s=0.5,
         calibration=Calibration(1.0, 0.0),
-        operating_points=OperatingPoints(0.0, -1.0, 1.0),
+        operating_points=OperatingPoints(0.0, -1.0, 1.0, -1.0, 1.0),
     )
     loaded = load(save(tmp_path / "bundle", trained, spec, card, seen=[]))
     assert spec_from_json(loaded.card.detector.model_dump()) == spec

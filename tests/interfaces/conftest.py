@@ -24,7 +24,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         window_s=1.0,
         hop_s=0.5,
         calibration=Calibration(scale=1.0, offset=3.0),
-        operating_points=OperatingPoints(balanced=0.0, false_alarm_1pct=-1.0, miss_1pct=1.0),
+        operating_points=OperatingPoints(0.0, -1.0, 1.0, surely_spoof=-1.0, surely_bonafide=1.0),
     )
     folder = tmp_path_factory.mktemp("detector") / "toy"
     return bundle.save(folder, Toy().build(), Toy(), card, seen=[])

@@ -164,7 +164,7 @@ def test_options_reach_the_verdict(unheard: Unheard, toy: Path, good: Path) -> N
 @pytest.mark.parametrize(
     ("options", "remedy"),
     [
-        (["--operating-point", "strict"], "'balanced', 'false_alarm_1pct', 'miss_1pct'"),
+        (["--operating-point", "strict"], "'sure', 'balanced', 'false_alarm_1pct', 'miss_1pct'"),
         (["--threshold", "0", "--operating-point", "miss_1pct"], "not both"),
         (["--spoof-prior", "1"], "--spoof-prior"),
         (["--hop", "3"], "at most the window"),

@@ -53,7 +53,7 @@ def card(**changes: Any) -> Card:
         "window_s": 4.0,
         "hop_s": 2.0,
         "calibration": Calibration(2.0, -0.5),
-        "operating_points": OperatingPoints(0.0, -1.5, 1.5),
+        "operating_points": OperatingPoints(0.0, -1.5, 1.5, -1.0, 1.0),
     }
     return Card(**values | changes)
 

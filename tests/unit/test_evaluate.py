@@ -79,7 +79,7 @@ def make_bundle(folder: Path, *, seen: list[str]) -> Path:
         window_s=1.0,
         hop_s=0.5,
         calibration=Calibration(2.0, 5.0),
-        operating_points=OperatingPoints(0.0, -1.0, 1.0),
+        operating_points=OperatingPoints(0.0, -1.0, 1.0, -1.0, 1.0),
     )
     return bundles.save(folder, Toy().build(), Toy(), card, seen=seen)
 

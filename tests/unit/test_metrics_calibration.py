@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from unheard.errors import MetricError
-from unheard.metrics import Calibration, cllr, fit_calibration, fit_operating_points, min_cllr
+from unheard.metrics import (
+    DECIDED_ERROR,
+    Calibration,
+    cllr,
+    fit_calibration,
+    fit_operating_points,
+    min_cllr,
+)
 
 
 def test_recovers_the_true_log_likelihood_ratio() -> None:
@@ -62,6 +69,38 @@ def test_operating_points_hold_one_percent() -> None:
         np.mean(spoof >= points.balanced), abs=1e-3
     )
     assert points.false_alarm_1pct < points.balanced < points.miss_1pct
+
+
+def test_of_what_is_decided_at_most_one_in_twenty_is_wrong() -> None:
+    rng = np.random.default_rng(2)
+    bonafide, spoof = rng.normal(1, 2, 1_999), rng.normal(-1, 2, 2_050)
+    points = fit_operating_points(bonafide, spoof)
+
+    def wrong_below(threshold: float) -> float:
+        missed, rejected = np.mean(bonafide < threshold), np.mean(spoof < threshold)
+        return float(missed / (missed + rejected))
+
+    def wrong_above(threshold: float) -> float:
+        accepted, kept = np.mean(spoof >= threshold), np.mean(bonafide >= threshold)
+        return float(accepted / (accepted + kept))
+
+    assert points.surely_spoof < points.balanced < points.surely_bonafide
+    assert 0.045 < wrong_below(points.surely_spoof) <= DECIDED_ERROR
+    assert 0.045 < wrong_above(points.surely_bonafide) <= DECIDED_ERROR
+    assert wrong_below(points.surely_spoof + 0.1) > DECIDED_ERROR
+    assert wrong_above(points.surely_bonafide - 0.1) > DECIDED_ERROR
+
+
+def test_without_overlap_on_dev_nothing_is_undecided() -> None:
+    points = fit_operating_points([1.0, 2.0], [-1.0, 0.0])
+    assert points.surely_spoof == points.surely_bonafide == points.balanced == 0.5
+
+
+def test_a_useless_detector_decides_nothing() -> None:
+    scores = np.linspace(-1, 1, 101)
+    points = fit_operating_points(scores, scores)
+    assert points.surely_spoof == -1.0
+    assert points.surely_bonafide > 1.0
 
 
 def test_with_few_clips_one_percent_means_none() -> None:

@@ -11,7 +11,6 @@ import pytest
 from audio_files import wav
 from unheard import audio
 from unheard.errors import AudioError, BundleError, RecipeError
-from unheard.metrics import OperatingPoints
 from unheard.score import OPERATING_POINTS, POOLING, pooled
 from voice import FakeBundle, FakeCard, level, scorer, silence, voice
 
@@ -91,9 +90,10 @@ def test_a_shorter_hop_gives_a_finer_timeline() -> None:
 @pytest.mark.parametrize(
     ("point", "thresholds"),
     [
-        ("balanced", (-1.0, 2.0)),
-        ("false_alarm_1pct", (-1.0, -1.0)),
-        ("miss_1pct", (2.0, 2.0)),
+        ("sure", (-1.0, 2.0)),
+        ("balanced", (0.25, 0.25)),
+        ("false_alarm_1pct", (-2.0, -2.0)),
+        ("miss_1pct", (3.0, 3.0)),
     ],
 )
 def test_operating_points_give_their_thresholds(
@@ -101,11 +101,6 @@ def test_operating_points_give_their_thresholds(
 ) -> None:
     assert scorer(operating_point=point).thresholds() == thresholds
     assert point in OPERATING_POINTS
-
-
-def test_without_overlap_on_dev_there_is_no_undecided_zone() -> None:
-    apart = FakeBundle(card=FakeCard(operating_points=OperatingPoints(0.25, 2.0, -1.0)))
-    assert scorer(apart).thresholds() == (0.25, 0.25)
 
 
 def test_a_threshold_of_the_users_own_replaces_the_operating_point() -> None:

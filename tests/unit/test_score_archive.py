@@ -18,7 +18,7 @@ NOTHING = FakeSettings(Path())
 
 
 def card() -> Card:
-    zone = OperatingPoints(0.0, -1.0, 1.0)
+    zone = OperatingPoints(0.0, -1.0, 1.0, -1.0, 1.0)
     return Card(
         name="toy",
         version="1",

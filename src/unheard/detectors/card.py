@@ -252,6 +252,9 @@ def model_card(card: Card) -> str:
         "",
         "Thresholds on the score, fitted on the dev part; on other speech their rates will differ.",
         "",
+        f"- sure (the default), {points.surely_spoof:+.2f} and {points.surely_bonafide:+.2f}: "
+        "below the first it says spoof, from the second bona fide, in between undecided; on dev, "
+        "at most 5 % of what it decides on either side is wrong",
         f"- balanced, {points.balanced:+.2f}: on dev, bona fide clips are called spoof as rarely "
         "as spoofed clips are called bona fide",
         f"- false_alarm_1pct, {points.false_alarm_1pct:+.2f}: on dev, at most 1 % of bona fide "

@@ -5,6 +5,7 @@ bona fide. There are no labels to encode.
 """
 
 from unheard.metrics.likelihood import (
+    DECIDED_ERROR,
     Calibration,
     OperatingPoints,
     cllr,
@@ -24,6 +25,7 @@ from unheard.metrics.rates import (
 from unheard.metrics.resampling import Interval, Metric, bootstrap
 
 __all__ = [
+    "DECIDED_ERROR",
     "METRICS",
     "Calibration",
     "Interval",

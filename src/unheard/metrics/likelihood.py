@@ -194,7 +194,7 @@ def fit_operating_points(bonafide: ArrayLike, spoof: ArrayLike) -> OperatingPoin
     human, machine = np.sort(human), np.sort(machine)
     balanced = eer_threshold(human, machine)
     low, high = _zone(steps(human, machine))
-    if low > high:
+    if low >= high:
         low = high = balanced
     return OperatingPoints(
         balanced=balanced,

@@ -26,7 +26,7 @@ METRIC_NAMES = {
     "min_cllr": "min Cllr, bits",
 }
 POINT_NAMES = {
-    "default": "default (three states)",
+    "default": "sure, the default (three states)",
     "balanced": "balanced",
     "false_alarm_1pct": "1 % false alarms on bona fide",
     "miss_1pct": "1 % misses",

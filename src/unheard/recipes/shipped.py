@@ -1,0 +1,23 @@
+"""The detector inside the package: ResNet18 on log-mel, trained on every free family.
+
+It hears the families that the default protocol holds out too, so its results on eval_out are about
+unknown speakers and voices, not about unknown families; for those see recipe resnet18_mel.
+
+Expects: see the model card, `unheard info`.
+Cost:    see the results table in README.md.
+Run:     unheard train shipped --data MANIFEST --out runs/shipped
+         on a manifest with the parts train_extra and dev_extra: sizes medium and full
+"""
+
+from dataclasses import replace
+
+from unheard.recipe import Budget
+from unheard.recipes import resnet18_mel
+
+recipe = replace(
+    resnet18_mel.recipe,
+    name="shipped",
+    train_parts=("train", "train_extra"),
+    dev_parts=("dev", "dev_extra"),
+    budget=Budget(n_steps=600, eval_every=50, dev_clips=0),
+)
