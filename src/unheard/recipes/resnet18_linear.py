@@ -15,5 +15,5 @@ recipe = replace(
     resnet18_mel.recipe,
     name="resnet18_linear",
     detector=ResNet18(feature="linear", width=16, high_hz=8000.0),
-    budget=Budget(n_steps=600, eval_every=100, dev_clips=300),
+    budget=Budget(n_steps=500, eval_every=100, dev_clips=300),
 )

@@ -19,5 +19,5 @@ recipe = replace(
     name="shipped",
     train_parts=("train", "train_extra"),
     dev_parts=("dev", "dev_extra"),
-    budget=Budget(n_steps=600, eval_every=50, dev_clips=0),
+    budget=Budget(n_steps=700, eval_every=100, dev_clips=400),
 )
