@@ -11,6 +11,7 @@ import glob
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from multiprocessing import get_context
@@ -249,15 +250,14 @@ class _Worker:
 
 
 def _work(pipe: Connection, settings: Settings, n_jobs: int, draw: Draw | None) -> None:
+    """Score what comes through a pipe until the other end is gone; Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_jobs)))
-    try:
-        scorer = settings.scorer()
-    except UnheardError as error:
-        pipe.send(error if isinstance(error, RecipeError) else BundleError(str(error)))
-        return
-    while True:
+    with contextlib.suppress(EOFError, BrokenPipeError):
         try:
-            task = pipe.recv()
-        except EOFError:
+            scorer = settings.scorer()
+        except UnheardError as error:
+            pipe.send(error if isinstance(error, RecipeError) else BundleError(str(error)))
             return
-        pipe.send(_score(scorer, task, draw))
+        while True:
+            pipe.send(_score(scorer, pipe.recv(), draw))

@@ -48,6 +48,9 @@ _N_COLUMNS = 1200
 _N_FFT = 512
 _RANGE_DB = 70.0
 _LEAST_SCORE = 4.0
+_TICKS_S = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600)
+_MOST_TICKS = 12
+_MANY_PARTS = 300
 
 
 def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
@@ -66,6 +69,7 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MultipleLocator
 
     heard = _hear(source, verdict.duration_s, verdict.source)
     figure = Figure(figsize=(11, 6.2), dpi=120, facecolor="white", layout="constrained")
@@ -81,6 +85,9 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
         axes.spines[["top", "right"]].set_visible(False)
     scores.set_xlim(0, heard.duration_s)
     scores.xaxis.set_major_formatter(_clock)
+    if heard.duration_s > _TICKS_S[0] * _MOST_TICKS:
+        step_s = next((s for s in _TICKS_S if heard.duration_s / s <= _MOST_TICKS), _TICKS_S[-1])
+        scores.xaxis.set_major_locator(MultipleLocator(step_s))
     scores.set_xlabel("time", fontsize=9, color=INK)
     _title(figure, verdict)
     picture.parent.mkdir(parents=True, exist_ok=True)
@@ -169,12 +176,13 @@ def _draw_scores(axes: Axes, verdict: Verdict) -> None:
         "undecided": ((score >= low) & (score < high), low, high),
     }
     times_s, twice = np.repeat(edges_s, 2)[1:-1], np.repeat(score, 2)
+    width = 2.2 if score.size < _MANY_PARTS else 0.9
     for side, (here, bottom, ceiling) in sides.items():
         colour = _COLOURS[side]
         axes.axhspan(bottom, ceiling, color=colour, alpha=0.09, linewidth=0)
         over = np.repeat(here, 2)
         axes.fill_between(times_s, 0, twice, where=over, color=colour, alpha=0.35, linewidth=0)
-        axes.plot(times_s, np.where(over, twice, np.nan), color=colour, linewidth=2.2)
+        axes.plot(times_s, np.where(over, twice, np.nan), color=colour, linewidth=width)
     silent = np.repeat(np.isnan(score), 2)
     axes.fill_between(times_s, -top, top, where=silent, color=NO_SPEECH, alpha=0.2, linewidth=0)
     for threshold in {low, high}:
