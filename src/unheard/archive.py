@@ -223,13 +223,13 @@ class _Worker:
 
     def give(self, task: Task) -> None:
         self.task = task
-        with contextlib.suppress(BrokenPipeError):  # the process is gone: take() will say so
+        with contextlib.suppress(ConnectionError):  # the process is gone: take() will say so
             self.pipe.send(task)
 
     def take(self) -> Row:
         try:
             row: Row | UnheardError = self.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, ConnectionError):
             self.process.join()
             return {
                 "source": self.task.source,
@@ -253,7 +253,7 @@ def _work(pipe: Connection, settings: Settings, n_jobs: int, draw: Draw | None) 
     """Score what comes through a pipe until the other end is gone; Ctrl-C is the parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_jobs)))
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    with contextlib.suppress(EOFError, ConnectionError):
         try:
             scorer = settings.scorer()
         except UnheardError as error:
