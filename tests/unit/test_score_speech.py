@@ -49,7 +49,8 @@ def test_level_spread_tells_voices_from_noise() -> None:
 
 def test_clipping_and_peak_are_measured() -> None:
     loud = np.clip(4 * voice(2), -1, 1)
-    assert measured(loud).clipped_share > 0.01
+    assert measured(loud).clipped_share == pytest.approx(np.mean(np.abs(loud) >= 0.99))
+    assert 0.01 < measured(loud).clipped_share < 0.5
     assert measured(loud).peak == 1
     assert measured(voice(2)).clipped_share == 0
     assert measured(voice(2)).peak == pytest.approx(0.5)
