@@ -216,7 +216,7 @@ def read(
         after = f" after {start_s:g} s" if start_s else ""
         raise AudioError(
             f"{stream.name}: {duration_s:.2f} s of audio{after}, at least {minimum_s:g} s needed; "
-            "use --min-seconds to accept less"
+            "pass a smaller minimum_s to accept less"
         )
     return Waveform(
         samples=np.frombuffer(gathered, np.float32),

@@ -39,6 +39,8 @@ def small(recipe: Recipe) -> Recipe:
         budget=Budget(n_steps=20, eval_every=10, log_every=1),
         window_s=0.4,
         hop_s=0.4,
+        train_parts=recipe.train_parts[:1],  # the synthetic corpus has the default parts only
+        dev_parts=recipe.dev_parts[:1],
     )
 
 

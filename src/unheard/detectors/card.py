@@ -225,7 +225,7 @@ def _problem(error: ValidationError, root: tuple[str, ...]) -> str:
 
 def model_card(card: Card) -> str:
     """Return a card as Markdown, for people who must decide whether to use the detector."""
-    calibration, points = card.calibration, card.operating_points
+    calibration = card.calibration
     kind = card.detector.kind
     fields = ", ".join(f"{name}={value}" for name, value in card.detector.fields.items())
     lines = [
@@ -248,6 +248,16 @@ def model_card(card: Card) -> str:
         "",
         *_tested_on(card.results, card.provenance.families),
         "",
+        *_operating_points(card.operating_points),
+        "## Not good for",
+        "",
+        *_limits(card),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _operating_points(points: OperatingPoints) -> list[str]:
+    return [
         "## Operating points",
         "",
         "Thresholds on the score, fitted on the dev part; on other speech their rates will differ.",
@@ -263,11 +273,7 @@ def model_card(card: Card) -> str:
         "bona fide; "
         "for when letting a spoofed clip pass is the worse mistake",
         "",
-        "## Not good for",
-        "",
-        *_limits(card),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _trained_on(provenance: Provenance) -> list[str]:
