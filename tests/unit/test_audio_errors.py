@@ -50,7 +50,10 @@ UNUSABLE = {
     "zeros": (bytes(100_000), "convert it to wav or flac"),
     "header alone": (encoded(tone(1.0), ".flac")[:42], "copy the file again|convert it"),
     "no samples": (wav(np.zeros((1, 0))), "copy the file again"),
-    "one sample": (wav(tone(1.0)[:, :1]), "0.00 s .* at least 0.2 s needed; pass a smaller minimum_s"),
+    "one sample": (
+        wav(tone(1.0)[:, :1]),
+        "0.00 s .* at least 0.2 s needed; pass a smaller minimum_s",
+    ),
     "too short": (wav(tone(0.1)), "0.10 s of audio.*pass a smaller minimum_s"),
     "video only": (video(1.0, sound=None), "without an audio track.*export the sound"),
     "nan": (with_sample(np.nan), "not numbers.*export it again as 16-bit wav"),
