@@ -1,7 +1,7 @@
 """LFCC-LCNN: cepstral coefficients over the whole band, light CNN, recurrent layers.
 
-Expects: see the results table in README.md.
-Cost:    see the results table in README.md.
+Expects: EER 34.7 % on eval_in, 42.7 % on eval_out of the open corpus, size medium; one seed, 2026-11-22.
+Cost:    28 minutes on one busy core.
 Run:     unheard train lcnn --data MANIFEST --out runs/lcnn
 """
 

@@ -1,7 +1,7 @@
 """ResNet18 on a log-mel spectrogram, half of the usual width.
 
-Expects: see the results table in README.md.
-Cost:    see the results table in README.md.
+Expects: EER 23.3 % on eval_in, 44.6 % on eval_out of the open corpus, size medium; one seed, 2026-11-22.
+Cost:    22 minutes on one busy core.
 Run:     unheard train resnet18_mel --data MANIFEST --out runs/resnet18_mel
 """
 
