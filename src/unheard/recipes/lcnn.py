@@ -1,6 +1,6 @@
 """LFCC-LCNN: cepstral coefficients over the whole band, light CNN, recurrent layers.
 
-Expects: EER 34.7 % on eval_in, 42.7 % on eval_out of the open corpus, size medium; one seed, 2026-11-22.
+Expects: EER 34.7 % on eval_in, 42.7 % on eval_out, open corpus medium, one seed, 2026-11-22.
 Cost:    28 minutes on one busy core.
 Run:     unheard train lcnn --data MANIFEST --out runs/lcnn
 """

@@ -1,6 +1,6 @@
 """ResNet18 on a linear-frequency log spectrogram, a quarter of the usual width.
 
-Expects: EER 23.4 % on eval_in, 49.3 % on eval_out of the open corpus, size medium; one seed, 2026-11-22.
+Expects: EER 23.4 % on eval_in, 49.3 % on eval_out, open corpus medium, one seed, 2026-11-22.
 Cost:    13 minutes on one busy core.
 Run:     unheard train resnet18_linear --data MANIFEST --out runs/resnet18_linear
 """

@@ -1,6 +1,6 @@
 """ResNet18 on a log-mel spectrogram, half of the usual width.
 
-Expects: EER 23.3 % on eval_in, 44.6 % on eval_out of the open corpus, size medium; one seed, 2026-11-22.
+Expects: EER 23.3 % on eval_in, 44.6 % on eval_out, open corpus medium, one seed, 2026-11-22.
 Cost:    22 minutes on one busy core.
 Run:     unheard train resnet18_mel --data MANIFEST --out runs/resnet18_mel
 """
