@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -134,8 +135,16 @@ def test_the_head_says_it_in_plain_words(scores: Path, tmp_path: Path) -> None:
     head = (tmp_path / "out" / "report.md").read_text().split("## Overall")[0]
     rate = next(rate for rate in made.rates if rate.part == "eval_out")
     assert f"of 100 human clips {100 * rate.bonafide_as_spoof:g} were called spoof" in head
-    assert "unknown families, unknown speakers" in head
+    assert "eval_in (known families): of 100" in head
+    assert "eval_out (unknown families): of 100" in head
     assert "fewer than 30 clips of a class" in head
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_part_says_how_many_of_its_families_were_heard_in_training(tmp_path: Path) -> None:
+    facts = replace(FACTS, trained_families=("formant", "neural TTS"))
+    report(write_scores(tmp_path / "s.parquet", table(), facts), tmp_path, n_draws=20)
+    assert "eval_out (1 of 2 families known): of 100" in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -12,11 +12,6 @@ __all__ = ["document"]
 MOST_LISTED = 50
 """Most clips without a score that a report lists by name; the score file has all."""
 
-PARTS = {
-    "eval_in": "known families, unknown speakers",
-    "eval_out": "unknown families, unknown speakers",
-    ALL_PARTS: "pooled",
-}
 METRIC_NAMES = {
     "eer": "EER",
     "eer_by_speaker": "EER, by speaker and attack",
@@ -63,7 +58,7 @@ def _plain_words(report: Report) -> Iterator[Block]:
     told = []
     for part in report.parts:
         row = report.pooled(part)
-        text = f"{_part(part)}: "
+        text = f"{_part(report, part)}: "
         decided = [rate for rate in report.rates if rate.part == part]
         if decided:
             rate = decided[0]
@@ -121,7 +116,7 @@ def _overall(report: Report) -> Iterator[Block]:
     body.append(("spoofed clips", *(f"{row.n_spoof:,}" for row in rows)))
     for name in names:
         body.append((METRIC_NAMES[name], *(_cell(name, row.metrics.get(name)) for row in rows)))
-    yield Table(("", *(_part(row.part) for row in rows)), tuple(body))
+    yield Table(("", *(_part(report, row.part) for row in rows)), tuple(body))
 
 
 def _decisions(report: Report) -> Iterator[Block]:
@@ -265,8 +260,17 @@ def _yes(row: Row) -> str:
     return {True: "yes", False: "no", None: "-"}[row.trained]
 
 
-def _part(part: str) -> str:
-    return f"{part} ({PARTS[part]})" if part in PARTS else part
+def _part(report: Report, part: str) -> str:
+    """Name a part, and say which of its families the detector was trained on."""
+    if part == ALL_PARTS:
+        return f"{part} (pooled)"
+    families = [row for row in report.rows if row.part == part and row.trained is not None]
+    known = [row for row in families if row.trained]
+    if not families:
+        return part
+    if len(known) in (0, len(families)):
+        return f"{part} ({'known' if known else 'unknown'} families)"
+    return f"{part} ({len(known)} of {len(families)} families known)"
 
 
 def _of_100(rate: float) -> str:
