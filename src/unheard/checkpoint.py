@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from unheard.detectors.bundle import spec_from_json, spec_to_json
+from unheard.detectors.bundle import spec_from_json, spec_to_json, write_through
 from unheard.detectors.detector import Spec
 from unheard.errors import TrainingError
 from unheard.methods import Moments
@@ -105,12 +105,12 @@ def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> 
     unfinished = folder / f".step-{checkpoint.step:06d}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    _write(unfinished / "model.safetensors", save(checkpoint.weights))
-    _write(unfinished / "moments.safetensors", save(_flat(checkpoint.moments)))
-    _write(unfinished / "random.safetensors", save(checkpoint.generators))
+    write_through(unfinished / "model.safetensors", save(checkpoint.weights))
+    write_through(unfinished / "moments.safetensors", save(_flat(checkpoint.moments)))
+    write_through(unfinished / "random.safetensors", save(checkpoint.generators))
     if best is not None:
-        _write(unfinished / "best.safetensors", save(best.weights))
-    _write(unfinished / "state.json", json.dumps(state, indent=1).encode())
+        write_through(unfinished / "best.safetensors", save(best.weights))
+    write_through(unfinished / "state.json", json.dumps(state, indent=1).encode())
     finished = folder / f"step-{checkpoint.step:06d}"
     os.rename(unfinished, finished)
     for other in folder.iterdir():
@@ -189,10 +189,3 @@ def _nested(flat: Weights) -> Moments:
         kind, name = key.split("/", 1)
         moments.setdefault(name, {})[kind] = value
     return moments
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())

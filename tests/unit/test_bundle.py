@@ -167,7 +167,7 @@ def test_saving_that_fails_half_way_leaves_the_old_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = saved(tmp_path / "b", seen=["old"])
-    write = module._write
+    write = module.write_through
 
     def write_but_not_the_card(path: Path, content: bytes) -> None:
         if path.name == "bundle.json":
@@ -175,7 +175,7 @@ def test_saving_that_fails_half_way_leaves_the_old_bundle(
         write(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_write", write_but_not_the_card)
+        patched.setattr(module, "write_through", write_but_not_the_card)
         with pytest.raises(OSError, match="disk full"):
             saved(folder, seen=["new"])
         with pytest.raises(OSError, match="disk full"):

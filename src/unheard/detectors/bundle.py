@@ -48,6 +48,7 @@ __all__ = [
     "save",
     "spec_from_json",
     "spec_to_json",
+    "write_through",
 ]
 
 CARD = "bundle.json"
@@ -138,7 +139,7 @@ def save(
         shutil.rmtree(leftover, ignore_errors=True)
     unfinished.mkdir(parents=True)
     for name, content in {**contents, CARD: text}.items():
-        _write(unfinished / name, content)
+        write_through(unfinished / name, content)
     _sync(unfinished)
     if folder.exists():
         os.rename(folder, replaced)
@@ -199,7 +200,7 @@ def add_results(folder: Path, results: Sequence[Mapping[str, Any]]) -> Card:
     kept = [line for line in card.results if line.protocol not in protocols]
     card = card.model_copy(update={"results": kept + new})
     unfinished = folder / f".{CARD}.unfinished"
-    _write(unfinished, _text(card))
+    write_through(unfinished, _text(card))
     os.replace(unfinished, folder / CARD)
     _sync(folder)
     return card
@@ -333,7 +334,8 @@ def _parquet(table: pa.Table) -> bytes:
     return content
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_through(path: Path, content: bytes) -> None:
+    """Write a file and wait until its content is on the disk."""
     with path.open("wb") as stream:
         stream.write(content)
         stream.flush()
