@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -165,7 +165,7 @@ def _clip(planned: Planned, path: str, folder: Path, generators: dict[str, Attac
     speaker, licence, package = recording.speaker, recording.licence, recording.package
     if attack is not None and not planned.copy:
         speaker, package = attack.name, attack.name.partition("-")[0]
-        licence = str(getattr(attack, "licence", ""))
+        licence = attack.licence
     notes = {"companion": recording.id} if attack is not None and not planned.copy else {}
     if attack is not None:
         notes["free"] = str(attack.free).lower()
@@ -232,8 +232,6 @@ def _targets(clips: list[Clip], speech_s: dict[str, float], longest_s: float) ->
 
 
 def _finished(clip: Clip, task: make.Finishing, folder: Path) -> Clip:
-    from dataclasses import replace
-
     drawn = task.drawn
     return replace(
         clip,

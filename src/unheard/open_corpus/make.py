@@ -23,7 +23,7 @@ import numpy as np
 from unheard import audio
 from unheard.attacks import Attack, Speech, attacks
 from unheard.clip import BONAFIDE_ATTACK
-from unheard.errors import UnheardError
+from unheard.errors import CorpusError, UnheardError
 from unheard.open_corpus import finish
 from unheard.open_corpus.plan import Planned
 from unheard.open_corpus.speech import Recording, load, speech_bounds
@@ -252,7 +252,7 @@ def in_parallel(
             for future in as_completed(futures):
                 yield from future.result()
         except BrokenProcessPool as error:
-            raise RuntimeError(
+            raise CorpusError(
                 "a worker process was ended from outside (out of memory?); "
                 "build again with fewer jobs, it goes on where it stopped"
             ) from error

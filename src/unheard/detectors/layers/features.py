@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unheard.audio import SAMPLE_RATE_HZ
 from unheard.errors import RecipeError, suggestion
 from unheard.types import FloatArray
 
 __all__ = ["Framing", "Lfcc", "LinearBand", "Log", "Mel", "Spectrogram"]
 
-SAMPLE_RATE_HZ = 16_000
 LONGEST_FFT = 65_536
 WINDOWS = {"hann": 0.5, "hamming": 0.54}
 """Weight a of a raised cosine, a - (1 - a) cos(2 pi n / N)."""
