@@ -1,6 +1,7 @@
 """A build is resumable, repeats itself, and says what it leaves out."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -194,3 +195,8 @@ def test_an_unknown_size_is_refused(tmp_path: Path) -> None:
 def test_several_processes_make_what_one_makes(tmp_path: Path) -> None:
     assert sorted(make.in_parallel(abs, [-1, -2, 3], 2, chunk=1)) == [1, 2, 3]
     assert list(make.in_parallel(abs, [-1, -2, 3], 1, chunk=1)) == [1, 2, 3]
+
+
+def test_a_worker_ended_from_outside_is_said_with_what_to_do() -> None:
+    with pytest.raises(CorpusError, match="build again with fewer jobs"):
+        list(make.in_parallel(os._exit, [1, 1, 1], 2, chunk=1))
