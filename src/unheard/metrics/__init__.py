@@ -4,6 +4,7 @@ A metric takes two arrays, scores of bona fide clips [N] and of spoofed clips [M
 bona fide. There are no labels to encode.
 """
 
+from unheard.metrics.curves import Reliability, Tippett, reliability, tippett
 from unheard.metrics.likelihood import (
     DECIDED_ERROR,
     Calibration,
@@ -31,7 +32,9 @@ __all__ = [
     "Interval",
     "Metric",
     "OperatingPoints",
+    "Reliability",
     "TiesWarning",
+    "Tippett",
     "act_dcf",
     "bayes_threshold",
     "bootstrap",
@@ -43,6 +46,8 @@ __all__ = [
     "fit_operating_points",
     "min_cllr",
     "min_dcf",
+    "reliability",
+    "tippett",
 ]
 
 METRICS: dict[str, Metric] = {
