@@ -71,7 +71,7 @@ def test_missing_extra_and_unreadable_files_are_told(asvspoof: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("row", "remedy"),
     [
-        ("LA_0079 LA_T_1 - bonafide", "use the countermeasure protocols"),
+        ("LA_0079 LA_T_1 - bonafide", "give the countermeasure protocol"),
         ("LA_0079 LA_T_1 - A01 bonafide", "fetch the protocol again"),
     ],
 )

@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from unheard.audio import AUDIO_SUFFIXES
 from unheard.clip import Clip, Manifest
 from unheard.corpora.asvspoof2019_la import Asvspoof2019La
-from unheard.corpora.corpus import Corpus, Imported, audio_files
+from unheard.corpora.corpus import Corpus, Imported, parts_of
 from unheard.corpora.folders import Folders
+from unheard.corpora.tables import listed as listed_files
 from unheard.errors import CorpusError, suggestion
 
 __all__ = ["CORPORA", "Asvspoof2019La", "Corpus", "Folders", "Imported", "import_corpus"]
@@ -46,9 +46,9 @@ def import_corpus(name: str, root: Path, out: Path, *, headers: bool = False) ->
     if not root.is_dir():
         raise CorpusError(f"{root}: no such folder; give the one the corpus was unpacked into")
     corpus = CORPORA[name]
-    parts = corpus.parts_in(root) if isinstance(corpus, Folders) else corpus.parts
+    parts = parts_of(corpus, root)
     listed = [clip for part in parts for clip in corpus.clips(root, part)]
-    on_disk = {path.relative_to(root).as_posix() for path in audio_files(root, AUDIO_SUFFIXES)}
+    on_disk = set(listed_files(root))
     present = [clip for clip in listed if clip.path in on_disk]
     if not present:
         raise CorpusError(

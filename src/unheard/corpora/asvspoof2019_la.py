@@ -37,10 +37,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.errors import CorpusError, suggestion
+from unheard.corpora.tables import folder, key, rows, wrong_part
+from unheard.errors import CorpusError
 
 __all__ = ["ATTACK_FAMILY", "Asvspoof2019La"]
 
+_FOLDER = "ASVspoof2019_LA_cm_protocols"
+_WANTED = "the countermeasure protocol (cm), not the one for speaker verification (asv)"
 _PROTOCOLS = {
     "train": "ASVspoof2019.LA.cm.train.trn.txt",
     "dev": "ASVspoof2019.LA.cm.dev.trl.txt",
@@ -89,6 +92,21 @@ class Asvspoof2019La:
         "dev": (2_548, 22_296),
         "eval": (7_355, 63_882),
     }
+    licence: ClassVar[str] = "ODC-By-1.0"
+    source: ClassVar[str] = "Edinburgh DataShare, the page of ASVspoof 2019: LA.zip"
+    citation: ClassVar[str] = (
+        'X. Wang et al., "ASVspoof 2019: A large-scale public database of synthesized, converted '
+        'and replayed speech", Computer Speech & Language 64, 2020'
+    )
+    defects: ClassVar[tuple[str, ...]] = (
+        "The length of silence at the edges differs between bona fide and spoofed clips and "
+        "between attacks, and detectors learn it.",
+        "A16 is the system of A04 and A19 that of A06, trained on other data: eval is not wholly "
+        "unseen.",
+        "All speech is English, read, recorded in a studio (VCTK).",
+        "The dev and eval folders also hold enrolment clips, which no countermeasure protocol "
+        "lists: extra files there are no fault.",
+    )
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
         """Yield the clips that a protocol lists.
@@ -101,37 +119,26 @@ class Asvspoof2019La:
             CorpusError: If the part does not exist, or its protocol is missing or malformed.
         """
         if part not in _PROTOCOLS:
-            raise CorpusError(f"{self.name} has no part {part!r}{suggestion(part, _PROTOCOLS)}")
-        base = root / "LA" if (root / "LA").is_dir() else root
-        protocol = base / "ASVspoof2019_LA_cm_protocols" / _PROTOCOLS[part]
-        if not protocol.is_file():
-            raise CorpusError(
-                f"{protocol}: no such protocol; give the folder that LA.zip was unpacked into, "
-                "the one that holds LA"
-            )
-        folder = (base / f"ASVspoof2019_LA_{part}" / "flac").relative_to(root).as_posix()
-        for number, line in enumerate(protocol.read_text("utf-8").splitlines(), start=1):
-            if line.strip():
-                yield _clip(line, f"{protocol}:{number}", folder, part)
+            raise wrong_part(self.name, part, self.parts)
+        where = "LA.zip was unpacked into, the one that holds LA"
+        names = (f"LA/{_FOLDER}", _FOLDER)
+        protocol = folder(root, *names, what=where) / _PROTOCOLS[part]
+        audio = (protocol.parents[1] / f"ASVspoof2019_LA_{part}/flac").relative_to(root).as_posix()
+        for number, columns in rows(protocol, columns=5, what=_WANTED):
+            yield _clip(columns, f"{protocol}:{number}", audio, part)
 
 
-def _clip(line: str, where: str, folder: str, part: str) -> Clip:
-    columns = line.split()
-    if len(columns) != 5 or columns[4] not in ("bonafide", "spoof"):
-        raise CorpusError(
-            f"{where}: {line.strip()[:80]!r}; five columns ending in bonafide or spoof wanted; "
-            "use the countermeasure protocols (cm), not those for speaker verification (asv)"
-        )
-    speaker, name, _, attack, key = columns
-    bonafide = key == "bonafide"
+def _clip(columns: list[str], where: str, audio: str, part: str) -> Clip:
+    speaker, name, _, attack, label = columns
+    bonafide = key(label, where)
     if bonafide != (attack == BONAFIDE_ATTACK):
         raise CorpusError(
-            f"{where}: key {key} and attack {attack!r} contradict each other; "
+            f"{where}: key {label} and attack {attack!r} contradict each other; "
             "fetch the protocol again"
         )
     return Clip(
         id=f"asvspoof2019_la/{name}",
-        path=f"{folder}/{name}.flac",
+        path=f"{audio}/{name}.flac",
         bonafide=bonafide,
         part=part,
         attack=attack,

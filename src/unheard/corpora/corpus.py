@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from unheard.clip import Clip
 
-__all__ = ["Corpus", "Imported", "audio_files"]
+__all__ = ["Corpus", "Imported", "PartsOnDisk", "parts_of"]
 
 
 class Corpus(Protocol):
-    """A corpus as its authors lay it out; see the module of each for tree, licence and defects."""
+    """A corpus as its authors lay it out: a frozen dataclass, in a file of its own.
+
+    The module's docstring shows the tree on disk, columns, licence, citation, counts by part and
+    known defects, and says what is not known. Fields of the dataclass, if any, are text with a
+    default: what the user may set, such as the variant of a corpus.
+
+    A clip's id is "<corpus>/<utterance>", its speaker "<corpus>/<speaker>"; a bona fide clip has
+    attack and family "-", a spoofed one a family of `asvspoof2019_la.ATTACK_FAMILY` or "unknown".
+    """
 
     @property
     def name(self) -> str:
@@ -22,20 +30,59 @@ class Corpus(Protocol):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Parts as the authors name them; empty if they are whatever folders there are."""
+        """Parts as the authors name them; empty if they are whatever is there: `PartsOnDisk`."""
         ...
 
     @property
     def published(self) -> Mapping[str, tuple[int, int]]:
-        """Bona fide and spoofed clips by part, as published; empty if there is no such count."""
+        """Bona fide and spoofed clips by part, as published; only parts whose counts are known."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """SPDX identifier or a few words; "unknown" if it is."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where to get it, in words."""
+        ...
+
+    @property
+    def citation(self) -> str:
+        """Authors, title, year, in one line."""
+        ...
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """What is known to be wrong with it, a sentence each."""
         ...
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
         """Yield what the protocol of a part lists, whether or not the file is there.
 
-        Paths are relative to root. Raises CorpusError if the protocol is missing or malformed.
+        Paths are relative to root. Raises CorpusError if the part does not exist, or its protocol
+        is missing or malformed.
         """
         ...
+
+
+@runtime_checkable
+class PartsOnDisk(Protocol):
+    """A corpus whose parts are whatever its folder or table holds."""
+
+    def parts_in(self, root: Path) -> tuple[str, ...]:
+        """Return the parts that there are, sorted. Raises CorpusError if there is none."""
+        ...
+
+
+def parts_of(corpus: Corpus, root: Path) -> tuple[str, ...]:
+    """Return the parts of a corpus, those in its folder if its authors name none.
+
+    Raises:
+        CorpusError: If they are looked for in the folder and there is none.
+    """
+    return corpus.parts_in(root) if isinstance(corpus, PartsOnDisk) else corpus.parts
 
 
 @dataclass(frozen=True)
@@ -77,10 +124,3 @@ class Imported:
                 lines.append(f"{len(found)} files {what}: {shown}")
         lines.append(f"manifest: {self.manifest}")
         return "\n".join(lines) + "\n"
-
-
-def audio_files(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
-    """Yield the audio files under a folder, sorted; hidden ones are passed over."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file():
-            yield path

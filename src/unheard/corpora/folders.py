@@ -23,10 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.audio import AUDIO_SUFFIXES
 from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.corpora.corpus import audio_files
-from unheard.errors import CorpusError, suggestion
+from unheard.corpora.tables import listed, wrong_part
+from unheard.errors import CorpusError
 
 __all__ = ["Folders"]
 
@@ -41,6 +40,13 @@ class Folders:
     name: ClassVar[str] = "folders"
     parts: ClassVar[tuple[str, ...]] = ()
     published: ClassVar[Mapping[str, tuple[int, int]]] = {}
+    licence: ClassVar[str] = "yours"
+    source: ClassVar[str] = "your own recordings, sorted into folders"
+    citation: ClassVar[str] = "yours"
+    defects: ClassVar[tuple[str, ...]] = (
+        "Whatever differs between the two folders beside the label (rate, format, level, silence, "
+        "length) a detector will learn; run `unheard corpus check`.",
+    )
 
     def parts_in(self, root: Path) -> tuple[str, ...]:
         """Return the parts that a folder has, sorted.
@@ -70,16 +76,16 @@ class Folders:
         """
         known = self.parts_in(root)
         if part not in known:
-            raise CorpusError(f"{root} has no part {part!r}{suggestion(part, known)}")
-        base = root / part if (root / part).is_dir() else root
+            raise wrong_part(str(root), part, known)
+        above = "" if part == _ONLY_PART and not (root / part).is_dir() else f"{part}/"
         for label in _CLASSES:
-            for path in audio_files(base / label, AUDIO_SUFFIXES):
-                inside = path.relative_to(base / label)
-                group = inside.parts[0] if len(inside.parts) > 1 else ""
+            for inside in listed(root / above / label):
+                group = inside.split("/")[0] if "/" in inside else ""
                 bonafide = label == "bonafide"
+                path = f"{above}{label}/{inside}"
                 yield Clip(
-                    id=path.relative_to(root).as_posix(),
-                    path=path.relative_to(root).as_posix(),
+                    id=path,
+                    path=path,
                     bonafide=bonafide,
                     part=part,
                     attack=BONAFIDE_ATTACK if bonafide else group or "spoof",
