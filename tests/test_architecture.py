@@ -15,7 +15,7 @@ import unheard
 SOURCE = Path(unheard.__file__).parent
 ROWS = [
     {"errors", "types"},
-    {"audio", "channel", "decode", "speech", "metrics", "clip"},
+    {"audio", "channel", "decode", "speech", "metrics", "clip", "shards"},
     {"augment", "attacks", "corpora", "detectors", "batch", "verdict"},
     {"objectives", "methods", "score"},
     {
@@ -32,6 +32,7 @@ ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 # Rooms of one row that are one room in several files, as a package would be.
 SUITES = [
     {"audio", "channel", "decode", "speech"},
+    {"clip", "shards"},
     {"train", "checkpoint", "recipe", "provenance"},
     {"evaluate", "report"},
     {"archive", "journal"},

@@ -1,7 +1,8 @@
 """Clip and Manifest: what is known of one recording, and a Parquet table of many.
 
 A manifest of a million clips is one Arrow table; clips are made from its rows when asked for.
-Paths in a manifest are relative to the folder that holds the manifest file, with forward slashes.
+Paths in a manifest are relative to the folder that holds the manifest file, with forward slashes;
+those of clips in a tar or Parquet file are as `unheard.shards` reads them.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from unheard import shards
 from unheard.errors import ManifestError, suggestion
 from unheard.types import BoolArray
 
@@ -29,6 +32,9 @@ BONAFIDE_ATTACK = "-"
 
 PARTS = ("train", "dev", "eval_in", "eval_out")
 """Parts of the open corpus; corpora on disk keep the names their authors gave."""
+
+
+_BLOCK_CLIPS = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,22 +98,26 @@ class Manifest:
                 clip names none.
         """
         import pyarrow as pa
+        import pyarrow.compute as pc
 
-        rows = sorted(clips, key=lambda clip: clip.id)
-        for one, other in itertools.pairwise(rows):
-            if one.id == other.id:
-                raise ManifestError(
-                    f"clip id {one.id!r} stands for both {one.path} and {other.path}; "
-                    "ids must be unique: give each clip its own"
-                )
-        for clip in rows:
-            if clip.bonafide != (clip.attack == BONAFIDE_ATTACK):
-                raise ManifestError(
-                    f"clip {clip.id!r} has bonafide={clip.bonafide} and attack={clip.attack!r}; "
-                    f"a bona fide clip has attack {BONAFIDE_ATTACK!r}, a spoofed one its system's"
-                )
-        columns = [asdict(clip) | {"notes": sorted(clip.notes.items())} for clip in rows]
-        return cls(pa.Table.from_pylist(columns, schema=_schema()), root)
+        table = pa.Table.from_batches(_batches(clips), schema=_schema())
+        table = table.take(pc.sort_indices(table.column("id"))).combine_chunks()
+        ids = table.column("id")
+        again = pc.equal(ids.slice(1), ids.slice(0, max(len(ids) - 1, 0)))
+        for row in table.slice(1).filter(again).slice(0, 1).to_pylist():
+            first = table.filter(pc.equal(ids, row["id"])).column("path")[0]
+            raise ManifestError(
+                f"clip id {row['id']!r} stands for both {first} and {row['path']}; "
+                "ids must be unique: give each clip its own"
+            )
+        human = pc.equal(table.column("attack"), BONAFIDE_ATTACK)
+        wrong = pc.not_equal(table.column("bonafide"), human)
+        for row in table.filter(wrong).slice(0, 1).to_pylist():
+            raise ManifestError(
+                f"clip {row['id']!r} has bonafide={row['bonafide']} and attack={row['attack']!r}; "
+                f"a bona fide clip has attack {BONAFIDE_ATTACK!r}, a spoofed one its system's"
+            )
+        return cls(table, root)
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -196,8 +206,16 @@ class Manifest:
         return self.where(np.isin(parts.astype(str), names))
 
     def file(self, clip: Clip) -> Path:
-        """Return where a clip's audio lies."""
+        """Return where a clip's audio lies; for one in a shard, a name for messages."""
         return self.root / clip.path
+
+    def audio(self, clip: Clip) -> Path | bytes:
+        """Return what `unheard.audio.read` takes: the file, or the bytes of one in a shard.
+
+        Raises:
+            AudioError: If the shard cannot be read, or does not hold the clip.
+        """
+        return shards.source(self.root, clip.path)
 
     def sha256(self) -> str:
         """Return a hash of which clips this is: ids, labels, parts and audio hashes, in order."""
@@ -217,6 +235,18 @@ def _schema() -> pa.Schema:
         "notes": pa.map_(pa.string(), pa.string()),
     }
     return pa.schema([(f.name, kinds.get(f.name, pa.string())) for f in fields(Clip)])
+
+
+def _batches(clips: Iterable[Clip]) -> Iterator[pa.RecordBatch]:
+    """Arrow columns of some clips at a time, so that not all of them are objects at once."""
+    import pyarrow as pa
+
+    schema = _schema()
+    waiting = iter(clips)
+    while block := list(itertools.islice(waiting, _BLOCK_CLIPS)):
+        columns = {name: list(map(attrgetter(name), block)) for name in schema.names}
+        columns["notes"] = [sorted(notes.items()) for notes in columns["notes"]]
+        yield pa.RecordBatch.from_pydict(columns, schema=schema)
 
 
 def _clip(row: dict[str, Any]) -> Clip:
