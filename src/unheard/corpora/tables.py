@@ -18,8 +18,10 @@ __all__ = [
     "file",
     "folder",
     "key",
+    "lines",
     "listed",
     "rows",
+    "subfolders",
     "wrong_part",
 ]
 
@@ -63,6 +65,27 @@ def rows(
         yield number, found
 
 
+def lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text without their ends; empty lines are passed over.
+
+    Only line feeds and carriage returns end a line: the other characters that Unicode counts as
+    ends of lines occur within transcripts. A byte-order mark is dropped.
+
+    Args:
+        path: The text, UTF-8.
+        what: What it should be, for the message, such as "the transcripts of a chapter".
+
+    Yields:
+        Line number, from 1, and line.
+
+    Raises:
+        CorpusError: If it is missing, or no text.
+    """
+    for number, line in enumerate(_lines(path, what), start=1):
+        if line.strip():
+            yield number, line.rstrip("\r\n")
+
+
 def csv_rows(
     path: Path, *, wanted: Sequence[str], delimiter: str = ",", quoting: bool = True
 ) -> Iterator[tuple[int, dict[str, str]]]:
@@ -85,8 +108,10 @@ def csv_rows(
         _lines(path, f"a table with the columns {', '.join(wanted)}"),
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
+        strict=quoting,
     )
-    header = [name.strip() for name in next(reader, ())]
+    fields_of = _told(reader, path)
+    header = [name.strip() for name in next(fields_of, ())]
     needed = set(wanted)
     missing = [name for name in wanted if name not in header]
     if missing:
@@ -94,7 +119,7 @@ def csv_rows(
             f"{path}:1: the header has {', '.join(header) or 'no column'} and lacks "
             f"{', '.join(missing)}; give the table as its authors publish it"
         )
-    for fields in reader:
+    for fields in fields_of:
         row = dict(zip(header, fields, strict=False))
         if fields and not row.keys() >= needed:
             raise CorpusError(
@@ -193,6 +218,12 @@ def listed(root: Path, *, suffixes: Container[str] = AUDIO_SUFFIXES) -> list[str
     return sorted(found)
 
 
+def subfolders(folder: Path) -> list[str]:
+    """Return the names of the folders directly in a folder, sorted; hidden ones left out."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+
+
 def wrong_part(name: str, part: str, parts: Iterable[str]) -> CorpusError:
     """Return the error for a part that a corpus does not have.
 
@@ -228,6 +259,17 @@ def _lines(path: Path, what: str) -> Iterator[str]:
         raise CorpusError(f"{path}: no such file; give {what}") from error
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: not UTF-8 text ({error.reason}); give {what}") from error
+
+
+def _told(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    """Rows of a table; a stray quotation mark is told, not left to swallow the rows after it."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise CorpusError(
+            f"{path}: near line {getattr(reader, 'line_num', 0)}: {error}; quotation marks must "
+            "enclose a whole field: if they are part of the text, read the table unquoted"
+        ) from error
 
 
 def _words(words: Container[str]) -> str:
