@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from unheard import audio
+from unheard import audio, shards
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.clip import Manifest
 from unheard.errors import RecipeError, TrainingError
@@ -294,17 +294,22 @@ class BatchSource(Dataset[Batch]):
 
     def _read(self, row: int, place: float) -> FloatArray:
         """Return a window of a clip at a place, or all of a shorter one, from its file."""
-        path = self.manifest.root / self._paths[row]
+        read = self._reader(row)
         window_s = self.n_window / SAMPLE_RATE_HZ
         spare_s = float(self._duration_s[row]) - window_s
         if spare_s > 0:
-            return audio.read(path, start_s=place * spare_s, length_s=window_s).samples
-        found = audio.read(path).samples  # short, or of unknown length
+            return read(start_s=place * spare_s, length_s=window_s).samples
+        found = read().samples  # short, or of unknown length
         start = int(place * max(len(found) - self.n_window + 1, 1))
         return found[start : start + self.n_window]
 
+    def _reader(self, row: int) -> Callable[..., audio.Waveform]:
+        """Return `audio.read` of a clip, in a file of its own or in a shard."""
+        root, path = self.manifest.root, self._paths[row]
+        return partial(audio.read, shards.source(root, path), name=str(root / path))
+
     def _decode(self, row: int) -> np.ndarray[Any, np.dtype[np.int16]]:
-        samples = audio.read(self.manifest.root / self._paths[row]).samples
+        samples = self._reader(row)().samples
         return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
 
 

@@ -250,7 +250,7 @@ def _score_all(
     told = started
     with partial.open("a") as stream, ThreadPoolExecutor(jobs) as pool:
         for block in _blocks(waiting, 8 * jobs):
-            for row in pool.map(lambda clip: _score(scorer, clip, chosen.file(clip)), block):
+            for row in pool.map(lambda clip: _score(scorer, chosen, clip), block):
                 stream.write(json.dumps(row) + "\n")
             stream.flush()
             n_done += len(block)
@@ -269,10 +269,10 @@ def _blocks(clips: Iterator[Clip], size: int) -> Iterator[list[Clip]]:
         yield block
 
 
-def _score(scorer: Scorer, clip: Clip, path: Path) -> dict[str, Any]:
+def _score(scorer: Scorer, chosen: Manifest, clip: Clip) -> dict[str, Any]:
     row = {"id": clip.id, "score": None, "decision": "", "duration_s": clip.duration_s}
     try:
-        verdict = scorer.file(path)
+        verdict = scorer.file(chosen.audio(clip), name=str(chosen.file(clip)))
     except AudioError as error:
         return {**row, "status": "unreadable", "reason": str(error)}
     row |= {"score": verdict.score, "duration_s": verdict.duration_s}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from unheard import shards
 from unheard.clip import Clip, Manifest
 from unheard.errors import AudioError, CorpusError, MetricError
 from unheard.open_corpus.make import in_parallel
@@ -130,14 +132,15 @@ def check(
     broken: list[str] = []
     if files:
         say(f"hashing {len(clips)} files")
-        tasks = [(manifest.file(clip), clip.sha256) for clip in clips]
+        tasks = [(manifest.root, clip.path, clip.sha256) for clip in clips]
         broken = sorted(line for line in in_parallel(_hash, tasks, jobs, chunk=64) if line)
     findings = _language_findings(clips)
     rows: list[CueRow] = []
     results: list[ProbeResult] = []
     if probe and not broken:
         say(f"measuring cues of {len(clips)} clips")
-        found = dict(in_parallel(_cues, [(c.id, manifest.file(c)) for c in clips], jobs, chunk=64))
+        where = [(clip.id, manifest.root, clip.path) for clip in clips]
+        found = dict(in_parallel(_cues, where, jobs, chunk=64))
         clips = [clip for clip in clips if found[clip.id] is not None]
         measured = [one for clip in clips if (one := found[clip.id]) is not None]
         rows = _cue_rows(clips, [one for one, _ in measured])
@@ -194,20 +197,29 @@ def _language_findings(clips: list[Clip]) -> list[str]:
     ]
 
 
-def _hash(task: tuple[Path, str]) -> str:
-    path, wanted = task
-    if not path.is_file():
-        return f"{path.name}: no such file; build or import the corpus again"
-    found = sha256_of(path) if wanted else ""
+def _hash(task: tuple[Path, str, str]) -> str:
+    root, path, wanted = task
+    name = Path(path).name
+    try:
+        held = shards.source(root, path)
+    except AudioError as error:
+        return f"{name}: {error}"
+    if isinstance(held, Path) and not held.is_file():
+        return f"{name}: no such file; build or import the corpus again"
+    found = _sha256(held) if wanted else ""
     if found != wanted:
-        return f"{path.name}: sha256 {found[:12]}, the manifest says {wanted[:12]}; build it again"
+        return f"{name}: sha256 {found[:12]}, the manifest says {wanted[:12]}; build it again"
     return ""
 
 
-def _cues(task: tuple[str, Path]) -> tuple[str, tuple[Cues, FloatArray] | None]:
-    name, path = task
+def _sha256(held: Path | bytes) -> str:
+    return hashlib.sha256(held).hexdigest() if isinstance(held, bytes) else sha256_of(held)
+
+
+def _cues(task: tuple[str, Path, str]) -> tuple[str, tuple[Cues, FloatArray] | None]:
+    name, root, path = task
     try:
-        return name, cues(path)
+        return name, cues(shards.source(root, path))
     except AudioError:
         return name, None
 

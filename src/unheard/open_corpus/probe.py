@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -86,13 +85,13 @@ PROBES: dict[str, str] = {
 }
 
 
-def cues(path: Path) -> tuple[Cues, FloatArray]:
-    """Return the cues of a file and its long-term spectrum, shape [N_BANDS], in dB.
+def cues(source: audio.Source) -> tuple[Cues, FloatArray]:
+    """Return the cues of a recording and its long-term spectrum, shape [N_BANDS], in dB.
 
     Raises:
-        AudioError: If the file cannot be read.
+        AudioError: If it cannot be read.
     """
-    wave = audio.read(path, minimum_s=0.0)
+    wave = audio.read(source, minimum_s=0.0)
     samples = wave.samples.astype(np.float64)
     start, end = speech_bounds(wave.samples)
     power = _long_term(samples)
