@@ -251,13 +251,15 @@ def test_a_score_file_of_ones_own_may_be_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
-        ("id,scores,bonafide\na,1,true\n", "no column 'score'; did you mean 'scores'"),
-        ("id,score,bonafide\na,high,true\n", "column 'score' is not of type double.*correct"),
-        ("id,score,bonafide\na,1,perhaps\n", "column 'bonafide' is not of type bool.*correct"),
+        ("id,skore,bonafide\na,1,true\n", "no column 'score'; did you mean 'skore'"),
+        ("id,score,bonafide\na,high,true\n", r"mine.csv:2: the score 'high' is not a number; correct"),
+        ("id,score,bonafide\na,1,perhaps\n", r"mine.csv:2: bonafide is 'perhaps'.*correct"),
         ("id,score,bonafide\na,1,true\na,2,false\n", "'a' occurs twice; give each clip one row"),
-        ("id,score,bonafide\na,inf,true\n", "'a' is infinite; give finite scores"),
+        ("id,score,bonafide\na,inf,true\n", "1 of 1 scores are infinite, the first that of clip 'a'; give"),
         ("id,score,bonafide\na,1,true\n", "no part has scored clips of both classes"),
-        ("", "not a readable score file.*CSV with a header"),
+        ("id,score,bonafide\na,nan,true\n", "scores are NaN, the first that of clip 'a'; score"),
+        ("id,score\na,1\n", "does not say which clips are bona fide.*--keys"),
+        ("", "empty, not a readable table; give a score file.*CSV with a header"),
     ],
 )
 def test_unusable_score_files_are_refused(text: str, remedy: str, tmp_path: Path) -> None:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from unheard.errors import EvaluationError, suggestion
+from unheard.errors import EvaluationError
+from unheard.report.formats import read
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "SCORED", "Facts", "read_facts", "read_scores", "write_scores"]
+__all__ = [
+    "COLUMNS",
+    "SCORED",
+    "Facts",
+    "completed",
+    "read_facts",
+    "read_scores",
+    "write_scores",
+]
 
 COLUMNS: dict[str, Any] = {
     "id": "",
@@ -27,6 +35,7 @@ COLUMNS: dict[str, Any] = {
     "speaker": "",
     "language": "",
     "corpus": "",
+    "codec": "",
     "duration_s": 0.0,
     "decision": "",
     "status": "scored",
@@ -39,7 +48,6 @@ COLUMNS: dict[str, Any] = {
 """
 
 SCORED = "scored"
-_WANTED = ("id", "score", "bonafide")
 _KEY = b"unheard"
 
 
@@ -59,6 +67,8 @@ class Facts:
         operating_points: Published thresholds by name.
         thresholds: Default decision: spoof below the first, bona fide from the second.
         trained_families: Attack families of the training clips.
+        source: Score file of others that this one was made from, and its hash.
+        notes: What was done to the scores, or is to be known of them, as sentences.
     """
 
     bundle: str = ""
@@ -72,20 +82,26 @@ class Facts:
     operating_points: dict[str, float] = field(default_factory=dict)
     thresholds: tuple[float, ...] = ()
     trained_families: tuple[str, ...] = ()
+    source: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def write_scores(path: Path, columns: dict[str, list[Any]], facts: Facts) -> Path:
+def write_scores(path: Path, columns: Mapping[str, Any], facts: Facts) -> Path:
     """Write a score file in one step: a reader sees the old file or the new one.
 
     Args:
         path: A Parquet file.
-        columns: One list per name of `COLUMNS`.
+        columns: One list or Arrow column per name of `COLUMNS`; others are kept as text behind
+            them.
         facts: What the file says of its making.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pa.table({name: columns[name] for name in COLUMNS}, schema=_schema())
+    for name, column in columns.items():
+        if name not in COLUMNS:
+            table = table.append_column(name, _text(column))
     table = table.replace_schema_metadata({_KEY: json.dumps(asdict(facts))})
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
@@ -98,27 +114,40 @@ def read_scores(path: Path) -> pa.Table:
     """Read a score file, ours or one of the user's own.
 
     Args:
-        path: Parquet, or CSV with a header. Needed are the columns `id`, `score` (higher is more
-            bona fide; an empty one means no score) and `bonafide` (true or false); the others of
+        path: Any format that `formats.read` takes. Needed are id, score (higher is more bona
+            fide; an empty one means no score) and which clips are bona fide; the others of
             `COLUMNS` are used where present.
 
     Returns:
-        A table with all of `COLUMNS`, in that order.
+        A table with all of `COLUMNS`, in that order, and whatever other columns there are, as
+        text.
 
     Raises:
         EvaluationError: If the file is missing, cannot be read, lacks a column, repeats a clip,
-            or holds an infinite score.
+            or holds a NaN or infinite score.
+    """
+    return completed(read(path).table, path)
+
+
+def completed(table: pa.Table, path: Path) -> pa.Table:
+    """Return scores with keys as a table with all of `COLUMNS`.
+
+    Args:
+        table: At least `id`, `score` and `bonafide`.
+        path: Where it comes from, for messages.
+
+    Raises:
+        EvaluationError: If a column is missing or of another type.
     """
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    table = _table(path)
-    for name in _WANTED:
-        if name not in table.column_names:
-            raise EvaluationError(
-                f"{path}: no column {name!r}{suggestion(name, table.column_names)}; "
-                f"a score file has at least the columns {', '.join(_WANTED)}"
-            )
-    columns = {}
+    if "bonafide" not in table.column_names:
+        raise EvaluationError(
+            f"{path}: does not say which clips are bona fide (no column 'bonafide' or 'label' "
+            f"among {', '.join(table.column_names)}); give the keys of its trials with --keys"
+        )
+    columns: dict[str, Any] = {}
     for name, kind in zip(_schema().names, _schema().types, strict=True):
         try:
             columns[name] = (
@@ -130,7 +159,20 @@ def read_scores(path: Path) -> pa.Table:
             raise EvaluationError(
                 f"{path}: the column {name!r} is not of type {kind} ({error}); correct its values"
             ) from error
-    return _checked(path, pa.table(columns, schema=_schema()))
+    unscored = pc.and_(pc.is_nan(columns["score"]), pc.equal(columns["status"], SCORED))
+    columns["status"] = pc.if_else(unscored, "no verdict", columns["status"])
+    columns |= {
+        name: _text(table.column(name)) for name in table.column_names if name not in COLUMNS
+    }
+    return pa.table(columns)
+
+
+def _text(column: Any) -> Any:
+    """Return a column as text, "" for null."""
+    import pyarrow as pa
+
+    array = column if isinstance(column, pa.ChunkedArray) else pa.array(column)
+    return array.cast(pa.string()).fill_null("")
 
 
 def read_facts(path: Path) -> Facts:
@@ -139,12 +181,19 @@ def read_facts(path: Path) -> Facts:
     Raises:
         EvaluationError: If the file is missing or cannot be read.
     """
-    stated = (_table(path).schema.metadata or {}).get(_KEY)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        stated = (pq.read_schema(path).metadata or {}).get(_KEY)
+    except (pa.ArrowInvalid, OSError):
+        read(path)  # says what is wrong with it, if it is no score file of others
+        return Facts()
     if stated is None:
         return Facts()
     known = {one.name for one in fields(Facts)}
     facts = {name: value for name, value in json.loads(stated).items() if name in known}
-    for name in ("thresholds", "trained_families"):
+    for name in ("thresholds", "trained_families", "notes"):
         facts[name] = tuple(facts.get(name, ()))
     return Facts(**facts)
 
@@ -158,49 +207,3 @@ def _schema() -> pa.Schema:
 
 def _fill(name: str) -> Any:
     return float("nan") if name == "score" else COLUMNS[name]
-
-
-def _table(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise EvaluationError(
-            f"{path}: no such score file; `unheard evaluate` writes scores.parquet into --out"
-        )
-    try:
-        if path.suffix.lower() == ".csv":
-            text = {name: pa.string() for name, value in COLUMNS.items() if isinstance(value, str)}
-            options = pa.csv.ConvertOptions(column_types=text, strings_can_be_null=False)
-            return pa.csv.read_csv(path, convert_options=options)
-        return pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise EvaluationError(
-            f"{path}: not a readable score file ({error}); give Parquet, or CSV with a header"
-        ) from error
-
-
-def _checked(path: Path, table: pa.Table) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    ids = table.column("id")
-    if pc.count_distinct(ids).as_py() != table.num_rows:
-        counts = pc.value_counts(ids).to_pylist()
-        twice = next(entry["values"] for entry in counts if entry["counts"] > 1)
-        raise EvaluationError(f"{path}: the clip {twice!r} occurs twice; give each clip one row")
-    scores = table.column("score").to_numpy()
-    if np.isinf(scores).any():
-        first = ids[int(np.flatnonzero(np.isinf(scores))[0])].as_py()
-        raise EvaluationError(
-            f"{path}: the score of clip {first!r} is infinite; give finite scores"
-        )
-    unscored = np.isnan(scores)
-    status = table.column("status").to_pylist()
-    status = [
-        "no verdict" if missing and stated == SCORED else stated
-        for stated, missing in zip(status, unscored, strict=True)
-    ]
-    index = table.column_names.index("status")
-    return table.set_column(index, "status", pa.array(status, pa.string()))
