@@ -25,7 +25,7 @@ from torch import Tensor, distributed, nn
 from unheard import audio, checkpoint, metrics
 from unheard.batch import BatchSource, Terms, total
 from unheard.checkpoint import Best, Checkpoint, weights_of
-from unheard.clip import Manifest
+from unheard.clip import Clip, Manifest
 from unheard.detectors import bundle
 from unheard.detectors.detector import Detector, window_scores
 from unheard.errors import TrainingError
@@ -213,7 +213,12 @@ def dev_scores(model: nn.Module, manifest: Manifest, recipe: Recipe) -> FloatArr
         hop_s=recipe.hop_s,
         pooling=recipe.pooling,
     )
-    return np.array([score(audio.read(manifest.file(clip)).samples) for clip in manifest])
+    return np.array([score(_samples(manifest, clip)) for clip in manifest])
+
+
+def _samples(manifest: Manifest, clip: Clip) -> FloatArray:
+    """Return all of a clip, shape [T], from a file of its own or from a shard."""
+    return audio.read(manifest.audio(clip), name=str(manifest.file(clip))).samples
 
 
 def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, float]:
