@@ -12,16 +12,28 @@ from pathlib import Path
 
 from unheard.clip import Clip, Manifest
 from unheard.corpora.asvspoof2019_la import Asvspoof2019La
+from unheard.corpora.common_voice import CommonVoice
 from unheard.corpora.corpus import Corpus, Imported, parts_of
 from unheard.corpora.folders import Folders
+from unheard.corpora.jsut import Jsut
+from unheard.corpora.librispeech import LibriSpeech
+from unheard.corpora.ljspeech import LjSpeech
+from unheard.corpora.m_ailabs import MAilabs
 from unheard.corpora.tables import listed as listed_files
+from unheard.corpora.vctk import Vctk
 from unheard.errors import CorpusError, suggestion
 
 __all__ = ["CORPORA", "Asvspoof2019La", "Corpus", "Folders", "Imported", "import_corpus"]
 
 CORPORA: dict[str, Corpus] = {
     "asvspoof2019_la": Asvspoof2019La(),
+    "common_voice": CommonVoice(),
     "folders": Folders(),
+    "jsut": Jsut(),
+    "librispeech": LibriSpeech(),
+    "ljspeech": LjSpeech(),
+    "m_ailabs": MAilabs(),
+    "vctk": Vctk(),
 }
 """Every corpus that can be imported, by the name used on the command line."""
 
