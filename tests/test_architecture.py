@@ -16,7 +16,10 @@ SOURCE = Path(unheard.__file__).parent
 ROWS = [
     {"errors", "types"},
     {"audio", "channel", "decode", "speech", "metrics", "clip", "shards"},
-    {"augment", "attacks", "corpora", "detectors", "batch", "verdict"},
+    {
+        *("augment", "rawboost", "rooms", "transforms"),
+        *("attacks", "corpora", "detectors", "batch", "verdict"),
+    },
     {"objectives", "methods", "score"},
     {
         *("train", "checkpoint", "recipe", "provenance"),
@@ -36,6 +39,7 @@ SUITES = [
     {"train", "checkpoint", "recipe", "provenance"},
     {"evaluate", "report"},
     {"archive", "journal"},
+    {"augment", "rawboost", "rooms", "transforms"},
     {"cli", "cli_corpus"},
 ]
 NO_TORCH_ROWS = 2
