@@ -1,10 +1,14 @@
-"""Detection metrics, calibration and intervals: score arrays in, floats out.
+"""Detection metrics, calibration, intervals and tests: score arrays in, floats out.
 
 A metric takes two arrays, scores of bona fide clips [N] and of spoofed clips [M]; higher is more
-bona fide. There are no labels to encode.
+bona fide. There are no labels to encode. Metrics of a detector with a speaker verifier take more
+(`tandem`, `tandem_eer`); with the verifier's rates set by `functools.partial`, a t-DCF is a metric
+like the others.
 """
 
 from unheard.metrics.curves import Reliability, Tippett, reliability, tippett
+from unheard.metrics.groups import Macro, macro
+from unheard.metrics.isotonic import IsotonicCalibration, fit_isotonic
 from unheard.metrics.likelihood import (
     DECIDED_ERROR,
     Calibration,
@@ -13,6 +17,14 @@ from unheard.metrics.likelihood import (
     fit_calibration,
     fit_operating_points,
     min_cllr,
+)
+from unheard.metrics.official import det_official, eer_official, eer_threshold_official
+from unheard.metrics.paired import (
+    Difference,
+    correct_at,
+    corrected,
+    mcnemar,
+    paired_bootstrap,
 )
 from unheard.metrics.rates import (
     TiesWarning,
@@ -24,29 +36,64 @@ from unheard.metrics.rates import (
     min_dcf,
 )
 from unheard.metrics.resampling import Interval, Metric, bootstrap
+from unheard.metrics.tandem import (
+    A_DCF_COSTS,
+    ASVSPOOF5_ASV,
+    ASVSPOOF_COSTS,
+    AsvRates,
+    TandemCosts,
+    a_dcf,
+    asv_rates,
+    min_tdcf,
+    min_tdcf_legacy,
+)
+from unheard.metrics.tandem_eer import t_eer
 
 __all__ = [
+    "ASVSPOOF5_ASV",
+    "ASVSPOOF_COSTS",
+    "A_DCF_COSTS",
     "DECIDED_ERROR",
     "METRICS",
+    "OFFICIAL",
+    "AsvRates",
     "Calibration",
+    "Difference",
     "Interval",
+    "IsotonicCalibration",
+    "Macro",
     "Metric",
     "OperatingPoints",
     "Reliability",
+    "TandemCosts",
     "TiesWarning",
     "Tippett",
+    "a_dcf",
     "act_dcf",
+    "asv_rates",
     "bayes_threshold",
     "bootstrap",
     "cllr",
+    "correct_at",
+    "corrected",
     "det_curve",
+    "det_official",
     "eer",
+    "eer_official",
     "eer_threshold",
+    "eer_threshold_official",
     "fit_calibration",
+    "fit_isotonic",
     "fit_operating_points",
+    "macro",
+    "mcnemar",
     "min_cllr",
     "min_dcf",
+    "min_tdcf",
+    "min_tdcf_legacy",
+    "paired_bootstrap",
     "reliability",
+    "t_eer",
     "tippett",
 ]
 
@@ -58,3 +105,6 @@ METRICS: dict[str, Metric] = {
     "min_cllr": min_cllr,
 }
 """What a report holds; `act_dcf` and `cllr` want natural-log likelihood ratios."""
+
+OFFICIAL: dict[str, Metric] = {**METRICS, "eer": eer_official}
+"""The same names as the ASVspoof evaluation packages define them; only the EER differs, on ties."""

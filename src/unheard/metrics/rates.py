@@ -22,6 +22,8 @@ __all__ = [
     "act_dcf",
     "bayes_threshold",
     "checked",
+    "checked_class",
+    "crossing",
     "dcf_weights",
     "det_curve",
     "eer",
@@ -59,6 +61,16 @@ class Steps:
         """Number of spoofed clips."""
         return int(self.spoof[-1])
 
+    @property
+    def miss(self) -> FloatArray:
+        """Share of bona fide clips rejected at each step, rising from 0 to 1, shape [K + 1]."""
+        return np.asarray(self.bonafide / self.n_bonafide)
+
+    @property
+    def false_alarm(self) -> FloatArray:
+        """Share of spoofed clips accepted at each step, falling from 1 to 0, shape [K + 1]."""
+        return np.asarray((self.n_spoof - self.spoof) / self.n_spoof)
+
 
 def checked(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return both score arrays as float64, or refuse them.
@@ -66,10 +78,15 @@ def checked(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[FloatArray, FloatArr
     Raises:
         MetricError: If either is empty, not one-dimensional, not numeric, or not finite.
     """
-    return _checked("bona fide", bonafide), _checked("spoofed", spoof)
+    return checked_class("bona fide", bonafide), checked_class("spoofed", spoof)
 
 
-def _checked(name: str, scores: ArrayLike) -> FloatArray:
+def checked_class(name: str, scores: ArrayLike) -> FloatArray:
+    """Return the scores of one class as float64, or refuse them by the name of the class.
+
+    Raises:
+        MetricError: As `checked`.
+    """
     try:
         array = np.asarray(scores, np.float64)
     except (TypeError, ValueError) as error:
@@ -128,12 +145,10 @@ def det_curve(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[FloatArray, FloatA
         MetricError: As `checked`.
     """
     curve = steps(bonafide, spoof)
-    miss = curve.bonafide / curve.n_bonafide
-    false_alarm = (curve.n_spoof - curve.spoof) / curve.n_spoof
-    return miss, false_alarm, np.append(curve.scores, np.inf)
+    return curve.miss, curve.false_alarm, np.append(curve.scores, np.inf)
 
 
-def _crossing(curve: Steps) -> tuple[int, float]:
+def crossing(curve: Steps) -> tuple[int, float]:
     """Return the step in which miss and false-alarm rate cross, and how far into it, in (0, 1]."""
     n, m = curve.n_bonafide, curve.n_spoof
     excess = curve.bonafide * m + curve.spoof * n - n * m  # (miss - false alarm) n m, exact
@@ -169,7 +184,7 @@ def eer(bonafide: ArrayLike, spoof: ArrayLike) -> float:
         0.0
     """
     curve = steps(bonafide, spoof)
-    step, share = _crossing(curve)
+    step, share = crossing(curve)
     n, m = curve.n_bonafide, curve.n_spoof
     before, after = int(curve.bonafide[step - 1]), int(curve.bonafide[step])
     rate = (before + share * (after - before)) / n
@@ -198,7 +213,7 @@ def eer_threshold(bonafide: ArrayLike, spoof: ArrayLike) -> float:
         MetricError: As `eer`.
     """
     curve = steps(bonafide, spoof)
-    step, share = _crossing(curve)
+    step, share = crossing(curve)
     if share < 1:
         return float(curve.scores[step - 1])
     return float(curve.scores[step - 1] / 2 + curve.scores[step] / 2)

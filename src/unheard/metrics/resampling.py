@@ -5,9 +5,11 @@ drawn, in the same distribution:
 
 - `eer`: how often the clips of a resample fall into the lower half of the distinct scores is a
   binomial number, within that half again, and so on (a multinomial as a tree of binomials). Only
-  the branch that holds the crossing is followed: about 20 pairs of numbers per draw.
-- `min_dcf`: the same tree, following every branch whose least possible cost is below the least
-  cost found so far. No point that could be the minimum is left out.
+  the branch that holds the crossing is followed: about 20 pairs of numbers per draw. So too
+  `eer_official`.
+- `min_dcf`, `min_tdcf`, `min_tdcf_legacy`: the same tree, following every branch whose least
+  possible cost is below the least cost found so far. No point that could be the minimum is left
+  out.
 - `act_dcf`: two binomial numbers per draw.
 - `cllr`: a mean of per-clip costs. Costs are sorted into at most `CELLS` cells of equal count; the
   count of each cell is drawn exactly, the spread inside cells as a normal number of its exact
@@ -16,36 +18,39 @@ drawn, in the same distribution:
   map, so counts of runs are all that matters. Exact up to `CELLS` runs; beyond, neighbouring runs
   are joined evenly, and the draws shifted by what joining does to the whole data.
 
-Any other metric, and every metric under `clusters`, takes the plain loop.
+Every metric under `clusters` draws how often each cluster comes and reads the metric from counts
+(`counted`), without sorting again. Any other function of arrays takes the plain loop.
 D draws, N bona fide clips, M spoofed clips, K distinct scores.
 """
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from unheard.errors import MetricError
+from unheard.metrics.counted import WEIGHTS, counted, split
 from unheard.metrics.likelihood import clip_costs, cllr, min_cllr, pooled_cllr
+from unheard.metrics.official import eer_official, nearest_rate
 from unheard.metrics.rates import (
     Steps,
     TiesWarning,
     act_dcf,
-    checked,
+    checked_class,
     dcf_weights,
     eer,
-    min_dcf,
     steps,
 )
+from unheard.metrics.tandem import Weights
 from unheard.types import FloatArray, IntArray
 
-__all__ = ["CELLS", "Interval", "Metric", "bootstrap"]
+__all__ = ["CELLS", "Interval", "Metric", "bootstrap", "class_name", "memberships", "resampled"]
 
 CELLS = 4096
 """Most cells that the bootstrap of `cllr` and `min_cllr` draws counts for."""
@@ -54,6 +59,13 @@ _CHUNK = 50
 
 Metric = Callable[[ArrayLike, ArrayLike], float]
 """Scores of bona fide and of spoofed clips -> number."""
+
+_CLASS_NAMES = ("bona fide", "spoofed")
+
+
+def class_name(index: int, n_classes: int) -> str:
+    """Return what messages call the scores that a metric takes as its argument `index`."""
+    return _CLASS_NAMES[index] if n_classes == len(_CLASS_NAMES) else f"argument {index + 1}"
 
 
 @dataclass(frozen=True)
@@ -65,27 +77,26 @@ class Interval:
 
 
 def bootstrap(
-    metric: Metric,
-    bonafide: ArrayLike,
-    spoof: ArrayLike,
-    *,
+    metric: Callable[..., float],
+    *scores: ArrayLike,
     n_draws: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-    clusters: tuple[ArrayLike, ArrayLike] | None = None,
+    clusters: Sequence[ArrayLike] | None = None,
 ) -> Interval:
-    """Return a percentile bootstrap interval, both classes resampled apart and with replacement.
+    """Return a percentile bootstrap interval, each class resampled apart and with replacement.
 
     Args:
         metric: A metric of this package, plain or with options set by `functools.partial`, or any
-            function of two arrays.
-        bonafide: Scores of bona fide clips, shape [N].
-        spoof: Scores of spoofed clips, shape [M].
+            function of arrays.
+        scores: What the metric takes: scores of bona fide clips, shape [N], and of spoofed clips,
+            shape [M]; or of more classes, as `a_dcf` and `t_eer` take.
         n_draws: Resamples.
         seed: Same seed, same interval.
         level: Share of draws inside the interval.
-        clusters: Speaker or attack of each clip, shapes [N] and [M]. Then whole clusters are
-            resampled, which is the honest interval when clips of a cluster resemble each other.
+        clusters: Speaker or attack of each clip, one array per class of its shape. Then whole
+            clusters are resampled, which is the honest interval when clips of a cluster resemble
+            each other.
 
     Raises:
         MetricError: As the metric; or if draws or level are out of range, or clusters do not fit.
@@ -98,52 +109,60 @@ def bootstrap(
         raise MetricError(
             f"n_draws={n_draws}, level={level:g}; give at least one draw and a level inside (0, 1)"
         )
-    human, machine = checked(bonafide, spoof)
+    held = [checked_class(class_name(i, len(scores)), array) for i, array in enumerate(scores)]
     rng = np.random.default_rng(seed)
-    function, options = metric, {}
-    if isinstance(metric, functools.partial) and not metric.args:
-        function, options = metric.func, metric.keywords
+    function, options = split(metric)
     if clusters is None and function in _DRAWS:
-        draws = _DRAWS[function](human, machine, n_draws, rng, **options)
+        draws = _DRAWS[function](*held, n_draws, rng, **options)
     else:
-        labels = clusters or (np.arange(human.size), np.arange(machine.size))
-        draws = _plain(metric, (human, machine), labels, n_draws, rng)
+        labels = [np.arange(array.size) for array in held] if clusters is None else clusters
+        draws = _plain(metric, held, labels, n_draws, rng)
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
 def _plain(
-    metric: Metric,
-    scores: tuple[FloatArray, FloatArray],
-    clusters: tuple[ArrayLike, ArrayLike],
+    metric: Callable[..., float],
+    scores: Sequence[FloatArray],
+    clusters: Sequence[ArrayLike],
     n_draws: int,
     rng: np.random.Generator,
 ) -> FloatArray:
-    members: list[IntArray] = []
-    for array, labels in zip(scores, clusters, strict=True):
-        if np.shape(labels) != array.shape:
-            raise MetricError(
-                f"clusters of shape {list(np.shape(labels))} for scores of shape "
-                f"{list(array.shape)}; give one cluster per clip"
-            )
-        members.append(np.unique(np.asarray(labels), return_inverse=True)[1])
+    members = memberships(scores, clusters)
+    of_counts = counted(metric, *scores)
     draws = np.empty(n_draws)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         for draw in range(n_draws):
-            draws[draw] = metric(
-                *(
-                    np.repeat(array, _resampled(int(member.max()) + 1, rng)[member])
-                    for array, member in zip(scores, members, strict=True)
-                )
-            )
+            draws[draw] = of_counts(*(resampled(member, rng) for member in members))
     return draws
 
 
-def _resampled(n: int, rng: np.random.Generator) -> IntArray:
-    """Return how often each of n things is drawn in n draws, shape [n]."""
-    return np.bincount(rng.integers(n, size=n), minlength=n)
+def memberships(scores: Sequence[FloatArray], clusters: Sequence[ArrayLike]) -> list[IntArray]:
+    """Return the number of each clip's cluster, from 0 up in each class, shapes of the scores.
+
+    Raises:
+        MetricError: If there is not one label per clip.
+    """
+    shapes = [list(np.shape(labels)) for labels in clusters]
+    if shapes != [list(array.shape) for array in scores]:
+        raise MetricError(
+            f"clusters of shapes {shapes} for scores of shapes "
+            f"{[list(array.shape) for array in scores]}; give one cluster per clip"
+        )
+    return [np.unique(np.asarray(labels), return_inverse=True)[1] for labels in clusters]
+
+
+def resampled(member: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return how often each clip comes when as many clusters are drawn as there are.
+
+    Args:
+        member: Cluster of each clip, numbered from 0, shape [N].
+        rng: Source of the draw.
+    """
+    n = int(member.max()) + 1
+    return np.bincount(rng.integers(n, size=n), minlength=n)[member]
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,9 +215,10 @@ class _Branches:
         return share
 
 
-def _eer_draws(
+def _crossing_branches(
     bonafide: FloatArray, spoof: FloatArray, n_draws: int, rng: np.random.Generator
-) -> FloatArray:
+) -> _Branches:
+    """Return, per draw, the distinct score at which the error rates cross."""
     curve = steps(bonafide, spoof)
     n, m = curve.n_bonafide, curve.n_spoof
     branches = _Branches.roots(curve, n_draws)
@@ -211,23 +231,41 @@ def _eer_draws(
                 for low, high in zip(vars(lower).values(), vars(upper).values(), strict=True)
             )
         )
+    return branches
+
+
+def _eer_draws(
+    bonafide: FloatArray, spoof: FloatArray, n_draws: int, rng: np.random.Generator
+) -> FloatArray:
+    n, m = bonafide.size, spoof.size
+    branches = _crossing_branches(bonafide, spoof, n_draws, rng)
     before = branches.bonafide_below * m + branches.spoof_below * n - n * m
     share = -before / (branches.bonafide * m + branches.spoof * n)
     rates: FloatArray = (branches.bonafide_below + share * branches.bonafide) / n
     return rates
 
 
-def _min_dcf_draws(
+def _eer_official_draws(
+    bonafide: FloatArray, spoof: FloatArray, n_draws: int, rng: np.random.Generator
+) -> FloatArray:
+    branches = _crossing_branches(bonafide, spoof, n_draws, rng)
+    below = (branches.bonafide_below, branches.spoof_below)
+    return nearest_rate(below, branches.bonafide, bonafide.size, spoof.size)
+
+
+def _least_draws(
     bonafide: FloatArray,
     spoof: FloatArray,
     n_draws: int,
     rng: np.random.Generator,
-    **options: float,
+    *,
+    weights: Callable[..., Weights],
+    **options: Any,
 ) -> FloatArray:
+    weigh = weights(**options)
     curve = steps(bonafide, spoof)
-    miss, false_alarm = dcf_weights(**options)
-    miss, false_alarm = miss / curve.n_bonafide, false_alarm / curve.n_spoof
-    best = np.full(n_draws, 1.0)  # accept all or reject all, whichever is cheaper
+    miss, false_alarm = weigh.miss / curve.n_bonafide, weigh.false_alarm / curve.n_spoof
+    best = np.full(n_draws, min(weigh.miss, weigh.false_alarm))  # reject all, accept all
     for start in range(0, n_draws, _CHUNK):
         chunk = best[start : start + _CHUNK]
         branches = _Branches.roots(curve, chunk.size)
@@ -239,7 +277,7 @@ def _min_dcf_draws(
             branches = _joined(
                 [_promising(half, curve.n_spoof, (miss, false_alarm), chunk) for half in halves]
             )
-    return best
+    return weigh.constant + best
 
 
 def _promising(
@@ -324,8 +362,9 @@ def _runs(bonafide: IntArray, spoof: IntArray) -> IntArray:
 
 _DRAWS: dict[Callable[..., float], Callable[..., FloatArray]] = {
     eer: _eer_draws,
-    min_dcf: _min_dcf_draws,
+    eer_official: _eer_official_draws,
     act_dcf: _act_dcf_draws,
     cllr: _cllr_draws,
     min_cllr: _min_cllr_draws,
+    **{metric: partial(_least_draws, weights=weights) for metric, weights in WEIGHTS.items()},
 }

@@ -1,0 +1,146 @@
+"""The tandem equal error rate: one number for a spoof detector and a verifier, without costs.
+
+A trial is accepted if both accept it. With independent scores, at thresholds u of the detector
+and v of the verifier,
+
+    miss(u, v)              = 1 - (1 - P_miss(u)) (1 - A_miss(v))          of targets
+    false alarm (u, v)      = (1 - P_miss(u)) A_fa(v)                      of nontargets
+    spoof false alarm(u, v) = P_fa(u) A_spoof(v)                           of spoofed trials
+
+where P are rates of the detector and A rates of the verifier. The t-EER path of a spoof prior
+joins the (u, v) at which miss equals the false alarm rate mixed at that prior; all paths meet
+where the three rates are equal. That common rate, free of any prior, is the concurrent t-EER.
+
+How it is found. Miss equals false alarm of nontargets where 1 / (1 - P_miss(u)) =
+1 + A_fa(v) - A_miss(v). The right side falls from 2 to 1 as v rises to the verifier's own equal
+error rate, so this is one path along which P_miss falls from 1/2 to 0. With both curves made of
+straight lines between the operating points at distinct scores, the path is followed from corner
+to corner, and every change of sign of false alarm - spoof false alarm is solved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from unheard.errors import MetricError
+from unheard.metrics.rates import steps
+from unheard.metrics.tandem import verifier_curve
+from unheard.types import FloatArray
+
+__all__ = ["t_eer"]
+
+
+def t_eer(
+    bonafide: ArrayLike,
+    spoof: ArrayLike,
+    target: ArrayLike,
+    nontarget: ArrayLike,
+    spoof_trial: ArrayLike,
+) -> float:
+    """Return the concurrent tandem equal error rate of a spoof detector and a verifier.
+
+    Tied scores move together in both. Where several pairs of thresholds make the three rates
+    equal, the least common rate is returned.
+
+    Args:
+        bonafide: Detection scores of bona fide clips (targets and nontargets), shape [N].
+        spoof: Detection scores of spoofed clips, shape [M].
+        target: Verification scores of target trials, shape [T].
+        nontarget: Verification scores of nontarget trials, shape [I].
+        spoof_trial: Verification scores of spoofed trials, shape [S].
+
+    Returns:
+        Rate in [0, 1], not percent.
+
+    Raises:
+        MetricError: As `asv_rates`; or if the three rates are equal nowhere: the verifier rejects
+            spoofed trials better than nontargets, or the detector is worse than chance.
+
+    Source:
+        Kinnunen et al., "t-EER: parameter-free tandem evaluation of countermeasures and biometric
+        comparators", 2023. Differs from its code, which takes the nearest of the operating points
+        on the path of prior 0 and reports their spoof false alarm: equal up to a clip.
+    """
+    detector = steps(bonafide, spoof)
+    curves = (detector.miss, detector.false_alarm, *verifier_curve(target, nontarget, spoof_trial))
+    at_detector, at_verifier = _path(*curves)
+    rates = _rates(at_detector, at_verifier, curves)
+    gap = rates[0] - rates[1]
+    exact = np.flatnonzero(gap == 0)
+    turns = np.flatnonzero(gap[1:] * gap[:-1] < 0)
+    if not exact.size and not turns.size:
+        verdict = "above" if gap[0] > 0 else "below"
+        raise MetricError(
+            f"false alarms of nontargets stay {verdict} those of spoofed trials wherever they "
+            "equal the misses, so there is no concurrent t-EER; a verifier that spoofing does not "
+            "fool needs no detector, a detector worse than chance has its scores turned round: "
+            "look at both alone, or use a_dcf"
+        )
+    found = [float(rates[0][at]) for at in exact]
+    for turn in turns:
+        ends = slice(turn, turn + 2)
+        found.append(_solved(at_detector[ends], at_verifier[ends], curves))
+    return min(found)
+
+
+def _path(
+    p_miss: FloatArray,
+    p_fa: FloatArray,
+    a_miss: FloatArray,
+    a_fa: FloatArray,
+    a_spoof: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the corners of the path miss = false alarm as fractional indices, each shape [L].
+
+    The index into the detector's curve falls, that into the verifier's rises.
+    """
+    need = 1 + a_fa - a_miss  # what 1 / (1 - P_miss) must be; falls with the verifier's index
+    last = int(np.flatnonzero(need >= 1)[-1])
+    inside_verifier = np.arange(last + 1, dtype=np.float64)
+    inside_detector = np.flatnonzero(p_miss <= 0.5).astype(np.float64)
+    pass_rate = 1 - p_miss[: inside_detector.size]
+    index = np.arange(p_miss.size, dtype=np.float64)
+    u = np.concatenate([np.interp(1 - 1 / need[: last + 1], p_miss, index), inside_detector])
+    rising = np.arange(need.size, dtype=np.float64)
+    v = np.concatenate([inside_verifier, np.interp(-1 / pass_rate, -need, rising)])
+    order = np.lexsort((-u, v))
+    return u[order], v[order]
+
+
+def _rates(
+    u: FloatArray, v: FloatArray, curves: tuple[FloatArray, ...]
+) -> tuple[FloatArray, FloatArray]:
+    """Return false alarms of nontargets and of spoofed trials at fractional indices."""
+    p_miss, p_fa = (_between(u, curve) for curve in curves[:2])
+    a_fa, a_spoof = (_between(v, curve) for curve in curves[3:])
+    return (1 - p_miss) * a_fa, p_fa * a_spoof
+
+
+def _between(at: FloatArray, curve: FloatArray) -> FloatArray:
+    return np.interp(at, np.arange(curve.size), curve)
+
+
+def _solved(u: FloatArray, v: FloatArray, curves: tuple[FloatArray, ...]) -> float:
+    """Return the common rate inside a piece of the path on which the gap changes its sign."""
+    p_miss, _, a_miss, a_fa, _ = curves
+    ends = _between(u, p_miss)
+
+    def rates(share: float) -> tuple[float, float]:
+        at_v = v[0] + share * (v[1] - v[0])
+        at_u = u[0] + share * (u[1] - u[0])
+        if ends[0] != ends[1]:  # both move: the detector follows the verifier along the path
+            wanted = 1 - 1 / (1 + _between(at_v, a_fa) - _between(at_v, a_miss))
+            at_u = u[0] + (wanted - ends[0]) / (ends[1] - ends[0]) * (u[1] - u[0])
+        false_alarm, spoof_false_alarm = _rates(at_u, at_v, curves)
+        return float(false_alarm), float(spoof_false_alarm)
+
+    low, high = 0.0, 1.0
+    above = np.subtract(*rates(low)) > 0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if (np.subtract(*rates(middle)) > 0) == above:
+            low = middle
+        else:
+            high = middle
+    return rates((low + high) / 2)[0]
