@@ -87,7 +87,7 @@ def test_wrong_folder_says_which_one_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="give the one the corpus was unpacked into"):
         import_corpus("asvspoof2019_la", tmp_path / "none", tmp_path / "la.parquet")
     with pytest.raises(CorpusError, match="did you mean 'asvspoof2019_la'"):
-        import_corpus("asvspoof2019", tmp_path, tmp_path / "la.parquet")
+        import_corpus("asvspoof2019la", tmp_path, tmp_path / "la.parquet")
 
 
 def test_protocols_without_audio_are_refused(asvspoof: Path, tmp_path: Path) -> None:

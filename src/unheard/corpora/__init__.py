@@ -11,7 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from unheard.clip import Clip, Manifest
+from unheard.corpora.asvspoof5 import Asvspoof5
 from unheard.corpora.asvspoof2019_la import Asvspoof2019La
+from unheard.corpora.asvspoof2019_pa import Asvspoof2019Pa
+from unheard.corpora.asvspoof2021_df import Asvspoof2021Df
+from unheard.corpora.asvspoof2021_la import Asvspoof2021La
 from unheard.corpora.common_voice import CommonVoice
 from unheard.corpora.corpus import Corpus, Imported, parts_of
 from unheard.corpora.folders import Folders
@@ -23,10 +27,14 @@ from unheard.corpora.tables import listed as listed_files
 from unheard.corpora.vctk import Vctk
 from unheard.errors import CorpusError, suggestion
 
-__all__ = ["CORPORA", "Asvspoof2019La", "Corpus", "Folders", "Imported", "import_corpus"]
+__all__ = ["CORPORA", "Corpus", "Imported", "import_corpus"]
 
 CORPORA: dict[str, Corpus] = {
     "asvspoof2019_la": Asvspoof2019La(),
+    "asvspoof2019_pa": Asvspoof2019Pa(),
+    "asvspoof2021_df": Asvspoof2021Df(),
+    "asvspoof2021_la": Asvspoof2021La(),
+    "asvspoof5": Asvspoof5(),
     "common_voice": CommonVoice(),
     "folders": Folders(),
     "jsut": Jsut(),

@@ -37,8 +37,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.corpora.tables import folder, key, rows, wrong_part
-from unheard.errors import CorpusError
+from unheard.corpora.tables import agree, folder, key, rows, wrong_part
 
 __all__ = ["ATTACK_FAMILY", "Asvspoof2019La"]
 
@@ -131,11 +130,7 @@ class Asvspoof2019La:
 def _clip(columns: list[str], where: str, audio: str, part: str) -> Clip:
     speaker, name, _, attack, label = columns
     bonafide = key(label, where)
-    if bonafide != (attack == BONAFIDE_ATTACK):
-        raise CorpusError(
-            f"{where}: key {label} and attack {attack!r} contradict each other; "
-            "fetch the protocol again"
-        )
+    agree(bonafide, attack, where)
     return Clip(
         id=f"asvspoof2019_la/{name}",
         path=f"{audio}/{name}.flac",

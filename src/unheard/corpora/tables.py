@@ -8,12 +8,14 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from unheard.audio import AUDIO_SUFFIXES
+from unheard.clip import BONAFIDE_ATTACK
 from unheard.errors import CorpusError, suggestion
 
 __all__ = [
     "BONAFIDE_WORDS",
     "LFS_HEAD",
     "SPOOF_WORDS",
+    "agree",
     "csv_rows",
     "file",
     "folder",
@@ -157,6 +159,25 @@ def key(
         f"{where}: label {text!r}; one of {_words(bonafide)} or one of {_words(spoof)} wanted; "
         "check that this is the column of the label"
     )
+
+
+def agree(bonafide: bool, attack: str, where: str) -> None:
+    """Refuse a row whose label and attack contradict each other.
+
+    Args:
+        bonafide: What the label says.
+        attack: What stands as attack; "-" for bona fide.
+        where: File and line, for the message.
+
+    Raises:
+        CorpusError: If they do not fit.
+    """
+    if bonafide != (attack == BONAFIDE_ATTACK):
+        raise CorpusError(
+            f"{where}: the key says {'bona fide' if bonafide else 'spoofed'} and the attack is "
+            f"{attack!r}; {BONAFIDE_ATTACK!r} is the attack of bona fide clips and of no other: "
+            "fetch the protocol again"
+        )
 
 
 def folder(root: Path, *names: str, what: str) -> Path:
