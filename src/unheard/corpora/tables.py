@@ -89,7 +89,12 @@ def lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
 
 
 def csv_rows(
-    path: Path, *, wanted: Sequence[str], delimiter: str = ",", quoting: bool = True
+    path: Path,
+    *,
+    wanted: Sequence[str],
+    delimiter: str = ",",
+    quoting: bool = True,
+    exact: bool = False,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of a table with a header, by column name.
 
@@ -99,12 +104,14 @@ def csv_rows(
         delimiter: What stands between two columns.
         quoting: Whether a quotation mark begins a quoted field; False where it is text like any
             other, as in transcripts.
+        exact: Whether a row with more columns than the header is refused, not cut.
 
     Yields:
         Line number, from 2, and the row.
 
     Raises:
-        CorpusError: If it is missing, no text, lacks a column, or a row has too few.
+        CorpusError: If it is missing, no text, lacks a column, or a row has too few, or too many
+            where that matters.
     """
     reader = csv.reader(
         _lines(path, f"a table with the columns {', '.join(wanted)}"),
@@ -123,6 +130,11 @@ def csv_rows(
         )
     for fields in fields_of:
         row = dict(zip(header, fields, strict=False))
+        if exact and any(fields[len(header) :]):
+            raise CorpusError(
+                f"{path}:{reader.line_num}: {len(fields)} columns, {len(header)} wanted; "
+                f"put a field that holds {delimiter!r} into quotation marks"
+            )
         if fields and not row.keys() >= needed:
             raise CorpusError(
                 f"{path}:{reader.line_num}: {len(fields)} columns, {len(header)} wanted; "
