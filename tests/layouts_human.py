@@ -1,4 +1,4 @@
-"""Synthetic copies of corpora of human speech, with what is awkward in the real ones."""
+"""Synthetic copies of corpora of human speech, awkward as the real ones, and of a table."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -137,11 +137,18 @@ def jsut(root: Path) -> Expected:
     return Expected({"basic5000": (2, 0), "repeat500": (1, 0)})
 
 
+def table(root: Path) -> Expected:
+    text(root / "meta.csv", "path,label", "clips/1.wav,real", 'clips/2.wav,"fake"')
+    tones(root, "clips/1.wav", "clips/2.wav", "clips/3.wav")
+    return Expected({"eval": (1, 1)}, ("clips/3.wav",))
+
+
 LAYOUTS: dict[str, Callable[[Path], Expected]] = {
     "common_voice": common_voice,
     "jsut": jsut,
     "librispeech": librispeech,
     "ljspeech": ljspeech,
     "m_ailabs": m_ailabs,
+    "table": table,
     "vctk": vctk,
 }
