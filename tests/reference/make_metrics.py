@@ -4,6 +4,10 @@
     min and act DCF a literal loop over thresholds with exact fractions
     Cllr, min Cllr  lir (forensic likelihood ratios); it takes log10, ours are natural
     calibration     the softened logistic loss minimised by scipy's Nelder-Mead
+    isotonic        scikit-learn's isotonic regression, with one clip of each class at either end
+    official EER    a literal loop over clips in a stable order
+    t-DCF, a-DCF    the published formulas with exact fractions, clips one by one in that order
+    t-EER           every pair of pieces of both curves, three equations in exact fractions
 
 Run in an environment of its own, from the root of the repository:
 
@@ -11,6 +15,7 @@ Run in an environment of its own, from the root of the repository:
     python tests/reference/make_metrics.py
 """
 
+import itertools
 import json
 import math
 from datetime import UTC, datetime
@@ -21,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from lir.metrics import LLRData, cllr, cllr_min
 from scipy.optimize import brentq, minimize
+from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_curve
 
 OUT = Path(__file__).with_name("metrics.json")
@@ -78,6 +84,124 @@ def calibration(bonafide: np.ndarray, spoof: np.ndarray) -> list[float]:
     return [float(value) for value in best.x]
 
 
+def isotonic(bonafide: np.ndarray, spoof: np.ndarray) -> dict[str, list[float]]:
+    far = 1e9
+    scores = np.concatenate([bonafide, spoof, [-far, far, -far, far]])
+    human = np.repeat([1, 0, 1, 0], [bonafide.size, spoof.size, 2, 2])
+    share = IsotonicRegression(y_min=0, y_max=1).fit(scores, human)
+    at = np.unique(scores[:-4])
+    prior = math.log((bonafide.size + 2) / (spoof.size + 2))
+    return {
+        "scores": at.tolist(),
+        "llr": [math.log(p) - math.log(1 - p) - prior for p in share.predict(at).tolist()],
+    }
+
+
+def one_by_one(*classes: list[float]) -> list[tuple[float, list[int]]]:
+    """Threshold and clips rejected so far of each class, after each clip in a stable order."""
+    flat = [(score, kind) for kind, scores in enumerate(classes) for score in scores]
+    flat.sort(key=lambda clip: clip[0])  # Python's sort is stable
+    points = [(flat[0][0] - 0.001, [0] * len(classes))]
+    for score, kind in flat:
+        rejected = list(points[-1][1])
+        rejected[kind] += 1
+        points.append((score, rejected))
+    return points
+
+
+def official(bonafide: list[float], spoof: list[float]) -> tuple[float, float]:
+    """EER and threshold; in floats, whose rounding decides between two points equally near."""
+    best = (math.inf, 0.0, 0.0)
+    for threshold, (missed, rejected) in one_by_one(bonafide, spoof):
+        miss, false_alarm = missed / len(bonafide), (len(spoof) - rejected) / len(spoof)
+        if abs(miss - false_alarm) < best[0]:
+            best = (abs(miss - false_alarm), (miss + false_alarm) / 2, threshold)
+    return best[1], best[2]
+
+
+def share(scores: list[float], threshold: float) -> Fraction:
+    return Fraction(sum(score >= threshold for score in scores), len(scores))
+
+
+PRIORS = (Fraction(95 * 99, 10_000), Fraction(95, 10_000), PRIOR)  # target, nontarget, spoofed
+
+
+def tandem(
+    bonafide: list[float], spoof: list[float], verifier: dict[str, list[float]]
+) -> tuple[float, float]:
+    _, threshold = official(verifier["target"], verifier["nontarget"])
+    miss_asv = 1 - share(verifier["target"], threshold)
+    fa_asv, fa_spoof = share(verifier["nontarget"], threshold), share(verifier["spoof"], threshold)
+    target, nontarget, spoofed = PRIORS
+    c1 = target * (1 - miss_asv) - nontarget * 10 * fa_asv
+    c2 = 10 * spoofed * fa_spoof
+    r0 = target * miss_asv + nontarget * 10 * fa_asv
+    r1 = target - r0
+    legacy, revised = [], []
+    for _, (missed, rejected) in one_by_one(bonafide, spoof):
+        miss = Fraction(missed, len(bonafide))
+        false_alarm = 1 - Fraction(rejected, len(spoof))
+        legacy.append((c1 * miss + c2 * false_alarm) / min(c1, c2))
+        revised.append((r0 + r1 * miss + c2 * false_alarm) / (r0 + min(r1, c2)))
+    return float(min(legacy)), float(min(revised))
+
+
+def agnostic(verifier: dict[str, list[float]], weights: list[Fraction]) -> float:
+    target, nontarget, spoof = verifier["target"], verifier["nontarget"], verifier["spoof"]
+    costs = [
+        weights[0] * Fraction(missed, len(target))
+        + weights[1] * (1 - Fraction(others, len(nontarget)))
+        + weights[2] * (1 - Fraction(spoofed, len(spoof)))
+        for _, (missed, others, spoofed) in one_by_one(target, nontarget, spoof)
+    ]
+    return float(min(costs) / min(weights[0], weights[1] + weights[2]))
+
+
+def pieces(*classes: list[float]) -> list[tuple[list[Fraction], list[Fraction]]]:
+    """Rates at both ends of each piece: miss of the first class, false alarms of the others."""
+    rates = []
+    for _, rejected in one_by_one(*classes):
+        shares = [Fraction(n, len(scores)) for n, scores in zip(rejected, classes, strict=True)]
+        rates.append([shares[0], *(1 - passed for passed in shares[1:])])
+    return list(itertools.pairwise(rates))
+
+
+def tandem_eer(
+    bonafide: list[float], spoof: list[float], verifier: dict[str, list[float]]
+) -> float:
+    """Least common rate f s = (1 - p) n = 1 - (1 - p) (1 - a) over every pair of pieces.
+
+    p, f are miss and false alarm of the detector; a, n, s those of the verifier. Without ties
+    each piece moves one rate of each, so the two equations are solved by hand.
+    """
+    found = []
+    asv = pieces(verifier["target"], verifier["nontarget"], verifier["spoof"])
+    for (p0, f0), (p1, f1) in pieces(bonafide, spoof):
+        for (a0, n0, s0), (a1, n1, s1) in asv:
+            p, f, a, n, s = p0, f0, a0, n0, s0
+            if p0 != p1 and 0 < f * s < 1:
+                if a0 != a1:
+                    a = 1 + n - n / (f * s)
+                elif n0 != n1:
+                    n = f * s * (1 - a) / (1 - f * s)
+                elif 1 + n - a > 0:
+                    s = n / (1 + n - a) / f
+                p = 1 - 1 / (1 + n - a) if 1 + n - a > 0 else Fraction(-1)
+            elif f0 != f1 and p < 1 and s0 == s1 and s > 0:
+                if a0 != a1:
+                    a = 1 + n - 1 / (1 - p)
+                else:
+                    n = 1 / (1 - p) - 1 + a
+                f = (1 - p) * n / s
+            else:
+                continue
+            rising = p0 <= p <= p1 and a0 <= a <= a1
+            if rising and f1 <= f <= f0 and n1 <= n <= n0 and s1 <= s <= s0:
+                assert f * s == (1 - p) * n == 1 - (1 - p) * (1 - a)
+                found.append(f * s)
+    return float(min(found))
+
+
 def cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(20261122)
     return {
@@ -96,8 +220,45 @@ def cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     }
 
 
+def verifiers() -> dict[str, dict[str, np.ndarray]]:
+    rng = np.random.default_rng(20261123)
+    return {
+        "good": {
+            "target": rng.normal(3, 1, 70),
+            "nontarget": rng.normal(-3, 2, 90),
+            "spoof": rng.normal(1, 2, 80),
+        },
+        "poor": {
+            "target": rng.normal(1, 1, 50),
+            "nontarget": rng.normal(-1, 1, 60),
+            "spoof": rng.normal(0.5, 1, 90),
+        },
+        "tied": {
+            "target": rng.normal(2, 1, 60).round(),
+            "nontarget": rng.normal(-2, 1, 50).round(),
+            "spoof": rng.normal(0, 2, 70).round(),
+        },
+    }
+
+
+def with_verifiers(
+    name: str, bonafide: list[float], spoof: list[float], asv: dict[str, dict[str, list[float]]]
+) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for which, scores in asv.items():
+        legacy, revised = tandem(bonafide, spoof, scores)
+        found[which] = {"min_tdcf_legacy": legacy, "min_tdcf": revised}
+        if name in ("normal", "unbalanced", "heavy tails") and which != "tied":
+            found[which]["t_eer"] = tandem_eer(bonafide, spoof, scores)
+    return found
+
+
 def main() -> None:
     recorded = {}
+    asv = {
+        name: {kind: scores.tolist() for kind, scores in kinds.items()}
+        for name, kinds in verifiers().items()
+    }
     for name, (bonafide, spoof) in cases().items():
         least, actual = costs(bonafide.tolist(), spoof.tolist())
         ratio_cost, least_ratio_cost = ratios(bonafide, spoof)
@@ -109,13 +270,32 @@ def main() -> None:
             "act_dcf": actual,
             "cllr": ratio_cost,
             "min_cllr": least_ratio_cost,
+            "eer_official": official(bonafide.tolist(), spoof.tolist())[0],
+            "isotonic": isotonic(bonafide, spoof),
+            "tandem": with_verifiers(name, bonafide.tolist(), spoof.tolist(), asv),
         }
         if name in ("normal", "unbalanced", "heavy tails"):
             recorded[name]["calibration"] = calibration(bonafide, spoof)
     tools = {name: version(name) for name in ("lir", "numpy", "scikit-learn", "scipy")}
     made = {"script": Path(__file__).name, "date": f"{datetime.now(UTC):%Y-%m-%d}", "tools": tools}
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(case)}" for name, case in recorded.items())
-    OUT.write_text(f'{{"made": {json.dumps(made)},\n"cases": {{\n{lines}}}}}\n')
+    weights = [PRIORS[0], 10 * PRIORS[1], 10 * PRIORS[2]]
+    package = [Fraction(9, 10), 10 * Fraction(5, 100), 20 * Fraction(5, 100)]
+    alone = {
+        name: {
+            "scores": scores,
+            "eer_threshold_official": official(scores["target"], scores["nontarget"])[1],
+            "a_dcf": agnostic(scores, weights),
+            "a_dcf_package": agnostic(scores, package),
+        }
+        for name, scores in asv.items()
+    }
+    lines, others = (
+        ",\n".join(f"{json.dumps(name)}: {json.dumps(case)}" for name, case in held.items())
+        for held in (recorded, alone)
+    )
+    OUT.write_text(
+        f'{{"made": {json.dumps(made)},\n"cases": {{\n{lines}}},\n"verifiers": {{\n{others}}}}}\n'
+    )
     print(f"wrote {OUT.name}: {', '.join(recorded)}")
 
 

@@ -9,13 +9,35 @@ import numpy as np
 import pytest
 
 from unheard.errors import MetricError
-from unheard.metrics import METRICS, Interval, TiesWarning, bootstrap, cllr, eer, min_cllr, min_dcf
+from unheard.metrics import (
+    ASVSPOOF5_ASV,
+    METRICS,
+    Interval,
+    TiesWarning,
+    a_dcf,
+    bootstrap,
+    cllr,
+    eer,
+    eer_official,
+    min_cllr,
+    min_dcf,
+    min_tdcf,
+    min_tdcf_legacy,
+)
+from unheard.metrics.counted import counted, split
 from unheard.metrics.resampling import _DRAWS, _plain
 
 
 def plain(metric: Callable[..., float], bonafide: np.ndarray, spoof: np.ndarray) -> np.ndarray:
-    each = (np.arange(bonafide.size), np.arange(spoof.size))
-    return _plain(metric, (bonafide, spoof), each, 2_000, np.random.default_rng(7))
+    rng = np.random.default_rng(7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TiesWarning)
+        return np.array(
+            [
+                metric(*(rng.choice(scores, scores.size) for scores in (bonafide, spoof)))
+                for _ in range(2_000)
+            ]
+        )
 
 
 def same_distribution(one: np.ndarray, other: np.ndarray) -> None:
@@ -29,21 +51,56 @@ def same_distribution(one: np.ndarray, other: np.ndarray) -> None:
     )
 
 
-@pytest.mark.parametrize("name", METRICS)
+ALL: dict[str, Callable[..., float]] = {
+    **METRICS,
+    "eer_official": eer_official,
+    "min_tdcf": functools.partial(min_tdcf, asv=ASVSPOOF5_ASV),
+    "min_tdcf_legacy": functools.partial(min_tdcf_legacy, asv=ASVSPOOF5_ASV),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("decimals", [12, 1, 0], ids=["untied", "tied", "heavily tied"])
 def test_fast_draws_have_the_distribution_of_the_plain_loop(name: str, decimals: int) -> None:
     rng = np.random.default_rng(11)
     bonafide = rng.normal(1, 1, 240).round(decimals)
     spoof = rng.normal(-1, 1.5, 410).round(decimals)
-    fast = _DRAWS[METRICS[name]](bonafide, spoof, 2_000, np.random.default_rng(3))
-    same_distribution(fast, plain(METRICS[name], bonafide, spoof))
+    function, options = split(ALL[name])
+    fast = _DRAWS[function](bonafide, spoof, 2_000, np.random.default_rng(3), **options)
+    same_distribution(fast, plain(ALL[name], bonafide, spoof))
 
 
-@pytest.mark.parametrize("name", ["eer", "min_dcf", "cllr", "min_cllr"])
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("decimals", [12, 0], ids=["untied", "heavily tied"])
+@pytest.mark.filterwarnings("ignore::unheard.metrics.TiesWarning")
+def test_a_metric_of_counts_is_the_metric_of_the_drawn_clips(name: str, decimals: int) -> None:
+    rng = np.random.default_rng(19)
+    scores = rng.normal(1, 1, 70).round(decimals), rng.normal(-1, 1.5, 110).round(decimals)
+    of_counts = counted(ALL[name], *scores)
+    for _ in range(30):
+        counts = [rng.integers(0, 4, array.size) for array in scores]
+        want = ALL[name](*map(np.repeat, scores, counts))
+        assert of_counts(*counts) == pytest.approx(want, rel=1e-13, abs=1e-15)
+
+
+def test_more_than_two_classes_are_resampled_and_clustered() -> None:
+    rng = np.random.default_rng(20)
+    trials = [rng.normal(centre, 1, 200) for centre in (2, -2, 0)]
+    value, by_clip = a_dcf(*trials), bootstrap(a_dcf, *trials, n_draws=100)
+    assert by_clip.low < value < by_clip.high
+    speakers = [np.repeat(np.arange(10), 20)] * 3
+    alike = [np.sort(scores) for scores in trials]
+    by_speaker = bootstrap(a_dcf, *alike, n_draws=100, clusters=speakers)
+    assert by_speaker.high - by_speaker.low > 1.5 * (by_clip.high - by_clip.low)
+    with pytest.raises(MetricError, match=r"scores of argument 3 clips.*leave them out"):
+        bootstrap(a_dcf, [1.0], [0.0], [np.nan])
+
+
+@pytest.mark.parametrize("name", ["eer", "eer_official", "min_dcf", "cllr", "min_cllr"])
 def test_draws_have_the_mean_of_all_resamples(name: str) -> None:
     """Every resample of three and of two clips, 27 times 4 of them, counted out."""
     bonafide, spoof = np.array([-1.0, 0.5, 2.0]), np.array([-1.0, 1.0])
-    metric = METRICS[name]
+    metric = ALL[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         every = [

@@ -99,7 +99,7 @@ def paired_bootstrap(
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     fewer = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
-    p = min(1.0, 2 * (1 + fewer) / (n_draws + 1))
+    p = min(1.0, 2 * (1 + int(fewer)) / (n_draws + 1))
     return Difference(float(value), float(low), float(high), p)
 
 
