@@ -1,9 +1,24 @@
 """Each row of DETECTORS at a size that trains in milliseconds; a new row is tested by joining."""
 
-from unheard.detectors import Lcnn, ResNet18, Spec, Toy
+from unheard.detectors import Encoder, Lcnn, LoraExperts, ResNet18, Spec, SslAasist, Toy
+
+TINY_ENCODER = Encoder(
+    family="wav2vec2",
+    settings=(
+        ("conv_dim", (8,) * 7),
+        ("hidden_size", 16),
+        ("intermediate_size", 24),
+        ("num_attention_heads", 2),
+        ("num_conv_pos_embedding_groups", 2),
+        ("num_conv_pos_embeddings", 8),
+        ("num_hidden_layers", 2),
+    ),
+)
+TINY_EXPERTS = LoraExperts(rank=2, n_experts=3, n_active=2)
 
 SMALL: dict[str, Spec] = {
     "lcnn": Lcnn(n_filters=6),
     "resnet18": ResNet18(n_hop=400, n_mels=16, width=2, embedding=4),
+    "ssl_aasist": SslAasist(encoder=TINY_ENCODER, adapters=TINY_EXPERTS),
     "toy": Toy(n_bands=4),
 }

@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from unheard.detectors.bundle import spec_from_json, spec_to_json, write_through
-from unheard.detectors.detector import Spec
+from unheard.detectors.detector import Detector, Spec
 from unheard.errors import TrainingError
 from unheard.methods import Moments
 
@@ -160,9 +160,15 @@ def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
 
 
 def weights_of(model: torch.nn.Module) -> Weights:
-    """Return a copy of a model's parameters and running statistics, in memory of its own."""
+    """Return a copy of a model's parameters and running statistics, in memory of its own.
+
+    What a detector borrowed from a published model and never changes is left out.
+    """
+    borrowed = model.borrowed() if isinstance(model, Detector) else frozenset()
     state = model.state_dict()
-    return {name: value.detach().cpu().clone() for name, value in state.items()}
+    return {
+        name: value.detach().cpu().clone() for name, value in state.items() if name not in borrowed
+    }
 
 
 def _differences(old: object, new: object, path: str) -> Iterator[str]:

@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from unheard.batch import Batch, Terms, total
 from unheard.detectors.detector import Outputs
-from unheard.errors import RecipeError
+from unheard.errors import RecipeError, suggestion
 
-__all__ = ["OBJECTIVES", "Terms", "WeightedCrossEntropy", "total"]
+__all__ = ["OBJECTIVES", "Terms", "WeightedCrossEntropy", "WithTerms", "total"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,42 @@ class WeightedCrossEntropy:
         return {"cross_entropy": loss.sum() / weight}
 
 
+@dataclass(frozen=True)
+class WithTerms:
+    """Weighted cross-entropy, and scalars that the detector offers, each times its weight.
+
+    A detector with a mixture of LoRA experts offers "expert_balance" and "expert_orthogonality".
+
+    Attributes:
+        cross_entropy: The cross-entropy.
+        weights: Names of the detector's terms, and what each is multiplied by.
+
+    Source:
+        Fedus et al., Switch transformers, 2022, eq. 4, for the balance of experts; whether the
+        mixture of LoRA experts (2509.13878) used one is not known.
+    """
+
+    cross_entropy: WeightedCrossEntropy = WeightedCrossEntropy()
+    weights: tuple[tuple[str, float], ...] = (("expert_balance", 0.01),)
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Terms:
+        """Return {"cross_entropy": scalar, ...} with one entry per weighted term.
+
+        Raises:
+            RecipeError: If the detector offers no term of a name.
+        """
+        terms = dict(self.cross_entropy(outputs, batch))
+        for name, weight in self.weights:
+            if name not in outputs.terms:
+                raise RecipeError(
+                    f"the detector offers no term {name!r}{suggestion(name, outputs.terms)}; "
+                    "a balance needs adapters with several experts"
+                )
+            terms[name] = weight * outputs.terms[name]
+        return terms
+
+
 OBJECTIVES = {
     "weighted_cross_entropy": WeightedCrossEntropy,
+    "with_terms": WithTerms,
 }

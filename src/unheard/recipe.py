@@ -141,15 +141,21 @@ class Budget:
         log_every: Steps between lines of the log.
         dev_clips: At most this many dev clips in a check, spread over both classes; 0 for all.
             Calibration at the end always takes all.
+        batches_per_step: Batches whose gradients are averaged into one step, for a batch that does
+            not fit into memory at once. Normalisation sees each batch alone.
+        precision: "bfloat16" computes forward passes in it on a device that gains from it (an
+            accelerator); on a processor, and in scoring, it is float32 all the same.
     """
 
     n_steps: int = 2000
     eval_every: int = 200
     log_every: int = 20
     dev_clips: int = 0
+    batches_per_step: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("n_steps", "eval_every", "log_every"):
+        for name in ("n_steps", "eval_every", "log_every", "batches_per_step"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"budget.{name} is {getattr(self, name)}; give 1 or more")
 

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +28,7 @@ from unheard.batch import BatchSource, Terms, total
 from unheard.checkpoint import Best, Checkpoint, weights_of
 from unheard.clip import Clip, Manifest
 from unheard.detectors import bundle
-from unheard.detectors.detector import Detector, window_scores
+from unheard.detectors.detector import Detector, fresh, restore, window_scores
 from unheard.errors import TrainingError
 from unheard.methods import Moments, Progress
 from unheard.provenance import card_of, dev_table, seen_keys
@@ -109,11 +110,11 @@ def train(
 
     with _repeatable(recipe.seed), (out / LOG).open("ab") as log:
         step, best, seconds, moments, log_bytes = 0, None, 0.0, Moments(), 0
-        model = method.prepare((found.spec if found else recipe.detector).build())
+        model = method.prepare(fresh(found.spec if found else recipe.detector))
         if found:
             step, best, seconds = found.step, found.best, found.seconds
             moments, log_bytes = found.moments, found.log_bytes
-            model.load_state_dict(found.weights)
+            restore(model, found.weights)
             _set_generators(found.generators)
             say(f"going on after step {step} of {n_steps}")
         log.truncate(log_bytes)
@@ -121,13 +122,19 @@ def train(
         optimizer = _optimizer(recipe, model, moments)
         started = time.monotonic() - seconds
 
-        for batch in source.batches(step, n_steps, workers=workers):
+        per_step = budget.batches_per_step
+        batches = source.batches(step * per_step, n_steps * per_step, workers=workers)
+        while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
-            terms = method.gradients(model, batch.to(device), recipe.objective)
-            average_gradients(model)
+            parts = []
+            for batch in islice(batches, per_step):
+                with _precision(device, budget.precision):
+                    parts.append(method.gradients(model, batch.to(device), recipe.objective))
+            terms = _mean(parts)
+            average_gradients(model, per_step)
             norm = _clip(model, recipe.optimiser.clip_norm)
             _check_finite(terms, norm, step + 1, rate)
             optimizer.step()
@@ -166,8 +173,8 @@ def train(
                 checkpoint.store(out / CHECKPOINTS, now, identity)
 
         assert best is not None
-        model = method.prepare(best.spec.build())
-        model.load_state_dict(best.weights)
+        model = method.prepare(fresh(best.spec))
+        restore(model, best.weights)
         detector = method.finish(model.to(device)).eval()
         scores = dev_scores(detector, dev, recipe)
         card = card_of(recipe, clips, dev, scores, best, seconds=time.monotonic() - started)
@@ -182,14 +189,17 @@ def train(
         )
 
 
-def average_gradients(model: nn.Module) -> None:
-    """Set every gradient to its mean over processes; one process has nothing to do.
+def average_gradients(model: nn.Module, n_batches: int = 1) -> None:
+    """Set every gradient to its mean over processes and over the batches that each summed up.
 
     All processes call it, with gradients in the same parameters.
     """
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    if n_batches > 1:
+        for gradient in gradients:
+            gradient /= n_batches
     if not (distributed.is_available() and distributed.is_initialized()):
         return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
     joined = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(joined)
     joined /= distributed.get_world_size()
@@ -310,6 +320,19 @@ def _moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> Moments:
         for name, parameter in model.named_parameters()
         if parameter in optimizer.state
     }
+
+
+def _mean(parts: list[Terms]) -> Terms:
+    """Return the mean of each term over the batches of a step."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+
+
+def _precision(device: torch.device, name: str) -> torch.autocast:
+    """Return the context that forward passes run in; a processor stays at float32."""
+    wanted = name == "bfloat16" and device.type != "cpu"
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
 def _clip(model: nn.Module, largest: float) -> Tensor:

@@ -27,8 +27,9 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from unheard.detectors.card import FORMAT, Card, model_card, parse_card, parse_results
+from unheard.detectors.card import FORMAT, Base, Card, model_card, parse_card, parse_results
 from unheard.detectors.detector import Detector, Spec, window_scores
+from unheard.detectors.layers.encoder_weights import hash_of
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.errors import BundleError, RecipeError, suggestion
 from unheard.types import BoolArray, FloatArray, IntArray
@@ -122,15 +123,17 @@ def save(
     """
     if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
         raise BundleError(f"{folder}: holds files that are no bundle; choose another folder")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in _state(detector).items()}
-    _check_finite(tensors, str(folder))
+    state = {name: value.detach().cpu().contiguous() for name, value in _state(detector).items()}
+    _check_finite(state, str(folder))
+    tensors = {name: value for name, value in state.items() if name not in detector.borrowed()}
     hashes = torch.from_numpy(np.unique(_hashed(list(seen))))
     contents = {WEIGHTS: safetensors.save(tensors), SEEN: safetensors.save({"seen": hashes})}
     if dev_scores is not None:
         contents[DEV_SCORES] = _parquet(dev_scores)
     files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    base = _base(spec, state, detector.borrowed())
     built = type(card.detector).model_validate(spec_to_json(spec))
-    text = _text(card.model_copy(update={"detector": built, "files": files}))
+    text = _text(card.model_copy(update={"detector": built, "base": base, "files": files}))
     parse_card(text, str(folder / CARD))
 
     unfinished = folder.with_name(f".{folder.name}.unfinished")
@@ -163,11 +166,13 @@ def load(path: Path, *, device: str = "cpu") -> Bundle:
     text = _card_bytes(path)
     card = parse_card(text, str(path / CARD))
     _check_files(path, card)
-    detector = _filled(spec_from_json(card.detector.model_dump()), path / WEIGHTS)
+    detector = _filled(spec_from_json(card.detector.model_dump()), path / WEIGHTS, card.base)
     seen = _tensors(path / SEEN)
     if seen.keys() != {"seen"} or seen["seen"].dtype != torch.int64 or seen["seen"].ndim != 1:
         raise BundleError(f"{path / SEEN}: not a list of clip hashes; get the bundle again")
-    detector.requires_grad_(False).eval().to(device)
+    # Which parameters want a gradient decides how torch folds a product, so it stays as built:
+    # a bundle scores as its training did, to the bit.
+    detector.eval().to(device)
     sha256 = hashlib.sha256(text).hexdigest()
     return Bundle(card, path, sha256, detector, seen["seen"].numpy())
 
@@ -271,7 +276,36 @@ def _state(detector: Detector) -> dict[str, Tensor]:
     return state
 
 
-def _filled(spec: Spec, weights: Path) -> Detector:
+def _base(spec: Spec, state: Mapping[str, Tensor], borrowed: frozenset[str]) -> Base | None:
+    """Return what the card says of weights that the bundle does not hold."""
+    if not borrowed:
+        return None
+    held = {name: state[name] for name in borrowed}
+    n_parameters = sum(value.numel() for value in held.values())
+    source = str(getattr(getattr(spec, "encoder", spec), "source", ""))
+    return Base(source=source, sha256=hash_of(held), n_parameters=n_parameters)
+
+
+def _borrowed(detector: Detector, base: Base | None, where: str) -> dict[str, Tensor]:
+    """Return the published weights that a bundle stands on; they must be the very same."""
+    names = detector.borrowed()
+    if base is None or not names:
+        return {}
+    try:
+        found = detector.pretrained()
+    except RecipeError as error:
+        raise BundleError(f"{where}: stands on published weights: {error}") from error
+    held = {name: value for name, value in found.items() if name in names}
+    sha256 = hash_of(held)
+    if sha256 != base.sha256:
+        raise BundleError(
+            f"{where}: stands on weights of {base.source!r} with hash {base.sha256[:12]}, those "
+            f"found have {sha256[:12]}; get the ones that it was trained on"
+        )
+    return held
+
+
+def _filled(spec: Spec, weights: Path, base: Base | None) -> Detector:
     """Build a detector and give it its weights; every one must be there, fit and be finite."""
     tensors = _tensors(weights)
     with torch.random.fork_rng(devices=[]):  # loading must not move anybody's random numbers
@@ -282,6 +316,7 @@ def _filled(spec: Spec, weights: Path) -> Detector:
             raise BundleError(
                 f"{weights.parent}: its detector cannot be built: {error}; get the bundle again"
             ) from error
+        tensors |= _borrowed(skeleton, base, str(weights.parent))
         _check_fit(_state(skeleton), tensors, str(weights))
         detector = spec.build()
     _check_finite(tensors, str(weights))

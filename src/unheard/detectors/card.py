@@ -14,6 +14,7 @@ from unheard.metrics import Calibration, OperatingPoints
 
 __all__ = [
     "FORMAT",
+    "Base",
     "Built",
     "Card",
     "Material",
@@ -39,6 +40,20 @@ class Built(_Strict):
 
     kind: str = ""
     fields: dict[str, JsonValue] = {}
+
+
+class Base(_Strict):
+    """Published weights that a detector stands on and that its bundle does not hold.
+
+    Attributes:
+        source: Where they were found: a name, a hub id or a path.
+        sha256: Hash of them by name, shape and value.
+        n_parameters: How many numbers they are.
+    """
+
+    source: str
+    sha256: str
+    n_parameters: int = Field(ge=0)
 
 
 class Material(_Strict):
@@ -122,6 +137,7 @@ class Card(_Strict):
         version: Version of the detector.
         created: When it was saved, ISO 8601, UTC.
         detector: What to build; `save` fills it in.
+        base: The published weights that it stands on; `save` fills it in.
         window_s: Length of the windows that it scores.
         hop_s: Distance between windows.
         pooling: Rule that makes one score of the windows' scores; `unheard.score.POOLING`.
@@ -138,6 +154,7 @@ class Card(_Strict):
     version: str = Field(min_length=1)
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     detector: Built = Built()
+    base: Base | None = None
     window_s: float = Field(gt=0, le=600)
     hop_s: float = Field(gt=0, le=600)
     pooling: str = "mean"

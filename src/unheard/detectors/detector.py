@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unheard.errors import RecipeError
 from unheard.types import FloatArray
 
-__all__ = ["Detector", "Outputs", "Spec", "outputs", "window_scores"]
+__all__ = ["Detector", "Outputs", "Spec", "fresh", "outputs", "restore", "window_scores"]
 
 BATCH_WINDOWS = 16
 """Windows scored at a time; bounds the memory that a long recording takes."""
@@ -40,6 +41,14 @@ class Detector(nn.Module):
         """Return scalars of the last forward pass that an objective may weigh, by name."""
         return {}
 
+    def pretrained(self) -> Mapping[str, Tensor]:
+        """Return the published weights that this detector starts from, by name in its state."""
+        return {}
+
+    def borrowed(self) -> frozenset[str]:
+        """Return which of those never change; checkpoints and bundles leave them out."""
+        return frozenset()
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Return one score per clip."""
         return self.classify(self.embed(waveform))
@@ -52,6 +61,36 @@ class Spec(Protocol):
     def build(self) -> Detector:
         """Return a new module with fresh weights, drawn from torch's global generator."""
         ...
+
+
+def fresh(spec: Spec) -> Detector:
+    """Return a new detector as training starts it: random weights, then the pretrained ones.
+
+    Raises:
+        RecipeError: If published weights cannot be found, or do not fit the detector.
+    """
+    detector = spec.build()
+    tensors = detector.pretrained()
+    lacking = detector.borrowed() - tensors.keys()
+    state = detector.state_dict()
+    wrong = [name for name, value in tensors.items() if value.shape != state[name].shape]
+    if wrong or lacking:
+        name = min(wrong or lacking)
+        found = f"is {list(tensors[name].shape)} there" if wrong else "is not there"
+        raise RecipeError(
+            f"the pretrained weights do not fit {type(spec).__name__}: {name!r} {found}, "
+            f"{list(state[name].shape)} wanted; give the source of a model of the same shape"
+        )
+    detector.load_state_dict(tensors, strict=False)
+    return detector
+
+
+def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a model weights back; only those that it borrowed may be missing from them."""
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    borrowed = model.borrowed() if isinstance(model, Detector) else frozenset()
+    assert not unexpected, f"weights of another model: {unexpected}"
+    assert set(missing) <= borrowed, f"weights are missing: {missing}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unheard.detectors import DETECTORS, Spec
+from unheard.detectors import DETECTORS, PARTS, Spec
 from unheard.errors import BundleError, RecipeError, suggestion
 
 __all__ = ["spec_from_json", "spec_to_json"]
@@ -17,7 +17,8 @@ __all__ = ["spec_from_json", "spec_to_json"]
 def spec_to_json(spec: Spec) -> dict[str, Any]:
     """Return `{"kind": ..., "fields": {...}}`, with every field written out, defaults included.
 
-    A field that holds specs itself, such as the experts of a mixture, becomes such dicts.
+    A field that holds specs itself, such as the experts of a mixture, becomes such dicts; one that
+    holds a row of PARTS, such as an encoder, becomes `{"part": ..., "fields": {...}}`.
 
     Raises:
         BundleError: If the spec's class is not in DETECTORS.
@@ -47,36 +48,45 @@ def spec_from_json(written: Mapping[str, Any]) -> Spec:
         raise BundleError(f"no detector is called {kind!r}{suggestion(str(kind), DETECTORS)}")
     if not isinstance(values, dict):
         raise BundleError(f"the fields of detector {kind!r} are {values!r}; write an object")
-    row = DETECTORS[kind]
+    spec: Spec = _built(DETECTORS[kind], values, f"detector {kind!r}")
+    return spec
+
+
+def _built(row: type[Any], values: Mapping[str, Any], what: str) -> Any:
+    """Return a row of a table with the fields that were written."""
     hints = get_type_hints(row)
     arguments: dict[str, Any] = {}
     for name, value in values.items():
         if name not in _names(row):
-            raise BundleError(
-                f"detector {kind!r} has no field {name!r}{suggestion(name, _names(row))}"
-            )
-        adapter = TypeAdapter(hints[name], config=ConfigDict(arbitrary_types_allowed=True))
+            raise BundleError(f"{what} has no field {name!r}{suggestion(name, _names(row))}")
+        hint = hints[name]
+        open_to_all = None if hint in PARTS.values() else ConfigDict(arbitrary_types_allowed=True)
+        adapter = TypeAdapter(hint, config=open_to_all)
         try:
             arguments[name] = adapter.validate_python(_rich(value), strict=True)
         except ValidationError as error:
             raise BundleError(
-                f"field {name!r} of detector {kind!r} is {value!r}: {error.errors()[0]['msg']}; "
+                f"field {name!r} of {what} is {value!r}: {error.errors()[0]['msg']}; "
                 "write a value of the field's type"
             ) from error
     try:
         return row(**arguments)
     except (RecipeError, TypeError) as error:
-        raise BundleError(f"detector {kind!r} cannot be built: {error}") from error
+        raise BundleError(f"{what} cannot be built: {error}") from error
 
 
-def _names(row: type[Spec]) -> list[str]:
-    return [field.name for field in fields(row)]  # type: ignore[arg-type]
+def _names(row: type[Any]) -> list[str]:
+    return [field.name for field in fields(row)]
 
 
 def _plain(value: Any) -> Any:
     """Return a field's value as JSON has it."""
     if isinstance(value, tuple):
         return [_plain(entry) for entry in value]
+    for part, row in PARTS.items():
+        if type(value) is row:
+            held = {name: _plain(getattr(value, name)) for name in _names(row)}
+            return {"part": part, "fields": held}
     if isinstance(value, Spec):
         return spec_to_json(value)
     assert value is None or isinstance(value, bool | int | float | str), f"field holds {value!r}"
@@ -89,4 +99,11 @@ def _rich(value: Any) -> Any:
         return tuple(_rich(entry) for entry in value)
     if isinstance(value, dict) and value.keys() == {"kind", "fields"}:
         return spec_from_json(value)
+    if isinstance(value, dict) and value.keys() == {"part", "fields"}:
+        part, held = value["part"], value["fields"]
+        if part not in PARTS or not isinstance(held, dict):
+            raise BundleError(
+                f"no part of a detector is called {part!r}{suggestion(str(part), PARTS)}"
+            )
+        return _built(PARTS[part], held, f"part {part!r}")
     return value

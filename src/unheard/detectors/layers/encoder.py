@@ -1,0 +1,335 @@
+"""Speech foundation models as a front end: wav2vec 2.0, HuBERT, WavLM and the Whisper encoder.
+
+The networks are those of the transformers library, so its weights load by name; the road through
+them is ours: no masking, no dropped layers, input of any length, layers that are not wanted are
+never built.
+
+B clips, T samples at 16 kHz, F frames (50 a second), C features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from unheard.audio import SAMPLE_RATE_HZ
+from unheard.detectors.layers.encoder_weights import config_of, find, read_weights
+from unheard.errors import MissingExtra, RecipeError, suggestion
+
+__all__ = [
+    "WAV2VEC2_BASE",
+    "WHISPER_BASE",
+    "WHISPER_TINY_EN",
+    "XLS_R_300M",
+    "Encoder",
+    "Setting",
+    "SpeechEncoder",
+]
+
+Setting = bool | int | float | str | tuple[int, ...]
+
+FAMILIES = {
+    "wav2vec2": ("Wav2Vec2Config", "Wav2Vec2Model", "num_hidden_layers"),
+    "hubert": ("HubertConfig", "HubertModel", "num_hidden_layers"),
+    "wavlm": ("WavLMConfig", "WavLMModel", "num_hidden_layers"),
+    "whisper": ("WhisperConfig", "WhisperEncoder", "encoder_layers"),
+}
+"""By family: transformers' config, its model, and what the config calls the number of layers."""
+
+DROPOUTS = (
+    *("activation_dropout", "attention_dropout", "hidden_dropout", "feat_proj_dropout"),
+    *("dropout", "layerdrop", "encoder_layerdrop", "final_dropout"),
+)
+SHORTEST = 400
+"""Samples that the first convolutions of the wav2vec 2.0 family span together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """What to build: one encoder, by its family and what differs from the family's defaults.
+
+    Attributes:
+        family: Which network.
+        settings: Names and values of transformers' config that differ from its defaults, sorted.
+            `of` reads them from a folder. Masking and dropped layers are off whatever they say.
+        source: Where pretrained weights are: a folder, a name that `unheard encoder` builds, or the
+            id of a model on a hub. "" leaves the weights random.
+        n_layers: Transformer layers that are kept, from the first; 0 keeps all. The output is then
+            that of the last kept layer as the whole model has it inside, before any final norm.
+        dropout: Of the network in training. The source of each paper is silent or uses 0.
+        normalise: Give each window zero mean and unit variance first. wav2vec 2.0 models whose
+            extractor has layer norm were pretrained so; the public recipe of SSL + AASIST, which
+            the papers follow, feeds the waveform as it is.
+    """
+
+    family: Literal["wav2vec2", "hubert", "wavlm", "whisper"] = "wav2vec2"
+    settings: tuple[tuple[str, Setting], ...] = ()
+    source: str = ""
+    n_layers: int = 0
+    dropout: float = 0.0
+    normalise: bool = False
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise RecipeError(
+                f"no encoder family {self.family!r}{suggestion(self.family, FAMILIES)}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise RecipeError(f"dropout={self.dropout:g}; choose a share from 0 up to below 1")
+        if self.n_layers < 0:
+            raise RecipeError(f"n_layers={self.n_layers}; give 1 or more, or 0 to keep all")
+
+    @classmethod
+    def of(cls, source: str) -> Encoder:
+        """Return the encoder whose config and weights a folder or hub id holds.
+
+        Raises:
+            RecipeError: If there is none, or it is not of one of the families.
+        """
+        written = config_of(find(source))
+        family = str(written.get("model_type", ""))
+        if family not in FAMILIES:
+            raise RecipeError(
+                f"{source}: holds a model of type {family!r}{suggestion(family, FAMILIES)}"
+            )
+        usual = _transformers(FAMILIES[family][0])().to_dict()
+        settings = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in written.items()
+            if name in usual and value != usual[name] and _is_setting(value)
+        }
+        kept = tuple(sorted((name, value) for name, value in settings.items()))
+        return cls(family=cast(Any, family), settings=kept, source=source)
+
+    def build(self) -> SpeechEncoder:
+        """Return the network with random weights."""
+        return SpeechEncoder(self)
+
+    def pretrained(self) -> dict[str, Tensor]:
+        """Return the weights at `source` by the names of the built network; {} without a source.
+
+        Raises:
+            RecipeError: If there are none.
+        """
+        if not self.source:
+            return {}
+        return {
+            f"model.{name}": value
+            for name, value in read_weights(find(self.source), self.family).items()
+        }
+
+
+class SpeechEncoder(nn.Module):
+    """An encoder of the transformers library, from waveform to the states of its layers.
+
+    Shape:
+        waveform [B, T] float32 at 16 kHz in [-1, 1] -> list of [B, F, C], one for the input of the
+        transformer and one per layer; F is about T / 320.
+
+    Source:
+        Baevski et al., wav2vec 2.0, 2020; Hsu et al., HuBERT, 2021; Chen et al., WavLM, 2022;
+        Radford et al., Robust speech recognition via large-scale weak supervision, 2022.
+
+        Differences: nothing is masked and no layer is skipped in training. Whisper reads windows of
+        any length instead of 30 s padded with zeros: its table of positions is cut to the frames
+        there are, longer input is read in pieces of 30 s, and its features are scaled by the
+        window's own maximum.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        config_name, model_name, depth_name = FAMILIES[encoder.family]
+        config = _config(encoder, config_name, depth_name)
+        self.family = encoder.family
+        self.normalise = encoder.normalise
+        self.checkpointing = False
+        self.model = _transformers(model_name)(config)
+        whole = dict(encoder.settings).get(depth_name, getattr(type(config)(), depth_name))
+        self.is_whole = encoder.n_layers in (0, whole)
+        self.n_features = int(config.hidden_size)
+        if self.family == "whisper":
+            self.log_mel = LogMel(int(config.num_mel_bins))
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The transformer layers."""
+        found = self.model.layers if self.family == "whisper" else self.model.encoder.layers
+        return cast(nn.ModuleList, found)
+
+    def forward(self, waveform: Tensor) -> list[Tensor]:
+        """Return the states of all layers, [B, T] -> (1 + layers) times [B, F, C]."""
+        if waveform.shape[1] < SHORTEST:
+            waveform = nn.functional.pad(waveform, (0, SHORTEST - waveform.shape[1]))
+        if self.normalise:
+            centred = waveform - waveform.mean(dim=1, keepdim=True)
+            waveform = centred / (centred.square().mean(dim=1, keepdim=True) + 1e-7).sqrt()
+        if self.family == "whisper":
+            return self._whisper(waveform)
+        return self._wav2vec2(waveform)
+
+    def _wav2vec2(self, waveform: Tensor) -> list[Tensor]:
+        encoder = self.model.encoder
+        projected = self.model.feature_projection(
+            self.model.feature_extractor(waveform).transpose(1, 2)
+        )
+        frames = projected[0] if isinstance(projected, tuple) else projected
+        frames = frames + encoder.pos_conv_embed(frames)
+        norm_last = bool(self.model.config.do_stable_layer_norm)
+        if not norm_last:
+            frames = encoder.layer_norm(frames)
+        states = self._through(encoder.dropout(frames))
+        if norm_last and self.is_whole:
+            states[-1] = encoder.layer_norm(states[-1])
+        return states
+
+    def _whisper(self, waveform: Tensor) -> list[Tensor]:
+        longest = self.model.max_source_positions * 2 * LogMel.n_hop
+        pieces = [self._piece(piece) for piece in torch.split(waveform, longest, dim=1)]
+        return [torch.cat(states, dim=1) for states in zip(*pieces, strict=True)]
+
+    def _piece(self, waveform: Tensor) -> list[Tensor]:
+        features = nn.functional.gelu(self.model.conv1(self.log_mel(waveform)))
+        frames = nn.functional.gelu(self.model.conv2(features)).transpose(1, 2)
+        frames = frames + self.model.embed_positions.weight[: frames.shape[1]]
+        states = self._through(
+            nn.functional.dropout(frames, self.model.dropout, training=self.training)
+        )
+        if self.is_whole:
+            states[-1] = self.model.layer_norm(states[-1])
+        return states
+
+    def _through(self, frames: Tensor) -> list[Tensor]:
+        """Return what goes into the transformer and what comes out of each layer."""
+        states, bias = [frames], None
+        for layer in self.layers:
+            inputs = (states[-1], None, bias) if self.family == "wavlm" else (states[-1], None)
+            if self.checkpointing and self.training and torch.is_grad_enabled():
+                out = checkpoint(layer, *inputs, use_reentrant=False)
+            else:
+                out = layer(*inputs)
+            if self.family == "wavlm":
+                out, bias = out
+            states.append(out)
+        return states
+
+
+class LogMel(nn.Module):
+    """Whisper's log-mel features: 25 ms windows every 10 ms, natural range about -1 to 1.
+
+    Shape:
+        waveform [B, T] -> [B, n_mels, T // 160].
+
+    Source:
+        Radford et al., 2022; equality with transformers' extractor on unpadded input is tested.
+    """
+
+    n_fft = 400
+    n_hop = 160
+    filters: Tensor
+    window: Tensor
+
+    def __init__(self, n_mels: int) -> None:
+        super().__init__()
+        from transformers.audio_utils import mel_filter_bank
+
+        filters = mel_filter_bank(
+            1 + self.n_fft // 2, n_mels, 0.0, 8000.0, SAMPLE_RATE_HZ, "slaney", "slaney"
+        )
+        self.register_buffer("filters", torch.tensor(filters.T.astype("float32")), persistent=False)
+        self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Return log-mel features, [B, T] -> [B, n_mels, T // 160], in float32."""
+        with torch.autocast(waveform.device.type, enabled=False):
+            transform = torch.stft(
+                waveform.float(), self.n_fft, self.n_hop, window=self.window, return_complex=True
+            )
+            power = torch.view_as_real(transform[..., :-1]).square().sum(dim=-1)
+            level = (self.filters @ power).clamp(min=1e-10).log10()
+            floor = level.amax(dim=(1, 2), keepdim=True) - 8.0
+            return (torch.maximum(level, floor) + 4.0) / 4.0
+
+
+def _config(encoder: Encoder, config_name: str, depth_name: str) -> Any:
+    """Return transformers' config: the settings, with masking and dropping off."""
+    kind = _transformers(config_name)
+    usual = kind()
+    settings: dict[str, Any] = {}
+    for name, value in encoder.settings:
+        if not hasattr(usual, name):
+            raise RecipeError(
+                f"a {encoder.family} encoder has no setting {name!r}"
+                f"{suggestion(name, usual.to_dict())}"
+            )
+        settings[name] = list(value) if isinstance(value, tuple) else value
+    depth = settings.get(depth_name, getattr(usual, depth_name))
+    if encoder.n_layers > depth:
+        raise RecipeError(f"n_layers={encoder.n_layers}, and the encoder has {depth}; give fewer")
+    settings[depth_name] = encoder.n_layers or depth
+    off = {"apply_spec_augment": False, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+    off |= dict.fromkeys(DROPOUTS, encoder.dropout)
+    off |= {"layerdrop": 0.0, "encoder_layerdrop": 0.0}
+    return kind(**settings | {name: value for name, value in off.items() if hasattr(usual, name)})
+
+
+def _transformers(name: str) -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise MissingExtra("ssl", "transformers") from error
+    if name == "WhisperEncoder":  # the one class that is not offered at the top
+        return transformers.models.whisper.modeling_whisper.WhisperEncoder
+    return getattr(transformers, name)
+
+
+def _is_setting(value: object) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(entry, int) for entry in value)
+    return isinstance(value, bool | int | float | str)
+
+
+XLS_R_300M = Encoder(
+    family="wav2vec2",
+    settings=(
+        ("conv_bias", True),
+        ("do_stable_layer_norm", True),
+        ("feat_extract_norm", "layer"),
+        ("hidden_size", 1024),
+        ("intermediate_size", 4096),
+        ("num_attention_heads", 16),
+        ("num_hidden_layers", 24),
+    ),
+    source="facebook/wav2vec2-xls-r-300m",
+)
+"""XLS-R 300M; XLSR-53 has the same shape: replace the source by facebook/wav2vec2-large-xlsr-53."""
+
+WAV2VEC2_BASE = Encoder(family="wav2vec2", source="facebook/wav2vec2-base")
+"""wav2vec 2.0 base, English: 12 layers of 768."""
+
+WHISPER_BASE = Encoder(
+    family="whisper",
+    settings=(
+        ("d_model", 512),
+        ("encoder_attention_heads", 8),
+        ("encoder_ffn_dim", 2048),
+        ("encoder_layers", 6),
+    ),
+    source="whisper-base",
+)
+"""The encoder of Whisper-base, multilingual; `unheard encoder whisper-base` fetches it."""
+
+WHISPER_TINY_EN = replace(
+    WHISPER_BASE,
+    settings=(
+        ("d_model", 384),
+        ("encoder_attention_heads", 6),
+        ("encoder_ffn_dim", 1536),
+        ("encoder_layers", 4),
+    ),
+    source="whisper-tiny.en",
+)
+"""The encoder of Whisper-tiny, English; `unheard encoder whisper-tiny.en` fetches it."""

@@ -1,0 +1,189 @@
+"""Pretrained weights of encoders: where they are, and under which names they are written.
+
+Read are transformers folders (safetensors, whole or in shards, or the older pytorch_model.bin) and
+checkpoints of fairseq with wav2vec 2.0 models. Nothing in a file can run: files that are pickles
+are opened by torch's restricted reader, which knows tensors and plain values and refuses the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unheard.errors import RecipeError
+
+__all__ = ["HOME_VARIABLE", "config_of", "find", "hash_of", "read_weights"]
+
+HOME_VARIABLE = "UNHEARD_ENCODERS"
+"""Environment variable with the folder that holds encoders by name."""
+
+PREFIXES = {
+    "wav2vec2": ("wav2vec2.",),
+    "hubert": ("hubert.",),
+    "wavlm": ("wavlm.",),
+    "whisper": ("model.encoder.", "encoder."),
+}
+OLD_NAMES = (
+    ("pos_conv_embed.conv.weight_g", "pos_conv_embed.conv.parametrizations.weight.original0"),
+    ("pos_conv_embed.conv.weight_v", "pos_conv_embed.conv.parametrizations.weight.original1"),
+)
+FAIRSEQ_NAMES = (
+    ("encoder.pos_conv.0.weight_g", OLD_NAMES[0][1].replace("pos", "encoder.pos", 1)),
+    ("encoder.pos_conv.0.weight_v", OLD_NAMES[1][1].replace("pos", "encoder.pos", 1)),
+    ("encoder.pos_conv.0.bias", "encoder.pos_conv_embed.conv.bias"),
+    ("post_extract_proj.", "feature_projection.projection."),
+    ("self_attn_layer_norm.", "layer_norm."),
+    ("self_attn.", "attention."),
+    ("fc1.", "feed_forward.intermediate_dense."),
+    ("fc2.", "feed_forward.output_dense."),
+)
+
+
+def find(source: str) -> Path:
+    """Return the folder or file of an encoder.
+
+    Looked for in turn: a path; a name below the folder that the environment variable
+    UNHEARD_ENCODERS names, or ~/.cache/unheard/encoders; an id on a model hub, fetched by the
+    hub's own library if it is installed and the hub can be reached.
+
+    Raises:
+        RecipeError: If it is nowhere.
+    """
+    home = os.environ.get(HOME_VARIABLE) or Path.home() / ".cache/unheard/encoders"
+    for path in (Path(source), Path(home) / source):
+        if path.exists():
+            return path
+    if source.count("/") == 1:
+        return _from_hub(source)
+    raise RecipeError(
+        f"there is no encoder {source!r}, neither as a path nor in {home}; fetch it with "
+        f"`unheard encoder {source}`, or set detector.encoder.source to a transformers folder"
+    )
+
+
+def _from_hub(source: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+
+        patterns = ["config.json", "*.safetensors", "*.safetensors.index.json"]
+        folder = Path(snapshot_download(source, allow_patterns=patterns))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(source, allow_patterns=["config.json", BINARY]))
+    except Exception as error:
+        raise RecipeError(
+            f"encoder {source!r} is no path and cannot be fetched from the model hub "
+            f"({type(error).__name__}); copy its folder here and set detector.encoder.source to it"
+        ) from error
+    return folder
+
+
+BINARY = "pytorch_model.bin"
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """Return the config of a transformers folder.
+
+    Raises:
+        RecipeError: If there is none that can be read.
+    """
+    file = folder / "config.json"
+    try:
+        written = json.loads(file.read_text())
+        if not isinstance(written, dict):
+            raise ValueError("it holds no object")
+    except (OSError, ValueError) as error:
+        raise RecipeError(
+            f"{file}: no readable config ({error}); give the folder of an encoder as the "
+            "transformers library saves it"
+        ) from error
+    return written
+
+
+def read_weights(path: Path, family: str) -> dict[str, Tensor]:
+    """Return the weights of an encoder in float32, by the names of transformers' bare model.
+
+    Args:
+        path: A transformers folder, or a fairseq checkpoint (.pt).
+        family: Row of `unheard.detectors.layers.encoder.FAMILIES`.
+
+    Raises:
+        RecipeError: If there are none, or the file cannot be read without running code.
+    """
+    if path.is_file():
+        return _fairseq(_unpacked(path))
+    tensors: dict[str, Tensor] = {}
+    shards = sorted(path.glob("*.safetensors"))
+    if shards:
+        from safetensors.torch import load_file
+
+        for shard in shards:
+            tensors |= load_file(shard)
+    elif (path / BINARY).is_file():
+        tensors = _unpacked(path / BINARY)
+    else:
+        raise RecipeError(
+            f"{path}: neither model.safetensors nor {BINARY} in it; give the folder of an encoder "
+            "as the transformers library saves it"
+        )
+    return {_bare(name, family): value.float() for name, value in tensors.items()}
+
+
+def hash_of(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors by name, shape and value, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _unpacked(file: Path) -> dict[str, Tensor]:
+    try:
+        held = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged or hostile file provokes
+        raise RecipeError(
+            f"{file}: holds more than tensors or is damaged, and is not opened, for such a file "
+            "can run code; convert it to safetensors where you trust it "
+            "(fairseq: save {'model': checkpoint['model']} alone)"
+        ) from error
+    found = held.get("model", held) if isinstance(held, dict) else {}
+    return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def _bare(name: str, family: str) -> str:
+    for prefix in PREFIXES[family]:
+        name = name.removeprefix(prefix) if name.startswith(prefix) else name
+    for old, new in OLD_NAMES:
+        name = name.replace(old, new)
+    return name
+
+
+def _fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a fairseq wav2vec 2.0 model under transformers' names."""
+    found: dict[str, Tensor] = {}
+    for old, value in tensors.items():
+        name = old.removeprefix("w2v_encoder.w2v_model.")
+        for theirs, ours in FAIRSEQ_NAMES:
+            name = name.replace(theirs, ours)
+        if name.startswith("layer_norm."):
+            name = f"feature_projection.{name}"
+        if name.startswith("feature_extractor.conv_layers."):
+            *head, index, place, kind = _split(name)
+            part = "conv" if place == "0" else "layer_norm"
+            name = ".".join([*head, index, part, kind])
+        found[name] = value.float()
+    return found
+
+
+def _split(name: str) -> list[str]:
+    """Return "feature_extractor.conv_layers.3.2.1.weight" as its stem, "3", "2" and "weight"."""
+    parts = name.split(".")
+    return ["feature_extractor.conv_layers", parts[2], parts[3], parts[-1]]
