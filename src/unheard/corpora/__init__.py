@@ -5,6 +5,7 @@ A new corpus is one file with a reader and one row in `CORPORA`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, cast
@@ -14,19 +15,28 @@ from unheard.corpora.asvspoof2019_la import Asvspoof2019La
 from unheard.corpora.asvspoof2019_pa import Asvspoof2019Pa
 from unheard.corpora.asvspoof2021_df import Asvspoof2021Df
 from unheard.corpora.asvspoof2021_la import Asvspoof2021La
+from unheard.corpora.codecfake_wu import CodecfakeWu
+from unheard.corpora.codecfake_xie import CodecfakeXie
 from unheard.corpora.common_voice import CommonVoice
 from unheard.corpora.corpus import Corpus, Imported
+from unheard.corpora.diffssd import Diffssd, Purdue
+from unheard.corpora.fake_or_real import FakeOrReal
+from unheard.corpora.fakeavceleb import FakeAvCeleb
 from unheard.corpora.folders import Folders
 from unheard.corpora.importing import import_corpus
+from unheard.corpora.in_the_wild import InTheWild
 from unheard.corpora.jsut import Jsut
 from unheard.corpora.librispeech import LibriSpeech
 from unheard.corpora.ljspeech import LjSpeech
 from unheard.corpora.m_ailabs import MAilabs
+from unheard.corpora.mlaad import Mlaad
+from unheard.corpora.spoofceleb import SpoofCeleb
 from unheard.corpora.table import Table
 from unheard.corpora.vctk import Vctk
+from unheard.corpora.wavefake import WaveFake
 from unheard.errors import CorpusError, suggestion
 
-__all__ = ["CORPORA", "Corpus", "Imported", "corpus_named", "import_corpus"]
+__all__ = ["CORPORA", "Corpus", "Imported", "about", "corpus_named", "import_corpus"]
 
 CORPORA: dict[str, Corpus] = {
     "asvspoof2019_la": Asvspoof2019La(),
@@ -34,14 +44,24 @@ CORPORA: dict[str, Corpus] = {
     "asvspoof2021_df": Asvspoof2021Df(),
     "asvspoof2021_la": Asvspoof2021La(),
     "asvspoof5": Asvspoof5(),
+    "codecfake_wu": CodecfakeWu(),
+    "codecfake_xie": CodecfakeXie(),
     "common_voice": CommonVoice(),
+    "diffssd": Diffssd(),
+    "fake_or_real": FakeOrReal(),
+    "fakeavceleb": FakeAvCeleb(),
     "folders": Folders(),
+    "in_the_wild": InTheWild(),
     "jsut": Jsut(),
     "librispeech": LibriSpeech(),
     "ljspeech": LjSpeech(),
     "m_ailabs": MAilabs(),
+    "mlaad": Mlaad(),
+    "purdue": Purdue(),
+    "spoofceleb": SpoofCeleb(),
     "table": Table(),
     "vctk": Vctk(),
+    "wavefake": WaveFake(),
 }
 """Every corpus that can be imported, by the name used on the command line."""
 
@@ -65,3 +85,10 @@ def corpus_named(name: str, settings: Mapping[str, str] | None = None) -> Corpus
             hint = suggestion(field, known) if known else "; leave it out, nothing can be set"
             raise CorpusError(f"{name} has no field {field!r}{hint}")
     return cast(Corpus, replace(cast(Any, corpus), **(settings or {})))
+
+
+def about(corpus: Corpus) -> dict[str, Any]:
+    """Return what is known of a corpus, for programs; "page" is its module's docstring."""
+    names = ("name", "parts", "published", "licence", "source", "citation", "defects")
+    page = inspect.getdoc(inspect.getmodule(type(corpus))) or ""
+    return {name: getattr(corpus, name) for name in names} | {"page": page}
