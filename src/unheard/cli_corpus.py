@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from pathlib import Path
@@ -66,23 +67,31 @@ def corpus_import(
     headers: Annotated[
         bool, typer.Option("--headers", help="Open every file: durations, unreadable files.")
     ] = False,
+    hashes: Annotated[
+        bool, typer.Option("--hash", help="Hash every file; an interrupted run goes on.")
+    ] = False,
+    jobs: Jobs = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the reader."),
+    ] = None,
 ) -> None:
     """Write a manifest of a corpus on disk; the audio stays where it is."""
-    from unheard.corpora import import_corpus
+    from unheard.corpora import corpus_named, import_corpus
 
-    found = import_corpus(name, root, out, headers=headers)
-    for part, (n_bonafide, n_spoof) in found.counts.items():
-        line = f"{part:12} {n_bonafide:8d} bona fide {n_spoof:8d} spoofed"
-        if found.published.get(part, (n_bonafide, n_spoof)) != (n_bonafide, n_spoof):
-            line += "   published: {} and {}".format(*found.published[part])
-        typer.echo(line)
-    lists = {"missing": found.missing, "extra": found.extra, "unreadable": found.unreadable}
-    for title, files in lists.items():
-        if files:
-            say(f"{len(files)} files {title}, such as {files[0]}")
+    chosen = corpus_named(name, dict(_setting(text) for text in settings or ()))
+    found = import_corpus(chosen, root, out, headers=headers, hashes=hashes, jobs=jobs, say=say)
+    typer.echo(found.render(), nl=False)
     typer.echo(found.manifest)
-    if found.missing or found.unreadable:
+    if found.missing or found.unreadable or found.pointers:
         raise typer.Exit(1)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    field, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"--set {text}: give a field and its value, as in --set path=file")
+    return field, value
 
 
 @corpus.command("check")
@@ -105,18 +114,20 @@ def corpus_check(
 @corpus.command("info")
 def corpus_info(
     name: Annotated[str | None, typer.Argument(help="Name of a corpus; all if left out.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Describe a corpus: its folders, licence, counts and known defects."""
-    import inspect
-
+    """Say of a corpus where to get it, its licence, folders, counts and known defects."""
     from unheard import open_corpus
-    from unheard.corpora import CORPORA
+    from unheard.corpora import CORPORA, about
     from unheard.errors import suggestion
 
-    described = {key: inspect.getmodule(type(reader)) for key, reader in CORPORA.items()}
-    described["open"] = open_corpus
-    if name is not None and name not in described:
-        raise typer.BadParameter(f"no corpus is called {name!r}{suggestion(name, described)}")
-    for key in [name] if name else sorted(described):
-        text = inspect.getdoc(described[key]) or ""
+    pages = {key: about(reader) for key, reader in CORPORA.items()}
+    pages["open"] = {"name": "open", "page": inspect.getdoc(open_corpus) or ""}
+    if name is not None and name not in pages:
+        raise typer.BadParameter(f"no corpus is called {name!r}{suggestion(name, pages)}")
+    if as_json:
+        typer.echo(json.dumps(pages[name] if name else [pages[key] for key in sorted(pages)]))
+        return
+    for key in [name] if name else sorted(pages):
+        text = str(pages[key]["page"])
         typer.echo(text if name else f"{key:20} {text.partition(chr(10))[0]}")

@@ -9,7 +9,10 @@ from typing import Protocol, runtime_checkable
 
 from unheard.clip import Clip
 
-__all__ = ["Corpus", "Imported", "PartsOnDisk", "parts_of"]
+__all__ = ["GET_LFS", "Corpus", "Imported", "PartsOnDisk", "parts_of"]
+
+GET_LFS = "run `git lfs pull` in the folder of the corpus"
+"""What to do about pointers."""
 
 
 class Corpus(Protocol):
@@ -92,10 +95,11 @@ class Imported:
     Attributes:
         manifest: The file that was written.
         counts: Bona fide and spoofed clips by part, of files that are there.
-        published: The same as the authors give it; empty if unknown.
+        published: The same as the authors give it, for parts of which that is known.
         missing: Files that a protocol lists and that are not on disk.
         extra: Audio files on disk that no protocol lists.
-        unreadable: Files whose header cannot be read; not looked for if headers were not read.
+        unreadable: Files that are no audio; not looked for if neither headers nor hashes were.
+        pointers: Files that stand in for ones which Git LFS has not fetched.
     """
 
     manifest: Path
@@ -104,23 +108,24 @@ class Imported:
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     unreadable: tuple[str, ...]
+    pointers: tuple[str, ...] = ()
 
     def render(self) -> str:
-        """Return the summary as text."""
-        lines = ["part          bona fide   spoof   published"]
-        for part, (bona, spoof) in sorted(self.counts.items()):
+        """Return the counts, and what is wrong, as text."""
+        lines = ["part            bona fide     spoofed   published"]
+        for part, (bona, spoof) in self.counts.items():
             known = self.published.get(part)
-            told = "" if known is None else f"{known[0]} + {known[1]}"
+            told = "" if known is None else "as published"
             if known is not None and known != (bona, spoof):
-                told += "  DIFFERS"
-            lines.append(f"{part:12} {bona:10d} {spoof:7d}   {told}")
+                told = f"{known[0]} + {known[1]} DIFFERS"
+            lines.append(f"{part:14} {bona:10d}  {spoof:10d}   {told}".rstrip())
         for what, found in (
-            ("listed, not on disk", self.missing),
-            ("on disk, not listed", self.extra),
-            ("unreadable", self.unreadable),
+            ("listed, not there", self.missing),
+            ("there, not listed", self.extra),
+            ("no audio: fetch or unpack them again", self.unreadable),
+            (f"Git LFS pointers and not audio: {GET_LFS}", self.pointers),
         ):
             if found:
                 shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
                 lines.append(f"{len(found)} files {what}: {shown}")
-        lines.append(f"manifest: {self.manifest}")
         return "\n".join(lines) + "\n"
