@@ -24,7 +24,7 @@ ROWS = [
     {"objectives", "methods", "score"},
     {
         *("train", "checkpoint", "recipe", "provenance"),
-        *("evaluate", "report"),
+        *("evaluate", "report", "protocols"),
         *("archive", "journal", "timeline"),
         "open_corpus",
     },
@@ -38,7 +38,7 @@ SUITES = [
     {"audio", "channel", "decode", "speech"},
     {"clip", "shards"},
     {"train", "checkpoint", "recipe", "provenance"},
-    {"evaluate", "report"},
+    {"evaluate", "report", "protocols"},
     {"archive", "journal"},
     {"augment", "rawboost", "rooms", "transforms"},
     {"cli", "cli_corpus"},

@@ -12,16 +12,27 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unheard.clip import Clip, Manifest
 from unheard.errors import AudioError, EvaluationError
-from unheard.report import Facts, Report, read_facts, read_scores, report, write_scores
+from unheard.protocols import PROTOCOLS, Protocol
+from unheard.report import (
+    PLAIN,
+    Extras,
+    Facts,
+    Report,
+    read_facts,
+    read_scores,
+    report,
+    write_scores,
+)
+from unheard.report.keys import with_notes
 from unheard.report.scores import COLUMNS, SCORED
 
 if TYPE_CHECKING:
@@ -40,38 +51,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """Which clips of a manifest a detector is tested on.
-
-    Attributes:
-        name: Name for the report and the command line.
-        parts: Parts of the manifest, reported each alone and pooled; empty for every clip.
-        summary: What it tests, as a sentence.
-    """
-
-    name: str
-    parts: tuple[str, ...]
-    summary: str = ""
-
-
-PROTOCOLS: dict[str, Protocol] = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol(
-            "open",
-            ("eval_in", "eval_out"),
-            "Open corpus: known attack families (eval_in) beside unknown ones (eval_out), "
-            "speakers and sources unknown in both.",
-        ),
-        Protocol("open_in", ("eval_in",), "Open corpus: known families, unknown speakers."),
-        Protocol("open_out", ("eval_out",), "Open corpus: unknown families, unknown speakers."),
-        Protocol("eval", ("eval",), "The evaluation part of an imported corpus."),
-        Protocol("all", (), "Every clip of the manifest."),
-    )
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What an evaluation may be told besides what to score.
@@ -82,6 +61,8 @@ class Options:
         n_draws: Bootstrap draws.
         seed: Seed of the bootstrap.
         into_card: Whether to write the results into the bundle's card.
+        allow_missing_sets: Whether test sets of a protocol that are not there are left out.
+        extras: What the report holds besides.
     """
 
     date: str = ""
@@ -89,11 +70,13 @@ class Options:
     n_draws: int = 1000
     seed: int = 0
     into_card: bool = False
+    allow_missing_sets: bool = False
+    extras: Extras = PLAIN
 
 
 def evaluate(
     bundle: Path,
-    manifest: Manifest,
+    manifest: Manifest | Sequence[Manifest],
     protocol: Protocol,
     out: Path,
     *,
@@ -108,7 +91,7 @@ def evaluate(
 
     Args:
         bundle: Folder of the detector.
-        manifest: Clips, of any parts.
+        manifest: Clips, of any parts; several manifests for a protocol of several corpora.
         protocol: Which of them to score.
         out: Folder for the score file and the report.
         jobs: Clips scored at once, in threads.
@@ -116,15 +99,16 @@ def evaluate(
         options: What else to state and do.
 
     Raises:
-        EvaluationError: If the detector was trained or tuned on a clip of the protocol, no clip
-            can be scored, or `out` holds another evaluation.
+        EvaluationError: If the detector was trained or tuned on a clip of the protocol, a test
+            set is missing, no clip can be scored, or `out` holds another evaluation.
         ManifestError: If a part of the protocol has no clip.
         BundleError: If the bundle cannot be loaded.
     """
     from unheard.detectors.bundle import load
     from unheard.score import Scorer
 
-    chosen = manifest.part(*protocol.parts) if protocol.parts else manifest
+    manifests = [manifest] if isinstance(manifest, Manifest) else manifest
+    chosen = protocol.chosen(manifests, allow_missing=options.allow_missing_sets)
     detector = load(bundle)
     _refuse_seen(detector, chosen)
     scorer = Scorer(detector)
@@ -144,7 +128,8 @@ def evaluate(
         _refuse_empty(rows, chosen)
         write_scores(scores, _columns(chosen, rows), facts)
         partial.unlink()
-    made = report(scores, out, n_draws=options.n_draws, seed=options.seed)
+    extras = replace(options.extras, sets=protocol.columns())
+    made = report(scores, out, n_draws=options.n_draws, seed=options.seed, extras=extras)
     if options.into_card:
         add_result(bundle, made)
     return made
@@ -281,13 +266,17 @@ def _score(scorer: Scorer, chosen: Manifest, clip: Clip) -> dict[str, Any]:
     return {**row, "decision": verdict.decision or "", "status": SCORED, "reason": ""}
 
 
-def _columns(chosen: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return the columns of the score file, in the order of the manifest."""
+def _columns(chosen: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the columns of the score file, in the order of the manifest, notes behind them."""
     ids = chosen.column("id").tolist()
     told = {"score", "decision", "duration_s", "status", "reason"}
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Any] = {
         name: [rows[clip][name] for clip in ids] if name in told else chosen.column(name).tolist()
         for name in COLUMNS
     }
     columns["score"] = [math.nan if score is None else score for score in columns["score"]]
-    return columns
+    known = chosen.table.column_names
+    noted = with_notes(chosen.table.select(["id", "notes"]))
+    return columns | {
+        name: noted.column(name) for name in noted.column_names if name not in {*COLUMNS, *known}
+    }

@@ -36,7 +36,7 @@ def voice(rng: np.random.Generator, *, breathy: bool, duration_s: float = 1.5) -
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than everything else; test_evaluate_report.py looks at pictures."""
-    for name in ("det", "histogram"):
+    for name in ("calibration", "det", "histogram"):
         monkeypatch.setattr(f"unheard.report.pictures.{name}", lambda *_: b"picture")
 
 
@@ -261,7 +261,7 @@ def test_a_protocol_may_take_every_clip_and_a_missing_part_is_named(
     evaluate(bundle, manifest, PROTOCOLS["all"], tmp_path / "all", options=QUICK)
     assert len(rows(tmp_path / "all" / "scores.parquet")) == 20
     with pytest.raises(ManifestError, match="did you mean 'eval_in'"):
-        evaluate(bundle, manifest, Protocol("mine", ("eval_inn",)), tmp_path / "x")
+        evaluate(bundle, manifest, Protocol.of_parts("mine", ["eval_inn"]), tmp_path / "x")
 
 
 def test_without_a_class_no_report_is_made_up(

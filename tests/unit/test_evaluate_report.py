@@ -50,7 +50,7 @@ def table(changes: Iterable[dict[str, Any]] = ()) -> dict[str, list[Any]]:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("det", "histogram"):
+    for name in ("calibration", "det", "histogram"):
         monkeypatch.setattr(f"unheard.report.pictures.{name}", lambda *_: b"picture")
 
 
@@ -167,7 +167,14 @@ def test_the_same_score_file_gives_the_same_report(scores: Path, tmp_path: Path)
     report(scores, tmp_path / "one", n_draws=20)
     report(scores, tmp_path / "two", n_draws=20)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["det.png", "metrics.json", "report.html", "report.md", "scores.png"]
+    assert names == [
+        "calibration.png",
+        "det.png",
+        "metrics.json",
+        "report.html",
+        "report.md",
+        "scores.png",
+    ]
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -200,7 +207,7 @@ def test_the_page_needs_no_other_file(scores: Path, tmp_path: Path) -> None:
     report(scores, tmp_path, n_draws=20)
     page = Page()
     page.feed((tmp_path / "report.html").read_text())
-    assert len(page.sources) == 2
+    assert len(page.sources) == 3
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert not {"script", "link"} & set(page.tags)
     assert page.tags.count("table") >= 5
@@ -210,7 +217,7 @@ def test_pictures_are_png_and_show_something(scores: Path, tmp_path: Path) -> No
     from matplotlib.image import imread
 
     report(scores, tmp_path, n_draws=20)
-    for name in ("det.png", "scores.png"):
+    for name in ("calibration.png", "det.png", "scores.png"):
         pixels = imread(tmp_path / name)[..., :3]
         assert pixels.shape[0] > 100
         for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):  # both curves, both classes
@@ -252,10 +259,16 @@ def test_a_score_file_of_ones_own_may_be_csv(tmp_path: Path) -> None:
     ("text", "remedy"),
     [
         ("id,skore,bonafide\na,1,true\n", "no column 'score'; did you mean 'skore'"),
-        ("id,score,bonafide\na,high,true\n", r"mine.csv:2: the score 'high' is not a number; correct"),
+        (
+            "id,score,bonafide\na,high,true\n",
+            r"mine.csv:2: the score 'high' is not a number; correct",
+        ),
         ("id,score,bonafide\na,1,perhaps\n", r"mine.csv:2: bonafide is 'perhaps'.*correct"),
         ("id,score,bonafide\na,1,true\na,2,false\n", "'a' occurs twice; give each clip one row"),
-        ("id,score,bonafide\na,inf,true\n", "1 of 1 scores are infinite, the first that of clip 'a'; give"),
+        (
+            "id,score,bonafide\na,inf,true\n",
+            "1 of 1 scores are infinite, the first that of clip 'a'; give",
+        ),
         ("id,score,bonafide\na,1,true\n", "no part has scored clips of both classes"),
         ("id,score,bonafide\na,nan,true\n", "scores are NaN, the first that of clip 'a'; score"),
         ("id,score\na,1\n", "does not say which clips are bona fide.*--keys"),

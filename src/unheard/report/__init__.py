@@ -6,10 +6,13 @@ import json
 import os
 from pathlib import Path
 
-from unheard.report.numbers import Rates, Report, Row, Value, summarise
+from unheard.report.numbers import summarise
+from unheard.report.results import PLAIN, Extras, Rates, Report, Row, Value
 from unheard.report.scores import Facts, read_facts, read_scores, write_scores
 
 __all__ = [
+    "PLAIN",
+    "Extras",
     "Facts",
     "Rates",
     "Report",
@@ -23,8 +26,15 @@ __all__ = [
 ]
 
 
-def report(scores: Path, out: Path, *, n_draws: int = 1000, seed: int = 0) -> Report:
-    """Make a report from a score file: metrics.json, report.md, report.html, two pictures.
+def report(
+    scores: Path,
+    out: Path,
+    *,
+    n_draws: int = 1000,
+    seed: int = 0,
+    extras: Extras = PLAIN,
+) -> Report:
+    """Make a report from a score file: metrics.json, report.md, report.html, three pictures.
 
     The same score file gives the same files, to the byte for the texts.
 
@@ -33,16 +43,22 @@ def report(scores: Path, out: Path, *, n_draws: int = 1000, seed: int = 0) -> Re
         out: Folder to write to.
         n_draws: Bootstrap draws behind each interval.
         seed: Seed of the bootstrap.
+        extras: What it holds besides.
 
     Raises:
         EvaluationError: If the score file cannot be used, or no part has clips of both classes.
+        RecipeError: If a table by a column that does not exist is wanted.
     """
     from unheard.report import markup, pictures, text
 
     table = read_scores(scores)
-    made = summarise(table, read_facts(scores), n_draws=n_draws, seed=seed)
+    made = summarise(table, read_facts(scores), n_draws=n_draws, seed=seed, extras=extras)
     out.mkdir(parents=True, exist_ok=True)
-    drawn = {"det.png": pictures.det(table, made), "scores.png": pictures.histogram(table, made)}
+    drawn = {
+        "det.png": pictures.det(table, made),
+        "scores.png": pictures.histogram(table, made),
+        "calibration.png": pictures.calibration(table, made),
+    }
     document = text.document(made)
     written = {
         **drawn,

@@ -2,149 +2,47 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unheard.errors import EvaluationError
-from unheard.metrics import METRICS, TiesWarning, bootstrap, eer
+from unheard.metrics import (
+    METRICS,
+    OFFICIAL,
+    Metric,
+    TiesWarning,
+    bootstrap,
+    eer,
+    min_tdcf,
+    min_tdcf_legacy,
+)
+from unheard.report.groups import Average, average, grids
+from unheard.report.results import (
+    ALL_PARTS,
+    LEVEL,
+    PLAIN,
+    Count,
+    Extras,
+    Rates,
+    Report,
+    Row,
+    Value,
+)
 from unheard.report.scores import SCORED, Facts
 from unheard.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ALL_PARTS", "FEW_CLIPS", "Count", "Rates", "Report", "Row", "Value", "summarise"]
+__all__ = ["summarise"]
 
-FEW_CLIPS = 30
-"""With fewer clips of a class a rate is marked as doubtful."""
-
-ALL_PARTS = "all parts"
-LEVEL = 0.95
-_GROUP_METRICS = ("eer", "min_dcf", "act_dcf")
+_GROUP_METRICS = {name: METRICS[name] for name in ("eer", "min_dcf", "act_dcf")}
 _CLUSTER_WORK = 20_000_000
-
-
-@dataclass(frozen=True)
-class Value:
-    """A metric and its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """Metrics of one group of spoofed clips against bona fide clips of the same part.
-
-    Attributes:
-        part: Part, or `ALL_PARTS`.
-        by: "all", "family", "attack" or "language".
-        group: The family, attack or language; "all".
-        n_bonafide: Bona fide clips.
-        n_spoof: Spoofed clips.
-        trained: Whether the detector was trained on this family; None if not known or no family.
-        metrics: By name; "eer_by_speaker" resamples speakers and attacks instead of clips.
-        ties: What a `TiesWarning` said of the equal error rate; "" without one.
-    """
-
-    part: str
-    by: str = "all"
-    group: str = "all"
-    n_bonafide: int
-    n_spoof: int
-    trained: bool | None = None
-    metrics: Mapping[str, Value]
-    ties: str = ""
-
-    @property
-    def few(self) -> bool:
-        """Whether there are too few clips of a class for the numbers to be relied on."""
-        return min(self.n_bonafide, self.n_spoof) < FEW_CLIPS
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """Shares of clips decided wrongly or not at all under one way to decide, in [0, 1]."""
-
-    part: str
-    point: str
-    low: float
-    high: float
-    bonafide_as_spoof: float
-    bonafide_undecided: float
-    spoof_as_bonafide: float
-    spoof_undecided: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Count:
-    """How many clips of one part and class there are, and what became of them."""
-
-    part: str
-    bonafide: bool
-    n_clips: int
-    n_scored: int
-    n_no_verdict: int
-    n_unreadable: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """Everything that is said of one score file.
-
-    Attributes:
-        facts: What was scored, and with what.
-        parts: Parts with clips of both classes, in order of name.
-        counts: Clips by part and class.
-        rows: Metrics; pooled first, then by family, attack, language.
-        rates: Decisions at the detector's operating points.
-        unscored: Id, status and reason of each clip without a score.
-        n_draws: Bootstrap draws behind each interval.
-        seed: Seed of the bootstrap.
-    """
-
-    facts: Facts
-    parts: tuple[str, ...]
-    counts: tuple[Count, ...]
-    rows: tuple[Row, ...]
-    rates: tuple[Rates, ...]
-    unscored: tuple[tuple[str, str, str], ...]
-    n_draws: int
-    seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON has it."""
-        return {"format": 1, "level": LEVEL, **asdict(self)}
-
-    def pooled(self, part: str) -> Row:
-        """Return the pooled metrics of a part."""
-        return next(row for row in self.rows if row.part == part and row.by == "all")
-
-    def results(self) -> list[dict[str, Any]]:
-        """Return lines for a bundle's card: pooled and by family, for each part."""
-        return [
-            {
-                "protocol": f"{self.facts.protocol}/{row.part}",
-                "group": row.group,
-                "n_bonafide": row.n_bonafide,
-                "n_spoof": row.n_spoof,
-                "eer": row.metrics["eer"].value,
-                "eer_low": row.metrics["eer"].low,
-                "eer_high": row.metrics["eer"].high,
-                "metrics": {
-                    name: metric.value for name, metric in row.metrics.items() if name in METRICS
-                },
-                "date": self.facts.date,
-                "manifest": self.facts.manifest_sha256,
-            }
-            for row in self.rows
-            if row.by in ("all", "family") and row.part != ALL_PARTS
-        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +67,14 @@ class _Clips:
         return everywhere if part == ALL_PARTS else self.part == part
 
 
-def summarise(table: pa.Table, facts: Facts, *, n_draws: int = 1000, seed: int = 0) -> Report:
+def summarise(
+    table: pa.Table,
+    facts: Facts,
+    *,
+    n_draws: int = 1000,
+    seed: int = 0,
+    extras: Extras = PLAIN,
+) -> Report:
     """Compute every number of a report.
 
     Args:
@@ -177,13 +82,16 @@ def summarise(table: pa.Table, facts: Facts, *, n_draws: int = 1000, seed: int =
         facts: What the file says of its making.
         n_draws: Bootstrap draws.
         seed: Seed of the bootstrap.
+        extras: What to compute besides.
 
     Raises:
         EvaluationError: If no part has scored clips of both classes.
+        RecipeError: If a table by a column that does not exist is wanted.
     """
     import pyarrow.compute as pc
 
-    clips = _Clips.of(table.filter(pc.equal(table.column("status"), SCORED)))
+    scored = table.filter(pc.equal(table.column("status"), SCORED))
+    clips = _Clips.of(scored)
     parts = [
         part
         for part in sorted(set(clips.part))
@@ -199,16 +107,20 @@ def summarise(table: pa.Table, facts: Facts, *, n_draws: int = 1000, seed: int =
             f"no part has scored clips of both classes (found {found or 'no clips'}); an error "
             "rate needs both: choose another protocol, or add clips"
         )
-    measure = _Measure(clips, facts, n_draws, seed)
+    tables = tuple(grids(scored, parts, extras.by))
+    measure = _Measure(clips, facts, n_draws, seed, extras)
     shown = [*parts, ALL_PARTS] if len(parts) > 1 else parts
     unscored = table.filter(pc.not_equal(table.column("status"), SCORED))
+    rows = tuple(measure.rows(shown))
     columns = (unscored.column(name).to_pylist() for name in ("id", "status", "reason"))
     return Report(
         facts=facts,
         parts=tuple(parts),
         counts=tuple(counts),
-        rows=tuple(measure.rows(shown)),
+        rows=rows,
         rates=tuple(rate for part in shown for rate in _rates(clips, part, facts)),
+        averages=tuple(_averages(rows, extras.sets)),
+        grids=tables,
         unscored=tuple(zip(*columns, strict=True)),
         n_draws=n_draws,
         seed=seed,
@@ -241,6 +153,7 @@ class _Measure:
     facts: Facts
     n_draws: int
     seed: int
+    extras: Extras
 
     def rows(self, parts: Sequence[str]) -> Iterator[Row]:
         for part in parts:
@@ -264,7 +177,7 @@ class _Measure:
     def _pooled(self, part: str) -> Row:
         clips = self.clips
         inside = clips.inside(part)
-        row = self._row(inside, part, "all", "all", tuple(METRICS))
+        row = self._row(inside, part, "all", "all", {**METRICS, **self._tandem()})
         human, machine = inside & clips.bonafide, inside & ~clips.bonafide
         speakers, attacks = clips.speaker[human], clips.attack[machine]
         if min(len(set(speakers)), len(set(attacks))) < 2:
@@ -283,13 +196,23 @@ class _Measure:
         metrics = {**row.metrics, "eer_by_speaker": by_speaker}
         return Row(**{**vars(row), "metrics": metrics})
 
+    def _tandem(self) -> dict[str, Metric]:
+        """Both t-DCF, where a verifier is given; its rates are pooled, so is what they weigh."""
+        asv = self.extras.asv
+        if asv is None:
+            return {}
+        return {
+            "min_tdcf": functools.partial(min_tdcf, asv=asv),
+            "min_tdcf_legacy": functools.partial(min_tdcf_legacy, asv=asv),
+        }
+
     def _row(
         self,
         chosen: BoolArray,
         part: str,
         by: str,
         group: str,
-        names: Sequence[str] = _GROUP_METRICS,
+        wanted: Mapping[str, Metric] = _GROUP_METRICS,
     ) -> Row:
         clips = self.clips
         bonafide = clips.score[chosen & clips.bonafide]
@@ -297,16 +220,13 @@ class _Measure:
         metrics = {}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", TiesWarning)
-            for name in names:
+            for name, metric in wanted.items():
                 interval = bootstrap(
-                    METRICS[name],
-                    bonafide,
-                    spoof,
-                    n_draws=self.n_draws,
-                    seed=self.seed,
-                    level=LEVEL,
+                    metric, bonafide, spoof, n_draws=self.n_draws, seed=self.seed, level=LEVEL
                 )
-                metrics[name] = Value(METRICS[name](bonafide, spoof), interval.low, interval.high)
+                metrics[name] = Value(metric(bonafide, spoof), interval.low, interval.high)
+        if self.extras.official:
+            metrics["eer_official"] = Value(OFFICIAL["eer"](bonafide, spoof))
         known = self.facts.trained_families
         return Row(
             part=part,
@@ -318,6 +238,23 @@ class _Measure:
             metrics=metrics,
             ties=str(caught[0].message) if caught else "",
         )
+
+
+def _averages(rows: Sequence[Row], sets: Mapping[str, tuple[str, ...]]) -> Iterator[Average]:
+    """Yield the means over the attacks of each part, and over the test sets that are there."""
+    for part in dict.fromkeys(row.part for row in rows):
+        attacks = {row.group: row for row in rows if row.part == part and row.by == "attack"}
+        for metric in ("eer", "min_dcf") if len(attacks) > 1 else ():
+            values = {name: row.metrics[metric].value for name, row in attacks.items()}
+            yield average(values, part=part, over="attack", metric=metric)
+    pooled = {row.part: row.metrics["eer"].value for row in rows if row.by == "all"}
+    columns = {}
+    for name, parts in sets.items():
+        there = [pooled[part] for part in parts if part in pooled]
+        if there:
+            columns[name] = sum(there) / len(there)
+    if columns:
+        yield average(columns, part="", over="set", metric="eer")
 
 
 def _rates(clips: _Clips, part: str, facts: Facts) -> Iterator[Rates]:

@@ -1,4 +1,4 @@
-"""Pictures of a report as PNG bytes: DET curves and score histograms."""
+"""Pictures of a report as PNG bytes: DET curves, score histograms, calibration."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unheard.metrics import det_curve
-from unheard.report.numbers import Report
+from unheard.metrics import det_curve, reliability, tippett
+from unheard.report.results import Report
 from unheard.report.scores import SCORED
 from unheard.types import BoolArray, FloatArray
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["det", "histogram"]
+__all__ = ["calibration", "det", "histogram"]
 
 # Okabe and Ito's palette, told apart under every common colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
@@ -26,6 +26,7 @@ DASHES = ("-", "--", "-.", ":")
 TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99)
 MOST_FAMILIES = 12
 MOST_POINTS = 2000
+MOST_LLR = 30.0
 DPI = 110
 
 
@@ -78,6 +79,48 @@ def histogram(table: pa.Table, report: Report) -> bytes:
     rows[-1].set_xlabel(
         "score: natural-log likelihood ratio, up is bona fide; outliers are in the outermost bars"
     )
+    return _png(figure)
+
+
+def calibration(table: pa.Table, report: Report) -> bytes:
+    """Draw whether scores keep what they promise as log-likelihood ratios, for each part.
+
+    Left how often clips are spoof against the probability that the score claims, both classes
+    weighing the same; right (Tippett) the share of each class with at least a score.
+    """
+    scored = _Scored(table)
+    figure = _figure(10.5, 5.2)
+    claimed, evidence = figure.subplots(1, 2)
+    low, high = np.quantile(scored.score, [0.002, 0.998])
+    low, high = max(min(low, -1.0), -MOST_LLR), min(max(high, 1.0), MOST_LLR)
+    claimed.plot([0, 1], [0, 1], color="#bbbbbb", lw=0.8, zorder=0)
+    for index, part in enumerate(report.parts):
+        human, machine = scored.classes(scored.part == part)
+        bins = reliability(human, machine)
+        style: Any = {"ls": DASHES[index % len(DASHES)], "lw": 1.6}
+        label, colour = f"{part}, mean error {bins.error:.1%}", COLOURS[index % len(COLOURS)]
+        claimed.plot(
+            bins.predicted, bins.observed, marker="o", ms=4, color=colour, label=label, **style
+        )
+        curve = tippett(human, machine)
+        for shares, name, side in (
+            (curve.bonafide, "bona fide", BONAFIDE),
+            (curve.spoof, "spoof", SPOOF),
+        ):
+            x, y = _thinned(curve.llr, 100 * shares)
+            evidence.plot(x, y, color=side, label=f"{part}, {name}", **style)
+    claimed.set_title("Reliability", loc="left")
+    claimed.set_xlabel("spoof probability that the score claims, even prior")
+    claimed.set_ylabel("share that is spoof, both classes weighing the same")
+    evidence.axvline(0, color="#555555", lw=1, ls="--")
+    evidence.set_title("Evidence (Tippett)", loc="left")
+    evidence.set_xlim(low, high)
+    evidence.set_xlabel("score s as natural-log likelihood ratio")
+    evidence.set_ylabel("clips of the class with at least s, %")
+    for axes in (claimed, evidence):
+        axes.grid(color="#e5e5e5", lw=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        _legend_below(axes)
     return _png(figure)
 
 
@@ -144,10 +187,18 @@ def _normal_axes(axes: Axes) -> None:
     axes.set_xlabel("bona fide clips called spoof, %")
     axes.set_ylabel("spoofed clips called bona fide, %")
     if axes.get_legend_handles_labels()[0]:
-        # Below the axes: inside it would hide the curves of a weak detector.
-        axes.legend(
-            fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False
-        )
+        _legend_below(axes)
+
+
+def _legend_below(axes: Axes) -> None:
+    """Below the axes: inside it would hide the curves of a weak detector."""
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+
+
+def _thinned(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Leave out points of a rising or falling curve that no eye can tell apart."""
+    kept = np.unique(np.linspace(0, x.size - 1, min(x.size, MOST_POINTS)).astype(int))
+    return x[kept], y[kept]
 
 
 def _mark_thresholds(axes: Axes, thresholds: tuple[float, ...]) -> None:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from unheard.report.groups import Cell
 from unheard.report.markup import Block, Bullets, Heading, Picture, Table, Words
-from unheard.report.numbers import ALL_PARTS, FEW_CLIPS, Report, Row, Value
+from unheard.report.results import ALL_PARTS, FEW_CLIPS, Report, Row, Value
 
 __all__ = ["document"]
 
 MOST_LISTED = 50
 """Most clips without a score that a report lists by name; the score file has all."""
 
+REVERSED_EER = 0.6
+"""Above it the polarity of the scores is called into question."""
+
 METRIC_NAMES = {
     "eer": "EER",
+    "eer_official": "EER, official",
     "eer_by_speaker": "EER, by speaker and attack",
     "min_dcf": "minDCF",
     "act_dcf": "actDCF",
     "cllr": "Cllr, bits",
     "min_cllr": "min Cllr, bits",
+    "min_tdcf": "min t-DCF, revised",
+    "min_tdcf_legacy": "min t-DCF, legacy",
 }
 POINT_NAMES = {
     "default": "sure, the default (three states)",
@@ -42,11 +49,19 @@ def document(report: Report) -> list[Block]:
             "Error rates over all thresholds; the closer to the lower left corner, "
             "the better. Left by part, right by attack family.",
         ),
+        *_averages(report),
         Picture("scores.png", "Scores of each class. Calibrated scores cross at zero."),
+        Picture(
+            "calibration.png",
+            "Left: calibrated scores lie on the diagonal, both classes weighing the same. Right: "
+            "the share of each class with at least a score; what lies on the wrong side of 0 "
+            "misleads.",
+        ),
         *_decisions(report),
         *_groups(report, "family", "By attack family"),
         *_groups(report, "attack", "By attack"),
         *_groups(report, "language", "By language"),
+        *_grids(report),
         *_unscored(report),
         *_provenance(report),
         *_definitions(report),
@@ -70,14 +85,25 @@ def _plain_words(report: Report) -> Iterator[Block]:
             )
         told.append(
             f"{text}At the threshold where both errors are equally frequent, "
-            f"{_of_100(row.metrics['eer'].value)} of 100 clips of either kind are mistaken "
-            f"(95 % interval {_of_100(row.metrics['eer'].low)} to "
-            f"{_of_100(row.metrics['eer'].high)})."
+            f"{_of_100(row.metrics['eer'].value)} of 100 clips of either kind are mistaken"
+            f"{_interval_of_100(row.metrics['eer'])}."
         )
     yield Bullets(tuple(told))
-    warnings = [*_few(report), *_ties(report)]
+    warnings = [*_polarity(report), *report.facts.notes, *_few(report), *_ties(report)]
     if warnings:
         yield Bullets(tuple(f"Caution: {warning}" for warning in warnings))
+
+
+def _polarity(report: Report) -> Iterator[str]:
+    """Say it of a detector that is far worse than chance; nothing is turned round by itself."""
+    for part in report.parts:
+        rate = report.pooled(part).metrics["eer"].value
+        if rate > REVERSED_EER:
+            yield (
+                f"{part} has an EER of {rate:.1%}, far above chance: the scores very likely point "
+                "the other way, higher being more spoof. Nothing was turned round; if that is so, "
+                "evaluate again with --higher-is spoof."
+            )
 
 
 def _few(report: Report) -> Iterator[str]:
@@ -117,6 +143,53 @@ def _overall(report: Report) -> Iterator[Block]:
     for name in names:
         body.append((METRIC_NAMES[name], *(_cell(name, row.metrics.get(name)) for row in rows)))
     yield Table(("", *(_part(report, row.part) for row in rows)), tuple(body))
+
+
+def _averages(report: Report) -> Iterator[Block]:
+    if not report.averages:
+        return
+    yield Heading("Averages")
+    yield Words(
+        "Plain means over groups that all weigh the same. A pooled rate has one threshold for all "
+        "groups, so it is not their mean."
+    )
+    yield Table(
+        ("mean over", "groups", "metric", "mean", "worst", "of"),
+        tuple(
+            (
+                f"attacks of {_part(report, one.part)}" if one.part else "test sets",
+                f"{len(one.groups)}",
+                METRIC_NAMES[one.metric],
+                _rate(one.metric, one.mean),
+                _rate(one.metric, one.worst),
+                one.worst_group,
+            )
+            for one in report.averages
+        ),
+    )
+
+
+def _grids(report: Report) -> Iterator[Block]:
+    for grid in report.grids:
+        yield Heading(f"EER by {' and '.join(grid.by)}, {grid.part}")
+        yield Words(
+            "Spoofed clips of each value against the bona fide clips of the same value where "
+            f"these have one, else against all; * marks fewer than {FEW_CLIPS} clips of a class."
+        )
+        yield Table(
+            (" \u00d7 ".join(grid.by), *grid.columns),
+            tuple(
+                (name, *map(_grid_cell, cells))
+                for name, cells in zip(grid.rows, grid.cells, strict=True)
+            ),
+        )
+
+
+def _grid_cell(cell: Cell) -> str:
+    if cell.eer is None:
+        return "-"
+    few = " *" if min(cell.n_bonafide, cell.n_spoof) < FEW_CLIPS else ""
+    return f"{cell.eer:.2%}{few}"
 
 
 def _decisions(report: Report) -> Iterator[Block]:
@@ -223,6 +296,7 @@ def _provenance(report: Report) -> Iterator[Block]:
         "Protocol": facts.protocol,
         "Hash of the clips": facts.manifest_sha256,
         "Date": facts.date,
+        "Scores": facts.source,
         "Command": facts.command,
         "Intervals": f"95 %, bootstrap, {report.n_draws:,} draws, seed {report.seed}",
     }
@@ -245,15 +319,32 @@ def _definitions(report: Report) -> Iterator[Block]:
         "Intervals resample clips. Clips of one speaker or attack resemble each other, so where "
         "an interval by speaker and attack is given, the truth is nearer to that one.",
     ]
+    names = {name for row in report.rows for name in row.metrics}
+    if "eer_official" in names:
+        items.append(
+            "EER, official: as the ASVspoof packages compute it, the mean of the two rates at the "
+            "clip where they are nearest, bona fide clips before spoofed ones of the same score."
+        )
+    if "min_tdcf" in names:
+        items.append(
+            "min t-DCF: cost of the detector in front of the given speaker verifier, at the best "
+            "threshold; legacy as in ASVspoof 2019, revised as in 2021 and 5. 1 is what a "
+            "detector that decides blindly costs."
+        )
     yield Bullets(tuple(items))
 
 
 def _cell(name: str, value: Value | None) -> str:
     if value is None:
         return "-"
-    if name.startswith("eer"):
-        return f"{value.value:.2%} ({value.low:.2%} to {value.high:.2%})"
-    return f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})"
+    told = _rate(name, value.value)
+    if value.low is None or value.high is None:
+        return told
+    return f"{told} ({_rate(name, value.low)} to {_rate(name, value.high)})"
+
+
+def _rate(name: str, value: float) -> str:
+    return f"{value:.2%}" if name.startswith("eer") else f"{value:.3f}"
 
 
 def _yes(row: Row) -> str:
@@ -271,6 +362,12 @@ def _part(report: Report, part: str) -> str:
     if len(known) in (0, len(families)):
         return f"{part} ({'known' if known else 'unknown'} families)"
     return f"{part} ({len(known)} of {len(families)} families known)"
+
+
+def _interval_of_100(value: Value) -> str:
+    if value.low is None or value.high is None:
+        return ""
+    return f" (95 % interval {_of_100(value.low)} to {_of_100(value.high)})"
 
 
 def _of_100(rate: float) -> str:
