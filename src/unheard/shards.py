@@ -135,10 +135,7 @@ def _member(path: Path, name: str) -> bytes:
             )
         offset, n_bytes = index[name]
         stream.seek(offset)
-        content = stream.read(n_bytes)
-    if len(content) < n_bytes:
-        raise AudioError(f"{path}: ends within {name}; fetch this tar again")
-    return content
+        return stream.read(n_bytes)
 
 
 @cache
@@ -151,8 +148,8 @@ def _index(path: str, stamp: Stamp) -> Mapping[str, tuple[int, int]]:
             return {one.name: (one.offset_data, one.size) for one in tar if one.isreg()}
     except tarfile.TarError as error:
         raise AudioError(
-            f"{path}: not a tar that can be read member by member ({error}); "
-            "unpack it, or if it is compressed, uncompress it to a plain .tar"
+            f"{path}: not a whole, plain tar ({error}); fetch it again, or if it is compressed, "
+            "uncompress it to a plain .tar"
         ) from error
 
 
