@@ -171,7 +171,7 @@ def test_a_bad_shard_or_member_says_what_to_do(tmp_path: Path, contents: dict[st
         with pytest.raises(AudioError, match=remedy):
             source(tmp_path, path)
     tar.write_bytes(tar.read_bytes()[:700])
-    with pytest.raises(AudioError, match="not a whole, plain tar .* fetch it again"):
+    with pytest.raises(AudioError, match=r"not a whole, plain tar .* fetch it again"):
         source(tmp_path, "0.tar::LA/flac/a.flac")
     with pytest.raises(AudioError, match="check the path"):
         tar_members(tmp_path / "9.tar")
