@@ -85,6 +85,17 @@ CODECS: dict[str, Codec] = {
     "g726": Codec(
         kbps=(16, 24, 32, 40), default_kbps=32, encoder="g726", container="wav", rate_hz=_NARROW
     ),
+    "g723_1": Codec(
+        kbps=(6.3,),
+        default_kbps=6.3,
+        encoder="g723_1",
+        container="wav",
+        rate_hz=_NARROW,
+        delay=120,
+    ),
+    "ima_adpcm": Codec(
+        kbps=(32,), default_kbps=32, encoder="adpcm_ima_wav", container="wav", rate_hz=_NARROW
+    ),
     "mulaw": Codec(
         kbps=(64,), default_kbps=64, encoder="pcm_mulaw", container="wav", rate_hz=_NARROW
     ),
