@@ -281,13 +281,15 @@ def _is_new(entry: os.DirEntry[str], seen: set[str]) -> bool:
 def _lines(path: Path, what: str) -> Iterator[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            for line in stream:
-                if line.startswith(LFS_HEAD.decode()):
-                    raise CorpusError(
-                        f"{path}: a Git LFS pointer and not the table itself; "
-                        "run `git lfs pull` in its folder"
-                    )
-                yield line
+            first = stream.readline()
+            if first.startswith(LFS_HEAD.decode()):
+                raise CorpusError(
+                    f"{path}: a Git LFS pointer and not the table itself; "
+                    "run `git lfs pull` in its folder"
+                )
+            if first:
+                yield first
+            yield from stream
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CorpusError(f"{path}: no such file; give {what}") from error
     except UnicodeDecodeError as error:
