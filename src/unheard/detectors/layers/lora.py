@@ -333,7 +333,15 @@ class Routing:
     passes: tuple[list[Tensor], ...] = field(repr=False)
 
     def usage(self) -> Tensor:
-        """Return the mean gate over the frames of each clip, [B, projections, E]; sums to 1."""
+        """Return the mean gate over the frames of each clip, [B, projections, E]; sums to 1.
+
+        Raises:
+            RecipeError: If nothing was recorded.
+        """
+        if not all(self.passes) or not self.passes:
+            raise RecipeError(
+                "no routing was recorded; pass clips through a mixture of experts while recording"
+            )
         return torch.stack([torch.cat(gates) for gates in self.passes], dim=1)
 
 
@@ -341,8 +349,8 @@ class Routing:
 def record_routing(module: nn.Module) -> Iterator[Routing]:
     """Record the gates of every pass through a mixture; outputs stay the same.
 
-    Clips come in the order in which they were passed. With one expert there is nothing to record
-    and `names` is empty.
+    Clips come in the order in which they were passed. With one expert nothing is recorded, and
+    `names` is empty.
 
     Args:
         module: Holds adapted projections; one recording at a time.

@@ -21,7 +21,8 @@ def call_projections(attention: nn.Module) -> None:
     """Make a WavLM attention call q_proj, k_proj, v_proj and out_proj; leave others as they are.
 
     transformers hands the weights of these layers to one function of torch, so whatever else a
-    layer in their place does would be passed over in silence.
+    layer in their place does would be passed over in silence. The result is the same up to the
+    rounding of float32.
     """
     if hasattr(attention, METHOD):
         setattr(attention, METHOD, MethodType(_attend, attention))
