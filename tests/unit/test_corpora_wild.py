@@ -228,6 +228,8 @@ def test_the_first_line_of_a_codecfake_label_file_is_a_clip(root: Path) -> None:
     assert (first.bonafide, first.speaker, first.language) == (True, "aishell3/SSB1365", "zh")
     last = found["codecfake_xie/train/F06_p272_103"]
     assert (last.attack, last.family, last.speaker) == ("F06", "neural codec", "vctk/p272")
+    coded = found["codecfake_xie/train/F01_SSB13650058"]
+    assert coded.source_clip == first.id
 
 
 def test_codec_resynthesis_is_spoofed_in_both_corpora(root: Path) -> None:
@@ -278,8 +280,19 @@ def test_speakers_of_codecfake_of_vctk_are_split_as_its_authors_split_them(root:
     assert found["codecfake_wu/encodec_24khz/p226_001"].part == "dev"
     assert found["codecfake_wu/encodec_24khz/p227_001"].part == "eval"
     assert found["codecfake_wu/genuine/p272_103"].part == "train"
+    coded = found["codecfake_wu/encodec_24khz/p272_103"]
+    assert coded.source_clip == found["codecfake_wu/genuine/p272_103"].id
     talker = found["codecfake_wu/valle/sample_1"]
     assert (talker.part, talker.family) == ("eval", "neural TTS")
+
+
+def test_clips_of_one_system_in_folders_of_their_own_have_ids_of_their_own(root: Path) -> None:
+    tones(root, "valle/one/1.wav", "valle/two/1.wav", "genuine/p225/p225_001.wav")
+    found = clips("codecfake_wu", root)
+    assert {"codecfake_wu/valle/one/1", "codecfake_wu/valle/two/1"} <= set(found)
+    assert found["codecfake_wu/genuine/p225/p225_001"].speaker == "vctk/p225"
+    alone = clips("codecfake_wu", root / "genuine")
+    assert [clip.attack for clip in alone.values()] == ["-"]
 
 
 def _hub_table(path: Path, labels: list[str]) -> None:

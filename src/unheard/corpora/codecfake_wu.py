@@ -115,6 +115,7 @@ class CodecfakeWu:
     def _clip(self, path: str, utterance: str, system: str, speaker: str, part: str) -> Clip:
         bonafide = system == _GENUINE
         family = "neural TTS" if system in _TALKERS else "neural codec"
+        copied = family == "neural codec" and not bonafide and MARK not in path
         return Clip(
             id=f"{self.name}/{system}/{utterance}",
             path=path,
@@ -123,6 +124,7 @@ class CodecfakeWu:
             attack=BONAFIDE_ATTACK if bonafide else system,
             family=BONAFIDE_ATTACK if bonafide else family,
             speaker=speaker,
+            source_clip=f"{self.name}/{_GENUINE}/{utterance}" if copied else "",
             corpus=self.name,
             language="en",
             licence=self.licence,
@@ -139,13 +141,14 @@ def _part(system: str, speaker: str) -> str:
 def _files(root: Path) -> Iterator[tuple[str, str, str, str]]:
     """Path, utterance, system and speaker of each file that is named as the corpus names them."""
     for path in listed(root):
-        inside = PurePosixPath(path)
-        system, plus, utterance = inside.stem.partition("+")
+        above, name = PurePosixPath(path).parent.parts, PurePosixPath(path).stem
+        system, plus, utterance = name.partition("+")
         if not plus:
-            system, utterance = inside.parent.name, inside.stem
-        speaker, _ = voice(utterance)
-        if plus or system in (_GENUINE, *_TALKERS):
-            yield path, utterance, system, speaker
+            above = (root.resolve().name, *above)
+            system = next((one for one in above if one in (_GENUINE, *_TALKERS)), "")
+            utterance = "/".join((*above[above.index(system) + 1 :], name)) if system else ""
+        if system:
+            yield path, utterance, system, voice(name)[0]
 
 
 def _rows(root: Path, tables: list[str]) -> Iterator[tuple[str, str, str, str]]:

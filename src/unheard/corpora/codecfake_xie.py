@@ -116,6 +116,7 @@ class CodecfakeXie:
             attack = _attack(columns, where, part)
             name = os.path.splitext(columns[0])[0]
             speaker, language = voice(name)
+            real = name.removeprefix(f"{attack}_")
             yield Clip(
                 id=f"{self.name}/{part}/{name}",
                 path=f"{place}/{columns[0]}",
@@ -124,6 +125,7 @@ class CodecfakeXie:
                 attack=attack,
                 family=_family(attack),
                 speaker=speaker,
+                source_clip=f"{self.name}/{part}/{real}" if real != name and part != "C7" else "",
                 corpus=self.name,
                 language=language,
                 licence=self.licence,
