@@ -96,6 +96,12 @@ def test_a_label_of_neither_class_is_told_with_its_line_and_never_guessed(
         read(tmp_path)
 
 
+def test_a_label_in_a_parquet_table_is_told_with_its_row(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "meta.parquet", {"path": ["a.wav", "b.wav"], "label": ["real", "1"]})
+    with pytest.raises(CorpusError, match=r"meta\.parquet: row 1: label '1'"):
+        read(tmp_path, table="meta.parquet")
+
+
 def test_a_word_of_both_classes_is_refused(tmp_path: Path) -> None:
     text(tmp_path / "meta.csv", "path,label", "a.wav,fake")
     with pytest.raises(CorpusError, match=r"'fake' is a word of both.*leave it in one"):

@@ -216,7 +216,8 @@ class Table:
                 "set table to those, or leave audio out and set path"
             )
         _check(table, [self.audio], _parquet(table).schema_arrow.names)
-        return f"{_relative(root, table.as_posix(), str(table))}{MARK}{self.audio}{MARK}"
+        inside = _relative(root, Path(os.path.abspath(table)).as_posix(), str(table))
+        return f"{inside}{MARK}{self.audio}{MARK}"
 
     def _inside(self, root: Path, told: str, where: str) -> str:
         """A path of the table, relative to root, with forward slashes."""
@@ -229,9 +230,10 @@ class Table:
 
 
 def _relative(root: Path, path: str, where: str) -> str:
-    top = Path(os.path.abspath(root)).as_posix()
-    inside = posixpath.relpath(posixpath.join(top, path), top)
-    if inside.startswith("../"):
+    inside = posixpath.normpath(path)
+    if inside.startswith("/"):
+        inside = inside.removeprefix(Path(os.path.abspath(root)).as_posix() + "/")
+    if inside.startswith(("/", "../")):
         raise CorpusError(
             f"{where}: {path} lies outside {root}; give a folder that holds all the files"
         )
