@@ -15,7 +15,7 @@ depth, or one of them):
 or, as the data-set hub gives it, Parquet tables with the columns audio, label ("genuine" or
 "spoofing"), speaker_id and codec_name:
 
-    data/train-00000-of-00204.parquet ...
+    data/train-00000-of-NNNNN.parquet ...
 
 There is no list in the archives: what stands before "+" in a file's name, or else its folder, is
 the system, and "genuine" is human. The names of files before "+" are as one public reader found

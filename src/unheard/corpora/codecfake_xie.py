@@ -30,11 +30,11 @@ Licence: CC BY-NC-ND 4.0. Where to get it: Zenodo, six records named in the auth
 Citation: Y. Xie et al., "The Codecfake Dataset and Countermeasures for the Universally Detection of
 Deepfake Audio", arXiv 2405.04880, 2024.
 
-Known defects: clips have several rates (16, 22.05, 24, 44.1 and 48 kHz are reported) and readers
-that take all for 16 kHz learn the rate; a fake clip says what its real one says, in the same voice,
+Known defects: clips have several rates, users report, and readers that take all for 16 kHz learn
+the rate; a fake clip says what its real one says, in the same voice,
 with only the codec between; whoever counts codec re-synthesis as human speech (one public benchmark
-does) turns the labels of C1 to C7 over; real clips are those of AISHELL-3 and VCTK, so this and
-ASVspoof share voices; real clips of C1 to C6 are the same 13,228 in each, so ids hold the part.
+does) turns the labels of C1 to C7 over; real clips are those of AISHELL-3 and VCTK (one public
+list adds LibriTTS), so this and ASVspoof share voices; real clips of C1 to C6 are the same 13,228 in each, so ids hold the part.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class CodecfakeXie:
         'of Deepfake Audio", arXiv 2405.04880, 2024'
     )
     defects: ClassVar[tuple[str, ...]] = (
-        "Clips have several rates, and readers that take all for 16 kHz learn the rate.",
+        "Clips have several rates, users report; readers that take all for 16 kHz learn the rate.",
         "Real clips of C1 to C6 are the same in each: scores pooled over them are not independent.",
         "Voices are those of AISHELL-3 and VCTK, which other corpora have too.",
         "A1 and A2 have 8,902 clips by the README and 8,887 in the authors' score files.",

@@ -33,9 +33,9 @@ purdueviperlab/diffssd; LJSpeech 1.1 and LibriSpeech from their pages.
 Citation: K. Bhagtani, A. K. Singh Yadav, P. Bestagini, E. J. Delp, "DiffSSD: A Diffusion-Based
 Dataset For Speech Forensics", arXiv 2409.13049, 2024.
 
-Known defects: the voice of LJSpeech is in every part, human and generated, and LibriSpeech's
-readers may be, so parts share speakers; generators of LJ's voice say one list of 5,000 sentences
-and the others one of 500, so parts share sentences too; .mp3 is the format of some generators and
+Known defects: the voice of LJSpeech is very likely in every part, human and generated, and readers
+of LibriSpeech may be, so parts share speakers; generators of LJ's voice say one list of 5,000 sentences
+and the others one of 500, so parts may share sentences too; .mp3 is the format of some generators and
 of no recording; the authors count all open generators as diffusion models, but here XTTS v2,
 YourTTS and OpenVoice v2 are "neural TTS" by how they are built, and the two that are sold are
 "unknown".
@@ -86,8 +86,8 @@ class Diffssd:
         "2409.13049, 2024"
     )
     defects: ClassVar[tuple[str, ...]] = (
-        "Parts share speakers: the voice of LJSpeech is in all of them, human and generated.",
-        "Parts share sentences: generators say one list of 5,000 or one of 500.",
+        "Parts share speakers: the voice of LJSpeech is very likely in all, human and generated.",
+        "Parts may share sentences: generators say one list of 5,000 or one of 500.",
         "Some generators give .mp3, and no recording is: the format tells them apart.",
     )
 
