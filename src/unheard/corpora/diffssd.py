@@ -34,11 +34,11 @@ Citation: K. Bhagtani, A. K. Singh Yadav, P. Bestagini, E. J. Delp, "DiffSSD: A 
 Dataset For Speech Forensics", arXiv 2409.13049, 2024.
 
 Known defects: the voice of LJSpeech is very likely in every part, human and generated, and readers
-of LibriSpeech may be, so parts share speakers; generators of LJ's voice say one list of 5,000 sentences
-and the others one of 500, so parts may share sentences too; .mp3 is the format of some generators and
-of no recording; the authors count all open generators as diffusion models, but here XTTS v2,
-YourTTS and OpenVoice v2 are "neural TTS" by how they are built, and the two that are sold are
-"unknown".
+of LibriSpeech may be, so parts share speakers; generators of LJ's voice say one list of 5,000
+sentences and the others one of 500, so parts may share sentences too; .mp3 is the format of some
+generators and of no recording; the authors count all open generators as diffusion models, but here
+XTTS v2, YourTTS and OpenVoice v2 are "neural TTS" by how they are built, and the two that are sold
+are "unknown".
 """
 
 from __future__ import annotations

@@ -33,9 +33,10 @@ Citation: J. Frank, L. Schoenherr, "WaveFake: A Data Set to Facilitate Audio Dee
 NeurIPS 2021, Datasets and Benchmarks.
 
 Known defects: two voices, so a detector can learn the voice; clips are the same sentences as the
-recordings, vocoded from their true spectrograms, where a faker has only predicted ones; the folder common_voices_prompts_... alone is text to speech; rates follow the recordings
-(22,050 Hz; JSUT 48,000 Hz, generated at 24,000 Hz: recalled), so the rate may tell human from
-machine; "hifiGAN" is one of several spellings.
+recordings, vocoded from their true spectrograms, where a faker has only predicted ones; the folder
+common_voices_prompts_... alone is text to speech; rates follow the recordings (22,050 Hz; JSUT
+48,000 Hz, generated at 24,000 Hz: recalled), so the rate may tell human from machine; "hifiGAN" is
+one of several spellings.
 """
 
 from __future__ import annotations
