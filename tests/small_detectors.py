@@ -1,6 +1,15 @@
 """Each row of DETECTORS at a size that trains in milliseconds; a new row is tested by joining."""
 
-from unheard.detectors import Encoder, Lcnn, LoraExperts, ResNet18, Spec, SslAasist, Toy
+from unheard.detectors import (
+    Encoder,
+    Lcnn,
+    LoraExperts,
+    RawAasist,
+    ResNet18,
+    Spec,
+    SslAasist,
+    Toy,
+)
 
 TINY_ENCODER = Encoder(
     family="wav2vec2",
@@ -17,6 +26,7 @@ TINY_ENCODER = Encoder(
 TINY_EXPERTS = LoraExperts(rank=2, n_experts=3, n_active=2)
 
 SMALL: dict[str, Spec] = {
+    "aasist": RawAasist(n_filters=12, n_taps=31, widths=(3, 4), graph_widths=(6, 4)),
     "lcnn": Lcnn(n_filters=6),
     "resnet18": ResNet18(n_hop=400, n_mels=16, width=2, embedding=4),
     "ssl_aasist": SslAasist(encoder=TINY_ENCODER, adapters=TINY_EXPERTS),

@@ -14,6 +14,7 @@ from small_detectors import TINY_ENCODER
 from unheard.detectors import (
     DETECTORS,
     Detector,
+    RawAasist,
     ResNet18,
     Spec,
     SslAasist,
@@ -25,6 +26,7 @@ from unheard.metrics import Calibration, OperatingPoints
 
 # Smaller than the default where that saves time; a detector that is not here is built as it is.
 SMALL: dict[str, Spec] = {
+    "aasist": RawAasist(n_filters=12, n_taps=31, widths=(3, 4), graph_widths=(6, 4)),
     "resnet18": ResNet18(width=4, embedding=16),
     "ssl_aasist": SslAasist(encoder=TINY_ENCODER),
 }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from unheard.detectors.aasist import RawAasist
 from unheard.detectors.detector import Detector, Outputs, Spec, outputs, window_scores
 from unheard.detectors.layers.encoder import Encoder
 from unheard.detectors.layers.lora import LoraExperts
@@ -18,6 +19,7 @@ __all__ = [
     "Lcnn",
     "LoraExperts",
     "Outputs",
+    "RawAasist",
     "ResNet18",
     "Spec",
     "SslAasist",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 DETECTORS: dict[str, type[Spec]] = {
+    "aasist": RawAasist,
     "lcnn": Lcnn,
     "resnet18": ResNet18,
     "ssl_aasist": SslAasist,
