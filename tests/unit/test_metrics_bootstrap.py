@@ -10,6 +10,7 @@ import pytest
 
 from unheard.errors import MetricError
 from unheard.metrics import (
+    A_DCF_COSTS,
     ASVSPOOF5_ASV,
     METRICS,
     Interval,
@@ -23,6 +24,7 @@ from unheard.metrics import (
     min_dcf,
     min_tdcf,
     min_tdcf_legacy,
+    t_eer,
 )
 from unheard.metrics.counted import counted, split
 from unheard.metrics.resampling import _DRAWS, _plain
@@ -81,6 +83,19 @@ def test_a_metric_of_counts_is_the_metric_of_the_drawn_clips(name: str, decimals
         counts = [rng.integers(0, 4, array.size) for array in scores]
         want = ALL[name](*map(np.repeat, scores, counts))
         assert of_counts(*counts) == pytest.approx(want, rel=1e-13, abs=1e-15)
+
+
+def test_metrics_of_more_classes_can_be_read_from_counts_too() -> None:
+    rng = np.random.default_rng(21)
+    detector = [rng.normal(centre, 1, 60).round(1) for centre in (1.5, -1.5)]
+    verifier = [rng.normal(centre, 1, 50).round(1) for centre in (2, -2, 1)]
+    package = functools.partial(a_dcf, costs=A_DCF_COSTS)
+    for metric, scores in ((t_eer, detector + verifier), (a_dcf, verifier), (package, verifier)):
+        of_counts = counted(metric, *scores)
+        for _ in range(20):
+            counts = [rng.integers(0, 4, array.size) for array in scores]
+            want = metric(*map(np.repeat, scores, counts))
+            assert of_counts(*counts) == pytest.approx(want, rel=1e-12)
 
 
 def test_more_than_two_classes_are_resampled_and_clustered() -> None:

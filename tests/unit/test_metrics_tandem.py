@@ -185,6 +185,18 @@ def test_against_a_verifier_fooled_by_every_spoof_the_detector_is_alone() -> Non
     assert found == pytest.approx(eer(bonafide, spoof), abs=1e-12)
 
 
+def test_tandem_rate_by_hand_where_ties_move_two_rates_at_once() -> None:
+    # One step takes P_miss from 0 to 1/2 and P_fa from 1/2 to 0; the verifier accepts all but a
+    # share 1 - n of nontargets: P_miss = n / (1 + n) = the common rate = P_fa = 1/2 - P_miss.
+    found = t_eer([0.0, 10.0], [-1.0, 0.0], [10.0], [0.0], [20.0])
+    assert found == pytest.approx(1 / 4, abs=1e-12)
+
+
+def test_of_several_common_rates_the_least_counts() -> None:
+    # A detector that accepts spoof only, and a verifier that never errs: alone it has 0.
+    assert t_eer([3.0], [11.0], [6.0], [2.0], [0.0]) == 0
+
+
 def test_where_the_rates_are_equal_nowhere_it_is_said() -> None:
     own, others = [2.0, 3.0, 1.0], [0.0, 1.5, -1.0]
     with pytest.raises(MetricError, match=r"stay above .* needs no detector.*use a_dcf"):

@@ -17,12 +17,18 @@ from unheard.metrics.likelihood import clip_costs, cllr, min_cllr, pooled_cllr
 from unheard.metrics.official import eer_official, nearest_rate
 from unheard.metrics.rates import Steps, act_dcf, crossing, dcf_weights, eer, min_dcf
 from unheard.metrics.tandem import (
+    ASVSPOOF_COSTS,
+    TandemCosts,
     Weights,
+    a_dcf,
+    least_agnostic,
     legacy_weights,
     min_tdcf,
     min_tdcf_legacy,
     tdcf_weights,
+    trial_rates,
 )
+from unheard.metrics.tandem_eer import common_rate, t_eer
 from unheard.types import FloatArray, IntArray
 
 __all__ = ["WEIGHTS", "Counted", "counted", "split"]
@@ -63,26 +69,60 @@ def counted(metric: Callable[..., float], *scores: FloatArray) -> Counted:
         errors = (scores[0] < threshold, scores[1] >= threshold)
         return _mean_of(*errors, weights=(miss, false_alarm))
 
+    if function is a_dcf:
+        return _agnostic(*scores, **options)
+    if function is t_eer:
+        return _tandem_eer(*scores)
+
     def repeated(*counts: IntArray) -> float:
         return metric(*map(np.repeat, scores, counts))
 
     return repeated
 
 
-def _ranked(of_steps: Callable[[Steps], float], bonafide: FloatArray, spoof: FloatArray) -> Counted:
-    distinct = np.unique(np.concatenate([bonafide, spoof]))
-    orders, ends = [], []
-    for scores in (bonafide, spoof):
-        orders.append(np.argsort(scores))
-        below = np.searchsorted(scores[orders[-1]], distinct, side="right")
-        ends.append(np.concatenate([[0], below]))
+def _cumulative(*scores: FloatArray) -> Callable[..., list[IntArray]]:
+    """Return how many drawn clips of each class lie at or below each distinct score, [K + 1]."""
+    distinct = np.unique(np.concatenate(scores))
+    orders = [np.argsort(array) for array in scores]
+    ends = [
+        np.concatenate([[0], np.searchsorted(array[order], distinct, side="right")])
+        for array, order in zip(scores, orders, strict=True)
+    ]
 
-    def of_counts(*counts: IntArray) -> float:
-        cumulative = (
+    def of_counts(*counts: IntArray) -> list[IntArray]:
+        return [
             np.concatenate([[0], np.cumsum(drawn[order])])[end]
             for drawn, order, end in zip(counts, orders, ends, strict=True)
-        )
-        return of_steps(Steps(distinct, *cumulative))
+        ]
+
+    return of_counts
+
+
+def _ranked(of_steps: Callable[[Steps], float], *scores: FloatArray) -> Counted:
+    distinct, cumulative = np.unique(np.concatenate(scores)), _cumulative(*scores)
+
+    def of_counts(*counts: IntArray) -> float:
+        return of_steps(Steps(distinct, *cumulative(*counts)))
+
+    return of_counts
+
+
+def _agnostic(*scores: FloatArray, costs: TandemCosts = ASVSPOOF_COSTS) -> Counted:
+    cumulative = _cumulative(*scores)
+
+    def of_counts(*counts: IntArray) -> float:
+        return least_agnostic(trial_rates(*cumulative(*counts)), costs)
+
+    return of_counts
+
+
+def _tandem_eer(*scores: FloatArray) -> Counted:
+    detector, verifier = _cumulative(*scores[:2]), _cumulative(*scores[2:])
+
+    def of_counts(*counts: IntArray) -> float:
+        human, machine = detector(*counts[:2])
+        false_alarm = (machine[-1] - machine) / machine[-1]
+        return common_rate(human / human[-1], false_alarm, *trial_rates(*verifier(*counts[2:])))
 
     return of_counts
 

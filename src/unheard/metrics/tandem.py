@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from unheard.errors import MetricError
 from unheard.metrics.official import eer_threshold_official
 from unheard.metrics.rates import Steps, checked_class, steps
-from unheard.types import FloatArray
+from unheard.types import FloatArray, IntArray
 
 __all__ = [
     "ASVSPOOF5_ASV",
@@ -26,10 +26,12 @@ __all__ = [
     "Weights",
     "a_dcf",
     "asv_rates",
+    "least_agnostic",
     "legacy_weights",
     "min_tdcf",
     "min_tdcf_legacy",
     "tdcf_weights",
+    "trial_rates",
     "verifier_curve",
 ]
 
@@ -274,12 +276,17 @@ def verifier_curve(
         for name, scores in (("target", target), ("nontarget", nontarget), ("spoofed", spoof))
     ]
     thresholds = np.append(np.unique(np.concatenate(classes)), np.inf)
-    below = [np.searchsorted(np.sort(scores), thresholds) for scores in classes]
-    n_own, n_others, n_spoofed = (scores.size for scores in classes)
+    return trial_rates(*(np.searchsorted(np.sort(scores), thresholds) for scores in classes))
+
+
+def trial_rates(
+    target: IntArray, nontarget: IntArray, spoof: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what `verifier_curve` does, from trials rejected at each step, each shape [K + 1]."""
     return (
-        below[0] / n_own,
-        (n_others - below[1]) / n_others,
-        (n_spoofed - below[2]) / n_spoofed,
+        target / target[-1],
+        (nontarget[-1] - nontarget) / nontarget[-1],
+        (spoof[-1] - spoof) / spoof[-1],
     )
 
 
@@ -308,7 +315,12 @@ def a_dcf(
         Shim et al., "a-DCF: an architecture agnostic metric with application to spoofing-robust
         speaker verification", 2024.
     """
-    miss, false_alarm, spoof_false_alarm = verifier_curve(target, nontarget, spoof)
+    return least_agnostic(verifier_curve(target, nontarget, spoof), costs)
+
+
+def least_agnostic(rates: tuple[FloatArray, FloatArray, FloatArray], costs: TandemCosts) -> float:
+    """Return the least normalised cost of the operating points that `verifier_curve` gives."""
+    miss, false_alarm, spoof_false_alarm = rates
     weight_miss = costs.miss_cost * costs.target_prior
     weight_false_alarm = costs.false_alarm_cost * costs.nontarget_prior
     weight_spoof = costs.spoof_false_alarm_cost * costs.spoof_prior
