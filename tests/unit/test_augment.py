@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from unheard.augment import AUGMENTS, Augment, Step
+from unheard.channel import CODECS
 from unheard.errors import RecipeError
 from unheard.types import FloatArray
 
@@ -69,6 +70,45 @@ def test_low_pass_removes_what_is_above_and_keeps_what_is_below() -> None:
     low = AUGMENTS["low_pass"](wave, np.random.default_rng(0), low_hz=4000, high_hz=4000)
     assert band_db(low, 200, 3500) == pytest.approx(band_db(wave, 200, 3500), abs=0.5)
     assert band_db(low, 6000, 8000) < band_db(wave, 6000, 8000) - 25
+
+
+def test_band_pass_keeps_what_lies_between_its_edges() -> None:
+    wave = np.random.default_rng(0).uniform(-0.3, 0.3, 16_000).astype(np.float32)
+    numbers = {"bottom_low_hz": 300, "bottom_high_hz": 300, "top_low_hz": 3400, "top_high_hz": 3400}
+    telephone = AUGMENTS["band_pass"](wave, np.random.default_rng(0), **numbers)
+    level_db = band_db(wave, 400, 3200)
+    assert band_db(telephone, 400, 3200) == pytest.approx(level_db, abs=0.5)
+    for low_hz, high_hz in ((20, 150), (5000, 8000)):
+        assert band_db(telephone, low_hz, high_hz) < level_db - 30
+    for low_hz, high_hz in ((295, 305), (3390, 3410)):
+        assert band_db(telephone, low_hz, high_hz) == pytest.approx(level_db - 3, abs=2.5)
+
+
+def test_resampling_loses_what_lies_above_half_the_rate_and_moves_nothing() -> None:
+    wave = np.random.default_rng(0).uniform(-0.3, 0.3, 16_001).astype(np.float32)
+    for rate_hz in (6_000, 7_999, 12_345):
+        coarse = AUGMENTS["resampling"](
+            wave, np.random.default_rng(0), low_hz=rate_hz, high_hz=rate_hz
+        )
+        lost = band_db(coarse, rate_hz / 2 + 50, 8000) - band_db(wave, rate_hz / 2 + 50, 8000)
+        assert lost < -40
+        kept_hz = 0.45 * rate_hz
+        spectra = [np.fft.rfft(each)[: int(kept_hz)] for each in (wave, coarse)]
+        error = np.abs(spectra[1] - spectra[0]) ** 2
+        assert error.sum() < 0.01 * (np.abs(spectra[0]) ** 2).sum()  # in level and in phase
+
+
+def test_codec_draws_any_codec_at_any_of_its_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = set()
+
+    def round_trip(wave: FloatArray, name: str, *, kbps: float) -> FloatArray:
+        used.add((name, kbps))
+        return wave
+
+    monkeypatch.setattr("unheard.channel.round_trip", round_trip)
+    for seed in range(600):
+        AUGMENTS["codec"](speech_like(10), np.random.default_rng(seed))
+    assert used == {(name, kbps) for name, codec in CODECS.items() for kbps in codec.kbps}
 
 
 def test_notch_removes_one_band_and_leaves_the_rest() -> None:
