@@ -30,7 +30,7 @@ ROWS = [
     },
     {"recipes"},
     {"compare"},
-    {"cli", "cli_corpus"},
+    {"cli", "cli_corpus", "cli_evaluate"},
 ]
 ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 # Rooms of one row that are one room in several files, as a package would be.
@@ -41,7 +41,7 @@ SUITES = [
     {"evaluate", "report", "protocols"},
     {"archive", "journal"},
     {"augment", "rawboost", "rooms", "transforms"},
-    {"cli", "cli_corpus"},
+    {"cli", "cli_corpus", "cli_evaluate"},
 ]
 NO_TORCH_ROWS = 2
 FORBIDDEN = {

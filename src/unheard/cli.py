@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ import typer
 
 from unheard import __version__
 from unheard.cli_corpus import AsJson, corpus, manifest_of, say
+from unheard.cli_evaluate import evaluate, scores
 from unheard.errors import RecipeError, UnheardError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(corpus, name="corpus")
+app.add_typer(scores, name="scores")
 
 PICTURES = (".png", ".pdf", ".svg")
 COLOURS = {"bonafide": "green", "spoof": "red", "undecided": "yellow"}
@@ -160,54 +161,7 @@ def train(
     typer.echo(bundle)
 
 
-@app.command()
-def evaluate(  # noqa: PLR0913  a command has the options that it has
-    out: Annotated[Path, typer.Option(help="Folder for the score file and the report.")],
-    bundle: Annotated[Path | None, typer.Argument(help="Detector to evaluate.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Manifest, or the folder of a built corpus.")
-    ] = None,
-    protocol: Annotated[
-        str, typer.Option(help="Which clips to test on: open, open_in, open_out, eval or all.")
-    ] = "open",
-    scores: Annotated[
-        Path | None, typer.Option(help="Make the report from this score file; needs no detector.")
-    ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws behind an interval.")] = 1000,
-    jobs: Annotated[int, typer.Option(min=1, help="Clips to score at once.")] = 1,
-    into_card: Annotated[
-        bool, typer.Option("--into-card", help="Write the results into the bundle's card.")
-    ] = False,
-) -> None:
-    """Score a protocol and write a report: metrics with intervals, per attack and family."""
-    if (scores is None) == (bundle is None):
-        raise typer.BadParameter("give either a BUNDLE with --data, or --scores FILE")
-    if scores is not None:
-        from unheard.report import report
-
-        made = report(scores, out, n_draws=draws)
-    elif bundle is not None:
-        from unheard import evaluate as evaluation
-
-        if data is None:
-            raise typer.BadParameter("give the manifest to test on with --data")
-        known = evaluation.PROTOCOLS
-        if protocol not in known:
-            raise typer.BadParameter(f"no protocol {protocol!r}; known: {', '.join(known)}")
-        options = evaluation.Options(
-            command=shlex.join(["unheard", *sys.argv[1:]]), n_draws=draws, into_card=into_card
-        )
-        chosen = known[protocol]
-        made = evaluation.evaluate(
-            bundle, manifest_of(data), chosen, out, jobs=jobs, say=say, options=options
-        )
-    for line in made.results():
-        typer.echo(
-            f"{line['protocol']:24} {line['group']:20} EER {line['eer']:6.2%} "
-            f"[{line['eer_low']:.2%}, {line['eer_high']:.2%}]  "
-            f"{line['n_bonafide']} bona fide, {line['n_spoof']} spoofed"
-        )
-    say(f"report: {out / 'report.md'}")
+app.command()(evaluate)
 
 
 @app.command()

@@ -74,7 +74,11 @@ def test_info_prints_the_card_for_people_and_programs(unheard: Unheard, toy: Pat
         ),
         (["evaluate", "--out", "y"], 2, "either a BUNDLE with --data, or --scores FILE"),
         (["evaluate", "b", "--out", "y"], 2, "with --data"),
-        (["evaluate", "b", "--data", "x", "--protocol", "opn", "--out", "y"], 2, "known: open"),
+        (
+            ["evaluate", "b", "--data", "x", "--protocol", "opn", "--out", "y"],
+            2,
+            "did you mean 'open'?",
+        ),
         (["corpus", "info", "asvspoof2019la"], 2, "did you mean 'asvspoof2019_la'?"),
         (["corpus", "import", "folders", "nowhere", "--out", "m.parquet"], 1, "unpacked into"),
         (["corpus", "build", "open", "--size", "smal", "--cache", "c"], 1, "did you mean 'small'?"),

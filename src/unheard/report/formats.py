@@ -127,16 +127,17 @@ def write(path: Path, table: pa.Table, format: str) -> Path:
 
 
 def official_ids(ids: Sequence[str], corpora: Sequence[str]) -> list[str]:
-    """Return ids as their authors write them: without our "<corpus>/" before them.
+    """Return ids as their authors write them: without our "<corpus>/", where all begin so.
 
     Args:
         ids: Clip ids.
         corpora: Corpus of each clip.
     """
-    return [
-        name.removeprefix(f"{corpus}/") if corpus else name
-        for name, corpus in zip(ids, corpora, strict=True)
-    ]
+    if all(name.startswith(f"{corpus}/") for name, corpus in zip(ids, corpora, strict=True)):
+        short = [name[len(corpus) + 1 :] for name, corpus in zip(ids, corpora, strict=True)]
+        if len(set(short)) == len(short):
+            return short
+    return list(ids)
 
 
 def _lines(table: pa.Table, format: str) -> Iterator[str]:
@@ -178,7 +179,12 @@ def _parquet(path: Path) -> pa.Table:
         raise EvaluationError(
             f"{path}: not a readable score file ({error}); give Parquet, or CSV with a header"
         ) from error
-    table = table.rename_columns([_ours(name) for name in table.column_names])
+    table = table.rename_columns(
+        [
+            ours if ours in ("id", "score") else name
+            for name, ours in zip(table.column_names, regular(table.column_names), strict=True)
+        ]
+    )
     for name in ("id", "score"):
         if name not in table.column_names:
             raise EvaluationError(
@@ -200,11 +206,6 @@ def _parquet(path: Path) -> pa.Table:
             f"{path}: the column 'score' is not of type double ({error}); correct its values"
         ) from error
     return table
-
-
-def _ours(name: str) -> str:
-    """Return our name for the two columns that every file has; others stay as they are."""
-    return regular(name) if regular(name) in ("id", "score") else name
 
 
 def _table(sheet: Sheet, bonafide_label: str) -> Scores:

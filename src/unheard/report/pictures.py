@@ -31,7 +31,7 @@ DPI = 110
 
 
 def det(table: pa.Table, report: Report) -> bytes:
-    """Draw the error rates over all thresholds, by part and by family, on normal axes."""
+    """Draw the error rates over all thresholds, by part and by family or attack, on normal axes."""
     scored = _Scored(table)
     figure = _figure(10.5, 7.4)
     by_part, by_family = figure.subplots(1, 2)
@@ -39,19 +39,27 @@ def det(table: pa.Table, report: Report) -> bytes:
         human, machine = scored.classes(scored.part == part)
         rate = report.pooled(part).metrics["eer"].value
         _curve(by_part, human, machine, f"{part}, EER {rate:.1%}", index, index)
-    rows = [row for row in report.rows if row.by == "family"]
+    by = "family" if any(row.by == "family" for row in report.rows) else "attack"
+    rows = [row for row in report.rows if row.by == by]
     worst = sorted(rows, key=lambda row: -row.metrics["eer"].value)[:MOST_FAMILIES]
     for index, row in enumerate(worst):
-        inside = (scored.part == row.part) & (scored.bonafide | (scored.family == row.group))
+        inside = (scored.part == row.part) & (scored.bonafide | (scored.named[by] == row.group))
         label = f"{row.group} ({row.part}), {row.metrics['eer'].value:.1%}"
         _curve(by_family, *scored.classes(inside), label, index, report.parts.index(row.part))
     by_part.set_title("By part", loc="left")
     hidden = f", the {MOST_FAMILIES} worst" if len(rows) > MOST_FAMILIES else ""
-    by_family.set_title(f"By attack family, with EER{hidden}", loc="left")
+    title = "By attack family" if by == "family" else "By attack"
+    by_family.set_title(f"{title}, with EER{hidden}", loc="left")
     for axes in (by_part, by_family):
         _normal_axes(axes)
     if not worst:
-        by_family.text(0.5, 0.5, "no families named", transform=by_family.transAxes, ha="center")
+        by_family.text(
+            0.5,
+            0.5,
+            "neither families nor attacks named",
+            transform=by_family.transAxes,
+            ha="center",
+        )
     return _png(figure)
 
 
@@ -76,9 +84,8 @@ def histogram(table: pa.Table, report: Report) -> bytes:
         _mark_thresholds(axes, thresholds)
         axes.legend(frameon=False, fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
-    rows[-1].set_xlabel(
-        "score: natural-log likelihood ratio, up is bona fide; outliers are in the outermost bars"
-    )
+    unit = ": natural-log likelihood ratio" if report.facts.calibrated else " as in the file"
+    rows[-1].set_xlabel(f"score{unit}, up is bona fide; outliers are in the outermost bars")
     return _png(figure)
 
 
@@ -108,14 +115,14 @@ def calibration(table: pa.Table, report: Report) -> bytes:
             (curve.spoof, "spoof", SPOOF),
         ):
             x, y = _thinned(curve.llr, 100 * shares)
-            evidence.plot(x, y, color=side, label=f"{part}, {name}", **style)
+            evidence.step(x, y, color=side, label=f"{part}, {name}", **style)
     claimed.set_title("Reliability", loc="left")
     claimed.set_xlabel("spoof probability that the score claims, even prior")
     claimed.set_ylabel("share that is spoof, both classes weighing the same")
     evidence.axvline(0, color="#555555", lw=1, ls="--")
     evidence.set_title("Evidence (Tippett)", loc="left")
     evidence.set_xlim(low, high)
-    evidence.set_xlabel("score s as natural-log likelihood ratio")
+    evidence.set_xlabel("score s, taken for a natural-log likelihood ratio")
     evidence.set_ylabel("clips of the class with at least s, %")
     for axes in (claimed, evidence):
         axes.grid(color="#e5e5e5", lw=0.6)
@@ -134,7 +141,9 @@ class _Scored:
         self.score: FloatArray = rows.column("score").to_numpy()
         self.bonafide: BoolArray = rows.column("bonafide").to_numpy(zero_copy_only=False)
         self.part: Any = rows.column("part").to_numpy(zero_copy_only=False)
-        self.family: Any = rows.column("family").to_numpy(zero_copy_only=False)
+        self.named: dict[str, Any] = {
+            name: rows.column(name).to_numpy(zero_copy_only=False) for name in ("family", "attack")
+        }
 
     def classes(self, inside: BoolArray) -> tuple[FloatArray, FloatArray]:
         return self.score[inside & self.bonafide], self.score[inside & ~self.bonafide]

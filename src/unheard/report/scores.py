@@ -85,6 +85,16 @@ class Facts:
     source: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether scores are natural-log likelihood ratios fitted on dev, and not just numbers."""
+        return bool(self.bundle or self.operating_points)
+
+    @property
+    def name(self) -> str:
+        """What to call what was scored: the detector, else the score file."""
+        return self.bundle or self.source.partition(" (")[0]
+
 
 def write_scores(path: Path, columns: Mapping[str, Any], facts: Facts) -> Path:
     """Write a score file in one step: a reader sees the old file or the new one.

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unheard.report.groups import Cell
+from unheard.report.group_text import METRIC_NAMES, averages, grids, rate
 from unheard.report.markup import Block, Bullets, Heading, Picture, Table, Words
 from unheard.report.results import ALL_PARTS, FEW_CLIPS, Report, Row, Value
 
-__all__ = ["document"]
+__all__ = ["cautions", "document"]
 
 MOST_LISTED = 50
 """Most clips without a score that a report lists by name; the score file has all."""
 
 REVERSED_EER = 0.6
-"""Above it the polarity of the scores is called into question."""
+"""Above it, with an interval above chance, the polarity is called into question."""
 
-METRIC_NAMES = {
-    "eer": "EER",
-    "eer_official": "EER, official",
-    "eer_by_speaker": "EER, by speaker and attack",
-    "min_dcf": "minDCF",
-    "act_dcf": "actDCF",
-    "cllr": "Cllr, bits",
-    "min_cllr": "min Cllr, bits",
-    "min_tdcf": "min t-DCF, revised",
-    "min_tdcf_legacy": "min t-DCF, legacy",
-}
 POINT_NAMES = {
     "default": "sure, the default (three states)",
+    "Bayes": "log-likelihood ratio 0",
     "balanced": "balanced",
     "false_alarm_1pct": "1 % false alarms on bona fide",
     "miss_1pct": "1 % misses",
@@ -38,7 +28,7 @@ POINT_NAMES = {
 def document(report: Report) -> list[Block]:
     """Return a report as blocks, in reading order."""
     facts = report.facts
-    name = facts.bundle or "a score file"
+    name = facts.name or "a score file"
     protocol = f" on the protocol {facts.protocol!r}" if facts.protocol else ""
     return [
         Heading(f"Evaluation of {name}{protocol}", 1),
@@ -49,7 +39,7 @@ def document(report: Report) -> list[Block]:
             "Error rates over all thresholds; the closer to the lower left corner, "
             "the better. Left by part, right by attack family.",
         ),
-        *_averages(report),
+        *averages(report),
         Picture("scores.png", "Scores of each class. Calibrated scores cross at zero."),
         Picture(
             "calibration.png",
@@ -61,7 +51,7 @@ def document(report: Report) -> list[Block]:
         *_groups(report, "family", "By attack family"),
         *_groups(report, "attack", "By attack"),
         *_groups(report, "language", "By language"),
-        *_grids(report),
+        *grids(report),
         *_unscored(report),
         *_provenance(report),
         *_definitions(report),
@@ -74,14 +64,14 @@ def _plain_words(report: Report) -> Iterator[Block]:
     for part in report.parts:
         row = report.pooled(part)
         text = f"{_part(report, part)}: "
-        decided = [rate for rate in report.rates if rate.part == part]
+        decided = [one for one in report.rates if one.part == part]
         if decided:
-            rate = decided[0]
+            shares = decided[0]
             text += (
-                f"of 100 human clips {_of_100(rate.bonafide_as_spoof)} were called spoof and "
-                f"{_of_100(rate.bonafide_undecided)} left undecided; of 100 spoofed clips "
-                f"{_of_100(rate.spoof_as_bonafide)} were called bona fide and "
-                f"{_of_100(rate.spoof_undecided)} left undecided. "
+                f"of 100 human clips {_of_100(shares.bonafide_as_spoof)} were called spoof and "
+                f"{_of_100(shares.bonafide_undecided)} left undecided; of 100 spoofed clips "
+                f"{_of_100(shares.spoof_as_bonafide)} were called bona fide and "
+                f"{_of_100(shares.spoof_undecided)} left undecided. "
             )
         told.append(
             f"{text}At the threshold where both errors are equally frequent, "
@@ -89,20 +79,32 @@ def _plain_words(report: Report) -> Iterator[Block]:
             f"{_interval_of_100(row.metrics['eer'])}."
         )
     yield Bullets(tuple(told))
-    warnings = [*_polarity(report), *report.facts.notes, *_few(report), *_ties(report)]
-    if warnings:
-        yield Bullets(tuple(f"Caution: {warning}" for warning in warnings))
+    warnings = [*cautions(report), *_few(report), *_ties(report)]
+    told = [f"Caution: {warning}" for warning in warnings]
+    told += [f"Note: {note}." for note in report.facts.notes]
+    if not report.facts.calibrated:
+        told.append(
+            "Note: nothing says that these scores are log-likelihood ratios; actDCF, Cllr and the "
+            "picture of calibration take them for such. Fit a calibration with --calibrate-on."
+        )
+    if told:
+        yield Bullets(tuple(told))
+
+
+def cautions(report: Report) -> list[str]:
+    """Return what must be known before any number is believed, as sentences."""
+    return list(_polarity(report))
 
 
 def _polarity(report: Report) -> Iterator[str]:
     """Say it of a detector that is far worse than chance; nothing is turned round by itself."""
     for part in report.parts:
-        rate = report.pooled(part).metrics["eer"].value
-        if rate > REVERSED_EER:
+        found = report.pooled(part).metrics["eer"]
+        if found.value > REVERSED_EER and (found.low or 0.0) > 0.5:
             yield (
-                f"{part} has an EER of {rate:.1%}, far above chance: the scores very likely point "
-                "the other way, higher being more spoof. Nothing was turned round; if that is so, "
-                "evaluate again with --higher-is spoof."
+                f"{part} has an EER of {found.value:.1%}, far above chance: the scores very likely "
+                "point the other way, higher being more spoof. Nothing was turned round; if that "
+                "is so, evaluate again with --higher-is spoof."
             )
 
 
@@ -145,59 +147,13 @@ def _overall(report: Report) -> Iterator[Block]:
     yield Table(("", *(_part(report, row.part) for row in rows)), tuple(body))
 
 
-def _averages(report: Report) -> Iterator[Block]:
-    if not report.averages:
-        return
-    yield Heading("Averages")
-    yield Words(
-        "Plain means over groups that all weigh the same. A pooled rate has one threshold for all "
-        "groups, so it is not their mean."
-    )
-    yield Table(
-        ("mean over", "groups", "metric", "mean", "worst", "of"),
-        tuple(
-            (
-                f"attacks of {_part(report, one.part)}" if one.part else "test sets",
-                f"{len(one.groups)}",
-                METRIC_NAMES[one.metric],
-                _rate(one.metric, one.mean),
-                _rate(one.metric, one.worst),
-                one.worst_group,
-            )
-            for one in report.averages
-        ),
-    )
-
-
-def _grids(report: Report) -> Iterator[Block]:
-    for grid in report.grids:
-        yield Heading(f"EER by {' and '.join(grid.by)}, {grid.part}")
-        yield Words(
-            "Spoofed clips of each value against the bona fide clips of the same value where "
-            f"these have one, else against all; * marks fewer than {FEW_CLIPS} clips of a class."
-        )
-        yield Table(
-            (" \u00d7 ".join(grid.by), *grid.columns),
-            tuple(
-                (name, *map(_grid_cell, cells))
-                for name, cells in zip(grid.rows, grid.cells, strict=True)
-            ),
-        )
-
-
-def _grid_cell(cell: Cell) -> str:
-    if cell.eer is None:
-        return "-"
-    few = " *" if min(cell.n_bonafide, cell.n_spoof) < FEW_CLIPS else ""
-    return f"{cell.eer:.2%}{few}"
-
-
 def _decisions(report: Report) -> Iterator[Block]:
     if not report.rates:
         return
     yield Heading("Decisions")
     yield Words(
-        "At the operating points that the detector was published with, fitted on its dev clips. "
+        "At operating points fitted on dev clips: those that the detector was published with, or "
+        "that its calibration gives. "
         "A clip below the first threshold is called spoof, from the second on bona fide, "
         "between them undecided."
     )
@@ -212,14 +168,14 @@ def _decisions(report: Report) -> Iterator[Block]:
         ),
         tuple(
             (
-                f"{rate.part}, {POINT_NAMES.get(rate.point, rate.point)}",
-                f"{rate.low:.2f}" if rate.low == rate.high else f"{rate.low:.2f}, {rate.high:.2f}",
-                f"{rate.bonafide_as_spoof:.1%}",
-                f"{rate.bonafide_undecided:.1%}",
-                f"{rate.spoof_as_bonafide:.1%}",
-                f"{rate.spoof_undecided:.1%}",
+                f"{one.part}, {POINT_NAMES.get(one.point, one.point)}",
+                f"{one.low:.2f}" if one.low == one.high else f"{one.low:.2f}, {one.high:.2f}",
+                f"{one.bonafide_as_spoof:.1%}",
+                f"{one.bonafide_undecided:.1%}",
+                f"{one.spoof_as_bonafide:.1%}",
+                f"{one.spoof_undecided:.1%}",
             )
-            for rate in report.rates
+            for one in report.rates
         ),
     )
 
@@ -307,7 +263,9 @@ def _provenance(report: Report) -> Iterator[Block]:
 def _definitions(report: Report) -> Iterator[Block]:
     yield Heading("What the numbers mean")
     items = [
-        "Score: natural-log likelihood ratio; up is bona fide, 0 is undecided evidence.",
+        "Score: natural-log likelihood ratio; up is bona fide, 0 is undecided evidence."
+        if report.facts.calibrated
+        else "Score: as in the file; up is bona fide.",
         "EER: error rate at the threshold where bona fide clips called spoof and spoofed clips "
         "called bona fide are equally frequent; 50 % is chance. The threshold is chosen on these "
         "very clips, so it measures separation, not what a user sees.",
@@ -337,14 +295,10 @@ def _definitions(report: Report) -> Iterator[Block]:
 def _cell(name: str, value: Value | None) -> str:
     if value is None:
         return "-"
-    told = _rate(name, value.value)
+    told = rate(name, value.value)
     if value.low is None or value.high is None:
         return told
-    return f"{told} ({_rate(name, value.low)} to {_rate(name, value.high)})"
-
-
-def _rate(name: str, value: float) -> str:
-    return f"{value:.2%}" if name.startswith("eer") else f"{value:.3f}"
+    return f"{told} ({rate(name, value.low)} to {rate(name, value.high)})"
 
 
 def _yes(row: Row) -> str:

@@ -43,8 +43,6 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
 }
 """Names that published tables give to a column, lower case with "_" for "-" and spaces."""
 
-_NAME = {alias: name for name, aliases in COLUMN_NAMES.items() for alias in aliases}
-
 
 @dataclass(frozen=True)
 class Sheet:
@@ -145,17 +143,30 @@ def read_sheet(path: Path, what: str) -> Sheet:
         raise EvaluationError(f"{path}: empty, not a readable table; give {what}")
     head = lines[0]
     delimiter = next((mark for mark in "\t,;" if mark in head), None)
-    cells = head.split(delimiter)
-    names = tuple(regular(cell) for cell in cells)
+    names = regular(head.split(delimiter))
     if "id" in names and ({"score", "label", "bonafide", "attack"} & set(names)):
         return Sheet(path, names, lines[1:], 2, delimiter)
     return Sheet(path, (), lines, 1, delimiter if delimiter == "\t" else None)
 
 
-def regular(name: str) -> str:
-    """Return the name that a column has here: ours for a known alias, else its own, regular."""
-    plain = name.strip().strip('"').lower().replace("-", "_").replace(" ", "_")
-    return _NAME.get(plain, plain)
+def regular(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that columns have here: ours for the first known alias, else their own.
+
+    Args:
+        names: A header. Of two aliases of one name, such as id and path, the one that stands
+            first in `COLUMN_NAMES` is meant, and the other keeps its own name.
+
+    Example:
+        >>> regular(["path", "ID", "cm-score"])
+        ('path', 'id', 'score')
+    """
+    plain = [name.strip().strip('"').lower().replace("-", "_").replace(" ", "_") for name in names]
+    ours = list(plain)
+    for name, aliases in COLUMN_NAMES.items():
+        meant = next((alias for alias in aliases if alias in plain), None)
+        if meant is not None:
+            ours[plain.index(meant)] = name
+    return tuple(ours)
 
 
 def is_label(word: str) -> bool:
