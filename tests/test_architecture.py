@@ -25,12 +25,12 @@ ROWS = [
     {
         *("train", "checkpoint", "recipe", "provenance"),
         *("evaluate", "report", "protocols"),
-        *("archive", "journal", "timeline"),
+        *("archive", "journal", "timeline", "routing"),
         "open_corpus",
     },
     {"recipes"},
     {"compare"},
-    {"cli", "cli_corpus", "cli_evaluate"},
+    {"cli", "cli_corpus", "cli_encoder", "cli_evaluate"},
 ]
 ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 # Rooms of one row that are one room in several files, as a package would be.
@@ -40,8 +40,9 @@ SUITES = [
     {"train", "checkpoint", "recipe", "provenance"},
     {"evaluate", "report", "protocols"},
     {"archive", "journal"},
+    {"archive", "evaluate"},
     {"augment", "rawboost", "rooms", "transforms"},
-    {"cli", "cli_corpus", "cli_evaluate"},
+    {"cli", "cli_corpus", "cli_encoder", "cli_evaluate"},
 ]
 NO_TORCH_ROWS = 2
 FORBIDDEN = {

@@ -31,6 +31,7 @@ __all__ = [
     "BatchSource",
     "Plan",
     "Sampler",
+    "Shuffled",
     "Terms",
     "total",
 ]
@@ -173,6 +174,45 @@ class Balanced:
             np.concatenate([none, domain]),
             np.concatenate([none, none]),
         )
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """All clips in random order, every one once before any twice, whatever their class.
+
+    The batches of most published recipes; objectives then weigh the classes.
+
+    Attributes:
+        batch_clips: Clips per batch.
+        by: Manifest column that gives a spoofed clip its domain.
+    """
+
+    batch_clips: int = 32
+    by: str = "attack"
+
+    def __post_init__(self) -> None:
+        if self.batch_clips < 1:
+            raise RecipeError(f"sampler.batch_clips is {self.batch_clips}; give 1 or more")
+
+    def domains(self, manifest: Manifest) -> tuple[str, ...]:
+        """Return the values of the column `by` among spoofed clips, sorted."""
+        return tuple(sorted(set(manifest.column(self.by)[~_bonafide(manifest)])))
+
+    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
+        """Return a function from a step to the next clips of a random order."""
+        names = self.domains(manifest)
+        index = {name: place for place, name in enumerate(names)}
+        column = manifest.column(self.by).tolist()
+        truth = _bonafide(manifest).tolist()
+        domain = np.array(
+            [-1 if human else index[name] for human, name in zip(truth, column, strict=True)]
+        )
+        everything = np.ones(len(manifest), bool)
+        return partial(self._plan, _Rota.of(everything, everything, (seed, 2)), domain)
+
+    def _plan(self, rota: _Rota, domain: IntArray, step: int) -> Plan:
+        rows, _ = rota.draw(step * self.batch_clips, self.batch_clips)
+        return Plan(rows, domain[rows], np.full(self.batch_clips, -1))
 
 
 @dataclass(frozen=True, eq=False)

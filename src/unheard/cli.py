@@ -18,6 +18,7 @@ import typer
 
 from unheard import __version__
 from unheard.cli_corpus import AsJson, corpus, manifest_of, say
+from unheard.cli_encoder import encoder, routing
 from unheard.cli_evaluate import evaluate, scores
 from unheard.errors import RecipeError, UnheardError
 
@@ -162,6 +163,8 @@ def train(
 
 
 app.command()(evaluate)
+app.command()(encoder)
+app.command()(routing)
 
 
 @app.command()

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from small_detectors import SMALL
+from small_detectors import SMALL, TINY_ENCODER
 from synthetic_corpus import corpus
 from unheard import audio, recipes
 from unheard.batch import Batch, BatchSource
 from unheard.clip import Manifest
-from unheard.detectors import DETECTORS, bundle
+from unheard.detectors import DETECTORS, ResNet18, Spec, SslAasist, bundle
 from unheard.recipe import Budget, Constant, Recipe, recipe_to_json
 from unheard.score import Scorer
 from unheard.train import train
@@ -27,13 +27,22 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return corpus(tmp_path_factory.mktemp("corpus"), duration_s=0.8)
 
 
+def small_detector(detector: Spec) -> Spec:
+    """Return a detector of the same kind and structure, with its numbers made small."""
+    if isinstance(detector, SslAasist):
+        few = detector.adapters and replace(detector.adapters, rank=2)
+        return replace(detector, encoder=TINY_ENCODER, adapters=few)
+    kind = next(kind for kind, row in DETECTORS.items() if type(detector) is row)
+    if isinstance(detector, ResNet18):
+        return replace(SMALL[kind], feature=detector.feature)
+    return SMALL[kind]
+
+
 def small(recipe: Recipe) -> Recipe:
     """Return a recipe as it is, but for a small detector, short windows and 20 steps."""
-    kind = next(kind for kind, row in DETECTORS.items() if type(recipe.detector) is row)
-    fields = {"feature": "linear"} if "linear" in recipe.name else {}
     return replace(
         recipe,
-        detector=replace(SMALL[kind], **fields),
+        detector=small_detector(recipe.detector),
         sampler=replace(recipe.sampler, batch_clips=8),
         schedule=Constant(rate=3e-3),
         budget=Budget(n_steps=20, eval_every=10, log_every=1),

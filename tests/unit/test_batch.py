@@ -9,7 +9,7 @@ import torch
 from synthetic_corpus import corpus
 from unheard import audio
 from unheard.augment import Augment, Step
-from unheard.batch import Balanced, Batch, BatchSource
+from unheard.batch import Balanced, Batch, BatchSource, Shuffled
 from unheard.clip import Clip, Manifest
 from unheard.errors import RecipeError, TrainingError
 
@@ -163,3 +163,21 @@ def test_batch_moves_to_a_device_as_a_whole(manifest: Manifest) -> None:
     assert {t.device.type for t in (moved.waveform, moved.n_samples, moved.bonafide)} == {"meta"}
     assert {t.device.type for t in (moved.domain, moved.twin)} == {"meta"}
     assert len(moved) == 8
+
+
+def test_shuffled_uses_every_clip_once_before_any_twice_and_keeps_the_proportions(
+    manifest: Manifest,
+) -> None:
+    sampler = Shuffled(batch_clips=4)
+    plan = sampler.planner(manifest, 0)
+    lap = len(manifest) // 4
+    rows = np.concatenate([plan(step).rows for step in range(lap)])
+    assert len(set(rows.tolist())) == 4 * lap
+    names = sampler.domains(manifest)
+    first = plan(0)
+    for row, domain in zip(first.rows, first.domain, strict=True):
+        attack = manifest[int(row)].attack
+        assert (names[domain] if domain >= 0 else "-") == attack
+    assert not np.array_equal(first.rows, sampler.planner(manifest, 1)(0).rows)
+    with pytest.raises(RecipeError, match="give 1 or more"):
+        Shuffled(batch_clips=0)

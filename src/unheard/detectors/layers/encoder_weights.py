@@ -56,7 +56,8 @@ def find(source: str) -> Path:
     Raises:
         RecipeError: If it is nowhere.
     """
-    home = os.environ.get(HOME_VARIABLE) or Path.home() / ".cache/unheard/encoders"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.environ.get(HOME_VARIABLE) or Path(cache) / "unheard/encoders"
     for path in (Path(source), Path(home) / source):
         if path.exists():
             return path

