@@ -133,6 +133,7 @@ def test_a_line_cut_off_by_a_kill_and_a_changed_file_are_looked_at_again(
         monkeypatch.undo()
         return looked
 
+    assert run(headers=True) == paths
     assert run(hashes=True) == paths
     assert run(hashes=True) == []
     journal.write_bytes(journal.read_bytes()[:-5])
@@ -141,6 +142,22 @@ def test_a_line_cut_off_by_a_kill_and_a_changed_file_are_looked_at_again(
     assert run(hashes=True) == paths[:1]
     assert run(headers=True, hashes=True) == paths
     assert run(headers=True) == []
+
+
+def test_what_was_seen_is_on_disk_before_the_next_files_are_looked_at(
+    root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspecting, "_CHUNK", 1)
+    look, lines = inspecting._look, []
+
+    def watched(*arguments: object) -> inspecting.Seen:
+        journal = out.with_name("la.parquet.seen.jsonl")
+        lines.append(len(journal.read_text().splitlines()))
+        return look(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(inspecting, "_look", watched)
+    import_corpus("asvspoof2021_la", root, out, hashes=True)
+    assert lines == [0, 1, 2, 3]
 
 
 def test_a_foreign_journal_is_refused(root: Path, out: Path) -> None:
@@ -166,10 +183,16 @@ def test_git_lfs_pointers_are_no_audio_and_the_remedy_is_told(
         import_corpus("asvspoof2021_la", root, out, **options)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"], ids=["empty", "a web page"])
-def test_files_that_are_no_audio_are_left_out(root: Path, out: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "headers"),
+    [(b"", True), (b"", False), (b"<html>not found</html>", True)],
+    ids=["empty", "empty, only hashed", "a web page"],
+)
+def test_files_that_are_no_audio_are_left_out(
+    root: Path, out: Path, content: bytes, headers: bool
+) -> None:
     (root / FLAC / f"{NAMES[0]}.flac").write_bytes(content)
-    found = import_corpus("asvspoof2021_la", root, out, headers=True)
+    found = import_corpus("asvspoof2021_la", root, out, headers=headers, hashes=not headers)
     assert found.unreadable == (f"{FLAC}/{NAMES[0]}.flac",)
     assert sum(map(sum, found.counts.values())) == len(Manifest.read(out)) == 3
     assert "no audio: fetch or unpack them again" in found.render()
