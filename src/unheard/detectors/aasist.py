@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from unheard.detectors.detector import Detector
-from unheard.detectors.layers.aasist import POOLING, GraphHead, logit_difference, residual_blocks
+from unheard.detectors.layers.aasist import (
+    POOLING,
+    GraphHead,
+    largest_size,
+    logit_difference,
+    residual_blocks,
+)
 from unheard.detectors.layers.sinc import SincFilters
 from unheard.errors import RecipeError
 
@@ -91,8 +97,7 @@ class RawAasistDetector(Detector):
         maps = nn.functional.selu(self.norm_in(nn.functional.max_pool2d(bands, POOLING)))
         for block in self.blocks:
             maps = nn.functional.max_pool2d(block(maps), (1, POOLING))
-        size = maps.abs()  # [B, K, S, F]
-        spectral, temporal = size.amax(dim=3), size.amax(dim=2)
+        spectral, temporal = largest_size(maps, 3), largest_size(maps, 2)  # [B, K, S], [B, K, F]
         embedding: Tensor = self.graphs(spectral.transpose(1, 2), temporal.transpose(1, 2))
         return embedding
 
