@@ -20,6 +20,6 @@ recipe = Recipe(
     augment=lcnn.recipe.augment,
     optimiser=Adam(weight_decay=1e-4),
     schedule=Cosine(rate=1e-3),
-    budget=Budget(n_steps=160, eval_every=40, log_every=10, dev_clips=160),
+    budget=Budget(n_steps=120, eval_every=40, log_every=10, dev_clips=160),
     seed=1,
 )
