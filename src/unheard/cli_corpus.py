@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -131,3 +132,37 @@ def corpus_info(
     for key in [name] if name else sorted(pages):
         text = str(pages[key]["page"])
         typer.echo(text if name else f"{key:20} {text.partition(chr(10))[0]}")
+
+
+@corpus.command("hold-out")
+def corpus_hold_out(
+    data: Annotated[Path, typer.Argument(help="Manifest, or the folder of a built corpus.")],
+    out: Annotated[
+        Path, typer.Option(help="Manifest to write; without --value a folder for one of each.")
+    ],
+    by: Annotated[
+        Literal["family", "attack"], typer.Option(help="What is left out of training.")
+    ] = "family",
+    value: Annotated[
+        str | None, typer.Option(help="Which family or attack; each in turn if left out.")
+    ] = None,
+) -> None:
+    """Write manifests whose train and dev know nothing of one family or attack; eval_out has it."""
+    from unheard.protocols import held_out_values, leave_one_out, moved
+
+    manifest = manifest_of(data)
+    if value is not None:
+        files = {value: out}
+    else:
+        names = {one: "-".join(one.split()) for one in held_out_values(manifest, by)}
+        files = {one: out / f"{name}.parquet" for one, name in names.items()}
+    for one, file in files.items():
+        left = leave_one_out(manifest, by=by, value=one)
+        moved(left, file.parent).write(file)
+        parts = zip(left.column("part"), left.column("bonafide"), strict=True)
+        counts = Counter(parts)
+        told = ", ".join(
+            f"{part} {counts[part, True]} + {counts[part, False]}"
+            for part in ("train", "dev", "eval_in", "eval_out")
+        )
+        typer.echo(f"{file}  (bona fide + spoofed: {told})")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from unheard.errors import RecipeError, suggestion
-from unheard.protocols.hold_out import leave_one_out
+from unheard.protocols.hold_out import held_out_values, leave_one_out
 from unheard.protocols.protocol import Protocol, Selection, Trials, gathered, moved
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Selection",
     "Trials",
     "gathered",
+    "held_out_values",
     "leave_one_out",
     "moved",
     "protocol",
