@@ -13,7 +13,7 @@ from torch import nn
 
 from unheard.augment import Augment
 from unheard.batch import Balanced, Sampler
-from unheard.detectors.detector import Spec
+from unheard.detectors.detector import Detector, Spec
 from unheard.errors import RecipeError, suggestion
 from unheard.methods import Method, Objective, Supervised
 from unheard.objectives import WeightedCrossEntropy
@@ -96,7 +96,10 @@ class Optimiser(Protocol):
         ...
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Return an optimizer over the parameters that want a gradient."""
+        """Return an optimizer over the parameters that want a gradient.
+
+        Each of its groups has a "scale", by which the loop multiplies the schedule's rate.
+        """
         ...
 
 
@@ -111,6 +114,8 @@ class Adam:
         weight_decay: Strength of the pull to zero.
         decoupled: Apply the decay to the weights (AdamW), not to the gradient.
         clip_norm: Largest norm of the gradient over all parameters; 0 for no limit.
+        inherited_scale: The learning rate of weights that were pretrained, as a share of that of
+            new ones.
     """
 
     beta_1: float = 0.9
@@ -119,12 +124,22 @@ class Adam:
     weight_decay: float = 1e-4
     decoupled: bool = True
     clip_norm: float = 5.0
+    inherited_scale: float = 1.0
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Return an optimizer over the parameters that want a gradient."""
+        """Return an optimizer over the parameters that want a gradient.
+
+        The loop sets the rate of each group to the schedule's times the group's "scale".
+        """
+        inherited = model.inherited() if isinstance(model, Detector) else frozenset()
+        groups: dict[float, list[nn.Parameter]] = {1.0: []}
+        for name, parameter in model.named_parameters():
+            scale = self.inherited_scale if name in inherited else 1.0
+            if parameter.requires_grad:
+                groups.setdefault(scale, []).append(parameter)
         kind = torch.optim.AdamW if self.decoupled else torch.optim.Adam
         return kind(
-            [parameter for parameter in model.parameters() if parameter.requires_grad],
+            [{"params": held, "scale": scale} for scale, held in groups.items() if held],
             betas=(self.beta_1, self.beta_2),
             eps=self.epsilon,
             weight_decay=self.weight_decay,

@@ -127,7 +127,7 @@ def train(
         while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["scale"]
             optimizer.zero_grad()
             parts = []
             for batch in islice(batches, per_step):

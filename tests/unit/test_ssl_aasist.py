@@ -17,7 +17,7 @@ from unheard.detectors.detector import fresh
 from unheard.detectors.layers.aggregation import AdaptiveSum, WeightedSum, summed
 from unheard.errors import BundleError, RecipeError
 from unheard.objectives import WithTerms
-from unheard.recipe import Budget, Recipe
+from unheard.recipe import Adam, Budget, Recipe
 from unheard.train import average_gradients, train
 
 BACK_END = 447_242
@@ -113,6 +113,17 @@ def test_weighted_sum_starts_as_the_mean_and_adaptive_weights_follow_the_clip() 
     literal = sum(weights[:, i, None, None] * states[i] for i in range(4))
     assert torch.allclose(summed(states, weights), literal, atol=1e-6)
     assert torch.allclose(adaptive(states), literal, atol=1e-6)
+
+
+def test_inherited_weights_can_learn_more_slowly() -> None:
+    detector = fresh(SslAasist(encoder=PUBLISHED))
+    groups = Adam(inherited_scale=0.1).build(detector).param_groups
+    scales = {group["scale"]: group["params"] for group in groups}
+    assert scales.keys() == {1.0, 0.1}
+    n_encoder = sum(p.numel() for p in detector.encoder.parameters())
+    assert sum(p.numel() for p in scales[0.1]) == n_encoder
+    random = Adam(inherited_scale=0.1).build(SslAasist(encoder=TINY_ENCODER).build())
+    assert [group["scale"] for group in random.param_groups] == [1.0]
 
 
 @pytest.fixture(scope="module")

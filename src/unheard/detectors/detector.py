@@ -45,6 +45,10 @@ class Detector(nn.Module):
         """Return the published weights that this detector starts from, by name in its state."""
         return {}
 
+    def inherited(self) -> frozenset[str]:
+        """Return the names of those weights, without reading them."""
+        return frozenset()
+
     def borrowed(self) -> frozenset[str]:
         """Return which of those never change; checkpoints and bundles leave them out."""
         return frozenset()

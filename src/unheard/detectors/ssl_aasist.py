@@ -102,10 +102,14 @@ class SslAasistDetector(Detector):
         found = {f"encoder.{name}": value for name, value in self.pretraining.pretrained().items()}
         return {name: value for name, value in found.items() if name in wanted}
 
-    def borrowed(self) -> frozenset[str]:
-        """Return the names of the encoder's own weights, if they stay as they were published."""
-        if not (self.stays and self.pretraining.source):
+    def inherited(self) -> frozenset[str]:
+        """Return the names of the encoder's own weights, if they are published ones."""
+        if not self.pretraining.source:
             return frozenset()
         added = {f"encoder.{name}" for name in adapter_names(self.encoder)}
         names = {name for name in self.state_dict() if name.startswith("encoder.")}
         return frozenset(names - added)
+
+    def borrowed(self) -> frozenset[str]:
+        """Return the same names, if those weights stay as they were published."""
+        return self.inherited() if self.stays else frozenset()

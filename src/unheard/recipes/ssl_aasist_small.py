@@ -12,12 +12,12 @@ from dataclasses import replace
 
 from unheard.detectors import SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
-from unheard.recipe import Cosine
+from unheard.recipe import Adam
 from unheard.recipes import lora_small
 
 recipe = replace(
     lora_small.recipe,
     name="ssl_aasist_small",
     detector=SslAasist(encoder=WHISPER_TINY_EN),
-    schedule=Cosine(rate=5e-4),
+    optimiser=Adam(weight_decay=1e-4, inherited_scale=0.05),
 )
