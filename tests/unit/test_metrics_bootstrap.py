@@ -30,15 +30,12 @@ from unheard.metrics.counted import counted, split
 from unheard.metrics.resampling import _DRAWS, _plain
 
 
-def plain(metric: Callable[..., float], bonafide: np.ndarray, spoof: np.ndarray) -> np.ndarray:
+def plain(metric: Callable[..., float], *classes: np.ndarray) -> np.ndarray:
     rng = np.random.default_rng(7)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         return np.array(
-            [
-                metric(*(rng.choice(scores, scores.size) for scores in (bonafide, spoof)))
-                for _ in range(2_000)
-            ]
+            [metric(*(rng.choice(scores, scores.size) for scores in classes)) for _ in range(2_000)]
         )
 
 
@@ -68,8 +65,16 @@ def test_fast_draws_have_the_distribution_of_the_plain_loop(name: str, decimals:
     bonafide = rng.normal(1, 1, 240).round(decimals)
     spoof = rng.normal(-1, 1.5, 410).round(decimals)
     function, options = split(ALL[name])
-    fast = _DRAWS[function](bonafide, spoof, 2_000, np.random.default_rng(3), **options)
+    fast = _DRAWS[function]((bonafide, spoof), 2_000, np.random.default_rng(3), **options)
     same_distribution(fast, plain(ALL[name], bonafide, spoof))
+
+
+@pytest.mark.parametrize("decimals", [12, 1, 0], ids=["untied", "tied", "heavily tied"])
+def test_fast_draws_of_three_classes_have_the_distribution_of_the_plain_loop(decimals: int) -> None:
+    rng = np.random.default_rng(22)
+    trials = [rng.normal(at, 1, n).round(decimals) for at, n in ((2, 150), (-2, 200), (0, 250))]
+    fast = _DRAWS[a_dcf](trials, 2_000, np.random.default_rng(3))
+    same_distribution(fast, plain(a_dcf, *trials))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -123,7 +128,7 @@ def test_draws_have_the_mean_of_all_resamples(name: str) -> None:
             for one in itertools.product(range(3), repeat=3)
             for other in itertools.product(range(2), repeat=2)
         ]
-    draws = _DRAWS[metric](bonafide, spoof, 40_000, np.random.default_rng(5))
+    draws = _DRAWS[metric]((bonafide, spoof), 40_000, np.random.default_rng(5))
     assert draws.mean() == pytest.approx(np.mean(every), abs=4 * np.std(every) / 200)
     if name != "cllr":  # a sum in another order is another number in the last place
         assert set(draws.round(9)) == set(np.round(every, 9))
@@ -136,7 +141,7 @@ def test_joined_cells_keep_the_distribution(
     monkeypatch.setattr("unheard.metrics.resampling.CELLS", cells)
     rng = np.random.default_rng(12)
     bonafide, spoof = rng.normal(1, 1, 900), rng.normal(-0.5, 1.5, 900)
-    fast = _DRAWS[METRICS[name]](bonafide, spoof, 2_000, np.random.default_rng(3))
+    fast = _DRAWS[METRICS[name]]((bonafide, spoof), 2_000, np.random.default_rng(3))
     exact = plain(METRICS[name], bonafide, spoof)
     assert fast.std() == pytest.approx(exact.std(), rel=0.1)
     assert fast.mean() == pytest.approx(exact.mean(), abs=0.3 * exact.std())

@@ -47,6 +47,8 @@ def test_tippett_curves_fall_from_one_and_count_misleading_evidence() -> None:
     np.testing.assert_allclose(curve.spoof, [1, 2 / 3, 2 / 3, 1 / 3, 0], atol=1e-15)
     assert curve.misleading_bonafide == 0.25
     assert curve.misleading_spoof == pytest.approx(1 / 3)
+    neither = tippett([0.0, 0.25], [0.0, -0.25])
+    assert neither.misleading_bonafide == neither.misleading_spoof == 0
 
 
 def test_bad_arguments_are_refused() -> None:

@@ -182,7 +182,7 @@ def test_wrong_corrections_are_refused() -> None:
 
 
 def test_groups_weigh_the_same_and_the_worst_is_named() -> None:
-    found = macro(eer, [1.0, 2.0, 3.0, 4.0], {"A02": [5.0, 6.0], "A01": [0.0] * 9, "A03": [5.0]})
+    found = macro(eer, [1.0, 2.0, 3.0, 4.0], {"A03": [5.0, 6.0], "A01": [0.0] * 9, "A02": [5.0]})
     assert found.values == {"A01": 0, "A02": 1, "A03": 1}
     assert found.mean == pytest.approx(2 / 3)
     assert (found.worst, found.worst_group) == (1, "A02")

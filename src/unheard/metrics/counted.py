@@ -17,16 +17,14 @@ from unheard.metrics.likelihood import clip_costs, cllr, min_cllr, pooled_cllr
 from unheard.metrics.official import eer_official, nearest_rate
 from unheard.metrics.rates import Steps, act_dcf, crossing, dcf_weights, eer, min_dcf
 from unheard.metrics.tandem import (
-    ASVSPOOF_COSTS,
-    TandemCosts,
     Weights,
     a_dcf,
-    least_agnostic,
+    agnostic_weights,
     legacy_weights,
     min_tdcf,
     min_tdcf_legacy,
+    rates_of,
     tdcf_weights,
-    trial_rates,
 )
 from unheard.metrics.tandem_eer import common_rate, t_eer
 from unheard.types import FloatArray, IntArray
@@ -59,8 +57,7 @@ def counted(metric: Callable[..., float], *scores: FloatArray) -> Counted:
     if function in _OF_STEPS:
         return _ranked(_OF_STEPS[function], *scores)
     if function in WEIGHTS:
-        weights: Weights = WEIGHTS[function](**options)
-        return _ranked(weights.least, *scores)
+        return _least(WEIGHTS[function](**options), *scores)
     if function is cllr:
         return _mean_of(*clip_costs(*scores), weights=(0.5, 0.5))
     if function is act_dcf:
@@ -69,8 +66,6 @@ def counted(metric: Callable[..., float], *scores: FloatArray) -> Counted:
         errors = (scores[0] < threshold, scores[1] >= threshold)
         return _mean_of(*errors, weights=(miss, false_alarm))
 
-    if function is a_dcf:
-        return _agnostic(*scores, **options)
     if function is t_eer:
         return _tandem_eer(*scores)
 
@@ -107,11 +102,11 @@ def _ranked(of_steps: Callable[[Steps], float], *scores: FloatArray) -> Counted:
     return of_counts
 
 
-def _agnostic(*scores: FloatArray, costs: TandemCosts = ASVSPOOF_COSTS) -> Counted:
+def _least(weights: Weights, *scores: FloatArray) -> Counted:
     cumulative = _cumulative(*scores)
 
     def of_counts(*counts: IntArray) -> float:
-        return least_agnostic(trial_rates(*cumulative(*counts)), costs)
+        return weights.least(*rates_of(*cumulative(*counts)))
 
     return of_counts
 
@@ -120,9 +115,8 @@ def _tandem_eer(*scores: FloatArray) -> Counted:
     detector, verifier = _cumulative(*scores[:2]), _cumulative(*scores[2:])
 
     def of_counts(*counts: IntArray) -> float:
-        human, machine = detector(*counts[:2])
-        false_alarm = (machine[-1] - machine) / machine[-1]
-        return common_rate(human / human[-1], false_alarm, *trial_rates(*verifier(*counts[2:])))
+        alone, behind = rates_of(*detector(*counts[:2])), rates_of(*verifier(*counts[2:]))
+        return common_rate(*alone, *behind)
 
     return of_counts
 
@@ -161,9 +155,16 @@ _OF_STEPS: dict[Callable[..., float], Callable[[Steps], float]] = {
     min_cllr: _min_cllr_of,
 }
 
+
+def _dcf(**options: float) -> Weights:
+    miss, false_alarm = dcf_weights(**options)
+    return Weights(0.0, miss, (false_alarm,))
+
+
 WEIGHTS: dict[Callable[..., float], Callable[..., Weights]] = {
-    min_dcf: lambda **options: Weights(0.0, *dcf_weights(**options)),
+    min_dcf: _dcf,
     min_tdcf: tdcf_weights,
     min_tdcf_legacy: legacy_weights,
+    a_dcf: agnostic_weights,
 }
-"""Metrics that are the least of a cost linear in both rates -> its weights, from its options."""
+"""Metrics that are the least of a cost linear in the rates -> its weights, from its options."""

@@ -7,9 +7,9 @@ drawn, in the same distribution:
   binomial number, within that half again, and so on (a multinomial as a tree of binomials). Only
   the branch that holds the crossing is followed: about 20 pairs of numbers per draw. So too
   `eer_official`.
-- `min_dcf`, `min_tdcf`, `min_tdcf_legacy`: the same tree, following every branch whose least
-  possible cost is below the least cost found so far. No point that could be the minimum is left
-  out.
+- `min_dcf`, `min_tdcf`, `min_tdcf_legacy`, `a_dcf`: the same tree, following every branch whose
+  least possible cost is below the least cost found so far. No point that could be the minimum is
+  left out.
 - `act_dcf`: two binomial numbers per draw.
 - `cllr`: a mean of per-clip costs. Costs are sorted into at most `CELLS` cells of equal count; the
   count of each cell is drawn exactly, the spread inside cells as a normal number of its exact
@@ -18,9 +18,10 @@ drawn, in the same distribution:
   map, so counts of runs are all that matters. Exact up to `CELLS` runs; beyond, neighbouring runs
   are joined evenly, and the draws shifted by what joining does to the whole data.
 
-Every metric under `clusters` draws how often each cluster comes and reads the metric from counts
-(`counted`), without sorting again. Any other function of arrays takes the plain loop.
-D draws, N bona fide clips, M spoofed clips, K distinct scores.
+For `t_eer`, and for every metric under `clusters`, it is drawn how often each clip or cluster comes
+and the metric is read from these counts (`counted`), without sorting again. Any other function of
+arrays takes the plain loop.
+D draws, N bona fide clips, M spoofed clips, C classes, K distinct scores.
 """
 
 from __future__ import annotations
@@ -39,13 +40,11 @@ from unheard.metrics.counted import WEIGHTS, counted, split
 from unheard.metrics.likelihood import clip_costs, cllr, min_cllr, pooled_cllr
 from unheard.metrics.official import eer_official, nearest_rate
 from unheard.metrics.rates import (
-    Steps,
     TiesWarning,
     act_dcf,
     checked_class,
     dcf_weights,
     eer,
-    steps,
 )
 from unheard.metrics.tandem import Weights
 from unheard.types import FloatArray, IntArray
@@ -59,6 +58,9 @@ _CHUNK = 50
 
 Metric = Callable[[ArrayLike, ArrayLike], float]
 """Scores of bona fide and of spoofed clips -> number."""
+
+Scores = Sequence[FloatArray]
+"""Scores of each class, those of bona fide clips or target trials first."""
 
 _CLASS_NAMES = ("bona fide", "spoofed")
 
@@ -113,7 +115,7 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     function, options = split(metric)
     if clusters is None and function in _DRAWS:
-        draws = _DRAWS[function](*held, n_draws, rng, **options)
+        draws = _DRAWS[function](held, n_draws, rng, **options)
     else:
         labels = [np.arange(array.size) for array in held] if clusters is None else clusters
         draws = _plain(metric, held, labels, n_draws, rng)
@@ -124,7 +126,7 @@ def bootstrap(
 
 def _plain(
     metric: Callable[..., float],
-    scores: Sequence[FloatArray],
+    scores: Scores,
     clusters: Sequence[ArrayLike],
     n_draws: int,
     rng: np.random.Generator,
@@ -139,7 +141,7 @@ def _plain(
     return draws
 
 
-def memberships(scores: Sequence[FloatArray], clusters: Sequence[ArrayLike]) -> list[IntArray]:
+def memberships(scores: Scores, clusters: Sequence[ArrayLike]) -> list[IntArray]:
     """Return the number of each clip's cluster, from 0 up in each class, shapes of the scores.
 
     Raises:
@@ -169,62 +171,52 @@ def resampled(member: IntArray, rng: np.random.Generator) -> IntArray:
 class _Branches:
     """Ranges [low, high) of distinct scores, and the resampled clips in and below them.
 
-    All arrays have one entry per branch; `draw` says which resample a branch belongs to.
+    B branches; `draw` says which resample a branch belongs to, `below` and `inside` count the
+    clips of each of C classes, shape [C, B].
     """
 
     draw: IntArray
     low: IntArray
     high: IntArray
-    bonafide_below: IntArray
-    spoof_below: IntArray
-    bonafide: IntArray
-    spoof: IntArray
+    below: IntArray
+    inside: IntArray
 
     @classmethod
-    def roots(cls, curve: Steps, n_draws: int) -> _Branches:
-        def full(value: int) -> IntArray:
-            return np.full(n_draws, value, np.int64)
-
-        n, m = curve.n_bonafide, curve.n_spoof
-        draws = np.arange(n_draws)
-        return cls(draws, full(0), full(curve.scores.size), full(0), full(0), full(n), full(m))
+    def roots(cls, cumulative: IntArray, n_draws: int) -> _Branches:
+        everything = np.repeat(cumulative[:, -1:], n_draws, axis=1)
+        low = np.zeros(n_draws, np.int64)
+        high = np.full(n_draws, cumulative.shape[1] - 1)
+        return cls(np.arange(n_draws), low, high, np.zeros_like(everything), everything)
 
     def where(self, mask: Any) -> _Branches:
-        return _Branches(*(column[mask] for column in vars(self).values()))
+        return _Branches(*(column[..., mask] for column in vars(self).values()))
 
-    def split(self, curve: Steps, rng: np.random.Generator) -> tuple[_Branches, _Branches]:
-        """Return the lower and the upper half of every branch."""
+    def split(self, cumulative: IntArray, rng: np.random.Generator) -> tuple[_Branches, _Branches]:
+        """Return both halves of every branch, the lower first; `cumulative` is [C, K + 1]."""
         middle = (self.low + self.high) // 2
-        n = rng.binomial(self.bonafide, self._share(curve.bonafide, middle))
-        m = rng.binomial(self.spoof, self._share(curve.spoof, middle))
-        lower = _Branches(self.draw, self.low, middle, self.bonafide_below, self.spoof_below, n, m)
-        upper = _Branches(
-            self.draw,
-            middle,
-            self.high,
-            self.bonafide_below + n,
-            self.spoof_below + m,
-            self.bonafide - n,
-            self.spoof - m,
-        )
+        started = cumulative[:, self.low]
+        held = np.maximum(cumulative[:, self.high] - started, 1)
+        drawn = rng.binomial(self.inside, (cumulative[:, middle] - started) / held)
+        lower = _Branches(self.draw, self.low, middle, self.below, drawn)
+        upper = _Branches(self.draw, middle, self.high, self.below + drawn, self.inside - drawn)
         return lower, upper
 
-    def _share(self, cumulative: IntArray, middle: IntArray) -> FloatArray:
-        inside = cumulative[self.high] - cumulative[self.low]
-        share: FloatArray = (cumulative[middle] - cumulative[self.low]) / np.maximum(inside, 1)
-        return share
+
+def _below_each(scores: Scores) -> IntArray:
+    """Return clips of each class at or below each distinct score, shape [C, K + 1]."""
+    distinct = np.unique(np.concatenate(scores))
+    below = [np.searchsorted(np.sort(array), distinct, side="right") for array in scores]
+    return np.pad(np.stack(below), [(0, 0), (1, 0)])
 
 
-def _crossing_branches(
-    bonafide: FloatArray, spoof: FloatArray, n_draws: int, rng: np.random.Generator
-) -> _Branches:
+def _crossing_branches(scores: Scores, n_draws: int, rng: np.random.Generator) -> _Branches:
     """Return, per draw, the distinct score at which the error rates cross."""
-    curve = steps(bonafide, spoof)
-    n, m = curve.n_bonafide, curve.n_spoof
-    branches = _Branches.roots(curve, n_draws)
+    cumulative = _below_each(scores)
+    n, m = (array.size for array in scores)
+    branches = _Branches.roots(cumulative, n_draws)
     while np.any(branches.high - branches.low > 1):
-        lower, upper = branches.split(curve, rng)
-        excess = upper.bonafide_below * m + upper.spoof_below * n - n * m
+        lower, upper = branches.split(cumulative, rng)
+        excess = upper.below[0] * m + upper.below[1] * n - n * m
         branches = _Branches(
             *(
                 np.where(excess >= 0, low, high)
@@ -234,28 +226,23 @@ def _crossing_branches(
     return branches
 
 
-def _eer_draws(
-    bonafide: FloatArray, spoof: FloatArray, n_draws: int, rng: np.random.Generator
-) -> FloatArray:
-    n, m = bonafide.size, spoof.size
-    branches = _crossing_branches(bonafide, spoof, n_draws, rng)
-    before = branches.bonafide_below * m + branches.spoof_below * n - n * m
-    share = -before / (branches.bonafide * m + branches.spoof * n)
-    rates: FloatArray = (branches.bonafide_below + share * branches.bonafide) / n
+def _eer_draws(scores: Scores, n_draws: int, rng: np.random.Generator) -> FloatArray:
+    n, m = (array.size for array in scores)
+    branches = _crossing_branches(scores, n_draws, rng)
+    (human, machine), inside = branches.below, branches.inside
+    share = (n * m - human * m - machine * n) / (inside[0] * m + inside[1] * n)
+    rates: FloatArray = (human + share * inside[0]) / n
     return rates
 
 
-def _eer_official_draws(
-    bonafide: FloatArray, spoof: FloatArray, n_draws: int, rng: np.random.Generator
-) -> FloatArray:
-    branches = _crossing_branches(bonafide, spoof, n_draws, rng)
-    below = (branches.bonafide_below, branches.spoof_below)
-    return nearest_rate(below, branches.bonafide, bonafide.size, spoof.size)
+def _eer_official_draws(scores: Scores, n_draws: int, rng: np.random.Generator) -> FloatArray:
+    branches = _crossing_branches(scores, n_draws, rng)
+    human, machine = branches.below
+    return nearest_rate((human, machine), branches.inside[0], scores[0].size, scores[1].size)
 
 
 def _least_draws(
-    bonafide: FloatArray,
-    spoof: FloatArray,
+    scores: Scores,
     n_draws: int,
     rng: np.random.Generator,
     *,
@@ -263,44 +250,41 @@ def _least_draws(
     **options: Any,
 ) -> FloatArray:
     weigh = weights(**options)
-    curve = steps(bonafide, spoof)
-    miss, false_alarm = weigh.miss / curve.n_bonafide, weigh.false_alarm / curve.n_spoof
-    best = np.full(n_draws, min(weigh.miss, weigh.false_alarm))  # reject all, accept all
+    cumulative = _below_each(scores)
+    sizes = cumulative[:, -1:]
+    per_clip = np.array([weigh.miss, *weigh.false_alarms]) / sizes[:, 0]
+    best = np.full(n_draws, min(weigh.miss, sum(weigh.false_alarms)))  # reject all, accept all
     for start in range(0, n_draws, _CHUNK):
         chunk = best[start : start + _CHUNK]
-        branches = _Branches.roots(curve, chunk.size)
+        branches = _Branches.roots(cumulative, chunk.size)
         while branches.draw.size:
-            halves = branches.split(curve, rng)
-            upper = halves[1]
-            accepted = curve.n_spoof - upper.spoof_below
-            np.minimum.at(chunk, upper.draw, miss * upper.bonafide_below + false_alarm * accepted)
-            branches = _joined(
-                [_promising(half, curve.n_spoof, (miss, false_alarm), chunk) for half in halves]
-            )
+            halves = branches.split(cumulative, rng)
+            errors = sizes - halves[1].below
+            errors[0] = halves[1].below[0]
+            np.minimum.at(chunk, halves[1].draw, per_clip @ errors)
+            branches = _joined([_promising(half, sizes, per_clip, chunk) for half in halves])
     return weigh.constant + best
 
 
 def _promising(
-    branches: _Branches, n_spoof: int, weights: tuple[float, float], best: FloatArray
+    branches: _Branches, sizes: IntArray, per_clip: FloatArray, best: FloatArray
 ) -> _Branches:
     """Return the branches with a threshold inside that could cost less than the best so far."""
-    accepted = n_spoof - branches.spoof_below - branches.spoof
-    least = weights[0] * branches.bonafide_below + weights[1] * accepted
-    return branches.where((least < best[branches.draw]) & (branches.high - branches.low > 1))
+    fewest = sizes - branches.below - branches.inside
+    fewest[0] = branches.below[0]
+    cheap = per_clip @ fewest < best[branches.draw]
+    return branches.where(cheap & (branches.high - branches.low > 1))
 
 
 def _joined(parts: list[_Branches]) -> _Branches:
     columns = zip(*(vars(part).values() for part in parts), strict=True)
-    return _Branches(*(np.concatenate(column) for column in columns))
+    return _Branches(*(np.concatenate(column, axis=-1) for column in columns))
 
 
 def _act_dcf_draws(
-    bonafide: FloatArray,
-    spoof: FloatArray,
-    n_draws: int,
-    rng: np.random.Generator,
-    **options: float,
+    scores: Scores, n_draws: int, rng: np.random.Generator, **options: float
 ) -> FloatArray:
+    bonafide, spoof = scores
     miss, false_alarm = dcf_weights(**options)
     threshold = np.log(false_alarm / miss)
     n, m = bonafide.size, spoof.size
@@ -309,10 +293,8 @@ def _act_dcf_draws(
     return np.asarray(miss * missed + false_alarm * accepted)
 
 
-def _cllr_draws(
-    bonafide: FloatArray, spoof: FloatArray, n_draws: int, rng: np.random.Generator
-) -> FloatArray:
-    human, machine = clip_costs(bonafide, spoof)
+def _cllr_draws(scores: Scores, n_draws: int, rng: np.random.Generator) -> FloatArray:
+    human, machine = clip_costs(*scores)
     return (_mean_draws(human, n_draws, rng) + _mean_draws(machine, n_draws, rng)) / 2
 
 
@@ -330,11 +312,8 @@ def _mean_draws(values: FloatArray, n_draws: int, rng: np.random.Generator) -> F
     return draws
 
 
-def _min_cllr_draws(
-    bonafide: FloatArray, spoof: FloatArray, n_draws: int, rng: np.random.Generator
-) -> FloatArray:
-    curve = steps(bonafide, spoof)
-    human, machine = np.diff(curve.bonafide), np.diff(curve.spoof)
+def _min_cllr_draws(scores: Scores, n_draws: int, rng: np.random.Generator) -> FloatArray:
+    human, machine = np.diff(_below_each(scores))
     first = _runs(human, machine)
     n_runs = first.size
     if n_runs > CELLS:
@@ -343,7 +322,7 @@ def _min_cllr_draws(
     shift = 0.0
     if n_runs > CELLS:
         shift = pooled_cllr(human, machine) - pooled_cllr(human_cells, machine_cells)
-    n, m = bonafide.size, spoof.size
+    n, m = (array.size for array in scores)
     draws = np.empty(n_draws)
     for start in range(0, n_draws, _CHUNK):
         part = draws[start : start + _CHUNK]

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from unheard.errors import MetricError
 from unheard.metrics.official import eer_threshold_official
-from unheard.metrics.rates import Steps, checked_class, steps
+from unheard.metrics.rates import checked_class, steps
 from unheard.types import FloatArray, IntArray
 
 __all__ = [
@@ -25,13 +25,13 @@ __all__ = [
     "TandemCosts",
     "Weights",
     "a_dcf",
+    "agnostic_weights",
     "asv_rates",
-    "least_agnostic",
     "legacy_weights",
     "min_tdcf",
     "min_tdcf_legacy",
+    "rates_of",
     "tdcf_weights",
-    "trial_rates",
     "verifier_curve",
 ]
 
@@ -143,15 +143,23 @@ def asv_rates(target: ArrayLike, nontarget: ArrayLike, spoof: ArrayLike) -> AsvR
 
 @dataclass(frozen=True)
 class Weights:
-    """A cost that is linear in the rates of a detector: constant + miss x P_miss + ... x P_fa."""
+    """A cost that is linear in the error rates of a system.
+
+    Attributes:
+        constant: What it costs without any error.
+        miss: What the miss rate weighs.
+        false_alarms: What the false-alarm rate of each other class weighs.
+    """
 
     constant: float
     miss: float
-    false_alarm: float
+    false_alarms: tuple[float, ...]
 
-    def least(self, curve: Steps) -> float:
-        """Return the least cost over all operating points."""
-        cost = self.miss * curve.miss + self.false_alarm * curve.false_alarm
+    def least(self, miss: FloatArray, *false_alarms: FloatArray) -> float:
+        """Return the least cost over operating points, given their rates, each shape [K + 1]."""
+        cost = self.miss * miss
+        for weight, rate in zip(self.false_alarms, false_alarms, strict=True):
+            cost = cost + weight * rate
         return self.constant + float(np.min(cost))
 
 
@@ -166,7 +174,7 @@ def legacy_weights(asv: AsvRates, costs: TandemCosts = ASVSPOOF_COSTS) -> Weight
     c2 = costs.spoof_false_alarm_cost * costs.spoof_prior * asv.spoof_false_alarm
     _refuse_unless(c1 > 0 and c2 > 0, c1, c2, asv)
     least = min(c1, c2)
-    return Weights(0.0, c1 / least, c2 / least)
+    return Weights(0.0, c1 / least, (c2 / least,))
 
 
 def tdcf_weights(asv: AsvRates, costs: TandemCosts = ASVSPOOF_COSTS) -> Weights:
@@ -181,7 +189,26 @@ def tdcf_weights(asv: AsvRates, costs: TandemCosts = ASVSPOOF_COSTS) -> Weights:
     c2 = costs.spoof_prior * costs.spoof_false_alarm_cost * asv.spoof_false_alarm
     blind = c0 + min(c1, c2)
     _refuse_unless(c1 >= 0 and c2 >= 0 and blind > 0, c1, c2, asv)
-    return Weights(c0 / blind, c1 / blind, c2 / blind)
+    return Weights(c0 / blind, c1 / blind, (c2 / blind,))
+
+
+def agnostic_weights(costs: TandemCosts = ASVSPOOF_COSTS) -> Weights:
+    """Return what the rates of targets, nontargets and spoofed trials weigh in the a-DCF.
+
+    Raises:
+        MetricError: If deciding blindly costs nothing.
+    """
+    miss = costs.miss_cost * costs.target_prior
+    false_alarm = costs.false_alarm_cost * costs.nontarget_prior
+    spoof_false_alarm = costs.spoof_false_alarm_cost * costs.spoof_prior
+    blind = min(false_alarm + spoof_false_alarm, miss)
+    if blind <= 0:
+        raise MetricError(
+            f"priors of target {costs.target_prior:g}, nontarget {costs.nontarget_prior:g}, spoof "
+            f"{costs.spoof_prior:g}: deciding blindly costs nothing; give a prior inside (0, 1) "
+            "to targets"
+        )
+    return Weights(0.0, miss / blind, (false_alarm / blind, spoof_false_alarm / blind))
 
 
 def _refuse_unless(sane: bool, c1: float, c2: float, asv: AsvRates) -> None:
@@ -220,7 +247,8 @@ def min_tdcf_legacy(
         Kinnunen et al., "t-DCF: a detection cost function for the tandem assessment of spoofing
         countermeasures and automatic speaker verification", 2018; ASVspoof 2019 evaluation plan.
     """
-    return legacy_weights(asv, costs).least(steps(bonafide, spoof))
+    curve = steps(bonafide, spoof)
+    return legacy_weights(asv, costs).least(curve.miss, curve.false_alarm)
 
 
 def min_tdcf(
@@ -251,7 +279,8 @@ def min_tdcf(
         Kinnunen et al., "Tandem assessment of spoofing countermeasures and automatic speaker
         verification: fundamentals", 2020; ASVspoof 2021 evaluation plan.
     """
-    return tdcf_weights(asv, costs).least(steps(bonafide, spoof))
+    curve = steps(bonafide, spoof)
+    return tdcf_weights(asv, costs).least(curve.miss, curve.false_alarm)
 
 
 def verifier_curve(
@@ -276,18 +305,14 @@ def verifier_curve(
         for name, scores in (("target", target), ("nontarget", nontarget), ("spoofed", spoof))
     ]
     thresholds = np.append(np.unique(np.concatenate(classes)), np.inf)
-    return trial_rates(*(np.searchsorted(np.sort(scores), thresholds) for scores in classes))
+    below = (np.searchsorted(np.sort(scores), thresholds) for scores in classes)
+    miss, false_alarm, spoof_false_alarm = rates_of(*below)
+    return miss, false_alarm, spoof_false_alarm
 
 
-def trial_rates(
-    target: IntArray, nontarget: IntArray, spoof: IntArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return what `verifier_curve` does, from trials rejected at each step, each shape [K + 1]."""
-    return (
-        target / target[-1],
-        (nontarget[-1] - nontarget) / nontarget[-1],
-        (spoof[-1] - spoof) / spoof[-1],
-    )
+def rates_of(own: IntArray, *others: IntArray) -> list[FloatArray]:
+    """Return miss rate and false-alarm rates from clips rejected at each step, each [K + 1]."""
+    return [own / own[-1], *((below[-1] - below) / below[-1] for below in others)]
 
 
 def a_dcf(
@@ -315,21 +340,4 @@ def a_dcf(
         Shim et al., "a-DCF: an architecture agnostic metric with application to spoofing-robust
         speaker verification", 2024.
     """
-    return least_agnostic(verifier_curve(target, nontarget, spoof), costs)
-
-
-def least_agnostic(rates: tuple[FloatArray, FloatArray, FloatArray], costs: TandemCosts) -> float:
-    """Return the least normalised cost of the operating points that `verifier_curve` gives."""
-    miss, false_alarm, spoof_false_alarm = rates
-    weight_miss = costs.miss_cost * costs.target_prior
-    weight_false_alarm = costs.false_alarm_cost * costs.nontarget_prior
-    weight_spoof = costs.spoof_false_alarm_cost * costs.spoof_prior
-    blind = min(weight_false_alarm + weight_spoof, weight_miss)
-    if blind <= 0:
-        raise MetricError(
-            f"priors of target {costs.target_prior:g}, nontarget {costs.nontarget_prior:g}, spoof "
-            f"{costs.spoof_prior:g}: deciding blindly costs nothing; give a prior inside (0, 1) "
-            "to targets"
-        )
-    cost = weight_miss * miss + weight_false_alarm * false_alarm + weight_spoof * spoof_false_alarm
-    return float(np.min(cost) / blind)
+    return agnostic_weights(costs).least(*verifier_curve(target, nontarget, spoof))
