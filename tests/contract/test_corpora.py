@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -129,3 +130,11 @@ def test_the_fields_of_a_corpus_say_what_its_page_says(name: str) -> None:
     assert corpus.defects
     assert all(one.endswith(".") for one in corpus.defects)
     assert not re.search(r"https?://", corpus.source)
+
+
+def test_the_page_of_corpora_is_current_and_has_a_section_for_each() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    text = (docs / "corpora.md").read_text()
+    assert text == run_path(str(docs / "generate.py"))["corpora"](), "run `make docs`"
+    titles = [line for line in text.splitlines() if line.startswith("## ")]
+    assert sorted(re.findall("`(.+?)`", " ".join(titles))) == sorted(CORPORA)
