@@ -141,13 +141,8 @@ def _convolutive(
     wave: FloatArray, rng: Generator, notches: _Notches, gains_db: list[tuple[float, float]]
 ) -> FloatArray:
     """LnL: every power of the wave through a filter of its own, added up."""
-    filters = notches.draw(rng, gains_db)
-    powers = np.empty((len(filters), wave.size), np.float32)
-    powers[0] = wave
-    for row in range(1, len(powers)):
-        np.multiply(powers[row - 1], wave, out=powers[row])
-    wet = filtered(powers, filters)
-    return bounded(wet - wet.mean(dtype=np.float64))
+    wet = filtered(wave, notches.draw(rng, gains_db))
+    return bounded(wet - np.float32(wet.mean(dtype=np.float64)))
 
 
 def _impulsive(wave: FloatArray, rng: Generator, percent: float, gain: float) -> FloatArray:
@@ -165,7 +160,7 @@ def _stationary(
 ) -> FloatArray:
     """SSI: noise through one filter, whose gain drops out when the ratio is set."""
     filters = notches.draw(rng, [(0.0, 0.0)])
-    noise = filtered(rng.standard_normal((1, wave.size), np.float32), filters)
+    noise = filtered(rng.standard_normal(wave.size, np.float32), filters)
     ratio = 10 ** (_between(rng, snr_db) / 20)
     level = np.linalg.norm(wave) / max(np.linalg.norm(noise), np.finfo(np.float32).tiny)
     return wave + noise * np.float32(level / ratio)
@@ -210,32 +205,38 @@ def notch_filters(
     return np.asarray(series[:, np.arange(-n_half, n_half + 1)], np.float32)
 
 
-def filtered(waves: FloatArray, filters: FloatArray) -> FloatArray:
-    """Return the sum of waves that each went through a filter, one sample early.
+def filtered(wave: FloatArray, filters: FloatArray) -> FloatArray:
+    """Return the sum of the powers of a wave, each through its own filter, one sample early.
 
-    By overlap and save: blocks of all waves in one transform, added up as spectra, so that one
-    inverse transform serves all filters.
+    By overlap and save, added up as spectra, so that one inverse transform serves all filters.
 
     Args:
-        waves: Shape [N, T].
-        filters: Shape [N, K], K odd and at least 3; the middle tap is at time 0.
+        wave: Shape [T].
+        filters: Shape [N, K], K odd and at least 3, the middle tap at time 0: the first for the
+            wave itself, the second for its square, and so on.
 
     Returns:
-        Shape [T]; what the filters need beyond the ends is zero.
+        Shape [T] float32; what the filters need beyond the ends is zero.
     """
     from scipy import fft
 
-    n_taps, n_samples = filters.shape[1], waves.shape[1]
+    n_taps = filters.shape[1]
     n_block = 2 ** math.ceil(math.log2(8 * n_taps))
     n_new = n_block - n_taps + 1
-    n_blocks = math.ceil(n_samples / n_new)
-    padded = np.zeros((len(waves), n_blocks * n_new + n_taps - 1), np.float32)
+    n_blocks = math.ceil(wave.size / n_new)
+    padded = np.zeros(n_blocks * n_new + n_taps - 1, np.float32)
     start = n_taps // 2 - 1  # where the first wanted sample is the first one a block gives
-    padded[:, start : start + n_samples] = waves
-    blocks = np.lib.stride_tricks.sliding_window_view(padded, n_block, axis=1)[:, ::n_new]
-    spectra = fft.rfft(blocks) * fft.rfft(filters, n_block)[:, None]
-    sound = fft.irfft(spectra.sum(axis=0), n_block)[:, n_taps - 1 :]
-    return np.asarray(sound.reshape(-1)[:n_samples])
+    padded[start : start + wave.size] = wave
+    power = np.ones_like(padded)
+    total = np.zeros((n_blocks, n_block // 2 + 1), np.complex64)
+    for taps in filters:
+        power *= padded
+        blocks = np.lib.stride_tricks.sliding_window_view(power, n_block)[::n_new]
+        spectra = fft.rfft(blocks)
+        spectra *= fft.rfft(taps, n_block)
+        total += spectra
+    sound = fft.irfft(total, n_block)[:, n_taps - 1 :]
+    return np.asarray(sound.reshape(-1)[: wave.size])
 
 
 def _between(rng: Generator, bounds: tuple[float, float], size: tuple[int, ...] = ()) -> FloatArray:
