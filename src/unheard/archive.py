@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from unheard import shards
 from unheard.errors import BundleError, RecipeError, UnheardError
 from unheard.score import Scorer, Verdict
 from unheard.verdict import MINIMUM_SPEECH_S
@@ -88,7 +89,7 @@ class Task:
 
     Attributes:
         source: Path as the user wrote it, or "-" for standard input.
-        audio: File that holds it.
+        audio: File that holds it; or a name in a shard, as a manifest has it.
         picture: File to draw the timeline to, if any.
     """
 
@@ -173,7 +174,10 @@ def score_many(
 
 def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
     try:
-        verdict = scorer.file(task.audio, name=task.source)
+        heard: Path | bytes = task.audio
+        if shards.MARK in str(task.audio) and not task.audio.exists():
+            heard = shards.source(Path(), str(task.audio))
+        verdict = scorer.file(heard, name=task.source)
         if draw is not None and task.picture is not None:
             draw(verdict, task.audio, task.picture)
         return verdict.to_dict()

@@ -8,19 +8,18 @@ out/metrics.json, report.md, report.html, det.png, scores.png
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unheard.archive import Settings, Task, score_many
 from unheard.clip import Clip, Manifest
-from unheard.errors import AudioError, EvaluationError
+from unheard.errors import EvaluationError
 from unheard.protocols import PROTOCOLS, Protocol
 from unheard.report import (
     PLAIN,
@@ -94,7 +93,7 @@ def evaluate(
         manifest: Clips, of any parts; several manifests for a protocol of several corpora.
         protocol: Which of them to score.
         out: Folder for the score file and the report.
-        jobs: Clips scored at once, in threads.
+        jobs: Processes; from 2 on, a decoder that crashes costs one clip.
         say: Called with a line of progress now and then.
         options: What else to state and do.
 
@@ -123,7 +122,8 @@ def evaluate(
         done = {name: row for name, row in rows.items() if row["status"] != "unreadable"}
         if done:
             say(f"{len(done)} of {len(chosen)} clips were scored before")
-        _score_all(scorer, chosen, done, partial, jobs=jobs, say=say)
+        waiting = (clip for clip in chosen if clip.id not in done)
+        _score_all(bundle, waiting, chosen, partial, jobs=jobs, say=say)
         rows = _resumed(partial, facts.key)
         _refuse_empty(rows, chosen)
         write_scores(scores, _columns(chosen, rows), facts)
@@ -222,48 +222,45 @@ def _resumed(partial: Path, key: str) -> dict[str, dict[str, Any]]:
 
 
 def _score_all(
-    scorer: Scorer,
+    bundle: Path,
+    waiting: Iterable[Clip],
     chosen: Manifest,
-    done: Mapping[str, object],
     partial: Path,
     *,
     jobs: int,
     say: Callable[[str], None],
 ) -> None:
-    waiting = (clip for clip in chosen if clip.id not in done)
-    n_done, n_before, started = len(done), len(done), time.monotonic()
-    told = started
-    with partial.open("a") as stream, ThreadPoolExecutor(jobs) as pool:
-        for block in _blocks(waiting, 8 * jobs):
-            for row in pool.map(lambda clip: _score(scorer, chosen, clip), block):
-                stream.write(json.dumps(row) + "\n")
-            stream.flush()
-            n_done += len(block)
+    """Score clips and note each as it is done; a file that is two clips is heard once."""
+    files: dict[str, list[Clip]] = {}
+    for clip in waiting:
+        files.setdefault(str(chosen.file(clip)), []).append(clip)
+    tasks = [Task(name, Path(name)) for name in files]
+    started = told = time.monotonic()
+    with partial.open("a") as stream:
+        scored = score_many(tasks, Settings(bundle), n_jobs=jobs)
+        for n_done, verdict in enumerate(scored, start=1):
+            for clip in files[verdict["source"]]:
+                stream.write(json.dumps(_row(clip, verdict)) + "\n")
             now = time.monotonic()
-            if now - told > 5 or n_done == len(chosen):
+            if now - told > 5 or n_done == len(tasks):
+                stream.flush()
                 told = now
-                rate = (n_done - n_before) / max(now - started, 1e-9)
+                rate = n_done / max(now - started, 1e-9)
                 say(
-                    f"{n_done} of {len(chosen)} clips, {rate:.1f} a second, "
-                    f"about {(len(chosen) - n_done) / rate:.0f} s to go"
+                    f"{n_done} of {len(tasks)} clips, {rate:.1f} a second, "
+                    f"about {(len(tasks) - n_done) / rate:.0f} s to go"
                 )
 
 
-def _blocks(clips: Iterator[Clip], size: int) -> Iterator[list[Clip]]:
-    while block := list(itertools.islice(clips, size)):
-        yield block
-
-
-def _score(scorer: Scorer, chosen: Manifest, clip: Clip) -> dict[str, Any]:
+def _row(clip: Clip, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is noted of a clip, from its verdict or the error in its place."""
     row = {"id": clip.id, "score": None, "decision": "", "duration_s": clip.duration_s}
-    try:
-        verdict = scorer.file(chosen.audio(clip), name=str(chosen.file(clip)))
-    except AudioError as error:
-        return {**row, "status": "unreadable", "reason": str(error)}
-    row |= {"score": verdict.score, "duration_s": verdict.duration_s}
-    if verdict.score is None:
-        return {**row, "status": "no verdict", "reason": verdict.reason or ""}
-    return {**row, "decision": verdict.decision or "", "status": SCORED, "reason": ""}
+    if "error" in verdict:
+        return {**row, "status": "unreadable", "reason": verdict["error"]}
+    row |= {"score": verdict["score"], "duration_s": verdict["duration_s"]}
+    if verdict["score"] is None:
+        return {**row, "status": "no verdict", "reason": verdict["reason"] or ""}
+    return {**row, "decision": verdict["decision"] or "", "status": SCORED, "reason": ""}
 
 
 def _columns(chosen: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

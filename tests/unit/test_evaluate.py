@@ -1,6 +1,7 @@
 """Evaluation: from a bundle and a manifest to a score file, whatever happens on the way."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 
 from unheard import audio
+from unheard.archive import Settings, Task, score_many
 from unheard.clip import Clip, Manifest
 from unheard.detectors import bundle as bundles
 from unheard.detectors.toy import Toy
 from unheard.errors import EvaluationError, ManifestError
 from unheard.evaluate import PROTOCOLS, Options, Protocol, add_result, evaluate, read_scores
 from unheard.metrics import Calibration, OperatingPoints
+from unheard.protocols import Selection, Trials
 from unheard.score import Scorer, Verdict
 
 OPEN = PROTOCOLS["open"]
@@ -207,12 +210,45 @@ def test_scores_of_another_evaluation_are_not_mixed_in(
         evaluate(bundle, smaller, OPEN, out, options=QUICK)
 
 
-def test_threads_change_nothing(bundle: Path, manifest: Manifest, tmp_path: Path) -> None:
-    one, three = tmp_path / "one", tmp_path / "three"
-    evaluate(bundle, manifest, OPEN, one, options=QUICK)
-    evaluate(bundle, manifest, OPEN, three, jobs=3, options=QUICK)
-    assert rows(one / "scores.parquet").keys() == rows(three / "scores.parquet").keys()
-    assert (one / "metrics.json").read_text() == (three / "metrics.json").read_text()
+def test_a_decoder_that_crashes_costs_one_clip(
+    bundle: Path, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crashing(tasks: list[Task], _: object, *, n_jobs: int) -> Iterator[dict[str, Any]]:
+        assert n_jobs == 2  # tests/unit/test_score_archive.py shows that a process may die
+        rows = score_many(tasks, Settings(bundle))
+        died = {"source": tasks[3].source, "error": "the process that scored it died"}
+        found = [died if row["source"] == died["source"] else row for row in rows]
+        yield from reversed(found)  # processes are done in any order
+
+    monkeypatch.setattr("unheard.evaluate.score_many", crashing)
+    made = evaluate(bundle, manifest, OPEN, tmp_path / "out", jobs=2, options=QUICK)
+    assert [reason for _, _, reason in made.unscored if "died" in reason]
+    assert list(rows(tmp_path / "out" / "scores.parquet")) == [clip.id for clip in manifest]
+
+
+def test_clips_of_several_corpora_are_told_apart_and_averaged(
+    bundle: Path, manifest: Manifest, tmp_path: Path
+) -> None:
+    """Two manifests; a clip that both test sets hold is heard once and counts in both."""
+    parts = manifest.column("part")
+    named = [replace(clip, corpus=clip.part, notes={"room": clip.speaker[1]}) for clip in manifest]
+    clips = Manifest.of(named, manifest.root)
+    a, b = (clips.where(parts == part) for part in PARTS)
+    shared = next(clip for clip in a if clip.bonafide and clip.id != BROKEN)
+    b = Manifest.of([*b, shared], manifest.root)
+    protocol = Protocol("two", tuple(Trials(part, (Selection(corpus=part),)) for part in PARTS))
+    made = evaluate(bundle, [a, b], protocol, tmp_path / "out", options=QUICK)
+    assert made.parts == tuple(sorted(PARTS))
+    mean = next(one for one in made.averages if one.over == "set")
+    assert mean.mean == np.mean([made.pooled(part).metrics["eer"].value for part in PARTS])
+    found = rows(tmp_path / "out" / "scores.parquet")
+    twin = found[f"{shared.id}@eval_out"]
+    assert (twin["part"], twin["score"]) == ("eval_out", found[shared.id]["score"])
+    assert twin["room"] == shared.notes["room"]
+    with pytest.raises(EvaluationError, match="corpus import eval_out FOLDER"):
+        evaluate(bundle, a, protocol, tmp_path / "other", options=QUICK)
+    some = replace(QUICK, allow_missing_sets=True)
+    assert evaluate(bundle, a, protocol, tmp_path / "some", options=some).parts == ("eval_in",)
 
 
 def test_results_go_into_the_card_and_scores_stay_valid(

@@ -186,7 +186,7 @@ def _shared(
             raise EvaluationError(
                 f"{told}; compare on the same trials, or leave the others out with --allow-missing"
             )
-        notes.append(f"{told}; they are left out")
+        notes.append(f"{told}; left out")
     return [(one[name], other[name]) for name in names]
 
 

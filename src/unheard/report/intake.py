@@ -147,7 +147,7 @@ def converted(source: Path, out: Path, format: str, how: Intake) -> list[str]:
         return notes
     unscored = pc.is_null(table.column("score"), nan_is_null=True)
     if how.allow_missing and pc.any(unscored).as_py():
-        notes.append(f"{pc.sum(unscored).as_py():,} clips without a score are left out")
+        notes.append(f"clips without a score, {pc.sum(unscored).as_py():,}, are left out")
         table = table.filter(pc.invert(unscored))
     if format.startswith("asvspoof") and "corpus" in table.column_names:
         ids, corpora = table.column("id").to_pylist(), table.column("corpus").to_pylist()
@@ -291,13 +291,14 @@ def _left_out(names: Sequence[str], what: str, lack: str, how: Intake) -> list[s
     if not names:
         return []
     shown = ", ".join(names[:_MOST_NAMED])
-    told = f"{len(names):,} {what}s have {lack}, such as {shown}"
+    verb = f"{what} has" if len(names) == 1 else f"{what}s have"
+    told = f"{len(names):,} {verb} {lack}, such as {shown}"
     if not how.allow_missing:
         raise EvaluationError(
             f"{told}; give the whole score file and its own keys, or leave these out with "
             "--allow-missing"
         )
-    return [f"{told}; they are left out"]
+    return [f"{told}; left out"]
 
 
 def _set(table: pa.Table, name: str, column: Any) -> pa.Table:

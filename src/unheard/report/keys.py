@@ -36,7 +36,7 @@ _LAYOUTS: dict[int, tuple[str, ...]] = {
     ),
     13: (
         *("speaker", "id", "codec", "source", "attack", "label", "trim", "part"),
-        *("vocoder", "task", "team", "gender_pair", "language_pair"),
+        *("vocoder", "task", "team", "genders", "language_pair"),
     ),
 }
 """Columns of published protocols without a header, by their number; the 2021 subset is our part.
@@ -149,6 +149,7 @@ def join(scores: pa.Table, keys: pa.Table) -> Joined:
     for column in taken.column_names:
         if column not in table.column_names:
             table = table.append_column(column, taken.column(column))
+    _refuse_contradiction(keys, taken)
     used = {row for row in rows if row is not None}
     return Joined(
         table,
@@ -156,6 +157,21 @@ def join(scores: pa.Table, keys: pa.Table) -> Joined:
         unknown=tuple(one for row, one in enumerate(theirs) if row not in used),
         matched_by=name,
     )
+
+
+def _refuse_contradiction(keys: pa.Table, scores: pa.Table) -> None:
+    """Refuse a score file that holds keys, and other ones than the key file."""
+    import pyarrow.compute as pc
+
+    if "bonafide" not in scores.column_names:
+        return
+    apart = pc.not_equal(scores.column("bonafide"), keys.column("bonafide"))
+    for row in keys.filter(pc.fill_null(apart, False)).slice(0, 1).to_pylist():
+        words = ("spoofed", "bona fide") if row["bonafide"] else ("bona fide", "spoofed")
+        raise EvaluationError(
+            f"the trial {row['id']!r} is {words[0]} in the score file and {words[1]} in the keys; "
+            "one of the two belongs to other trials or has its labels swapped: correct it"
+        )
 
 
 def _few(names: Sequence[str]) -> str:
@@ -225,6 +241,8 @@ def _text(path: Path, bonafide_label: str) -> pa.Table:
         columns["attack"] = attacks_of(bonafide, cells["attack"])
     columns["bonafide"] = bonafide
     columns.pop("score", None)
+    if "codec" in columns:
+        columns["codec"] = ["none" if one in ("-", "nocodec") else one for one in columns["codec"]]
     return pa.table(columns)
 
 
@@ -235,5 +253,9 @@ def _plain(sheet: Sheet) -> dict[str, list[str]]:
             f"{sheet.path}:1: {sheet.lines[0].strip()[:80]!r} has {n_columns} columns and no "
             f"header; {', '.join(map(str, _LAYOUTS))} are known: give {_KEY_FILE}"
         )
-    names = _LAYOUTS[n_columns]
-    return dict(zip(names, sheet.plain(n_columns), strict=True))
+    cells = dict(zip(_LAYOUTS[n_columns], sheet.plain(n_columns), strict=True))
+    if "part" in cells:
+        cells["subset"] = cells["part"]
+    if "source" in cells:
+        cells["compression"] = cells["codec"]
+    return cells
