@@ -195,6 +195,8 @@ class Recipe:
         seed: Of weights, batches and augmentation.
         train_parts: Parts of the manifest that are trained on.
         dev_parts: Parts that select the best step and fit calibration.
+        may_share: Columns of which training and dev clips may share values, for corpora whose own
+            split does: "speaker" or "source_clip". Dev then flatters the detector.
         after: Recipes whose bundles must exist beside this run's folder before it starts.
     """
 
@@ -213,11 +215,17 @@ class Recipe:
     seed: int = 0
     train_parts: tuple[str, ...] = ("train",)
     dev_parts: tuple[str, ...] = ("dev",)
+    may_share: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLING:
             raise RecipeError(f"no pooling {self.pooling!r}{suggestion(self.pooling, POOLING)}")
+        for column in self.may_share:
+            if column not in ("speaker", "source_clip"):
+                raise RecipeError(
+                    f"may_share names {column!r}{suggestion(column, ['speaker', 'source_clip'])}"
+                )
         if not 0 < self.hop_s <= self.window_s:
             raise RecipeError(
                 f"hop_s is {self.hop_s:g} and window_s is {self.window_s:g}; "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import time
 import warnings
@@ -247,7 +248,7 @@ def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, 
 def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
     """Return the clips to train on and to check on; both honest, of both classes, and apart."""
     for name in (*recipe.train_parts, *recipe.dev_parts):
-        if name.startswith(("eval", "test")):
+        if re.search(r"(^|[^a-z])(eval|test)", name.lower()):
             raise TrainingError(
                 f"the recipe would train or tune on part {name!r}, which is for evaluation; "
                 "set train_parts and dev_parts to other parts"
@@ -262,13 +263,14 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
                 f"{int((~bonafide).sum())} spoofed clips; at least one of each is needed: "
                 "build or import a manifest that has both"
             )
-    for column in ("sha256", "source_clip", "speaker"):
+    for column in sorted({"sha256", "source_clip", "speaker"} - set(recipe.may_share)):
         shared = _known(clips, column) & _known(dev, column)
         if shared:
             raise TrainingError(
                 f"parts {train_name!r} and {dev_name!r} share {len(shared)} "
                 f"values of {column!r}, such as {min(shared)!r}, so dev would flatter the "
-                "detector; split the manifest anew, or set other dev_parts"
+                "detector; split the manifest anew, set other dev_parts, or, if it is the corpus' "
+                "own split, name the column in the recipe's may_share"
             )
     return clips, dev
 

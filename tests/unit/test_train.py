@@ -24,7 +24,7 @@ from unheard.batch import Balanced, Terms
 from unheard.clip import Clip, Manifest
 from unheard.detectors import bundle
 from unheard.detectors.detector import Outputs
-from unheard.errors import TrainingError
+from unheard.errors import RecipeError, TrainingError
 from unheard.metrics import cllr, eer
 from unheard.objectives import WeightedCrossEntropy
 from unheard.recipe import Budget, Constant, Recipe
@@ -288,12 +288,25 @@ def test_a_copy_of_a_dev_recording_is_refused_in_training(
         train(TINY, Manifest.of(clips, manifest.root), tmp_path / "run")
 
 
+def test_a_corpus_whose_own_split_shares_speakers_can_be_named(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    shared = {"train-human-1", "dev-human-1"}
+    clips = [replace(c, speaker="same") if c.id in shared else c for c in manifest]
+    train(
+        replace(TINY, may_share=("speaker",)), Manifest.of(clips, manifest.root), tmp_path / "run"
+    )
+    with pytest.raises(RecipeError, match=r"may_share names 'sha256'; known: source_clip, speaker"):
+        replace(TINY, may_share=("sha256",))
+
+
 @pytest.mark.parametrize("field", ["train_parts", "dev_parts"])
+@pytest.mark.parametrize("part", ["eval_in", "test", "for-norm/testing", "development-eval"])
 def test_evaluation_parts_are_never_trained_or_tuned_on(
-    field: str, manifest: Manifest, tmp_path: Path
+    field: str, part: str, manifest: Manifest, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="is for evaluation; set train_parts and dev_parts"):
-        train(replace(TINY, **{field: ("eval_in",)}), manifest, tmp_path / "run")
+        train(replace(TINY, **{field: (part,)}), manifest, tmp_path / "run")
 
 
 def test_a_part_of_one_class_is_refused(manifest: Manifest, tmp_path: Path) -> None:

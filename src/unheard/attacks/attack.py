@@ -28,6 +28,7 @@ FAMILIES = (
     "neural vocoder",
     "signal vocoder",
     "parametric codec",
+    "neural codec",
     "conversion",
     "diffusion",
 )
