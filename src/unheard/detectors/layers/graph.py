@@ -42,7 +42,7 @@ class GraphAttention(nn.Module):
     def forward(self, nodes: Tensor) -> Tensor:
         """Return the nodes after they have attended to each other, [B, N, D] -> [B, N, E]."""
         nodes = self.dropout(nodes)
-        pairs = _pair_logits(nodes, self.pair, self.pair_weight)  # [B, P, N, 1]
+        pairs = _pair_logits(nodes, self.pair, self.pair_weight)  # [B, N, P, 1]
         logits = pairs.flatten(1)[:, _places(nodes.shape[1], nodes.device)]
         attention = torch.softmax(logits / self.temperature, dim=2)
         return _normed(self.norm, self.neighbours(attention @ nodes) + self.itself(nodes))
@@ -97,7 +97,7 @@ class JointGraphAttention(nn.Module):
     def _attention(self, nodes: Tensor, n_temporal: int) -> Tensor:
         """Return how much each node attends to each other, [B, N, D] -> [B, N, N]."""
         weights = torch.cat([self.temporal_weight, self.cross_weight, self.spectral_weight], dim=1)
-        pairs = _pair_logits(nodes, self.pair, weights)  # [B, P, N, 3]
+        pairs = _pair_logits(nodes, self.pair, weights)  # [B, N, P, 3]
         is_spectral = (torch.arange(nodes.shape[1], device=nodes.device) >= n_temporal).long()
         kinds = is_spectral[:, None] + is_spectral[None, :]
         places = 3 * _places(nodes.shape[1], nodes.device) + kinds
@@ -139,7 +139,7 @@ class GraphPool(nn.Module):
 
 
 def _pair_logits(nodes: Tensor, pair: nn.Linear, weights: Tensor) -> Tensor:
-    """Return tanh(pair(product of two nodes)) @ weights for each pair, [B, N, D] -> [B, P, N, K].
+    """Return tanh(pair(product of two nodes)) @ weights for each pair, [B, N, D] -> [B, N, P, K].
 
     Which pair stands where is told by `_places`.
     """
@@ -150,24 +150,25 @@ def _pair_logits(nodes: Tensor, pair: nn.Linear, weights: Tensor) -> Tensor:
 
 
 def _products(nodes: Tensor) -> Tensor:
-    """Return the product of each node with itself and those that follow, [B, P, N, D].
+    """Return the product of each node with itself and those that follow, [B, N, P, D].
 
-    Entry [:, p, n] belongs to the pair of n and n + p, counted in a circle, for p up to N / 2:
+    Entry [:, n, p] belongs to the pair of n and n + p, counted in a circle, for p up to N / 2:
     every pair is there, and only pairs at the distance N / 2 are there twice.
     """
-    n_nodes = nodes.shape[1]
-    circle = torch.cat([nodes, nodes[:, : n_nodes // 2]], dim=1)
-    following = circle.unfold(1, n_nodes, 1).transpose(2, 3)
-    return nodes[:, None] * following
+    reach = nodes.shape[1] // 2
+    circle = torch.cat([nodes, nodes[:, :reach]], dim=1)
+    # In this order of dimensions the product comes out contiguous, so nothing copies it later.
+    return nodes[:, :, None] * circle.unfold(1, reach + 1, 1).transpose(2, 3)
 
 
 def _places(n_nodes: int, device: torch.device) -> Tensor:
-    """Return where `_products`, flattened over P and N, has each pair of nodes, [N, N]."""
+    """Return where `_products`, flattened over N and P, has each pair of nodes, [N, N]."""
     node = torch.arange(n_nodes, device=device)
+    reach = n_nodes // 2
     distance = (node[None, :] - node[:, None]) % n_nodes
-    ahead = distance <= n_nodes // 2
+    ahead = distance <= reach
     first = torch.where(ahead, node[:, None], node[None, :])
-    return torch.where(ahead, distance, n_nodes - distance) * n_nodes + first
+    return first * (reach + 1) + torch.where(ahead, distance, n_nodes - distance)
 
 
 def _normed(norm: nn.BatchNorm1d, nodes: Tensor) -> Tensor:
