@@ -26,7 +26,6 @@ from unheard.metrics.tandem import (
     rates_of,
     tdcf_weights,
 )
-from unheard.metrics.tandem_eer import common_rate, t_eer
 from unheard.types import FloatArray, IntArray
 
 __all__ = ["WEIGHTS", "Counted", "counted", "split"]
@@ -66,9 +65,6 @@ def counted(metric: Callable[..., float], *scores: FloatArray) -> Counted:
         errors = (scores[0] < threshold, scores[1] >= threshold)
         return _mean_of(*errors, weights=(miss, false_alarm))
 
-    if function is t_eer:
-        return _tandem_eer(*scores)
-
     def repeated(*counts: IntArray) -> float:
         return metric(*map(np.repeat, scores, counts))
 
@@ -107,16 +103,6 @@ def _least(weights: Weights, *scores: FloatArray) -> Counted:
 
     def of_counts(*counts: IntArray) -> float:
         return weights.least(*rates_of(*cumulative(*counts)))
-
-    return of_counts
-
-
-def _tandem_eer(*scores: FloatArray) -> Counted:
-    detector, verifier = _cumulative(*scores[:2]), _cumulative(*scores[2:])
-
-    def of_counts(*counts: IntArray) -> float:
-        alone, behind = rates_of(*detector(*counts[:2])), rates_of(*verifier(*counts[2:]))
-        return common_rate(*alone, *behind)
 
     return of_counts
 

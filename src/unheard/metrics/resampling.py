@@ -18,9 +18,8 @@ drawn, in the same distribution:
   map, so counts of runs are all that matters. Exact up to `CELLS` runs; beyond, neighbouring runs
   are joined evenly, and the draws shifted by what joining does to the whole data.
 
-For `t_eer`, and for every metric under `clusters`, it is drawn how often each clip or cluster comes
-and the metric is read from these counts (`counted`), without sorting again. Any other function of
-arrays takes the plain loop.
+Under `clusters` it is drawn how often each cluster comes, and the metric is read from these counts
+(`counted`), without sorting again. `t_eer` and any other function of arrays take the plain loop.
 D draws, N bona fide clips, M spoofed clips, C classes, K distinct scores.
 """
 

@@ -28,7 +28,7 @@ from unheard.metrics.rates import steps
 from unheard.metrics.tandem import verifier_curve
 from unheard.types import FloatArray
 
-__all__ = ["common_rate", "t_eer"]
+__all__ = ["t_eer"]
 
 
 def t_eer(
@@ -63,21 +63,7 @@ def t_eer(
         on the path of prior 0 and reports their spoof false alarm: equal up to a clip.
     """
     detector = steps(bonafide, spoof)
-    verifier = verifier_curve(target, nontarget, spoof_trial)
-    return common_rate(detector.miss, detector.false_alarm, *verifier)
-
-
-def common_rate(*curves: FloatArray) -> float:
-    """Return the concurrent t-EER of a detector and a verifier given by their curves.
-
-    Args:
-        curves: Of the detector miss and false alarm, each shape [K + 1]; of the verifier miss,
-            false alarm of nontargets and of spoofed trials, each shape [L + 1]. All from
-            accepting all to rejecting all.
-
-    Raises:
-        MetricError: As `t_eer` if the rates are equal nowhere.
-    """
+    curves = (detector.miss, detector.false_alarm, *verifier_curve(target, nontarget, spoof_trial))
     at_detector, at_verifier = _path(*curves)
     rates = _rates(at_detector, at_verifier, curves)
     gap = rates[0] - rates[1]
