@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 import aasist_reference as reference
-from unheard.detectors.layers.aasist import Aasist, GraphHead
+from unheard.detectors.layers.aasist import Aasist, GraphHead, largest_size
 from unheard.detectors.layers.graph import GraphAttention, GraphPool, JointGraphAttention
 
 N_FEATURES = 8
@@ -89,6 +89,15 @@ def test_scores_and_gradients_are_those_of_the_reference(
         scale = max(1.0, float(other.abs().max()))
         error = float((one - other).abs().max()) / scale
         assert error < 10 * tolerance, name
+
+
+def test_largest_size_is_that_of_either_sign_and_slopes_towards_it() -> None:
+    nodes = torch.tensor([[1.0, -3.0, 2.0], [4.0, -2.0, 0.0]], requires_grad=True)
+    found = largest_size(nodes, 1)
+    assert found.tolist() == [3.0, 4.0]
+    found.sum().backward()
+    assert nodes.grad is not None
+    assert nodes.grad.tolist() == [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]]
 
 
 @pytest.mark.parametrize("n_nodes", [1, 2, 3, 8, 9])
