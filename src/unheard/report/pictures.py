@@ -100,6 +100,7 @@ def calibration(table: pa.Table, report: Report) -> bytes:
     claimed, evidence = figure.subplots(1, 2)
     low, high = np.quantile(scored.score, [0.002, 0.998])
     low, high = max(min(low, -1.0), -MOST_LLR), min(max(high, 1.0), MOST_LLR)
+    llr = np.linspace(low, high, MOST_POINTS)
     claimed.plot([0, 1], [0, 1], color="#bbbbbb", lw=0.8, zorder=0)
     for index, part in enumerate(report.parts):
         human, machine = scored.classes(scored.part == part)
@@ -114,8 +115,8 @@ def calibration(table: pa.Table, report: Report) -> bytes:
             (curve.bonafide, "bona fide", BONAFIDE),
             (curve.spoof, "spoof", SPOOF),
         ):
-            x, y = _thinned(curve.llr, 100 * shares)
-            evidence.step(x, y, color=side, label=f"{part}, {name}", **style)
+            above = np.append(100 * shares, 0.0)[np.searchsorted(curve.llr, llr)]
+            evidence.plot(llr, above, color=side, label=f"{part}, {name}", **style)
     claimed.set_title("Reliability", loc="left")
     claimed.set_xlabel("spoof probability that the score claims, even prior")
     claimed.set_ylabel("share that is spoof, both classes weighing the same")
@@ -202,12 +203,6 @@ def _normal_axes(axes: Axes) -> None:
 def _legend_below(axes: Axes) -> None:
     """Below the axes: inside it would hide the curves of a weak detector."""
     axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
-
-
-def _thinned(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Leave out points of a rising or falling curve that no eye can tell apart."""
-    kept = np.unique(np.linspace(0, x.size - 1, min(x.size, MOST_POINTS)).astype(int))
-    return x[kept], y[kept]
 
 
 def _mark_thresholds(axes: Axes, thresholds: tuple[float, ...]) -> None:

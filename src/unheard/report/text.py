@@ -37,7 +37,7 @@ def document(report: Report) -> list[Block]:
         Picture(
             "det.png",
             "Error rates over all thresholds; the closer to the lower left corner, "
-            "the better. Left by part, right by attack family.",
+            "the better. Left by part, right by attack family, or by attack if no family is named.",
         ),
         *averages(report),
         Picture("scores.png", "Scores of each class. Calibrated scores cross at zero."),
