@@ -12,7 +12,7 @@ from small_detectors import TINY_ENCODER, TINY_EXPERTS
 from synthetic_corpus import corpus
 from unheard.batch import Balanced, Batch
 from unheard.detectors import LoraExperts, SslAasist, outputs
-from unheard.detectors.bundle import load, read_card
+from unheard.detectors.bundle import load, model_card, read_card
 from unheard.detectors.detector import fresh
 from unheard.detectors.layers.aggregation import AdaptiveSum, WeightedSum, summed
 from unheard.errors import BundleError, RecipeError
@@ -213,3 +213,9 @@ def test_averaged_batches_are_one_larger_batch_to_a_detector_without_batch_stati
         module(half).square().mean().backward()
     average_gradients(module, 2)
     assert torch.allclose(module.weight.grad, whole, atol=1e-6)
+
+
+def test_card_tells_people_what_the_detector_stands_on(trained: Path) -> None:
+    text = model_card(read_card(trained / "bundle"))
+    assert "published weights that this bundle does not hold, from 'tiny'" in text
+    assert "adapters=lora_experts(rank=2, " in text

@@ -244,7 +244,7 @@ def model_card(card: Card) -> str:
     """Return a card as Markdown, for people who must decide whether to use the detector."""
     calibration = card.calibration
     kind = card.detector.kind
-    fields = ", ".join(f"{name}={value}" for name, value in card.detector.fields.items())
+    fields = ", ".join(f"{name}={_value(value)}" for name, value in card.detector.fields.items())
     lines = [
         f"# {card.name} {card.version}",
         "",
@@ -252,6 +252,7 @@ def model_card(card: Card) -> str:
         "recording looks bona fide, below zero it looks spoofed. It is no proof of either.",
         "",
         f"- Detector: {kind} ({fields})",
+        *_base(card.base),
         f"- Scores windows of {card.window_s:g} s every {card.hop_s:g} s, "
         f"pooled by the rule {card.pooling!r}",
         f"- Calibration: {calibration.scale:.4g} x raw score {calibration.offset:+.4g}",
@@ -271,6 +272,25 @@ def model_card(card: Card) -> str:
         *_limits(card),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _value(value: JsonValue) -> str:
+    """Return a field of a detector in one line; a part or a detector inside it in brackets."""
+    if isinstance(value, dict) and isinstance(held := value.get("fields"), dict):
+        inside = ", ".join(f"{name}={_value(one)}" for name, one in held.items())
+        return f"{value.get('part', value.get('kind'))}({inside})"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(one) for one in value) + "]"
+    return str(value)
+
+
+def _base(base: Base | None) -> list[str]:
+    if base is None:
+        return []
+    return [
+        f"- Stands on {base.n_parameters:,} published weights that this bundle does not hold, from "
+        f"{base.source!r}, hash {base.sha256[:12]}; no others will do"
+    ]
 
 
 def _operating_points(points: OperatingPoints) -> list[str]:
