@@ -30,6 +30,7 @@ __all__ = [
     "Batch",
     "BatchSource",
     "Plan",
+    "Rota",
     "Sampler",
     "Shuffled",
     "Terms",
@@ -161,10 +162,10 @@ class Balanced:
                 "train on; at least one of each is needed: choose another manifest or train_parts"
             )
         speakers = manifest.column(self.bonafide_by) if self.bonafide_by else bonafide
-        spoof = _Rota.of(manifest.column(self.by), ~bonafide, (seed, 0))
-        return partial(self._plan, _Rota.of(speakers, bonafide, (seed, 1)), spoof)
+        spoof = Rota.of(manifest.column(self.by), ~bonafide, (seed, 0))
+        return partial(self._plan, Rota.of(speakers, bonafide, (seed, 1)), spoof)
 
-    def _plan(self, bonafide: _Rota, spoof: _Rota, step: int) -> Plan:
+    def _plan(self, bonafide: Rota, spoof: Rota, step: int) -> Plan:
         half = self.batch_clips // 2
         first, _ = bonafide.draw(step * half, half)
         second, domain = spoof.draw(step * half, half)
@@ -208,22 +209,28 @@ class Shuffled:
             [-1 if human else index[name] for human, name in zip(truth, column, strict=True)]
         )
         everything = np.ones(len(manifest), bool)
-        return partial(self._plan, _Rota.of(everything, everything, (seed, 2)), domain)
+        return partial(self._plan, Rota.of(everything, everything, (seed, 2)), domain)
 
-    def _plan(self, rota: _Rota, domain: IntArray, step: int) -> Plan:
+    def _plan(self, rota: Rota, domain: IntArray, step: int) -> Plan:
         rows, _ = rota.draw(step * self.batch_clips, self.batch_clips)
         return Plan(rows, domain[rows], np.full(self.batch_clips, -1))
 
 
 @dataclass(frozen=True, eq=False)
-class _Rota:
-    """Rows in groups that take turns; within a group, every row once before any twice."""
+class Rota:
+    """Rows in groups that take turns; within a group, every row once before any twice.
+
+    Attributes:
+        groups: Rows of the manifest, one array per group.
+        seed: Of the orders within the groups.
+    """
 
     groups: tuple[IntArray, ...]
-    seed: tuple[int, int]
+    seed: tuple[int, ...]
 
     @classmethod
-    def of(cls, names: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], seed: Any) -> _Rota:
+    def of(cls, names: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], seed: Any) -> Rota:
+        """Return the rows at which a mask [N] is true, grouped by their names [N]."""
         chosen = np.flatnonzero(mask)
         labels, code = np.unique(names[chosen].astype(str), return_inverse=True)
         return cls(tuple(chosen[code == group] for group in range(len(labels))), seed)
