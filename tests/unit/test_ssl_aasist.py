@@ -94,6 +94,33 @@ def test_frozen_means_frozen(frozen: bool, trains: bool) -> None:
     assert detector.back_end.projection.weight.grad is not None
 
 
+@pytest.mark.parametrize("adapters", [None, LoraExperts(rank=2), TINY_EXPERTS])
+def test_learns_a_batch_whatever_of_the_encoder_is_trained(adapters: LoraExperts | None) -> None:
+    torch.manual_seed(0)
+    detector = fresh(SslAasist(encoder=PUBLISHED, adapters=adapters)).train()
+    for part in detector.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+    wave, bonafide = waves(6), torch.tensor([True, False] * 3)
+    optimiser = Adam().build(detector)
+    for group in optimiser.param_groups:
+        group["lr"] = 3e-3
+    losses = []
+    for _ in range(25):
+        optimiser.zero_grad()
+        score = detector(wave)
+        loss = torch.nn.functional.softplus(torch.where(bonafide, -score, score)).mean()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    trained = {n: p for n, p in detector.named_parameters() if p.requires_grad}
+    start = fresh(SslAasist(encoder=PUBLISHED, adapters=adapters)).state_dict()
+    for name, value in detector.named_parameters():
+        if name not in trained and name in detector.inherited():
+            assert torch.equal(value, start[name])  # the encoder's own weights stay
+
+
 @pytest.mark.parametrize("reading", ["weighted", "adaptive"])
 def test_a_sum_over_layers_learns_through_a_frozen_encoder(reading: str) -> None:
     detector = fresh(SslAasist(encoder=PUBLISHED, frozen=True, reading=reading)).train()
