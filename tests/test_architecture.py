@@ -19,11 +19,11 @@ ROWS = [
     {"audio", "channel", "decode", "speech", "metrics", "clip", "shards"},
     {
         *("augment", "rawboost", "rooms", "transforms"),
-        *("attacks", "corpora", "detectors", "batch", "verdict"),
+        *("attacks", "corpora", "detectors", "batch", "samplers", "verdict"),
     },
     {"objectives", "methods", "score"},
     {
-        *("train", "checkpoint", "recipe", "provenance"),
+        *("train", "checkpoint", "processes", "recipe", "provenance"),
         *("evaluate", "report", "protocols"),
         *("archive", "journal", "timeline", "routing"),
         "open_corpus",
@@ -31,17 +31,19 @@ ROWS = [
     {"recipes"},
     {"compare"},
     {"cli", "cli_corpus", "cli_encoder", "cli_evaluate"},
+    {"__main__"},
 ]
 ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 # Rooms of one row that are one room in several files, as a package would be.
 SUITES = [
     {"audio", "channel", "decode", "speech"},
     {"clip", "shards"},
-    {"train", "checkpoint", "recipe", "provenance"},
+    {"train", "checkpoint", "processes", "recipe", "provenance"},
     {"evaluate", "report", "protocols"},
     {"archive", "journal"},
     {"archive", "evaluate"},
     {"augment", "rawboost", "rooms", "transforms"},
+    {"batch", "samplers"},
     {"cli", "cli_corpus", "cli_encoder", "cli_evaluate"},
 ]
 NO_TORCH_ROWS = 2

@@ -286,12 +286,15 @@ class BatchSource(Dataset[Batch]):
         self._cached = bool((self._duration_s > 0).all()) and n_bytes <= cache_bytes
         self._clips: list[np.ndarray[Any, np.dtype[np.int16]]] = []
 
-    def batches(self, start: int, stop: int, *, workers: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, start: int, stop: int, *, every: int = 1, workers: int = 0
+    ) -> Iterator[Batch]:
         """Iterate over the batches of steps start to stop - 1.
 
         Args:
             start: First step, counted from 0.
             stop: One past the last step.
+            every: Take every so many of them; processes that share a run take turns.
             workers: Loading processes; 0 loads in this one. The batches are the same.
         """
         if self._cached and not self._clips:  # before the workers are forked, to share the memory
@@ -299,7 +302,7 @@ class BatchSource(Dataset[Batch]):
         loader = DataLoader(
             self,
             batch_size=None,
-            sampler=range(start, stop),
+            sampler=range(start, stop, every),
             num_workers=workers,
             collate_fn=_as_it_is,
             # Its own generator: the loader would else draw from the global one, and a resumed run,

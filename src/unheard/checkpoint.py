@@ -4,7 +4,6 @@
       state.json              step, recipe and data, detector, best so far, length of the log
       model.safetensors       parameters and running statistics
       moments.safetensors     the optimiser's state by parameter name
-      random.safetensors      torch's generators
       best.safetensors        weights of the best step so far (if there was one)
 
 A checkpoint is written under another name and then renamed, and the older one is removed after
@@ -29,8 +28,19 @@ from unheard.detectors.bundle import spec_from_json, spec_to_json, write_through
 from unheard.detectors.detector import Detector, Spec
 from unheard.errors import TrainingError
 from unheard.methods import Moments
+from unheard.processes import held_as, whole
+from unheard.recipe import Optimiser
 
-__all__ = ["Best", "Checkpoint", "latest", "store", "weights_of"]
+__all__ = [
+    "Best",
+    "Checkpoint",
+    "latest",
+    "moments_of",
+    "optimizer_of",
+    "store",
+    "weights_of",
+    "whole_moments",
+]
 
 Weights = dict[str, Tensor]
 
@@ -66,7 +76,6 @@ class Checkpoint:
         best: The best step so far on dev, if there was a check.
         log_bytes: Length of the log.
         seconds: Time spent so far.
-        generators: State of torch's generators by device.
     """
 
     step: int
@@ -76,7 +85,6 @@ class Checkpoint:
     best: Best | None
     log_bytes: int
     seconds: float
-    generators: dict[str, Tensor] = field(repr=False)
 
 
 def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
@@ -107,7 +115,6 @@ def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> 
     unfinished.mkdir(parents=True)
     write_through(unfinished / "model.safetensors", save(checkpoint.weights))
     write_through(unfinished / "moments.safetensors", save(_flat(checkpoint.moments)))
-    write_through(unfinished / "random.safetensors", save(checkpoint.generators))
     if best is not None:
         write_through(unfinished / "best.safetensors", save(best.weights))
     write_through(unfinished / "state.json", json.dumps(state, indent=1).encode())
@@ -155,19 +162,52 @@ def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
         ),
         log_bytes=state["log_bytes"],
         seconds=state["seconds"],
-        generators=load_file(path / "random.safetensors"),
     )
 
 
 def weights_of(model: torch.nn.Module) -> Weights:
     """Return a copy of a model's parameters and running statistics, in memory of its own.
 
-    What a detector borrowed from a published model and never changes is left out.
+    What a detector borrowed from a published model and never changes is left out. If the model is
+    sharded all processes call it, and get whole tensors.
     """
     borrowed = model.borrowed() if isinstance(model, Detector) else frozenset()
     state = model.state_dict()
     return {
-        name: value.detach().cpu().clone() for name, value in state.items() if name not in borrowed
+        name: whole(value.detach()).cpu().clone()
+        for name, value in state.items()
+        if name not in borrowed
+    }
+
+
+def optimizer_of(
+    optimiser: Optimiser, model: torch.nn.Module, moments: Moments
+) -> torch.optim.Optimizer:
+    """Return a new optimizer that starts with moments, by parameter name."""
+    optimizer = optimiser.build(model)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and name in moments:
+            for kind, value in moments[name].items():
+                assert value.ndim == 0 or value.shape == parameter.shape, f"{kind} of {name}"
+                held = held_as(parameter, value) if value.ndim else value.clone()
+                optimizer.state[parameter][kind] = held
+    return optimizer
+
+
+def moments_of(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Moments:
+    """Return the state of the optimizer by parameter name, not copied."""
+    return {
+        name: dict(optimizer.state[parameter])
+        for name, parameter in model.named_parameters()
+        if parameter in optimizer.state
+    }
+
+
+def whole_moments(moments: Moments) -> Moments:
+    """Return them with whole tensors, those of shards put together; all processes call it."""
+    return {
+        name: {kind: whole(value) for kind, value in kinds.items()}
+        for name, kinds in moments.items()
     }
 
 

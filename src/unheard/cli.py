@@ -150,16 +150,29 @@ def train(
     start_over: Annotated[
         bool, typer.Option("--start-over", help="Forget an earlier run in the folder.")
     ] = False,
+    sharded: Annotated[
+        bool,
+        typer.Option(
+            "--sharded",
+            help="Under torchrun, split a speech encoder over the processes, if it does not fit.",
+        ),
+    ] = False,
 ) -> None:
-    """Train a detector; an interrupted run goes on where it stopped."""
-    from unheard import recipes
+    """Train a detector; an interrupted run goes on where it stopped.
+
+    On several processes: `torchrun --standalone --nproc-per-node 4 -m unheard train ...`; see
+    docs/processes.md.
+    """
+    from unheard import processes, recipes
     from unheard.recipe import with_settings
     from unheard.train import train as run
 
     chosen = with_settings(recipes.load(recipe), settings or [])
     manifest = manifest_of(data)
-    bundle = run(chosen, manifest, out, workers=workers, resume=not start_over, say=say)
-    typer.echo(bundle)
+    resume = not start_over
+    bundle = run(chosen, manifest, out, workers=workers, resume=resume, sharded=sharded, say=say)
+    if processes.is_first():
+        typer.echo(bundle)
 
 
 app.command()(evaluate)

@@ -1,8 +1,8 @@
 """The only training loop: a recipe and a manifest in, a bundle out.
 
-One seed gives one result: the same recipe, clips, machine and number of threads give the same
-weights to the bit, however often the run was killed and resumed. Another number of threads, or
-another processor, adds up sums in another order.
+One seed gives one result: the same recipe, clips, machine, number of threads and of processes give
+the same weights to the bit, however often the run was killed and resumed. Another number of
+either, or another processor, adds up sums in another order.
 """
 
 from __future__ import annotations
@@ -13,33 +13,43 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import islice
+from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
-from unheard import audio, checkpoint, metrics
+from unheard import audio, checkpoint, metrics, processes
 from unheard.batch import BatchSource, Terms, total
-from unheard.checkpoint import Best, Checkpoint, weights_of
+from unheard.checkpoint import (
+    Best,
+    Checkpoint,
+    moments_of,
+    optimizer_of,
+    weights_of,
+    whole_moments,
+)
 from unheard.clip import Clip, Manifest
 from unheard.detectors import bundle
 from unheard.detectors.detector import Detector, fresh, restore, window_scores
 from unheard.errors import TrainingError
-from unheard.methods import Moments, Progress
+from unheard.methods import Moments, Progress, Supervised
+from unheard.processes import Place
 from unheard.provenance import card_of, dev_table, seen_keys
 from unheard.recipe import Recipe, recipe_to_json
 from unheard.score import pooled
 from unheard.types import FloatArray
 
-__all__ = ["average_gradients", "dev_scores", "train"]
+__all__ = ["dev_scores", "train"]
 
 BUNDLE, CHECKPOINTS, LOG, SETTINGS = "bundle", "checkpoints", "log.jsonl", "recipe.json"
+IN_BATCH, AFTER_STEP = 1, 2
+"""What is drawn for: a batch, or a change of the model after a step."""
 
 
 def _quiet(message: str) -> None:
@@ -53,6 +63,7 @@ def train(
     *,
     workers: int = 0,
     resume: bool = True,
+    sharded: bool = False,
     say: Callable[[str], None] = _quiet,
 ) -> Path:
     """Train a detector, keep its best step on dev, calibrate it on dev and write its bundle.
@@ -68,20 +79,25 @@ def train(
     The best step is the one with the lowest EER on dev; of equal ones that with the lowest Cllr
     after calibration, then the first.
 
+    Processes that torchrun started share out the batches of each step and the dev clips; the first
+    one alone writes and speaks. The run may go on with another number of them.
+
     Args:
         recipe: What to train and how.
         manifest: Clips, with the parts that the recipe names.
         out: Folder of the run.
         workers: Processes that load clips beside this one; the result does not depend on it.
         resume: Go on with the run in the folder, if there is one; False starts over.
+        sharded: Split the encoder over processes, for one that does not fit; see `processes.shard`.
         say: Told about progress, a line at a time.
 
     Returns:
         The folder of the bundle.
 
     Raises:
-        TrainingError: If the parts do not fit or share material, the folder holds another run, or
-            the loss is not finite.
+        TrainingError: If the parts do not fit or share material, the folder holds another run, the
+            loss is not finite, the batches of a step cannot be shared out evenly, or another
+            process ended.
         AudioError: If a clip cannot be read.
     """
     clips, dev = _parts(recipe, manifest)
@@ -90,67 +106,76 @@ def train(
         "recipe": recipe_to_json(recipe),
         "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
     }
-    if not resume:
-        _forget(out)
-    found = checkpoint.latest(out / CHECKPOINTS, identity)
     method, n_steps, budget = recipe.method, recipe.budget.n_steps, recipe.budget
-    if found and found.step == n_steps and (out / BUNDLE).is_dir():
-        say(f"{out}: this run is finished")
-        return out / BUNDLE
-    out.mkdir(parents=True, exist_ok=True)
-    (out / SETTINGS).write_text(json.dumps(identity, indent=2) + "\n")
-    source = BatchSource(
-        clips,
-        recipe.sampler,
-        window_s=recipe.window_s,
-        seed=recipe.seed,
-        augment=recipe.augment,
-    )
     few_dev = _spread(dev, budget.dev_clips)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-    with _repeatable(recipe.seed), (out / LOG).open("ab") as log:
+    with processes.joined() as here, _repeatable(recipe.seed, here.device), ExitStack() as opened:
+        _check_shares(recipe, here, sharded=sharded)
+        if here.is_first and not resume:
+            _forget(out)
+        processes.agree("nobody looks before the first has forgotten")
+        found = checkpoint.latest(out / CHECKPOINTS, identity)
+        is_finished = bool(found and found.step == n_steps and (out / BUNDLE).is_dir())
+        processes.agree(json.dumps([identity, found.step if found else 0, is_finished]))
+        say = say if here.is_first else _quiet
+        if is_finished:
+            say(f"{out}: this run is finished")
+            return out / BUNDLE
+
+        source = BatchSource(
+            clips,
+            recipe.sampler,
+            window_s=recipe.window_s,
+            seed=recipe.seed,
+            augment=recipe.augment,
+        )
         step, best, seconds, moments, log_bytes = 0, None, 0.0, Moments(), 0
         model = method.prepare(fresh(found.spec if found else recipe.detector))
         if found:
             step, best, seconds = found.step, found.best, found.seconds
             moments, log_bytes = found.moments, found.log_bytes
             restore(model, found.weights)
-            _set_generators(found.generators)
             say(f"going on after step {step} of {n_steps}")
-        log.truncate(log_bytes)
-        model.to(device).train()
-        optimizer = _optimizer(recipe, model, moments)
+        log = opened.enter_context(_log(out, identity, log_bytes) if here.is_first else BytesIO())
+        if sharded:
+            processes.shard(model, here.device)
+        model.to(here.device).train()
+        optimizer = optimizer_of(recipe.optimiser, model, moments)
         started = time.monotonic() - seconds
 
         per_step = budget.batches_per_step
-        batches = source.batches(step * per_step, n_steps * per_step, workers=workers)
+        mine = here.share(step * per_step, n_steps * per_step)
+        batches = source.batches(mine.start, mine.stop, every=mine.step, workers=workers)
         while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
             optimizer.zero_grad()
             parts = []
-            for batch in islice(batches, per_step):
-                with _precision(device, budget.precision):
-                    parts.append(method.gradients(model, batch.to(device), recipe.objective))
-            terms = _mean(parts)
-            average_gradients(model, per_step)
-            norm = _clip(model, recipe.optimiser.clip_norm)
+            for index in here.share(step * per_step, (step + 1) * per_step):
+                batch = next(batches).to(here.device)
+                processes.seed_draws(recipe.seed, IN_BATCH, index)
+                with _precision(here.device, budget.precision):
+                    parts.append(method.gradients(model, batch, recipe.objective))
+            terms = processes.average_terms(parts)
+            processes.average_gradients(model, len(parts))
+            norm = processes.clip_gradients(model, recipe.optimiser.clip_norm)
             _check_finite(terms, norm, step + 1, rate)
             optimizer.step()
             step += 1
 
-            progress = Progress(step, n_steps, _moments(model, optimizer))
+            progress = Progress(step, n_steps, moments_of(model, optimizer))
+            processes.seed_draws(recipe.seed, AFTER_STEP, step)
             if method.after_step(model, progress):
-                optimizer = _optimizer(recipe, model, progress.moments)
+                optimizer = optimizer_of(recipe.optimiser, model, progress.moments)
 
-            line: dict[str, Any] = {}
+            line: dict[str, float] = {}
             if step % budget.log_every == 0:
                 line = {"rate": rate, "loss": total(terms).item(), "gradient_norm": norm.item()}
                 line |= {name: term.item() for name, term in terms.items()}
             checking = step % budget.eval_every == 0 or step == n_steps
             if checking:
+                processes.average_statistics(model)
                 eer, cllr = _dev_check(model, few_dev, recipe)
                 line |= {"dev_eer": eer, "dev_cllr": cllr}
                 if best is None or (eer, cllr) < (best.eer, best.cllr):
@@ -165,19 +190,21 @@ def train(
                     step=step,
                     spec=method.spec(model, recipe.detector),
                     weights=weights_of(model),
-                    moments=_moments(model, optimizer),
+                    moments=whole_moments(moments_of(model, optimizer)),
                     best=best,
                     log_bytes=log.tell(),
                     seconds=time.monotonic() - started,
-                    generators=_generators(),
                 )
-                checkpoint.store(out / CHECKPOINTS, now, identity)
+                if here.is_first:
+                    checkpoint.store(out / CHECKPOINTS, now, identity)
 
         assert best is not None
         model = method.prepare(fresh(best.spec))
         restore(model, best.weights)
-        detector = method.finish(model.to(device)).eval()
+        detector = method.finish(model.to(here.device)).eval()
         scores = dev_scores(detector, dev, recipe)
+        if not here.is_first:
+            return out / BUNDLE
         card = card_of(recipe, clips, dev, scores, best, seconds=time.monotonic() - started)
         say(f"best step {best.step}; calibrated on {len(dev)} dev clips")
         return bundle.save(
@@ -190,27 +217,10 @@ def train(
         )
 
 
-def average_gradients(model: nn.Module, n_batches: int = 1) -> None:
-    """Set every gradient to its mean over processes and over the batches that each summed up.
-
-    All processes call it, with gradients in the same parameters.
-    """
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    if n_batches > 1:
-        for gradient in gradients:
-            gradient /= n_batches
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return
-    joined = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(joined)
-    joined /= distributed.get_world_size()
-    sizes = [gradient.numel() for gradient in gradients]
-    for gradient, mean in zip(gradients, torch.split(joined, sizes), strict=True):
-        gradient.copy_(mean.view_as(gradient))
-
-
 def dev_scores(model: nn.Module, manifest: Manifest, recipe: Recipe) -> FloatArray:
     """Return the raw score of each clip, shape [N], by the function that inference uses.
+
+    Processes share out the clips, and all get all scores.
 
     Args:
         model: In evaluation mode; a detector, or one as a method prepared it.
@@ -224,7 +234,11 @@ def dev_scores(model: nn.Module, manifest: Manifest, recipe: Recipe) -> FloatArr
         hop_s=recipe.hop_s,
         pooling=recipe.pooling,
     )
-    return np.array([score(_samples(manifest, clip)) for clip in manifest])
+    return processes.shared_out(
+        lambda row: score(_samples(manifest, manifest[row])),
+        len(manifest),
+        in_step=processes.is_sharded(model),
+    )
 
 
 def _samples(manifest: Manifest, clip: Clip) -> FloatArray:
@@ -242,7 +256,9 @@ def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", metrics.TiesWarning)  # usual in the first steps
         eer = metrics.eer(human, machine)
-    return eer, metrics.cllr(calibrate(human), calibrate(machine))
+    cllr = metrics.cllr(calibrate(human), calibrate(machine))
+    eer, cllr = processes.of_first(eer, cllr)
+    return eer, cllr
 
 
 def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
@@ -290,6 +306,33 @@ def _check_after(recipe: Recipe, out: Path) -> None:
             )
 
 
+def _check_shares(recipe: Recipe, here: Place, *, sharded: bool) -> None:
+    """Raise unless processes can take as many batches of a step each, and share the model."""
+    per_step = recipe.budget.batches_per_step
+    if per_step % here.size:
+        raise TrainingError(
+            f"{here.size} processes share out the batches of a step, and budget.batches_per_step "
+            f"is {per_step}; set it to a multiple of {here.size}, as with --set "
+            f"budget.batches_per_step={here.size}, and make the sampler's batches smaller if a "
+            "step is to see as many clips as before"
+        )
+    if sharded and type(recipe.method) is not Supervised:
+        raise TrainingError(
+            f"the method {type(recipe.method).__name__} steps or changes weights that --sharded "
+            "leaves on other processes; leave --sharded out: adapters and a frozen encoder need "
+            "little memory"
+        )
+
+
+def _log(out: Path, identity: Mapping[str, object], log_bytes: int) -> BinaryIO:
+    """Write down what is run; return the log, cut to what the checkpoint knows of."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SETTINGS).write_text(json.dumps(identity, indent=2) + "\n")
+    log = (out / LOG).open("ab")
+    log.truncate(log_bytes)
+    return log
+
+
 def _spread(dev: Manifest, n_clips: int) -> Manifest:
     """Return at most n_clips of a manifest, half of each class, evenly spread; 0 for all."""
     if not 0 < n_clips < len(dev):
@@ -302,44 +345,10 @@ def _spread(dev: Manifest, n_clips: int) -> Manifest:
     return dev.where(chosen)
 
 
-def _optimizer(recipe: Recipe, model: nn.Module, moments: Moments) -> torch.optim.Optimizer:
-    """Return a new optimizer that starts with moments, by parameter name."""
-    optimizer = recipe.optimiser.build(model)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and name in moments:
-            for kind, value in moments[name].items():
-                assert value.ndim == 0 or value.shape == parameter.shape, f"{kind} of {name}"
-                optimizer.state[parameter][kind] = (
-                    value.to(parameter.device) if value.ndim else value.clone()
-                )
-    return optimizer
-
-
-def _moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> Moments:
-    """Return the state of the optimizer by parameter name, not copied."""
-    return {
-        name: dict(optimizer.state[parameter])
-        for name, parameter in model.named_parameters()
-        if parameter in optimizer.state
-    }
-
-
-def _mean(parts: list[Terms]) -> Terms:
-    """Return the mean of each term over the batches of a step."""
-    if len(parts) == 1:
-        return parts[0]
-    return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
-
-
 def _precision(device: torch.device, name: str) -> torch.autocast:
     """Return the context that forward passes run in; a processor stays at float32."""
     wanted = name == "bfloat16" and device.type != "cpu"
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
-
-
-def _clip(model: nn.Module, largest: float) -> Tensor:
-    """Scale gradients to a norm of at most `largest` (0 for no limit); return what it was."""
-    return nn.utils.clip_grad_norm_(model.parameters(), largest or math.inf)
 
 
 def _check_finite(terms: Terms, norm: Tensor, step: int, rate: float) -> None:
@@ -353,26 +362,13 @@ def _check_finite(terms: Terms, norm: Tensor, step: int, rate: float) -> None:
 
 
 @contextmanager
-def _repeatable(seed: int) -> Iterator[None]:
+def _repeatable(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch and choose kernels that repeat; leave the caller's generators as they were."""
     flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-    with torch.random.fork_rng(), flags:
+    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(gpus), flags:
         torch.manual_seed(seed)
         yield
-
-
-def _generators() -> dict[str, Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    for index in range(torch.cuda.device_count()):
-        states[f"cuda:{index}"] = torch.cuda.get_rng_state(index)
-    return states
-
-
-def _set_generators(states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    for index in range(torch.cuda.device_count()):
-        if f"cuda:{index}" in states:
-            torch.cuda.set_rng_state(states[f"cuda:{index}"], index)
 
 
 def _forget(out: Path) -> None:

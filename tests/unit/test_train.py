@@ -1,5 +1,4 @@
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import distributed, nn
+from torch import nn
 
 from small_detectors import SMALL
 from synthetic_corpus import corpus
@@ -28,7 +27,7 @@ from unheard.errors import RecipeError, TrainingError
 from unheard.metrics import cllr, eer
 from unheard.objectives import WeightedCrossEntropy
 from unheard.recipe import Budget, Constant, Recipe
-from unheard.train import average_gradients, train
+from unheard.train import train
 
 TINY = Recipe(
     name="tiny",
@@ -123,7 +122,7 @@ class Killed(BaseException):
     """Stands for a kill between two operations on files."""
 
 
-@pytest.mark.parametrize("n_before", range(9))
+@pytest.mark.parametrize("n_before", range(8))
 def test_a_kill_between_any_two_writes_leaves_a_valid_checkpoint(
     n_before: int, manifest: Manifest, finished: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -151,11 +150,11 @@ def test_a_kill_between_any_two_writes_leaves_a_valid_checkpoint(
         patched.setattr(checkpoint, "store", counting)
         for module, name in ((os, "fsync"), (os, "rename"), (checkpoint.shutil, "rmtree")):
             patched.setattr(module, name, counted(getattr(module, name)))
-        if n_before < 8:
+        if n_before < 7:
             with pytest.raises(Killed):
                 train(TINY, manifest, tmp_path / "run")
         else:
-            train(TINY, manifest, tmp_path / "run")  # there are no more than eight operations
+            train(TINY, manifest, tmp_path / "run")  # there are no more than seven operations
     train(TINY, manifest, tmp_path / "run")
     assert_identical(finished, tmp_path / "run")
 
@@ -347,39 +346,6 @@ def test_check_on_few_dev_clips_takes_both_classes_and_all_attacks(manifest: Man
     few = training._spread(dev, 4)
     assert sorted(few.column("attack")) == ["-", "-", "buzz", "saw"]
     assert len(training._spread(dev, 0)) == len(training._spread(dev, 100)) == len(dev)
-
-
-def _average(rank: int, store: str, found: Any) -> None:
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1, bias=False))
-    for index, parameter in enumerate(model.parameters()):
-        parameter.grad = torch.full_like(parameter, 10.0 * index + rank)
-    model[1].weight.grad = None
-    average_gradients(model)
-    found.put([None if p.grad is None else p.grad.unique().tolist() for p in model.parameters()])
-    distributed.destroy_process_group()
-
-
-def test_gradients_are_the_mean_over_processes(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    found: Any = context.Queue()
-    children = [
-        context.Process(target=_average, args=(rank, str(tmp_path / "store"), found))
-        for rank in range(2)
-    ]
-    for child in children:
-        child.start()
-    results = [found.get(timeout=60) for _ in children]
-    for child in children:
-        child.join()
-    assert results == [[[0.5], [10.5], None]] * 2
-
-
-def test_one_process_averages_nothing() -> None:
-    model = nn.Linear(2, 1)
-    model.weight.grad = torch.ones(1, 2)
-    average_gradients(model)
-    assert torch.equal(model.weight.grad, torch.ones(1, 2))
 
 
 def test_a_clip_without_a_hash_is_known_by_its_id(manifest: Manifest) -> None:
