@@ -17,8 +17,9 @@ from unheard.detectors.detector import fresh
 from unheard.detectors.layers.aggregation import AdaptiveSum, WeightedSum, summed
 from unheard.errors import BundleError, RecipeError
 from unheard.objectives import WithTerms
+from unheard.processes import average_gradients
 from unheard.recipe import Adam, Budget, Recipe
-from unheard.train import average_gradients, train
+from unheard.train import train
 
 BACK_END = 447_242
 NEVER_USED = 512  # a normalisation that the source has and does not use; see ResidualBlock
