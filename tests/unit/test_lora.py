@@ -17,6 +17,8 @@ from unheard.detectors.layers.lora import (
     adapt,
     adapted,
     adapter_names,
+    expert_terms,
+    record_routing,
     top_gates,
 )
 from unheard.detectors.layers.wavlm_attention import call_projections
@@ -95,6 +97,22 @@ def test_an_adapted_encoder_starts_as_the_frozen_one_in_half_precision_too() -> 
         before = run(encoder, x)
         adapt(layers(encoder), MIXTURES["frame"])
         assert torch.equal(run(encoder, x), before)
+
+
+@pytest.mark.parametrize("router", ["frame", "clip"])
+def test_gates_are_chosen_in_full_precision_under_autocast(router: Any) -> None:
+    layer = linear(replace(MIXTURES["frame"], router=router)).float()
+    x = torch.randn(2, 6, 5)
+    with torch.autocast("cpu", torch.bfloat16), record_routing(layer) as routing:
+        y = layer(x)
+        terms = expert_terms(layer)
+    assert y.dtype == torch.bfloat16
+    assert routing.usage().dtype == torch.float32
+    assert {term.dtype for term in terms.values()} == {torch.float32}
+    y.float().square().sum().backward()
+    assert layer.router is not None
+    assert layer.router.grad is not None
+    assert layer.router.grad.any()
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class LoraExperts:
     Attributes:
         rank: Rank of each expert.
         alpha: What an expert adds is scaled by alpha / rank.
-        dropout: Share of an expert's input that is dropped in training.
+        dropout: Share of the input of experts and router that is dropped in training.
         n_experts: Experts per projection.
         n_active: Experts that a frame, or a clip, goes through.
         router: "frame" chooses for each frame from the input of the projection; "clip" chooses for
@@ -170,23 +170,29 @@ class AdaptedLinear(nn.Linear):
         """Return the frozen projection of x plus what the chosen experts add."""
         adapters = self.adapters
         frames = x.reshape(-1, self.in_features)  # [N, C]
-        low = functional.dropout(frames, adapters.dropout, self.training)
-        low = functional.linear(low, self.lora_down.flatten(0, 1))  # [N, E * R]
-        if self.router is not None:
-            low = self._gated(low.view(*x.shape[:-1], adapters.n_experts, adapters.rank), x)
+        heard = functional.dropout(frames, adapters.dropout, self.training)
+        down = self.lora_down.flatten(0, 1)  # [E * R, C]
+        if self.router is None:
+            low = functional.linear(heard, down)
+        else:
+            # One product for experts and router: the sum of their gradients for x comes free.
+            both = functional.linear(heard, torch.cat([down, self.router]))
+            low = self._gated(both.view(*x.shape[:-1], -1))
         up = self.lora_up.transpose(1, 2).flatten(0, 1)  # [E * R, D]
         base = functional.linear(frames, self.weight, self.bias)
         y = torch.addmm(base, low, up, alpha=adapters.alpha / adapters.rank)
         return y.view(*x.shape[:-1], self.out_features)
 
-    def _gated(self, low: Tensor, x: Tensor) -> Tensor:
-        """Return what each expert made of x times its gate, [..., E, R] -> [N, E * R]."""
+    def _gated(self, both: Tensor) -> Tensor:
+        """Return what each expert made of x times its gate, [..., E * R + E] -> [N, E * R]."""
         assert self.router is not None
         adapters = self.adapters
+        n_experts = adapters.n_experts
+        low, logits = both.split([n_experts * adapters.rank, n_experts], dim=-1)
+        logits = logits.to(self.router.dtype)  # autocast is too coarse for a choice
         if adapters.router == "clip":
-            assert x.ndim == 3, f"a router per clip needs [B, F, C], not {list(x.shape)}"
-            x = x.mean(dim=1, keepdim=True)
-        logits = functional.linear(x, self.router)  # [..., E]
+            assert both.ndim == 3, f"a router per clip needs [B, F, C], not {both.ndim} axes"
+            logits = logits.mean(dim=1, keepdim=True)  # as the router is linear, that of mean x
         if self.training and adapters.router_noise:
             logits = logits + adapters.router_noise * torch.randn_like(logits)
         gates = top_gates(logits, adapters.n_active)
@@ -199,8 +205,9 @@ class AdaptedLinear(nn.Linear):
         if not again:
             self.last_terms = terms
         if self.recorded is not None and not again:
-            self.recorded.append(gates.detach().mean(dim=1).expand(len(x), -1))
-        return (low * gates.unsqueeze(-1)).reshape(-1, adapters.n_experts * adapters.rank)
+            self.recorded.append(gates.detach().mean(dim=1))
+        low = low.unflatten(-1, (n_experts, adapters.rank)) * gates.unsqueeze(-1)
+        return low.reshape(-1, n_experts * adapters.rank)
 
 
 def top_gates(logits: Tensor, n_active: int) -> Tensor:
@@ -224,8 +231,9 @@ def _orthogonality(down: Tensor) -> Tensor:
     """Return the sum over pairs of experts of |A_i A_j^T|^2, [E, R, C] -> scalar."""
     n_experts, rank, _ = down.shape
     rows = down.flatten(0, 1)
-    squares = (rows @ rows.T).square().view(n_experts, rank, n_experts, rank).sum(dim=(1, 3))
-    return squares.triu(1).sum()
+    with torch.autocast(down.device.type, enabled=False):
+        squares = (rows @ rows.T).square().view(n_experts, rank, n_experts, rank)
+    return squares.sum(dim=(1, 3)).triu(1).sum()
 
 
 def adapt(layers: Sequence[nn.Module] | nn.ModuleList, adapters: LoraExperts) -> None:
