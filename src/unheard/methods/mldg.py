@@ -115,14 +115,9 @@ class Mldg:
             over pairs. With beta = 0 the terms of the batch alone.
 
         Raises:
-            TrainingError: If the batch has too few domains, or processes hold shares of the model.
+            TrainingError: If the batch has too few domains, or dropout cannot be the same.
         """
         assert isinstance(model, Detector)
-        if any(hasattr(weight, "full_tensor") for weight in model.parameters()):
-            raise TrainingError(
-                "MLDG puts other weights in place of the detector's, and a layer of a sharded "
-                "encoder puts its own together; leave --sharded out"
-            )
         if self.beta == 0:
             return Supervised().gradients(model, batch, objective)
         weights = [weight for weight in model.parameters() if weight.requires_grad]
