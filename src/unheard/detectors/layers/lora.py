@@ -188,7 +188,7 @@ class AdaptedLinear(nn.Linear):
         assert self.router is not None
         adapters = self.adapters
         n_experts = adapters.n_experts
-        low, logits = both.split([n_experts * adapters.rank, n_experts], dim=-1)
+        low, logits = torch.split(both, [n_experts * adapters.rank, n_experts], dim=-1)
         logits = logits.to(self.router.dtype)  # autocast is too coarse for a choice
         if adapters.router == "clip":
             assert both.ndim == 3, f"a router per clip needs [B, F, C], not {both.ndim} axes"
@@ -206,7 +206,7 @@ class AdaptedLinear(nn.Linear):
             self.last_terms = terms
         if self.recorded is not None and not again:
             self.recorded.append(gates.detach().mean(dim=1))
-        low = low.unflatten(-1, (n_experts, adapters.rank)) * gates.unsqueeze(-1)
+        low = torch.unflatten(low, -1, (n_experts, -1)) * gates.unsqueeze(-1)
         return low.reshape(-1, n_experts * adapters.rank)
 
 
