@@ -136,9 +136,9 @@ def train(
             moments, log_bytes = found.moments, found.log_bytes
             restore(model, found.weights)
             say(f"going on after step {step} of {n_steps}")
-        log = opened.enter_context(_log(out, identity, log_bytes) if here.is_first else BytesIO())
         if sharded:
             processes.shard(model, here.device)
+        log = opened.enter_context(_log(out, identity, log_bytes) if here.is_first else BytesIO())
         model.to(here.device).train()
         optimizer = optimizer_of(recipe.optimiser, model, moments)
         started = time.monotonic() - seconds

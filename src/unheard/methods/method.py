@@ -49,7 +49,8 @@ class Progress:
 class Method(Protocol):
     """A frozen dataclass, listed in `unheard.methods.METHODS`.
 
-    Randomness comes from torch's global generator, which the loop seeds, saves and restores.
+    Randomness comes from torch's global generator, which the loop seeds for each batch, by
+    its number, and for each `after_step`.
     """
 
     def prepare(self, detector: Detector) -> nn.Module:
