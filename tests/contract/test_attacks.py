@@ -108,7 +108,10 @@ def test_voices_for_evaluation_alone_are_marked() -> None:
 
 
 def test_every_family_that_a_package_offers_is_there() -> None:
-    assert {attack.family for attack in ATTACKS.values()} == set(FAMILIES) - {"diffusion", "neural codec"}
+    assert {attack.family for attack in ATTACKS.values()} == set(FAMILIES) - {
+        "diffusion",
+        "neural codec",
+    }
 
 
 @pytest.mark.parametrize("name", ATTACKS)
