@@ -42,7 +42,7 @@ SYSTEMS = {
 
 def step(detector: Detector, waveform: torch.Tensor) -> None:
     detector.zero_grad()
-    detector(waveform).square().mean().backward()  # type: ignore[no-untyped-call]
+    detector(waveform).square().mean().backward()
     detector.terms()
 
 
