@@ -94,9 +94,9 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in METHODS}
     for turn in range(options.repeats + 1):
         for name, method in METHODS.items():
-            taken = step_s(method, models[name], clips)
+            step = step_s(method, models[name], clips)
             if turn:  # the first one warms up
-                times[name].append(taken)
+                times[name].append(step)
     print("| step | best, processor time | ratio, median | memory |")
     print("|---|---|---|---|")
     for name, taken in times.items():
