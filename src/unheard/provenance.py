@@ -14,6 +14,7 @@ from unheard.checkpoint import Best
 from unheard.clip import Clip, Manifest
 from unheard.detectors.card import Card, Material, Provenance
 from unheard.metrics import Calibration, cllr, fit_calibration, fit_operating_points
+from unheard.processes import n_processes
 from unheard.recipe import Recipe, recipe_to_json
 from unheard.types import FloatArray
 
@@ -59,6 +60,7 @@ def card_of(
             "dev_eer": best.eer,
             "dev_cllr": cllr(llr[bonafide], llr[~bonafide]),
             "seconds": round(seconds, 1),
+            "processes": n_processes(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         },

@@ -21,6 +21,7 @@ from unheard import processes
 from unheard.batch import Balanced, Batch, BatchSource
 from unheard.clip import Manifest
 from unheard.detectors import DETECTORS
+from unheard.detectors.bundle import read_card
 from unheard.errors import TrainingError
 from unheard.methods import METHODS, Mldg, Supervised
 from unheard.objectives import WeightedCrossEntropy
@@ -142,6 +143,8 @@ def test_a_run_on_two_processes_is_the_run_on_one(pair: Pair, data: Path, tmp_pa
     for one, two in zip(log(tmp_path / "one"), log(tmp_path / "two"), strict=True):
         assert one == pytest.approx(two, rel=1e-4)
     name = "bundle/weights.safetensors"
+    counts = [read_card(tmp_path / run / "bundle").provenance.notes for run in ("one", "two")]
+    assert [notes["processes"] for notes in counts] == [1, 2]
     one, two = load_file(tmp_path / "one" / name), load_file(tmp_path / "two" / name)
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
 
