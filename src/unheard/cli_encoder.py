@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from unheard.cli_corpus import manifest_of, say
+from unheard.cli_corpus import default_cache, manifest_of, say
 
 __all__ = ["encoder", "routing"]
 
@@ -32,8 +31,7 @@ def encoder(
         for key, row in ENCODERS.items():
             typer.echo(f"{key:16} {row.licence:8} {row.summary}")
         return
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = build_encoder(cache or Path(home) / "unheard", name, say)
+    folder = build_encoder(cache or default_cache(), name, say)
     typer.echo(folder)
     if cache is not None:
         say(f"let recipes find it there: export UNHEARD_ENCODERS={folder.parent}")
