@@ -139,12 +139,15 @@ def score(  # noqa: PLR0913  a command has the options that it has
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe; see `unheard recipes`.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(help="Name of a recipe, see `unheard recipes`, or path of your own (.py)."),
+    ],
     data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the bundle goes to out/bundle.")],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change one number of the recipe, as in schedule.rate=1e-4."),
+        typer.Option("--set", help="Change one value of the recipe, as in schedule.rate=1e-4."),
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load clips.")] = 0,
     start_over: Annotated[

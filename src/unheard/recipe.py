@@ -236,7 +236,7 @@ class Recipe:
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """Return a recipe with single numbers or words changed.
+    """Return a recipe with single numbers or words changed, or an optional part set to none.
 
     Args:
         recipe: Where to start.
@@ -269,10 +269,11 @@ def _set(value: Any, names: list[str], text: str, path: str) -> Any:
     held = getattr(value, names[0])
     if len(names) > 1:
         return replace(value, **{names[0]: _set(held, names[1:], text, path)})
-    if is_dataclass(held):
+    wanted = get_type_hints(type(value))[names[0]]
+    may_lack = NoneType in get_args(wanted) and text.lower() == "none"
+    if is_dataclass(held) and not may_lack:
         inside = ", ".join(f"{path}.{field.name}" for field in fields(held))
         raise RecipeError(f"{path} is a {type(held).__name__}, not a single value; set {inside}")
-    wanted = get_type_hints(type(value))[names[0]]
     return replace(value, **{names[0]: _scalar(text, wanted, path)})
 
 

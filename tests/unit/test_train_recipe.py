@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 
 from unheard import recipes
 from unheard.augment import Augment, Step
-from unheard.detectors import Toy
+from unheard.detectors import SslAasist, Toy
 from unheard.errors import RecipeError
 from unheard.recipe import (
     Adam,
@@ -86,6 +87,25 @@ def test_words_of_a_closed_set_are_checked() -> None:
     assert with_settings(choosing, ["objective.limit=5"]).objective == Choosing("mel", 5)
     with pytest.raises(RecipeError, match="did you mean 'linear'"):
         with_settings(choosing, ["objective.feature=liner"])
+
+
+def test_an_optional_part_can_be_left_out() -> None:
+    changed = with_settings(recipes.load("lora_small"), ["detector.adapters=none"])
+    assert isinstance(changed.detector, SslAasist)
+    assert changed.detector.adapters is None
+    with pytest.raises(RecipeError, match="not a single value"):
+        with_settings(changed, ["detector.encoder=none"])
+
+
+def test_a_recipe_file_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("from unheard.recipes.lora_small import recipe\n")
+    assert recipes.load(str(own)) == recipes.load("lora_small")
+    own.write_text("recipe = 3\n")
+    with pytest.raises(RecipeError, match="its `recipe` is 3; wanted a value"):
+        recipes.load(str(own))
+    with pytest.raises(RecipeError, match="no such file; give a Python file"):
+        recipes.load(str(tmp_path / "missing.py"))
 
 
 def test_every_number_of_a_recipe_is_in_its_json() -> None:
