@@ -72,6 +72,11 @@ def test_default_spec_builds(name: str) -> None:
     assert isinstance(detector, Detector)
 
 
+def test_says_how_many_features_its_embedding_has(trained: Detector) -> None:
+    with torch.inference_mode():
+        assert trained.embed(torch.from_numpy(clips(2, 8_000))).shape == (2, trained.n_embedding)
+
+
 def test_loading_starts_quickly() -> None:
     # Building on the meta device, as loading does first, can drag in SymPy, which takes seconds.
     # The transformers library does; a detector that stands on it takes seconds anyhow.

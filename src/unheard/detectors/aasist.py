@@ -89,7 +89,8 @@ class RawAasistDetector(Detector):
         self.blocks = nn.ModuleList(residual_blocks(*spec.widths))
         n_spectral = spec.n_filters // POOLING
         self.graphs = GraphHead(n_spectral, spec.widths[1], spec.graph_widths, spec.kept)
-        self.logits = nn.Linear(self.graphs.n_embedding, 2)
+        self.n_embedding = self.graphs.n_embedding
+        self.logits = nn.Linear(self.n_embedding, 2)
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Return one embedding per clip, [B, T] -> [B, D]."""

@@ -25,9 +25,16 @@ BATCH_WINDOWS = 16
 class Detector(nn.Module):
     """The shape of every detector; a concrete one defines `embed` and `classify`.
 
+    Attributes:
+        n_embedding: D, the features of its embedding.
+        experts: Names of the detectors that it is a mixture of; none for most.
+
     Shape:
         waveform [B, T] float32 at 16 kHz in [-1, 1] -> score [B]; higher is more bona fide.
     """
+
+    n_embedding: int
+    experts: tuple[str, ...] = ()
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Return one embedding per clip, [B, T] -> [B, D]."""
@@ -36,6 +43,13 @@ class Detector(nn.Module):
     def classify(self, embedding: Tensor) -> Tensor:
         """Return one score per embedding, [B, D] -> [B]; higher is more bona fide."""
         raise AssertionError(f"{type(self).__name__} must define classify")
+
+    def opinions(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what each expert says and how much it counts, [B, D] -> [B, E] and [B, E].
+
+        Scores are logits as `classify` gives them; the weights of a clip sum to one.
+        """
+        raise AssertionError(f"{type(self).__name__} is not a mixture")
 
     def terms(self) -> Mapping[str, Tensor]:
         """Return scalars of the last forward pass that an objective may weigh, by name."""

@@ -64,7 +64,7 @@ class LcnnDetector(Detector):
         super().__init__()
         self.spectrogram = Spectrogram(Lfcc.framing())
         self.lfcc = Lfcc(Lfcc.framing(), n_filters=spec.n_filters, band=spec.band)
-        n_embedding = self.lfcc.n_features // POOLING * 32
+        self.n_embedding = self.lfcc.n_features // POOLING * 32
         self.convolutions = nn.Sequential(
             *_convolution(1, 64, 5),
             nn.MaxPool2d(2),
@@ -88,9 +88,13 @@ class LcnnDetector(Detector):
             nn.Dropout(spec.dropout),
         )
         self.recurrent = nn.LSTM(
-            n_embedding, n_embedding // 2, num_layers=2, batch_first=True, bidirectional=True
+            self.n_embedding,
+            self.n_embedding // 2,
+            num_layers=2,
+            batch_first=True,
+            bidirectional=True,
         )
-        self.score = nn.Linear(n_embedding, 1)
+        self.score = nn.Linear(self.n_embedding, 1)
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Return one embedding per clip, [B, T] -> [B, 96]."""

@@ -32,6 +32,8 @@ class ResNet18:
         n_window: Samples per frame.
         n_hop: Samples from frame to frame.
         n_fft: Length of the transform; "linear" has n_fft / 2 + 1 features over the whole band.
+        window: Shape of the window.
+        pre_emphasis: a in y[t] = x[t] - a * x[t - 1] before it.
         n_mels: Features of "mel" (Slaney's scale).
         low_hz: Lowest frequency seen.
         high_hz: Highest frequency seen.
@@ -47,6 +49,8 @@ class ResNet18:
     n_window: int = 400
     n_hop: int = 160
     n_fft: int = 512
+    window: Literal["hann", "hamming"] = "hann"
+    pre_emphasis: float = 0.0
     n_mels: int = 80
     low_hz: float = 20.0
     high_hz: float = 7600.0
@@ -122,7 +126,13 @@ class ResNet18Detector(Detector):
 
     def __init__(self, spec: ResNet18) -> None:
         super().__init__()
-        framing = Framing(n_window=spec.n_window, n_hop=spec.n_hop, n_fft=spec.n_fft)
+        framing = Framing(
+            n_window=spec.n_window,
+            n_hop=spec.n_hop,
+            n_fft=spec.n_fft,
+            window=spec.window,
+            pre_emphasis=spec.pre_emphasis,
+        )
         band: Mel | LinearBand
         if spec.feature == "mel":
             band = Mel(framing, n_mels=spec.n_mels, low_hz=spec.low_hz, high_hz=spec.high_hz)
@@ -132,6 +142,7 @@ class ResNet18Detector(Detector):
         self.features = nn.Sequential(band, Log())
         self.stem = _stem(spec)
         self.blocks = nn.Sequential(*_blocks(spec))
+        self.n_embedding = spec.embedding
         self.embedding = nn.Linear(8 * spec.width, spec.embedding)
         self.score = nn.Linear(spec.embedding, 1)
         for module in self.modules():

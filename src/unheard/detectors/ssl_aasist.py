@@ -76,6 +76,7 @@ class SslAasistDetector(Detector):
         if spec.reading != "last":
             self.reading = WeightedSum(n_states) if spec.reading == "weighted" else AdaptiveSum()
         self.back_end = Aasist(self.encoder.n_features)
+        self.n_embedding = self.back_end.n_embedding
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Return one embedding per clip, [B, T] -> [B, 160]."""

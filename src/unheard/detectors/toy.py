@@ -53,7 +53,8 @@ class ToyDetector(Detector):
         super().__init__()
         self.n_bands = spec.n_bands
         self.spectrogram = Spectrogram(Framing(n_window=256, n_hop=128, n_fft=256))
-        self.score = nn.Linear(2 * spec.n_bands + 2, 1)
+        self.n_embedding = 2 * spec.n_bands + 2
+        self.score = nn.Linear(self.n_embedding, 1)
         with torch.no_grad():
             self.score.weight.zero_()
             self.score.weight[0, 0] = 10.0
