@@ -18,18 +18,18 @@ ROWS = [
     {"errors", "types"},
     {"audio", "channel", "decode", "speech", "metrics", "clip", "shards"},
     {
-        *("augment", "rawboost", "rooms", "transforms"),
+        *("augment", "conditions", "rawboost", "rooms", "transforms"),
         *("attacks", "corpora", "detectors", "batch", "samplers", "verdict"),
     },
     {"objectives", "methods", "score"},
     {
-        *("train", "checkpoint", "processes", "recipe", "provenance"),
+        *("train", "checkpoint", "processes", "parts", "recipe", "provenance"),
         *("evaluate", "report", "protocols"),
         *("archive", "journal", "timeline", "routing"),
         "open_corpus",
     },
     {"recipes"},
-    {"compare"},
+    {"compare", "stages"},
     {"cli", "cli_corpus", "cli_encoder", "cli_evaluate"},
     {"__main__"},
 ]
@@ -38,11 +38,11 @@ ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 SUITES = [
     {"audio", "channel", "decode", "speech"},
     {"clip", "shards"},
-    {"train", "checkpoint", "processes", "recipe", "provenance"},
+    {"train", "checkpoint", "processes", "parts", "recipe", "provenance"},
     {"evaluate", "report", "protocols"},
     {"archive", "journal"},
     {"archive", "evaluate"},
-    {"augment", "rawboost", "rooms", "transforms"},
+    {"augment", "conditions", "rawboost", "rooms", "transforms"},
     {"batch", "samplers"},
     {"cli", "cli_corpus", "cli_encoder", "cli_evaluate"},
 ]

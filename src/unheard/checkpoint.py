@@ -5,6 +5,7 @@
       model.safetensors       parameters and running statistics
       moments.safetensors     the optimiser's state by parameter name
       best.safetensors        weights of the best step so far (if there was one)
+      earlier-0.safetensors   weights of checks before this one, oldest first (to be averaged)
 
 A checkpoint is written under another name and then renamed, and the older one is removed after
 that: whenever a run is killed, a whole one is there.
@@ -15,8 +16,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ __all__ = [
     "Best",
     "Checkpoint",
     "latest",
+    "mean_of",
     "moments_of",
     "optimizer_of",
     "store",
@@ -51,10 +54,10 @@ class Best:
 
     Attributes:
         step: Steps done by then.
-        eer: Equal error rate on the dev clips of the check, in [0, 1].
+        eer: Equal error rate on the dev clips of the check, in [0, 1], before averaging.
         cllr: Cllr of the same scores after calibration on them, bits.
         spec: What builds the detector.
-        weights: State of the prepared model.
+        weights: State of the prepared model, averaged as the recipe wants.
     """
 
     step: int
@@ -66,12 +69,13 @@ class Best:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A run between two steps.
+    """A run between two steps; with a step and a spec alone, one that has not begun.
 
     Attributes:
         step: Steps done.
         spec: What builds the detector as it stands.
-        weights: State of the prepared model.
+        recent: State of the prepared model, last, after those of the checks before it that may be
+            averaged with later ones, oldest first.
         moments: State of the optimiser.
         best: The best step so far on dev, if there was a check.
         log_bytes: Length of the log.
@@ -80,11 +84,11 @@ class Checkpoint:
 
     step: int
     spec: Spec
-    weights: Weights = field(repr=False)
-    moments: Moments = field(repr=False)
-    best: Best | None
-    log_bytes: int
-    seconds: float
+    recent: Sequence[Weights] = field(default=(), repr=False)
+    moments: Moments = field(default_factory=Moments, repr=False)
+    best: Best | None = None
+    log_bytes: int = 0
+    seconds: float = 0.0
 
 
 def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
@@ -96,12 +100,14 @@ def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> 
         identity: Recipe and data of the run, as JSON values.
     """
     best = checkpoint.best
+    *earlier, weights = checkpoint.recent
     state = {
         "identity": identity,
         "step": checkpoint.step,
         "detector": spec_to_json(checkpoint.spec),
         "log_bytes": checkpoint.log_bytes,
         "seconds": checkpoint.seconds,
+        "n_earlier": len(earlier),
         "best": best
         and {
             "step": best.step,
@@ -113,10 +119,12 @@ def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> 
     unfinished = folder / f".step-{checkpoint.step:06d}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    write_through(unfinished / "model.safetensors", save(checkpoint.weights))
+    write_through(unfinished / "model.safetensors", save(weights))
     write_through(unfinished / "moments.safetensors", save(_flat(checkpoint.moments)))
     if best is not None:
         write_through(unfinished / "best.safetensors", save(best.weights))
+    for place, older in enumerate(earlier):
+        write_through(unfinished / f"earlier-{place}.safetensors", save(older))
     write_through(unfinished / "state.json", json.dumps(state, indent=1).encode())
     finished = folder / f"step-{checkpoint.step:06d}"
     os.rename(unfinished, finished)
@@ -150,7 +158,10 @@ def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
     return Checkpoint(
         step=state["step"],
         spec=spec_from_json(state["detector"]),
-        weights=load_file(path / "model.safetensors"),
+        recent=[
+            *(load_file(path / f"earlier-{n}.safetensors") for n in range(state["n_earlier"])),
+            load_file(path / "model.safetensors"),
+        ],
         moments=_nested(load_file(path / "moments.safetensors")),
         best=best
         and Best(
@@ -177,6 +188,39 @@ def weights_of(model: torch.nn.Module) -> Weights:
         name: whole(value.detach()).cpu().clone()
         for name, value in state.items()
         if name not in borrowed
+    }
+
+
+def mean_of(checks: Sequence[Weights]) -> Weights:
+    """Return the mean over the last of some checks and those before it of the same shapes.
+
+    Parameters and running statistics of normalisation alike; whole numbers, such as counts of
+    batches, are the last check's. Where a shape changed, as in a detector that grew, older checks
+    are left out.
+
+    Args:
+        checks: Weights of one or more checks, oldest first.
+
+    Source:
+        Izmailov et al., Averaging weights leads to wider optima and better generalization, 2018,
+        who pass the training clips once more to renew the running statistics; here they are
+        averaged, and dev alone calibrates.
+    """
+    last = checks[-1]
+    shapes = {name: value.shape for name, value in last.items()}
+    alike = list(
+        takewhile(
+            lambda check: {name: value.shape for name, value in check.items()} == shapes,
+            reversed(checks),
+        )
+    )
+    if len(alike) == 1:
+        return last
+    return {
+        name: torch.stack([check[name].double() for check in alike]).mean(dim=0).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for name, value in last.items()
     }
 
 

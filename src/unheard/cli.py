@@ -163,12 +163,15 @@ def train(
 ) -> None:
     """Train a detector; an interrupted run goes on where it stopped.
 
+    What the recipe starts from, such as the experts of a mixture, is trained first, in folders
+    beside OUT, unless their bundles are there.
+
     On several processes: `torchrun --standalone --nproc-per-node 4 -m unheard train ...`; see
     docs/processes.md.
     """
     from unheard import processes, recipes
     from unheard.recipe import with_settings
-    from unheard.train import train as run
+    from unheard.stages import train_stages as run
 
     chosen = with_settings(recipes.load(recipe), settings or [])
     manifest = manifest_of(data)

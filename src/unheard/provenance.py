@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +23,8 @@ from unheard.types import FloatArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NOTHING: Mapping[str, Card] = MappingProxyType({})
+
 __all__ = ["card_of", "dev_table", "revision", "seen_keys"]
 
 
@@ -32,6 +36,7 @@ def card_of(
     best: Best,
     *,
     seconds: float,
+    before: Mapping[str, Card] = NOTHING,
 ) -> Card:
     """Return the card of a trained detector, with calibration and thresholds fitted on dev.
 
@@ -42,19 +47,24 @@ def card_of(
         scores: Raw scores of the dev clips, shape [len(dev)].
         best: The step that was kept.
         seconds: How long the run took, interruptions left out.
+        before: Cards of the detectors that parts of this one started from, by submodule.
     """
     bonafide = dev.column("bonafide").astype(bool)
     calibration = fit_calibration(scores[bonafide], scores[~bonafide])
     llr = calibration(scores)
-    families = Counter(clips.column("family")[~clips.column("bonafide").astype(bool)])
+    families = Counter(clips.column("family")[~clips.column("bonafide").astype(bool)].tolist())
+    material = _material(clips) + _material(dev)
+    for card in before.values():
+        families |= Counter(card.provenance.families)
+        material += [line for line in card.provenance.material if line not in material]
     provenance = Provenance(
         recipe=recipe.name,
         settings=recipe_to_json(recipe),
         seed=recipe.seed,
         revision=revision(),
         manifests={"train": clips.sha256(), "dev": dev.sha256()},
-        material=_material(clips) + _material(dev),
-        families={str(name): count for name, count in sorted(families.items())},
+        material=material,
+        families=dict(sorted(families.items())),
         notes={
             "best_step": best.step,
             "dev_eer": best.eer,
@@ -63,6 +73,7 @@ def card_of(
             "processes": n_processes(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
+            "parts": {path: card.name for path, card in before.items()},
         },
     )
     return Card(
@@ -74,7 +85,7 @@ def card_of(
         calibration=calibration,
         operating_points=fit_operating_points(llr[bonafide], llr[~bonafide]),
         provenance=provenance,
-        limits=_limits(clips),
+        limits=_limits(clips, provenance.families),
     )
 
 
@@ -127,10 +138,8 @@ def _material(manifest: Manifest) -> list[Material]:
     ]
 
 
-def _limits(clips: Manifest) -> list[str]:
+def _limits(clips: Manifest, families: Iterable[str]) -> list[str]:
     """Return, as sentences, what the clips alone say that the detector has never heard."""
-    spoof = ~clips.column("bonafide").astype(bool)
-    families = sorted(set(clips.column("family")[spoof]))
     languages = sorted(set(clips.column("language")) - {""})
     limits = [f"In training it heard spoofed speech of these kinds only: {', '.join(families)}."]
     if languages:

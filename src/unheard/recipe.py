@@ -160,6 +160,9 @@ class Budget:
             not fit into memory at once. Normalisation sees each batch alone.
         precision: "bfloat16" computes forward passes in it on a device that gains from it (an
             accelerator); on a processor, and in scoring, it is float32 all the same.
+        average: Checks whose weights make the detector: the best one and up to average - 1 right
+            before it, the mean of their parameters and running statistics; see
+            `checkpoint.mean_of`. 1 takes the best one alone.
     """
 
     n_steps: int = 2000
@@ -168,9 +171,10 @@ class Budget:
     dev_clips: int = 0
     batches_per_step: int = 1
     precision: Literal["float32", "bfloat16"] = "float32"
+    average: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("n_steps", "eval_every", "log_every", "batches_per_step"):
+        for name in ("n_steps", "eval_every", "log_every", "batches_per_step", "average"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"budget.{name} is {getattr(self, name)}; give 1 or more")
 
@@ -197,7 +201,8 @@ class Recipe:
         dev_parts: Parts that select the best step and fit calibration.
         may_share: Columns of which training and dev clips may share values, for corpora whose own
             split does: "speaker" or "source_clip". Dev then flatters the detector.
-        after: Recipes whose bundles must exist beside this run's folder before it starts.
+        start: Submodules of the detector, and the recipe whose bundle gives each its weights, as in
+            (("experts.0", "mel_lcnn"),); "" is all of it. The bundles lie beside this run's folder.
     """
 
     name: str
@@ -216,7 +221,7 @@ class Recipe:
     train_parts: tuple[str, ...] = ("train",)
     dev_parts: tuple[str, ...] = ("dev",)
     may_share: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    start: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLING:

@@ -29,6 +29,7 @@ from unheard.batch import BatchSource, Terms, total
 from unheard.checkpoint import (
     Best,
     Checkpoint,
+    mean_of,
     moments_of,
     optimizer_of,
     weights_of,
@@ -38,7 +39,8 @@ from unheard.clip import Clip, Manifest
 from unheard.detectors import bundle
 from unheard.detectors.detector import Detector, fresh, restore, window_scores
 from unheard.errors import TrainingError
-from unheard.methods import Moments, Progress, Supervised
+from unheard.methods import Progress, Supervised
+from unheard.parts import BUNDLE, give, parts_of
 from unheard.processes import Place
 from unheard.provenance import card_of, dev_table, seen_keys
 from unheard.recipe import Recipe, recipe_to_json
@@ -47,7 +49,7 @@ from unheard.types import FloatArray
 
 __all__ = ["dev_scores", "train"]
 
-BUNDLE, CHECKPOINTS, LOG, SETTINGS = "bundle", "checkpoints", "log.jsonl", "recipe.json"
+CHECKPOINTS, LOG, SETTINGS = "checkpoints", "log.jsonl", "recipe.json"
 IN_BATCH, AFTER_STEP = 1, 2
 """What is drawn for: a batch, or a change of the model after a step."""
 
@@ -77,7 +79,8 @@ def train(
         bundle/        the detector
 
     The best step is the one with the lowest EER on dev; of equal ones that with the lowest Cllr
-    after calibration, then the first.
+    after calibration, then the first. The recipe may average its weights with those of checks
+    before it.
 
     Processes that torchrun started share out the batches of each step and the dev clips; the first
     one alone writes and speaks. The run may go on with another number of them.
@@ -101,11 +104,6 @@ def train(
         AudioError: If a clip cannot be read.
     """
     clips, dev = _parts(recipe, manifest)
-    _check_after(recipe, out)
-    identity = {
-        "recipe": recipe_to_json(recipe),
-        "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
-    }
     method, n_steps, budget = recipe.method, recipe.budget.n_steps, recipe.budget
     few_dev = _spread(dev, budget.dev_clips)
 
@@ -114,6 +112,11 @@ def train(
         if here.is_first and not resume:
             _forget(out)
         processes.agree("nobody looks before the first has forgotten")
+        starts = parts_of(recipe, out, clips, dev)
+        identity = {
+            "recipe": recipe_to_json(recipe),
+            "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
+        } | ({"parts": {part.path: part.sha256 for part in starts}} if starts else {})
         found = checkpoint.latest(out / CHECKPOINTS, identity)
         is_finished = bool(found and found.step == n_steps and (out / BUNDLE).is_dir())
         processes.agree(json.dumps([identity, found.step if found else 0, is_finished]))
@@ -129,19 +132,21 @@ def train(
             seed=recipe.seed,
             augment=recipe.augment,
         )
-        step, best, seconds, moments, log_bytes = 0, None, 0.0, Moments(), 0
-        model = method.prepare(fresh(found.spec if found else recipe.detector))
+        begun = found or Checkpoint(0, recipe.detector)
+        step, best, recent = begun.step, begun.best, [*begun.recent]
+        detector = fresh(begun.spec)
+        if not found:
+            give(detector, starts)
+        model = method.prepare(detector)
         if found:
-            step, best, seconds = found.step, found.best, found.seconds
-            moments, log_bytes = found.moments, found.log_bytes
-            restore(model, found.weights)
+            restore(model, recent[-1])
             say(f"going on after step {step} of {n_steps}")
         if sharded:
             processes.shard(model, here.device)
-        log = opened.enter_context(_log(out, identity, log_bytes) if here.is_first else BytesIO())
+        log = opened.enter_context(_log(out, identity, begun.log_bytes) if here.is_first else BytesIO())
         model.to(here.device).train()
-        optimizer = optimizer_of(recipe.optimiser, model, moments)
-        started = time.monotonic() - seconds
+        optimizer = optimizer_of(recipe.optimiser, model, begun.moments)
+        started = time.monotonic() - begun.seconds
 
         per_step = budget.batches_per_step
         mine = here.share(step * per_step, n_steps * per_step)
@@ -178,9 +183,10 @@ def train(
                 processes.average_statistics(model)
                 eer, cllr = _dev_check(model, few_dev, recipe)
                 line |= {"dev_eer": eer, "dev_cllr": cllr}
+                spec = method.spec(model, recipe.detector)
+                recent = [*recent, weights_of(model)][-budget.average :]
                 if best is None or (eer, cllr) < (best.eer, best.cllr):
-                    spec = method.spec(model, recipe.detector)
-                    best = Best(step, eer, cllr, spec, weights_of(model))
+                    best = Best(step, eer, cllr, spec, mean_of(recent))
                 say(_told(step, n_steps, eer, best, time.monotonic() - started))
             if line:
                 log.write(json.dumps({"step": step, **line}).encode() + b"\n")
@@ -188,8 +194,8 @@ def train(
             if checking:
                 now = Checkpoint(
                     step=step,
-                    spec=method.spec(model, recipe.detector),
-                    weights=weights_of(model),
+                    spec=spec,
+                    recent=recent,
                     moments=whole_moments(moments_of(model, optimizer)),
                     best=best,
                     log_bytes=log.tell(),
@@ -205,7 +211,9 @@ def train(
         scores = dev_scores(detector, dev, recipe)
         if not here.is_first:
             return out / BUNDLE
-        card = card_of(recipe, clips, dev, scores, best, seconds=time.monotonic() - started)
+        before = {part.path: part.bundle.card for part in starts}
+        seconds = time.monotonic() - started
+        card = card_of(recipe, clips, dev, scores, best, seconds=seconds, before=before)
         say(f"best step {best.step}; calibrated on {len(dev)} dev clips")
         return bundle.save(
             out / BUNDLE,
@@ -213,6 +221,7 @@ def train(
             best.spec,
             card,
             seen=seen_keys(clips, dev),
+            parts=[part.bundle for part in starts],
             dev_scores=dev_table(dev, scores, card.calibration),
         )
 
@@ -295,15 +304,6 @@ def _known(part: Manifest, column: str) -> set[str]:
     """Return what a column holds; a recording that was not copied is its own source."""
     found = set(part.column(column)) - {""}
     return found | set(part.column("id")) if column == "source_clip" else found
-
-
-def _check_after(recipe: Recipe, out: Path) -> None:
-    for name in recipe.after:
-        if not (out.parent / name / BUNDLE).is_dir():
-            raise TrainingError(
-                f"recipe {recipe.name!r} stands on {name!r}, and {out.parent / name} holds no "
-                f"bundle; train that recipe first, with --out {out.parent / name}"
-            )
 
 
 def _check_shares(recipe: Recipe, here: Place, *, sharded: bool) -> None:

@@ -333,14 +333,6 @@ def test_loss_that_is_not_finite_ends_the_run_with_advice(
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_recipes_that_come_first_must_have_run(manifest: Manifest, tmp_path: Path) -> None:
-    second = replace(TINY, name="second", after=("first",))
-    with pytest.raises(TrainingError, match="train that recipe first"):
-        train(second, manifest, tmp_path / "second")
-    train(TINY, manifest, tmp_path / "first")
-    assert train(second, manifest, tmp_path / "second").is_dir()
-
-
 def test_check_on_few_dev_clips_takes_both_classes_and_all_attacks(manifest: Manifest) -> None:
     dev = manifest.part("dev")
     few = training._spread(dev, 4)

@@ -28,7 +28,7 @@ from safetensors import torch as safetensors
 from torch import Tensor
 
 from unheard.detectors.card import FORMAT, Base, Card, model_card, parse_card, parse_results
-from unheard.detectors.detector import Detector, Spec, window_scores
+from unheard.detectors.detector import Detector, Spec, window_opinions, window_scores
 from unheard.detectors.layers.encoder_weights import hash_of
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.errors import BundleError, RecipeError, suggestion
@@ -84,6 +84,10 @@ class Bundle:
         """
         return window_scores(self.detector, windows)
 
+    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return `scores` and, of E experts, each one's raw score and weight, both [N, E]."""
+        return window_opinions(self.detector, windows)
+
     def has_seen(self, keys: Sequence[str]) -> BoolArray:
         """Return whether the detector was trained or tuned on clips, shape [len(keys)].
 
@@ -100,6 +104,7 @@ def save(
     card: Card,
     *,
     seen: Iterable[str],
+    parts: Sequence[Bundle] = (),
     dev_scores: pa.Table | None = None,
 ) -> Path:
     """Write a bundle, in one step: whoever looks sees the whole bundle or none.
@@ -112,6 +117,7 @@ def save(
         spec: What it was built from.
         card: What is known of it; its `detector` and `files` are filled in here.
         seen: Keys of the clips it was trained or tuned on; see `Bundle.has_seen`.
+        parts: Detectors that it took weights from; what they have seen, it has.
         dev_scores: Scores of the dev clips.
 
     Returns:
@@ -126,7 +132,8 @@ def save(
     state = {name: value.detach().cpu().contiguous() for name, value in _state(detector).items()}
     _check_finite(state, str(folder))
     tensors = {name: value for name, value in state.items() if name not in detector.borrowed()}
-    hashes = torch.from_numpy(np.unique(_hashed(list(seen))))
+    known = np.concatenate([_hashed(list(seen)), *(part._seen for part in parts)])
+    hashes = torch.from_numpy(np.unique(known))
     contents = {WEIGHTS: safetensors.save(tensors), SEEN: safetensors.save({"seen": hashes})}
     if dev_scores is not None:
         contents[DEV_SCORES] = _parquet(dev_scores)

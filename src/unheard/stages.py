@@ -1,0 +1,51 @@
+"""Training in stages: what a recipe starts from is trained first, unless its bundle is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from unheard import recipes
+from unheard.clip import Manifest
+from unheard.parts import BUNDLE
+from unheard.recipe import Recipe
+from unheard.train import train
+
+__all__ = ["train_stages"]
+
+
+def train_stages(
+    recipe: Recipe,
+    manifest: Manifest,
+    out: Path,
+    *,
+    workers: int = 0,
+    resume: bool = True,
+    sharded: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Train the recipes that a recipe starts from, then the recipe itself.
+
+    They lie beside its run: runs/attention_mixture stands on runs/mel_lcnn. A bundle that is there
+    is taken as it is, whatever made it; one that is not is trained with the seed and on the parts
+    of the recipe that asks for it. Arguments and errors are those of `train.train`.
+
+    Returns:
+        The folder of the bundle.
+    """
+    for _, name in recipe.start:
+        folder = out.parent / name
+        if (folder / BUNDLE).is_dir():
+            say(f"{folder}: taken as it is")
+            continue
+        say(f"{folder}: to be trained first")
+        first = replace(
+            recipes.load(name),
+            seed=recipe.seed,
+            train_parts=recipe.train_parts,
+            dev_parts=recipe.dev_parts,
+            may_share=recipe.may_share,
+        )
+        train_stages(first, manifest, folder, workers=workers, say=say)
+    return train(recipe, manifest, out, workers=workers, resume=resume, sharded=sharded, say=say)
