@@ -135,15 +135,14 @@ def train(
         begun = found or Checkpoint(0, recipe.detector)
         step, best, recent = begun.step, begun.best, [*begun.recent]
         detector = fresh(begun.spec)
-        if not found:
-            give(detector, starts)
+        give(detector, [] if found else starts)
         model = method.prepare(detector)
         if found:
             restore(model, recent[-1])
             say(f"going on after step {step} of {n_steps}")
         if sharded:
             processes.shard(model, here.device)
-        log = opened.enter_context(_log(out, identity, begun.log_bytes) if here.is_first else BytesIO())
+        log = opened.enter_context(_log(out, identity, begun) if here.is_first else BytesIO())
         model.to(here.device).train()
         optimizer = optimizer_of(recipe.optimiser, model, begun.moments)
         started = time.monotonic() - begun.seconds
@@ -324,12 +323,12 @@ def _check_shares(recipe: Recipe, here: Place, *, sharded: bool) -> None:
         )
 
 
-def _log(out: Path, identity: Mapping[str, object], log_bytes: int) -> BinaryIO:
+def _log(out: Path, identity: Mapping[str, object], begun: Checkpoint) -> BinaryIO:
     """Write down what is run; return the log, cut to what the checkpoint knows of."""
     out.mkdir(parents=True, exist_ok=True)
     (out / SETTINGS).write_text(json.dumps(identity, indent=2) + "\n")
     log = (out / LOG).open("ab")
-    log.truncate(log_bytes)
+    log.truncate(begun.log_bytes)
     return log
 
 
