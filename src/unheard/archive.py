@@ -20,9 +20,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from unheard import shards
+from unheard import audio, shards
 from unheard.errors import BundleError, RecipeError, UnheardError
 from unheard.score import Scorer, Verdict
+from unheard.types import FloatArray
 from unheard.verdict import MINIMUM_SPEECH_S
 
 __all__ = ["Draw", "Row", "Settings", "Task", "find", "score_many"]
@@ -91,11 +92,14 @@ class Task:
         source: Path as the user wrote it, or "-" for standard input.
         audio: File that holds it; or a name in a shard, as a manifest has it.
         picture: File to draw the timeline to, if any.
+        change: What is done to the samples [T] before they are scored, if anything; a module's
+            function, or a `functools.partial` of one, so that it reaches other processes.
     """
 
     source: str
     audio: Path
     picture: Path | None = None
+    change: Callable[[FloatArray], FloatArray] | None = None
 
 
 def find(patterns: Iterable[str], suffixes: frozenset[str]) -> tuple[list[str], list[Row]]:
@@ -177,7 +181,11 @@ def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
         heard: Path | bytes = task.audio
         if shards.MARK in str(task.audio) and not task.audio.exists():
             heard = shards.source(Path(), str(task.audio))
-        verdict = scorer.file(heard, name=task.source)
+        if task.change is None:
+            verdict = scorer.file(heard, name=task.source)
+        else:
+            recording = audio.read(heard, minimum_s=0.0, name=task.source)
+            verdict = scorer.samples(task.change(recording.samples), name=task.source)
         if draw is not None and task.picture is not None:
             draw(verdict, task.audio, task.picture)
         return verdict.to_dict()

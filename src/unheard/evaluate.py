@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unheard.archive import Settings, Task, score_many
 from unheard.clip import Clip, Manifest
-from unheard.errors import EvaluationError
-from unheard.protocols import PROTOCOLS, Protocol
+from unheard.conditions import CONDITIONS, RAW, named_conditions
+from unheard.errors import EvaluationError, RecipeError
+from unheard.protocols import PROTOCOLS, Protocol, sampled
 from unheard.report import (
     PLAIN,
     Extras,
@@ -62,6 +64,9 @@ class Options:
         into_card: Whether to write the results into the bundle's card.
         allow_missing_sets: Whether test sets of a protocol that are not there are left out.
         extras: What the report holds besides.
+        sample: How many clips to take of those of the protocol, spread evenly; None for all.
+        conditions: Names in `CONDITIONS`, "raw" among them: each clip is scored under each. Empty
+            scores clips as they are.
     """
 
     date: str = ""
@@ -71,6 +76,15 @@ class Options:
     into_card: bool = False
     allow_missing_sets: bool = False
     extras: Extras = PLAIN
+    sample: int | None = None
+    conditions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.conditions and self.conditions != named_conditions(",".join(self.conditions)):
+            raise RecipeError(
+                f"conditions {', '.join(self.conditions)}: {RAW!r} and the others are wanted in "
+                "the order of the table; make them with unheard.conditions.named_conditions"
+            )
 
 
 def evaluate(
@@ -86,7 +100,8 @@ def evaluate(
     """Score every clip of a protocol and write the report; go on where an earlier run stopped.
 
     A clip that cannot be read, or gets no verdict, is counted and listed, and left out of the
-    metrics.
+    metrics. Under conditions a clip has a row for each, with the id "<id>@<condition>"; those of
+    "raw" keep their ids and are what the usual tables show.
 
     Args:
         bundle: Folder of the detector.
@@ -110,24 +125,27 @@ def evaluate(
     chosen = protocol.chosen(manifests, allow_missing=options.allow_missing_sets)
     detector = load(bundle)
     _refuse_seen(detector, chosen)
-    scorer = Scorer(detector)
-    facts = _facts(scorer, chosen, protocol, options)
-    scores, partial = out / "scores.parquet", out / "scores.partial"
+    n_clips, conditions = len(chosen), options.conditions or (RAW,)
+    if options.sample is not None:
+        chosen = sampled(chosen, options.sample)
+    facts = _facts(Scorer(detector), chosen, protocol, options, n_clips)
+    scores, unfinished = out / "scores.parquet", out / "scores.partial"
     if scores.is_file():
         if read_facts(scores).key != facts.key:
             raise _other(scores)
         say(f"{scores} is complete; making the report from it (delete it to score again)")
     else:
-        rows = _resumed(partial, facts.key)
+        rows = _resumed(unfinished, facts.key)
         done = {name: row for name, row in rows.items() if row["status"] != "unreadable"}
         if done:
-            say(f"{len(done)} of {len(chosen)} clips were scored before")
-        waiting = (clip for clip in chosen if clip.id not in done)
-        _score_all(bundle, waiting, chosen, partial, jobs=jobs, say=say)
-        rows = _resumed(partial, facts.key)
+            say(f"{len(done)} of {len(chosen) * len(conditions)} clips were scored before")
+        trials = ((clip, condition) for clip in chosen for condition in conditions)
+        waiting = (one for one in trials if _trial_id(one[0].id, one[1]) not in done)
+        _score_all(bundle, waiting, chosen, unfinished, jobs=jobs, say=say)
+        rows = _resumed(unfinished, facts.key)
         _refuse_empty(rows, chosen)
-        write_scores(scores, _columns(chosen, rows), facts)
-        partial.unlink()
+        write_scores(scores, _columns(chosen, rows, options.conditions), facts)
+        unfinished.unlink()
     extras = replace(options.extras, sets=protocol.columns())
     made = report(scores, out, n_draws=options.n_draws, seed=options.seed, extras=extras)
     if options.into_card:
@@ -169,7 +187,9 @@ def _refuse_empty(rows: Mapping[str, Mapping[str, Any]], chosen: Manifest) -> No
         )
 
 
-def _facts(scorer: Scorer, chosen: Manifest, protocol: Protocol, options: Options) -> Facts:
+def _facts(
+    scorer: Scorer, chosen: Manifest, protocol: Protocol, options: Options, n_clips: int
+) -> Facts:
     from unheard.score import OPERATING_POINTS
 
     detector = scorer.bundle
@@ -178,7 +198,13 @@ def _facts(scorer: Scorer, chosen: Manifest, protocol: Protocol, options: Option
     manifest_sha256 = chosen.sha256()
     # Results do not move scores: a bundle whose card has grown is still the same detector.
     identity = card.model_copy(update={"results": []}).model_dump_json()
-    made_of = f"{identity}\n{manifest_sha256}\n{protocol.name}"
+    changes = "".join(f"\n{CONDITIONS[name].told()}" for name in options.conditions)
+    made_of = f"{identity}\n{manifest_sha256}\n{protocol.name}{changes}"
+    sample = (
+        f"a sample of {len(chosen):,} of the {n_clips:,} clips of the protocol, spread evenly over "
+        "part, class, family, attack and speaker: rates over all attacks weigh them otherwise than "
+        "the whole protocol does"
+    )
     return Facts(
         bundle=f"{card.name} {card.version}",
         bundle_sha256=detector.sha256,
@@ -191,6 +217,8 @@ def _facts(scorer: Scorer, chosen: Manifest, protocol: Protocol, options: Option
         operating_points={name: getattr(points, name) for name in OPERATING_POINTS[1:]},
         thresholds=scorer.thresholds(),
         trained_families=tuple(sorted(card.provenance.families)),
+        conditions=options.conditions,
+        notes=(sample,) if len(chosen) < n_clips else (),
     )
 
 
@@ -201,46 +229,48 @@ def _other(path: Path) -> EvaluationError:
     )
 
 
-def _resumed(partial: Path, key: str) -> dict[str, dict[str, Any]]:
+def _resumed(unfinished: Path, key: str) -> dict[str, dict[str, Any]]:
     """Return the rows scored so far, by clip id; cut off a row that was being written."""
-    if not partial.is_file():
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps({"key": key}) + "\n")
+    if not unfinished.is_file():
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps({"key": key}) + "\n")
         return {}
-    content = partial.read_bytes()
+    content = unfinished.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if not whole:  # killed before the first line was out
-        partial.unlink()
-        return _resumed(partial, key)
+        unfinished.unlink()
+        return _resumed(unfinished, key)
     if len(whole) < len(content):
-        with partial.open("r+b") as stream:
+        with unfinished.open("r+b") as stream:
             stream.truncate(len(whole))
     lines = [json.loads(line) for line in whole.splitlines()]
     if lines[0] != {"key": key}:
-        raise _other(partial)
+        raise _other(unfinished)
     return {line["id"]: line for line in lines[1:]}
 
 
 def _score_all(
     bundle: Path,
-    waiting: Iterable[Clip],
+    waiting: Iterable[tuple[Clip, str]],
     chosen: Manifest,
-    partial: Path,
+    unfinished: Path,
     *,
     jobs: int,
     say: Callable[[str], None],
 ) -> None:
     """Score clips and note each as it is done; a file that is two clips is heard once."""
-    files: dict[str, list[Clip]] = {}
-    for clip in waiting:
-        files.setdefault(str(chosen.file(clip)), []).append(clip)
-    tasks = [Task(name, Path(name)) for name in files]
+    tasks: dict[str, Task] = {}
+    heard: dict[str, list[tuple[str, Clip]]] = {}
+    for clip, condition in waiting:
+        task = _task(chosen.file(clip), clip, condition)
+        tasks.setdefault(task.source, task)
+        heard.setdefault(task.source, []).append((_trial_id(clip.id, condition), clip))
     started = told = time.monotonic()
-    with partial.open("a") as stream:
-        scored = score_many(tasks, Settings(bundle), n_jobs=jobs)
+    with unfinished.open("a") as stream:
+        scored = score_many(list(tasks.values()), Settings(bundle), n_jobs=jobs)
         for n_done, verdict in enumerate(scored, start=1):
-            for clip in files[verdict["source"]]:
-                stream.write(json.dumps(_row(clip, verdict)) + "\n")
+            for trial, clip in heard[verdict["source"]]:
+                stream.write(json.dumps(_row(trial, clip, verdict)) + "\n")
             now = time.monotonic()
             if now - told > 5 or n_done == len(tasks):
                 stream.flush()
@@ -252,9 +282,21 @@ def _score_all(
                 )
 
 
-def _row(clip: Clip, verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is noted of a clip, from its verdict or the error in its place."""
-    row = {"id": clip.id, "score": None, "decision": "", "duration_s": clip.duration_s}
+def _trial_id(clip_id: str, condition: str) -> str:
+    return clip_id if condition == RAW else f"{clip_id}@{condition}"
+
+
+def _task(file: Path, clip: Clip, condition: str) -> Task:
+    if condition == RAW:  # the samples as the decoder gives them, at constant memory
+        return Task(str(file), file)
+    recording = clip.id.removesuffix(f"@{clip.part}")  # a clip of two test sets is one recording
+    change = partial(CONDITIONS[condition], clip_id=recording)
+    return Task(f"{file} under {condition}", file, change=change)
+
+
+def _row(trial: str, clip: Clip, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is noted of a trial, from its verdict or the error in its place."""
+    row = {"id": trial, "score": None, "decision": "", "duration_s": clip.duration_s}
     if "error" in verdict:
         return {**row, "status": "unreadable", "reason": verdict["error"]}
     row |= {"score": verdict["score"], "duration_s": verdict["duration_s"]}
@@ -263,17 +305,27 @@ def _row(clip: Clip, verdict: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "decision": verdict["decision"] or "", "status": SCORED, "reason": ""}
 
 
-def _columns(chosen: Manifest, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the columns of the score file, in the order of the manifest, notes behind them."""
+def _columns(
+    chosen: Manifest, rows: Mapping[str, Mapping[str, Any]], conditions: Sequence[str]
+) -> dict[str, list[Any]]:
+    """Return the columns of the score file, in the order of the manifest, notes behind them.
+
+    Conditions follow each other, each with all clips; only then is there a column that says which.
+    """
     ids = chosen.column("id").tolist()
-    told = {"score", "decision", "duration_s", "status", "reason"}
-    columns: dict[str, Any] = {
-        name: [rows[clip][name] for clip in ids] if name in told else chosen.column(name).tolist()
-        for name in COLUMNS
-    }
-    columns["score"] = [math.nan if score is None else score for score in columns["score"]]
-    known = chosen.table.column_names
     noted = with_notes(chosen.table.select(["id", "notes"]))
-    return columns | {
-        name: noted.column(name) for name in noted.column_names if name not in {*COLUMNS, *known}
+    scored = [rows[_trial_id(clip, one)] for one in conditions or (RAW,) for clip in ids]
+    told = {name: [row[name] for row in scored] for name in scored[0]}
+    told["score"] = [math.nan if score is None else score for score in told["score"]]
+    known = {name: chosen.table.column(name) for name in COLUMNS if name not in told}
+    known |= {
+        name: noted.column(name)
+        for name in noted.column_names
+        if name not in {*COLUMNS, *chosen.table.column_names}
     }
+    columns = told | {
+        name: column.to_pylist() * (len(scored) // len(ids)) for name, column in known.items()
+    }
+    if conditions:
+        columns["condition"] = [one for one in conditions for _ in ids]
+    return columns

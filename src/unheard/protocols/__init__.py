@@ -13,6 +13,7 @@ from typing import Any
 from unheard.errors import RecipeError, suggestion
 from unheard.protocols.hold_out import held_out_values, leave_one_out
 from unheard.protocols.protocol import Protocol, Selection, Trials, gathered, moved
+from unheard.protocols.sample import sampled
 
 __all__ = [
     "PROTOCOLS",
@@ -24,6 +25,7 @@ __all__ = [
     "leave_one_out",
     "moved",
     "protocol",
+    "sampled",
 ]
 
 

@@ -67,6 +67,9 @@ class Facts:
         operating_points: Published thresholds by name.
         thresholds: Default decision: spoof below the first, bona fide from the second.
         trained_families: Attack families of the training clips.
+        conditions: Conditions that each clip was scored under, by name, "raw" first; empty if
+            clips were only scored as they are. Then the column `condition` says which.
+        fusion: Weight of each system in scores that were fused by regression, and "offset".
         source: Score file of others that this one was made from, and its hash.
         notes: What was done to the scores, or is to be known of them, as sentences.
     """
@@ -82,6 +85,8 @@ class Facts:
     operating_points: dict[str, float] = field(default_factory=dict)
     thresholds: tuple[float, ...] = ()
     trained_families: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    fusion: dict[str, float] = field(default_factory=dict)
     source: str = ""
     notes: tuple[str, ...] = ()
 
@@ -203,7 +208,7 @@ def read_facts(path: Path) -> Facts:
         return Facts()
     known = {one.name for one in fields(Facts)}
     facts = {name: value for name, value in json.loads(stated).items() if name in known}
-    for name in ("thresholds", "trained_families", "notes"):
+    for name in ("thresholds", "trained_families", "conditions", "notes"):
         facts[name] = tuple(facts.get(name, ()))
     return Facts(**facts)
 
