@@ -100,7 +100,11 @@ def dev_table(dev: Manifest, scores: FloatArray, calibration: Calibration) -> pa
 
 def seen_keys(*manifests: Manifest) -> list[str]:
     """Return what tells a clip from others: its file's hash, or its id where that is not known."""
-    return [clip.sha256 or clip.id for manifest in manifests for clip in manifest]
+    columns = [
+        zip(one.column("sha256").tolist(), one.column("id").tolist(), strict=True)
+        for one in manifests
+    ]
+    return [sha256 or name for pairs in columns for sha256, name in pairs]
 
 
 def revision() -> str:
