@@ -58,6 +58,13 @@ class FakeCard:
     operating_points: OperatingPoints = OPERATING_POINTS
 
 
+@dataclass(frozen=True)
+class FakeDetector:
+    """What a scorer reads of a detector."""
+
+    experts: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class FakeBundle:
     """What a scorer needs of a bundle, around any function of windows; remembers batch sizes."""
@@ -67,10 +74,30 @@ class FakeBundle:
     folder: Path = Path("nowhere")
     sha256: str = "0" * 64
     batches: list[int] = field(default_factory=list)
+    detector: FakeDetector = FakeDetector()
 
     def scores(self, windows: FloatArray) -> FloatArray:
+        return self.opinions(windows)[0]
+
+    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         self.batches.append(len(windows))
-        return self.scores_of(windows)
+        none = np.empty((len(windows), 0))
+        return self.scores_of(windows), none, none
+
+
+@dataclass(frozen=True, eq=False)
+class FakeMixture(FakeBundle):
+    """The same around two detectors of nothing: louder windows trust the second one more."""
+
+    detector: FakeDetector = FakeDetector(("flat", "loud"))
+
+    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        self.batches.append(len(windows))
+        loud = level(windows)
+        said = np.stack([np.tanh(loud) - 0.5, loud], axis=1)
+        second = 1 / (1 + np.exp(-2 * loud))
+        weights = np.stack([1 - second, second], axis=1)
+        return (weights * said).sum(axis=1), said, weights
 
 
 @dataclass(frozen=True)

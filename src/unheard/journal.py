@@ -185,6 +185,7 @@ _KINDS = {
     "reason": "string",
     "error": "string",
     "warnings": "strings",
+    "experts": "experts",
     "windows": "windows",
     "duration_s": "float64",
     "speech_s": "float64",
@@ -204,13 +205,16 @@ _KINDS = {
 def _schema() -> pa.Schema:
     import pyarrow as pa
 
+    expert = {"name": pa.string(), "score": pa.float64(), "weight": pa.float64()}
+    experts = pa.list_(pa.struct(list(expert.items())))
     window = {"start_s": pa.float64(), "end_s": pa.float64()}
-    window |= {"score": pa.float64(), "speech_s": pa.float64()}
+    window |= {"score": pa.float64(), "speech_s": pa.float64(), "experts": experts}
     kinds = {
         "string": pa.string(),
         "float64": pa.float64(),
         "int64": pa.int64(),
         "strings": pa.list_(pa.string()),
+        "experts": experts,
         "windows": pa.list_(pa.struct(list(window.items()))),
     }
     return pa.schema([(name, kinds[kind]) for name, kind in _KINDS.items()])
@@ -237,7 +241,11 @@ def _write_csv(rows: Iterator[Row], path: Path) -> None:
         writer.writeheader()
         for row in rows:
             flat = _flat(row)
-            writer.writerow({**flat, "warnings": "; ".join(flat["warnings"] or [])})
+            said = [
+                f"{one['name']} {one['score']} {one['weight']}" for one in flat["experts"] or []
+            ]
+            flat |= {"experts": "; ".join(said), "warnings": "; ".join(flat["warnings"] or [])}
+            writer.writerow(flat)
 
 
 def _write_jsonl(rows: Iterator[Row], path: Path) -> None:

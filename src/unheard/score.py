@@ -18,15 +18,17 @@ import numpy as np
 from unheard import audio
 from unheard.errors import AudioError, BundleError, RecipeError, suggestion
 from unheard.speech import Gauge
-from unheard.types import FloatArray
+from unheard.types import FloatArray, IntArray
 from unheard.verdict import (
     MINIMUM_SPEECH_S,
     WINDOW_SPEECH_S,
     DetectorName,
+    ExpertScore,
     Verdict,
     WindowScore,
     condition_warnings,
     decide,
+    mean_of_experts,
     no_verdict,
     spoof_probability,
     window_warnings,
@@ -54,16 +56,15 @@ _BATCH_WINDOWS = 4
 a processor (bench/score.py)."""
 
 
-def _lowest(scores: FloatArray) -> float:
-    """Mean of the lowest quarter, rounded up: a spoofed part is not outvoted by the rest."""
-    return float(np.sort(scores)[: math.ceil(scores.size / 4)].mean())
+_Heard = tuple[FloatArray, FloatArray, FloatArray]
+"""Scores [N], and of E experts the scores and weights [N, E], as `Bundle.opinions` gives them."""
 
-
-POOLING: dict[str, Callable[[FloatArray], float]] = {
-    "mean": lambda scores: float(scores.mean()),
-    "lowest": _lowest,
+POOLING: dict[str, Callable[[FloatArray], IntArray]] = {
+    "mean": lambda scores: np.arange(scores.size),
+    # A spoofed part is not outvoted by the rest.
+    "lowest": lambda scores: np.argsort(scores, kind="stable")[: math.ceil(scores.size / 4)],
 }
-"""Rules that make one raw score of the windows' raw scores, shape [N] -> number."""
+"""Rules that say of which windows a recording's score is the mean: raw scores [N] -> indices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +181,7 @@ class Stream:
         self._name = name
         self._windows: list[WindowScore] = []
         self._track = _Track(
-            scorer.bundle.scores,
+            scorer.bundle.opinions,
             window_s=card.window_s,
             hop_s=scorer.hop_s or card.hop_s,
             gate_s=min(WINDOW_SPEECH_S, scorer.minimum_speech_s),
@@ -215,9 +216,13 @@ class Stream:
         warnings = condition_warnings(
             condition, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets
         )
-        score = None
+        score: float | None = None
+        experts: tuple[ExpertScore, ...] = ()
         if reason is None:
-            score = self._llr(POOLING[card.pooling](raw))
+            counted = POOLING[card.pooling](raw)
+            score = self._llr(raw[counted].mean())
+            scored = [window for window in self._windows if window.score is not None]
+            experts = mean_of_experts([scored[index] for index in counted])
             points = card.operating_points
             zone = points.surely_spoof, points.surely_bonafide
             warnings += window_warnings(self._windows, zone, repeated=repeated)
@@ -237,15 +242,18 @@ class Stream:
             thresholds=scorer.thresholds(),
             spoof_prior=scorer.spoof_prior,
             detector=DetectorName(card.name, card.version, scorer.bundle.sha256),
+            experts=experts,
         )
 
     def _add(self, windows: list[_RawWindow]) -> tuple[WindowScore, ...]:
+        names = self._scorer.bundle.detector.experts
         new = tuple(
             WindowScore(
                 round(window.start_s, 4),
                 round(window.end_s, 4),
                 None if window.score is None else self._llr(window.score),
                 round(window.speech_s, 2),
+                tuple(map(ExpertScore, names, map(self._llr, window.experts), window.weights)),
             )
             for window in windows
         )
@@ -282,12 +290,18 @@ def pooled(
     """
     if pooling not in POOLING:
         raise RecipeError(f"no pooling rule is called {pooling!r}{suggestion(pooling, POOLING)}")
+
+    def hear(windows: FloatArray) -> _Heard:
+        none = np.empty((len(windows), 0))
+        return score_windows(windows), none, none
+
     for gate_s in (WINDOW_SPEECH_S, 0.0):
-        track = _Track(score_windows, window_s=window_s, hop_s=hop_s, gate_s=gate_s)
+        track = _Track(hear, window_s=window_s, hop_s=hop_s, gate_s=gate_s)
         track.push(samples)
         track.close()
         if track.scored().size:
-            return POOLING[pooling](track.scored())
+            raw = track.scored()
+            return float(raw[POOLING[pooling](raw)].mean())
     raise AudioError("no samples to score; give at least one")
 
 
@@ -295,8 +309,10 @@ def pooled(
 class _RawWindow:
     start_s: float
     end_s: float
-    score: float | None
     speech_s: float
+    score: float | None
+    experts: list[float]
+    weights: list[float]
 
 
 class _Track:
@@ -304,7 +320,7 @@ class _Track:
 
     def __init__(
         self,
-        score_windows: Callable[[FloatArray], FloatArray],
+        hear: Callable[[FloatArray], _Heard],
         *,
         window_s: float,
         hop_s: float,
@@ -312,7 +328,7 @@ class _Track:
     ) -> None:
         self.gauge = Gauge()
         self.step = _BATCH_WINDOWS * round(hop_s * audio.SAMPLE_RATE_HZ)
-        self._score_windows = score_windows
+        self._hear = hear
         self._windower = audio.Windower(window_s, hop_s)
         self._gate_s = gate_s
         self._scores: list[float] = []
@@ -351,18 +367,18 @@ class _Track:
         times = list(zip(framed.starts_s.tolist(), framed.ends_s.tolist(), strict=True))
         speech_s = [self.gauge.speech_s(start_s, end_s) for start_s, end_s in times]
         enough = np.array([amount_s >= self._gate_s for amount_s in speech_s], bool)
-        new: Iterator[float] = iter(())
+        said: Iterator[tuple[float, list[float], list[float]]] = iter(())
         if enough.any():
-            scores = np.asarray(self._score_windows(framed.samples[enough]), np.float64)
-            if not np.isfinite(scores).all():
+            heard = [np.asarray(found, np.float64) for found in self._hear(framed.samples[enough])]
+            if not all(np.isfinite(found).all() for found in heard):
                 raise BundleError(
                     f"the detector gave a score that is not finite, near {times[0][0]:g} s; "
                     "its weights are damaged: train it again, or use another detector"
                 )
-            self._scores += scores.tolist()
-            new = iter(scores.tolist())
+            self._scores += heard[0].tolist()
+            said = zip(*(found.tolist() for found in heard), strict=True)
         return [
-            _RawWindow(start_s, end_s, next(new) if counts else None, amount_s)
+            _RawWindow(start_s, end_s, amount_s, *(next(said) if counts else (None, [], [])))
             for (start_s, end_s), amount_s, counts in zip(times, speech_s, enough, strict=True)
         ]
 

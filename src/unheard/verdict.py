@@ -19,10 +19,12 @@ __all__ = [
     "WINDOW_SPEECH_S",
     "Decision",
     "DetectorName",
+    "ExpertScore",
     "Verdict",
     "WindowScore",
     "condition_warnings",
     "decide",
+    "mean_of_experts",
     "no_verdict",
     "percent",
     "spoof_probability",
@@ -53,6 +55,22 @@ _DISAGREEING_SHARE = 0.1
 
 
 @dataclass(frozen=True)
+class ExpertScore:
+    """What one expert of a mixture says, and how much it counts.
+
+    Attributes:
+        name: Of the expert.
+        score: By the line that calibrates the mixture; higher is more bona fide. The weighted sum
+            over experts is the mixture's score, if the mixture blends logits.
+        weight: Share in the mixture, from 0 to 1; those of all experts sum to one.
+    """
+
+    name: str
+    score: float
+    weight: float
+
+
+@dataclass(frozen=True)
 class WindowScore:
     """What the detector says of one window.
 
@@ -62,12 +80,14 @@ class WindowScore:
         score: Natural-log likelihood ratio, higher is more bona fide; None if the window holds
             too little speech to be scored.
         speech_s: Seconds of speech in it.
+        experts: What each expert says of it, if it is scored and the detector is a mixture.
     """
 
     start_s: float
     end_s: float
     score: float | None
     speech_s: float
+    experts: tuple[ExpertScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +110,8 @@ class Verdict:
         decision: "bonafide", "spoof" or "undecided"; None without a verdict.
         reason: Why there is no verdict; None if there is one.
         windows: Scores along the recording, in order of time.
+        experts: What each expert of a mixture says of the windows that make the score, see
+            `mean_of_experts`; empty without a verdict, and for a detector that is no mixture.
         warnings: Reasons to doubt the verdict, as sentences.
         duration_s: Length of the recording.
         speech_s: Seconds of speech found in it.
@@ -112,14 +134,36 @@ class Verdict:
     thresholds: tuple[float, float]
     spoof_prior: float
     detector: DetectorName
+    experts: tuple[ExpertScore, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON has it: dicts, lists, strings, numbers and None."""
         plain = asdict(self)
+        for window in plain["windows"]:
+            window["experts"] = list(window["experts"])
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in plain.items()
         }
+
+
+def mean_of_experts(windows: Sequence[WindowScore]) -> tuple[ExpertScore, ...]:
+    """Return what each expert says of several windows together.
+
+    An expert's weight is its mean weight over the windows. Its score is the mean of its scores,
+    each weighing what the expert weighs there, so that the weighted sum over experts stays the
+    mean of the windows' weighted sums. An expert of no weight anywhere has its plain mean score.
+
+    Args:
+        windows: Those that were scored, all by one detector.
+    """
+    means: list[ExpertScore] = []
+    for said in zip(*(window.experts for window in windows), strict=True):
+        total = math.fsum(one.weight for one in said)
+        shares = [one.weight / total for one in said] if total else [1 / len(said)] * len(said)
+        score = math.fsum(share * one.score for share, one in zip(shares, said, strict=True))
+        means.append(ExpertScore(said[0].name, score, total / len(said)))
+    return tuple(means)
 
 
 def spoof_probability(score: float, spoof_prior: float) -> float:

@@ -68,9 +68,9 @@ def test_pooled_always_gives_a_number() -> None:
 
 def test_lowest_pooling_hears_a_spoofed_quarter() -> None:
     scores = np.array([5.0, 5, 5, 5, 5, 5, -3, -4])
-    assert POOLING["lowest"](scores) == pytest.approx(-3.5)
-    assert POOLING["lowest"](scores[:5]) == pytest.approx(5.0)
-    assert POOLING["mean"](scores) == pytest.approx(2.875)
+    assert scores[POOLING["lowest"](scores)].mean() == -3.5
+    assert scores[POOLING["lowest"](scores[:5])].mean() == 5.0
+    assert scores[POOLING["mean"](scores)].mean() == 2.875
 
 
 def test_the_bundle_states_the_pooling_rule() -> None:

@@ -34,7 +34,8 @@ def test_rows_come_back_sorted_and_complete(tmp_path: Path, suffix: str) -> None
         assert journal.finish() == out
     if suffix == ".parquet":
         rows = pq.read_table(out).to_pylist()
-        assert rows[0]["windows"][0].keys() == {"start_s", "end_s", "score", "speech_s"}
+        wanted = {"start_s", "end_s", "score", "speech_s", "experts"}
+        assert rows[0]["windows"][0].keys() == wanted
         assert rows[0]["detector"] == "level"
     elif suffix == ".csv":
         rows = list(csv.DictReader(out.read_text().splitlines()))

@@ -5,7 +5,7 @@ B clips, T samples at 16 kHz, D embedding features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -13,10 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unheard.detectors.layers.growth import Width
 from unheard.errors import RecipeError
 from unheard.types import FloatArray
 
-__all__ = ["Detector", "Outputs", "Spec", "fresh", "outputs", "restore", "window_scores"]
+__all__ = [
+    "Detector",
+    "Outputs",
+    "Spec",
+    "fresh",
+    "outputs",
+    "restore",
+    "window_opinions",
+    "window_scores",
+]
 
 BATCH_WINDOWS = 16
 """Windows scored at a time; bounds the memory that a long recording takes."""
@@ -67,6 +77,10 @@ class Detector(nn.Module):
         """Return which of those never change; checkpoints and bundles leave them out."""
         return frozenset()
 
+    def widths(self) -> Mapping[str, Width]:
+        """Return which numbers of units can change, by name; see `Resizable`."""
+        return {}
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Return one score per clip."""
         return self.classify(self.embed(waveform))
@@ -78,6 +92,19 @@ class Spec(Protocol):
 
     def build(self) -> Detector:
         """Return a new module with fresh weights, drawn from torch's global generator."""
+        ...
+
+
+@runtime_checkable
+class Resizable(Protocol):
+    """A spec whose detector can grow and shrink: it has the names that `Detector.widths` has."""
+
+    def with_widths(self, widths: Mapping[str, int]) -> Spec:
+        """Return the spec of the same detector with other widths, by name; others stay.
+
+        Raises:
+            RecipeError: If there is no width of that name.
+        """
         ...
 
 
@@ -146,13 +173,46 @@ def window_scores(detector: Detector, windows: FloatArray) -> FloatArray:
     Returns:
         Shape [N] float64; higher is more bona fide.
     """
+    return _by_batch(detector, windows, lambda batch: detector(batch)[:, None], 1)[:, 0]
+
+
+def window_opinions(
+    detector: Detector, windows: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the score of each window and what experts it was made of, in one pass.
+
+    The scores are those of `window_scores`. For E experts of a mixture there are also the score of
+    each, before calibration as the mixture's own, and its weight; a window's weights sum to one.
+
+    Args:
+        detector: In evaluation mode; E is 0 if it is no mixture, and nothing more is computed.
+        windows: Shape [N, T] at 16 kHz in [-1, 1]; N may be 0.
+
+    Returns:
+        Scores [N], the experts' scores [N, E] and their weights [N, E], all float64.
+    """
+    n_experts = len(detector.experts)
+
+    def said(batch: Tensor) -> Tensor:
+        embedding = detector.embed(batch)
+        score = detector.classify(embedding)[:, None]
+        return torch.cat([score, *detector.opinions(embedding)], dim=1) if n_experts else score
+
+    found = _by_batch(detector, windows, said, 1 + 2 * n_experts)
+    return found[:, 0], found[:, 1 : 1 + n_experts], found[:, 1 + n_experts :]
+
+
+def _by_batch(
+    detector: Detector, windows: FloatArray, said: Callable[[Tensor], Tensor], n_numbers: int
+) -> FloatArray:
+    """Return what is said of each window, [B, T] -> [B, n_numbers] at a time, as float64."""
     assert not detector.training, "call detector.eval() before scoring"
     assert windows.ndim == 2, f"windows of shape {windows.shape}"
     device = next(detector.parameters()).device
-    scores = np.empty(len(windows), np.float64)
+    numbers = np.empty((len(windows), n_numbers), np.float64)
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
         for start in range(0, len(windows), BATCH_WINDOWS):
             batch = np.array(windows[start : start + BATCH_WINDOWS], np.float32)
-            score = detector(torch.from_numpy(batch).to(device))
-            scores[start : start + len(batch)] = score.cpu().numpy()
-    return scores
+            found = said(torch.from_numpy(batch).to(device))
+            numbers[start : start + len(batch)] = found.cpu().numpy()
+    return numbers
