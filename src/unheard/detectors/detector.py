@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from unheard.detectors.layers.growth import Width
+from unheard.detectors.layers.growth import Width
 from unheard.errors import RecipeError
 from unheard.types import FloatArray
 
@@ -81,6 +82,10 @@ class Detector(nn.Module):
         """Return which numbers of units can change, by name; see `Resizable`."""
         return {}
 
+    def widths(self) -> Mapping[str, Width]:
+        """Return which numbers of units can change, by name; see `Resizable`."""
+        return {}
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Return one score per clip."""
         return self.classify(self.embed(waveform))
@@ -92,6 +97,19 @@ class Spec(Protocol):
 
     def build(self) -> Detector:
         """Return a new module with fresh weights, drawn from torch's global generator."""
+        ...
+
+
+@runtime_checkable
+class Resizable(Protocol):
+    """A spec whose detector can grow and shrink: it has the names that `Detector.widths` has."""
+
+    def with_widths(self, widths: Mapping[str, int]) -> Spec:
+        """Return the spec of the same detector with other widths, by name; others stay.
+
+        Raises:
+            RecipeError: If there is no width of that name.
+        """
         ...
 
 
