@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from unheard.detectors.layers.growth import Width
-from unheard.detectors.layers.growth import Width
 from unheard.errors import RecipeError
 from unheard.types import FloatArray
 
 __all__ = [
     "Detector",
     "Outputs",
+    "Resizable",
     "Spec",
     "fresh",
     "outputs",
@@ -82,10 +82,6 @@ class Detector(nn.Module):
         """Return which numbers of units can change, by name; see `Resizable`."""
         return {}
 
-    def widths(self) -> Mapping[str, Width]:
-        """Return which numbers of units can change, by name; see `Resizable`."""
-        return {}
-
     def forward(self, waveform: Tensor) -> Tensor:
         """Return one score per clip."""
         return self.classify(self.embed(waveform))
@@ -97,19 +93,6 @@ class Spec(Protocol):
 
     def build(self) -> Detector:
         """Return a new module with fresh weights, drawn from torch's global generator."""
-        ...
-
-
-@runtime_checkable
-class Resizable(Protocol):
-    """A spec whose detector can grow and shrink: it has the names that `Detector.widths` has."""
-
-    def with_widths(self, widths: Mapping[str, int]) -> Spec:
-        """Return the spec of the same detector with other widths, by name; others stay.
-
-        Raises:
-            RecipeError: If there is no width of that name.
-        """
         ...
 
 
