@@ -1,9 +1,12 @@
 """Each row of DETECTORS at a size that trains in milliseconds; a new row is tested by joining."""
 
 from unheard.detectors import (
+    AttentionGate,
     Encoder,
     Lcnn,
     LoraExperts,
+    MelLcnn,
+    Mixture,
     RawAasist,
     ResNet18,
     Spec,
@@ -28,6 +31,12 @@ TINY_EXPERTS = LoraExperts(rank=2, n_experts=3, n_active=2)
 SMALL: dict[str, Spec] = {
     "aasist": RawAasist(n_filters=12, n_taps=31, widths=(3, 4), graph_widths=(6, 4)),
     "lcnn": Lcnn(n_filters=6),
+    "mel_lcnn": MelLcnn(n_hop=400, n_mels=8),
+    "mixture": Mixture(
+        experts=(ResNet18(n_hop=400, n_mels=16, width=2, embedding=4), Toy(n_bands=4)),
+        gate=AttentionGate(width=8, heads=2, depth=1, feed_forward=8),
+        frozen=False,
+    ),
     "resnet18": ResNet18(n_hop=400, n_mels=16, width=2, embedding=4),
     "ssl_aasist": SslAasist(encoder=TINY_ENCODER, adapters=TINY_EXPERTS),
     "toy": Toy(n_bands=4),

@@ -13,11 +13,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from small_detectors import TINY_ENCODER
 from unheard.detectors import (
     DETECTORS,
+    AttentionGate,
     Detector,
+    MelLcnn,
+    Mixture,
     RawAasist,
     ResNet18,
     Spec,
     SslAasist,
+    Toy,
     outputs,
     window_scores,
 )
@@ -27,6 +31,12 @@ from unheard.metrics import Calibration, OperatingPoints
 # Smaller than the default where that saves time; a detector that is not here is built as it is.
 SMALL: dict[str, Spec] = {
     "aasist": RawAasist(n_filters=12, n_taps=31, widths=(3, 4), graph_widths=(6, 4)),
+    "mel_lcnn": MelLcnn(n_mels=16),
+    "mixture": Mixture(
+        experts=(ResNet18(width=4, embedding=16), Toy(), MelLcnn(n_mels=16)),
+        gate=AttentionGate(width=8, feed_forward=8),
+        frozen=False,
+    ),
     "resnet18": ResNet18(width=4, embedding=16),
     "ssl_aasist": SslAasist(encoder=TINY_ENCODER),
 }

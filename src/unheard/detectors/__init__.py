@@ -5,8 +5,11 @@ from typing import Any
 from unheard.detectors.aasist import RawAasist
 from unheard.detectors.detector import Detector, Outputs, Spec, outputs, window_scores
 from unheard.detectors.layers.encoder import Encoder
+from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, EvenGate, WaveformGate
 from unheard.detectors.layers.lora import LoraExperts
 from unheard.detectors.lcnn import Lcnn
+from unheard.detectors.mel_lcnn import MelLcnn
+from unheard.detectors.mixture import Mixture
 from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.ssl_aasist import SslAasist
 from unheard.detectors.toy import Toy
@@ -14,16 +17,22 @@ from unheard.detectors.toy import Toy
 __all__ = [
     "DETECTORS",
     "PARTS",
+    "AttentionGate",
     "Detector",
     "Encoder",
+    "EnhancedGate",
+    "EvenGate",
     "Lcnn",
     "LoraExperts",
+    "MelLcnn",
+    "Mixture",
     "Outputs",
     "RawAasist",
     "ResNet18",
     "Spec",
     "SslAasist",
     "Toy",
+    "WaveformGate",
     "outputs",
     "window_scores",
 ]
@@ -31,13 +40,19 @@ __all__ = [
 DETECTORS: dict[str, type[Spec]] = {
     "aasist": RawAasist,
     "lcnn": Lcnn,
+    "mel_lcnn": MelLcnn,
+    "mixture": Mixture,
     "resnet18": ResNet18,
     "ssl_aasist": SslAasist,
     "toy": Toy,  # needs no training; used by tests, documentation and the service's example
 }
 
 PARTS: dict[str, type[Any]] = {
+    "attention_gate": AttentionGate,
     "encoder": Encoder,
+    "enhanced_gate": EnhancedGate,
+    "even_gate": EvenGate,
     "lora_experts": LoraExperts,
+    "waveform_gate": WaveformGate,
 }
 """Values that a detector's fields may hold beside numbers, and what a bundle calls them."""

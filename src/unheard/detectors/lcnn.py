@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unheard.detectors.detector import Detector
 from unheard.detectors.layers.features import Lfcc, Spectrogram
-from unheard.detectors.layers.max_feature_map import MaxFeatureMap
+from unheard.detectors.layers.max_feature_map import light_convolutions
 from unheard.errors import RecipeError
 
 __all__ = ["Lcnn"]
@@ -66,24 +66,7 @@ class LcnnDetector(Detector):
         self.lfcc = Lfcc(Lfcc.framing(), n_filters=spec.n_filters, band=spec.band)
         self.n_embedding = self.lfcc.n_features // POOLING * 32
         self.convolutions = nn.Sequential(
-            *_convolution(1, 64, 5),
-            nn.MaxPool2d(2),
-            *_convolution(32, 64, 1),
-            _norm(32),
-            *_convolution(32, 96, 3),
-            nn.MaxPool2d(2),
-            _norm(48),
-            *_convolution(48, 96, 1),
-            _norm(48),
-            *_convolution(48, 128, 3),
-            nn.MaxPool2d(2),
-            *_convolution(64, 128, 1),
-            _norm(64),
-            *_convolution(64, 64, 3),
-            _norm(32),
-            *_convolution(32, 64, 1),
-            _norm(32),
-            *_convolution(32, 64, 3),
+            *light_convolutions(affine=False),
             nn.MaxPool2d(2),
             nn.Dropout(spec.dropout),
         )
@@ -112,12 +95,3 @@ class LcnnDetector(Detector):
         """Return one score per embedding, [B, 96] -> [B]; higher is more bona fide."""
         score: Tensor = self.score(embedding).squeeze(1)
         return score
-
-
-def _convolution(n_in: int, n_out: int, size: int) -> tuple[nn.Module, nn.Module]:
-    """Return a convolution that keeps the size, and the max-feature-map that halves n_out."""
-    return nn.Conv2d(n_in, n_out, size, padding=size // 2), MaxFeatureMap()
-
-
-def _norm(n_channels: int) -> nn.Module:
-    return nn.BatchNorm2d(n_channels, affine=False)
