@@ -107,6 +107,20 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
     calibration: Annotated[
         Literal["logistic", "isotonic"], typer.Option(help="How to calibrate.")
     ] = "logistic",
+    conditions: Annotated[
+        str | None,
+        typer.Option(
+            help="Score the same clips under conditions too: safe, grid, all, or names and groups "
+            "apart by commas, as in safe,noise,mp3_16; see docs/conditions.md."
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=4,
+            help="Take only so many clips, spread evenly over part, class, family and attack.",
+        ),
+    ] = None,
     against: Annotated[
         list[Path] | None,
         typer.Option(
@@ -127,9 +141,10 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
     extras = _extras(official, asv_scores, asv_rates, by)
     how = _intake(keys, format, bonafide_label, higher_is, allow_missing, where)
     if scores is not None:
-        if data or into_card or allow_missing_sets:
+        if data or into_card or allow_missing_sets or conditions or sample:
             raise typer.BadParameter(
-                "--data, --into-card and --allow-missing-sets go with a BUNDLE, not with --scores"
+                "--data, --into-card, --allow-missing-sets, --conditions and --sample go with a "
+                "BUNDLE, not with --scores"
             )
         dev = None if calibrate_on is None else (calibrate_on, dev_keys, calibration)
         made = _from_scores(scores, how, dev, out, extras, draws, protocol)
@@ -138,18 +153,23 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
             raise typer.BadParameter(
                 "--keys, --format, --where, --higher-is and --calibrate-on go with --scores"
             )
+        from unheard.conditions import named_conditions
         from unheard.evaluate import Options
         from unheard.evaluate import evaluate as run
         from unheard.protocols import protocol as named
 
         if not data:
             raise typer.BadParameter("give the manifest to test on with --data")
+        if into_card and sample:
+            raise typer.BadParameter("a card tells of all clips of a protocol; leave --sample out")
         options = Options(
             command=shlex.join(["unheard", *sys.argv[1:]]),
             n_draws=draws,
             into_card=into_card,
             allow_missing_sets=allow_missing_sets,
             extras=extras,
+            sample=sample,
+            conditions=named_conditions(conditions) if conditions is not None else (),
         )
         chosen = named(protocol or "open")
         manifests = [manifest_of(one) for one in data]
@@ -259,6 +279,13 @@ def _show(made: Report, out: Path) -> None:
     for one in made.averages:
         if one.over == "set":
             typer.echo(f"{'mean over test sets':45} EER {one.mean:6.2%}  {len(one.groups)} sets")
+    for row in made.conditions:
+        if row.eer is not None and row.difference is not None:
+            typer.echo(
+                f"{row.part:24} under {row.condition:14} EER {row.eer:6.2%} "
+                f"[{row.eer_low:.2%}, {row.eer_high:.2%}]  {row.difference:+.2%} to raw, "
+                f"p {row.p_holm:.3g} (Holm)"
+            )
     for caution in cautions(made):
         say(f"caution: {caution}")
     for note in made.facts.notes:

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from unheard.report.conditions import raw_alone
 from unheard.report.numbers import summarise
 from unheard.report.results import PLAIN, Extras, Rates, Report, Row, Value
 from unheard.report.scores import Facts, read_facts, read_scores, write_scores
@@ -36,6 +37,8 @@ def report(
 ) -> Report:
     """Make a report from a score file: metrics.json, report.md, report.html, three pictures.
 
+    Scores under conditions add a fourth.
+
     The same score file gives the same files, to the byte for the texts.
 
     Args:
@@ -51,14 +54,17 @@ def report(
     """
     from unheard.report import markup, pictures, text
 
-    table = read_scores(scores)
-    made = summarise(table, read_facts(scores), n_draws=n_draws, seed=seed, extras=extras)
+    table, facts = read_scores(scores), read_facts(scores)
+    made = summarise(table, facts, n_draws=n_draws, seed=seed, extras=extras)
+    table = raw_alone(table, facts)
     out.mkdir(parents=True, exist_ok=True)
     drawn = {
         "det.png": pictures.det(table, made),
         "scores.png": pictures.histogram(table, made),
         "calibration.png": pictures.calibration(table, made),
     }
+    if made.conditions:
+        drawn["conditions.png"] = pictures.conditions(made)
     document = text.document(made)
     written = {
         **drawn,

@@ -21,6 +21,7 @@ from unheard.metrics import (
     min_tdcf,
     min_tdcf_legacy,
 )
+from unheard.report.conditions import raw_alone, under_conditions
 from unheard.report.groups import Average, average, grids
 from unheard.report.results import (
     ALL_PARTS,
@@ -77,6 +78,9 @@ def summarise(
 ) -> Report:
     """Compute every number of a report.
 
+    Of scores under conditions the clips as they are count, everywhere but in the comparison of
+    conditions and in tables by "condition".
+
     Args:
         table: As `read_scores` gives it.
         facts: What the file says of its making.
@@ -90,6 +94,8 @@ def summarise(
     """
     import pyarrow.compute as pc
 
+    whole, table = table, raw_alone(table, facts)
+    everything = whole.filter(pc.equal(whole.column("status"), SCORED))
     scored = table.filter(pc.equal(table.column("status"), SCORED))
     clips = _Clips.of(scored)
     parts = [
@@ -107,7 +113,11 @@ def summarise(
             f"no part has scored clips of both classes (found {found or 'no clips'}); an error "
             "rate needs both: choose another protocol, or add clips"
         )
-    tables = tuple(grids(scored, parts, extras.by))
+    tables = [
+        grid
+        for by in extras.by
+        for grid in grids(everything if "condition" in by else scored, parts, [by])
+    ]
     measure = _Measure(clips, facts, n_draws, seed, extras)
     shown = [*parts, ALL_PARTS] if len(parts) > 1 else parts
     unscored = table.filter(pc.not_equal(table.column("status"), SCORED))
@@ -120,7 +130,8 @@ def summarise(
         rows=rows,
         rates=tuple(rate for part in shown for rate in _rates(clips, part, facts)),
         averages=tuple(_averages(rows, extras.sets)),
-        grids=tables,
+        grids=tuple(tables),
+        conditions=tuple(under_conditions(whole, facts, parts, n_draws=n_draws, seed=seed)),
         unscored=tuple(zip(*columns, strict=True)),
         n_draws=n_draws,
         seed=seed,

@@ -1,4 +1,4 @@
-"""Pictures of a report as PNG bytes: DET curves, score histograms, calibration."""
+"""Pictures of a report as PNG bytes: DET curves, score histograms, calibration, conditions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unheard.conditions import CONDITIONS, RAW
 from unheard.metrics import det_curve, reliability, tippett
 from unheard.report.results import Report
 from unheard.report.scores import SCORED
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["calibration", "det", "histogram"]
+__all__ = ["calibration", "conditions", "det", "histogram"]
 
 # Okabe and Ito's palette, told apart under every common colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
@@ -129,6 +130,37 @@ def calibration(table: pa.Table, report: Report) -> bytes:
         axes.grid(color="#e5e5e5", lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         _legend_below(axes)
+    return _png(figure)
+
+
+def conditions(report: Report) -> bytes:
+    """Draw the EER of each part under each condition with its interval, conditions by group."""
+    names = list(dict.fromkeys(row.condition for row in report.conditions))
+    groups = [CONDITIONS[name].group if name in CONDITIONS else name for name in names]
+    new_group = [a != b for a, b in zip(groups, [groups[0], *groups], strict=False)]
+    height = np.arange(len(names)) + 0.6 * np.cumsum(new_group)
+    figure = _figure(10.5, 1.6 + 0.3 * height[-1])
+    axes = figure.subplots()
+    for index, part in enumerate(report.parts):
+        colour = COLOURS[index % len(COLOURS)]
+        beside = 0.22 * (index - (len(report.parts) - 1) / 2)
+        for row in report.conditions:
+            if row.part != part or row.eer is None or row.eer_low is None or row.eer_high is None:
+                continue
+            if row.condition == RAW:
+                axes.axvline(100 * row.eer, color=colour, lw=1, ls="--", zorder=0)
+            at = float(height[names.index(row.condition)]) + beside
+            axes.plot([100 * row.eer_low, 100 * row.eer_high], [at, at], color=colour, lw=1.6)
+            mark = colour if row.sure else "white"
+            axes.plot(100 * row.eer, at, "o", ms=5, color=colour, mfc=mark)
+        axes.plot([], [], "o-", color=colour, label=part)
+    axes.set_yticks(height, names)
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel("EER, %")
+    axes.xaxis.grid(color="#e5e5e5", lw=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=8)
     return _png(figure)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from unheard.metrics import METRICS, AsvRates
+from unheard.report.conditions import Under
 from unheard.report.groups import Average, Grid
 from unheard.report.scores import Facts
 
@@ -129,6 +130,7 @@ class Report:
         rates: Decisions at the detector's operating points.
         averages: Plain means over attacks, and over test sets.
         grids: Tables by one or two columns.
+        conditions: The same clips under conditions; all else is over the clips as they are.
         unscored: Id, status and reason of each clip without a score.
         n_draws: Bootstrap draws behind each interval.
         seed: Seed of the bootstrap.
@@ -141,6 +143,7 @@ class Report:
     rates: tuple[Rates, ...]
     averages: tuple[Average, ...]
     grids: tuple[Grid, ...]
+    conditions: tuple[Under, ...]
     unscored: tuple[tuple[str, str, str], ...]
     n_draws: int
     seed: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from unheard.report.condition_text import conditions
 from unheard.report.group_text import METRIC_NAMES, averages, grids, rate
 from unheard.report.markup import Block, Bullets, Heading, Picture, Table, Words
 from unheard.report.results import ALL_PARTS, FEW_CLIPS, Report, Row, Value
@@ -52,6 +53,7 @@ def document(report: Report) -> list[Block]:
         *_groups(report, "attack", "By attack"),
         *_groups(report, "language", "By language"),
         *grids(report),
+        *conditions(report),
         *_unscored(report),
         *_provenance(report),
         *_definitions(report),
