@@ -3,6 +3,7 @@
 from unheard.detectors import (
     AttentionGate,
     Encoder,
+    Grnn,
     Lcnn,
     LoraExperts,
     MelLcnn,
@@ -30,6 +31,7 @@ TINY_EXPERTS = LoraExperts(rank=2, n_experts=3, n_active=2)
 
 SMALL: dict[str, Spec] = {
     "aasist": RawAasist(n_filters=12, n_taps=31, widths=(3, 4), graph_widths=(6, 4)),
+    "grnn": Grnn(n_filters=6, channels=4, hidden=(4, 3), embedding=4),
     "lcnn": Lcnn(n_filters=6),
     "mel_lcnn": MelLcnn(n_hop=400, n_mels=8),
     "mixture": Mixture(

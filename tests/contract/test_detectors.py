@@ -15,6 +15,7 @@ from unheard.detectors import (
     DETECTORS,
     AttentionGate,
     Detector,
+    Grnn,
     MelLcnn,
     Mixture,
     RawAasist,
@@ -31,6 +32,7 @@ from unheard.metrics import Calibration, OperatingPoints
 # Smaller than the default where that saves time; a detector that is not here is built as it is.
 SMALL: dict[str, Spec] = {
     "aasist": RawAasist(n_filters=12, n_taps=31, widths=(3, 4), graph_widths=(6, 4)),
+    "grnn": Grnn(n_filters=8, channels=6, hidden=(5, 4), embedding=8, pooling="attentive"),
     "mel_lcnn": MelLcnn(n_mels=16),
     "mixture": Mixture(
         experts=(ResNet18(width=4, embedding=16), Toy(), MelLcnn(n_mels=16)),

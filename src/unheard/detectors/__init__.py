@@ -4,6 +4,7 @@ from typing import Any
 
 from unheard.detectors.aasist import RawAasist
 from unheard.detectors.detector import Detector, Outputs, Spec, outputs, window_scores
+from unheard.detectors.grnn import Grnn
 from unheard.detectors.layers.encoder import Encoder
 from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, EvenGate, WaveformGate
 from unheard.detectors.layers.lora import LoraExperts
@@ -22,6 +23,7 @@ __all__ = [
     "Encoder",
     "EnhancedGate",
     "EvenGate",
+    "Grnn",
     "Lcnn",
     "LoraExperts",
     "MelLcnn",
@@ -39,6 +41,7 @@ __all__ = [
 
 DETECTORS: dict[str, type[Spec]] = {
     "aasist": RawAasist,
+    "grnn": Grnn,
     "lcnn": Lcnn,
     "mel_lcnn": MelLcnn,
     "mixture": Mixture,
