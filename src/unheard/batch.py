@@ -69,8 +69,9 @@ class Batch:
         bonafide: Shape [B] bool.
         domain: Shape [B] int64; index into `BatchSource.domains`. The sampler may give a bona fide
             clip the domain it was drawn for; -1 if none.
-        twin: Shape [B] int64; row of this batch that holds the clip's reconstruction or its source;
-            -1 if none.
+        twin: Shape [B] int64; row of this batch that holds the clip's reconstruction or its source,
+            cut at the same place; -1 if none. A reconstructed bona fide clip is one that is not
+            bona fide and whose twin is.
         ids: Clip ids, B of them.
     """
 
@@ -97,7 +98,7 @@ class Plan:
     Attributes:
         rows: Shape [B]; rows of the manifest. A clip may occur more than once, cut differently.
         domain: Shape [B]; see `Batch.domain`.
-        twin: Shape [B]; see `Batch.twin`.
+        twin: Shape [B]; see `Batch.twin`. Both clips of a pair point at each other.
     """
 
     rows: IntArray
@@ -315,9 +316,12 @@ class BatchSource(Dataset[Batch]):
         plan = self._plan(step)
         waveform = np.empty((len(plan.rows), self.n_window), np.float32)
         n_samples = np.empty(len(plan.rows), np.int64)
-        for slot, row in enumerate(plan.rows.tolist()):
+        places: list[float] = []
+        for slot, (row, twin) in enumerate(np.stack([plan.rows, plan.twin], axis=1).tolist()):
             rng = np.random.default_rng((self.seed, step, slot))
-            wave, n_samples[slot] = self._cut(row, float(rng.random()))
+            places.append(float(rng.random()))
+            place = places[min(twin, slot)] if twin >= 0 else places[slot]
+            wave, n_samples[slot] = self._cut(row, place)
             waveform[slot] = wave if self.augment is None else self.augment(wave, rng)
         return Batch(
             waveform=torch.from_numpy(waveform),
