@@ -19,18 +19,19 @@ ROWS = [
     {"audio", "channel", "decode", "speech", "metrics", "clip", "shards"},
     {
         *("augment", "conditions", "rawboost", "rooms", "transforms"),
-        *("attacks", "corpora", "detectors", "batch", "samplers", "verdict"),
+        *("attacks", "corpora", "detectors", "batch", "rota", "samplers"),
+        "verdict",
     },
     {"objectives", "methods", "score"},
     {
         *("train", "checkpoint", "processes", "parts", "recipe", "provenance"),
         *("evaluate", "report", "protocols"),
-        *("archive", "journal", "timeline", "routing"),
+        *("archive", "journal", "timeline", "routing", "curves"),
         "open_corpus",
     },
     {"recipes"},
     {"compare", "stages"},
-    {"cli", "cli_corpus", "cli_encoder", "cli_evaluate"},
+    {"cli", "cli_corpus", "cli_encoder", "cli_evaluate", "cli_runs"},
     {"__main__"},
 ]
 ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
@@ -43,8 +44,8 @@ SUITES = [
     {"archive", "journal"},
     {"archive", "evaluate"},
     {"augment", "conditions", "rawboost", "rooms", "transforms"},
-    {"batch", "samplers"},
-    {"cli", "cli_corpus", "cli_encoder", "cli_evaluate"},
+    {"batch", "rota", "samplers"},
+    {"cli", "cli_corpus", "cli_encoder", "cli_evaluate", "cli_runs"},
 ]
 NO_TORCH_ROWS = 2
 FORBIDDEN = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from unheard import audio, shards
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.clip import Manifest
 from unheard.errors import RecipeError, TrainingError
+from unheard.rota import Rota
 from unheard.types import FloatArray, IntArray
 
 __all__ = [
@@ -130,9 +131,10 @@ class Balanced:
 
     Attributes:
         batch_clips: Clips per batch, an even number.
-        by: Manifest column whose values take turns among spoofed clips: "attack" or "family".
-        bonafide_by: Column whose values take turns among bona fide clips, such as "speaker";
-            "" for all alike.
+        by: Manifest column whose values take turns among spoofed clips: "attack" or "family". With
+            several, outer first, as in "corpus/family", corpora take turns, and within each of
+            them its families, so neither a large corpus nor a large family dominates.
+        bonafide_by: The same for bona fide clips, such as "speaker" or "corpus"; "" for all alike.
     """
 
     batch_clips: int = 32
@@ -147,8 +149,9 @@ class Balanced:
             )
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
-        """Return the values of the column `by` among spoofed clips, sorted."""
-        return tuple(sorted(set(manifest.column(self.by)[~_bonafide(manifest)])))
+        """Return the values of `by` among spoofed clips, sorted; "corpus/family" if several."""
+        found = np.unique(_columns(manifest, self.by)[~_bonafide(manifest)], axis=0)
+        return tuple("/".join(values) for values in found.tolist())
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
         """Return a function from a step to half a batch of each class.
@@ -162,9 +165,9 @@ class Balanced:
                 f"{int(bonafide.sum())} bona fide and {int((~bonafide).sum())} spoofed clips to "
                 "train on; at least one of each is needed: choose another manifest or train_parts"
             )
-        speakers = manifest.column(self.bonafide_by) if self.bonafide_by else bonafide
-        spoof = Rota.of(manifest.column(self.by), ~bonafide, (seed, 0))
-        return partial(self._plan, Rota.of(speakers, bonafide, (seed, 1)), spoof)
+        human = _columns(manifest, self.bonafide_by) if self.bonafide_by else bonafide
+        spoof = Rota.of(_columns(manifest, self.by), ~bonafide, (seed, 0))
+        return partial(self._plan, Rota.of(human, bonafide, (seed, 1)), spoof)
 
     def _plan(self, bonafide: Rota, spoof: Rota, step: int) -> Plan:
         half = self.batch_clips // 2
@@ -215,41 +218,6 @@ class Shuffled:
     def _plan(self, rota: Rota, domain: IntArray, step: int) -> Plan:
         rows, _ = rota.draw(step * self.batch_clips, self.batch_clips)
         return Plan(rows, domain[rows], np.full(self.batch_clips, -1))
-
-
-@dataclass(frozen=True, eq=False)
-class Rota:
-    """Rows in groups that take turns; within a group, every row once before any twice.
-
-    Attributes:
-        groups: Rows of the manifest, one array per group.
-        seed: Of the orders within the groups.
-    """
-
-    groups: tuple[IntArray, ...]
-    seed: tuple[int, ...]
-
-    @classmethod
-    def of(cls, names: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], seed: Any) -> Rota:
-        """Return the rows at which a mask [N] is true, grouped by their names [N]."""
-        chosen = np.flatnonzero(mask)
-        labels, code = np.unique(names[chosen].astype(str), return_inverse=True)
-        return cls(tuple(chosen[code == group] for group in range(len(labels))), seed)
-
-    def draw(self, first: int, n: int) -> tuple[IntArray, IntArray]:
-        """Return rows and groups of the draws number first to first + n, each of shape [n]."""
-        turn, group = np.divmod(np.arange(first, first + n), len(self.groups))
-        rows = np.empty(n, np.int64)
-        for slot, (t, g) in enumerate(zip(turn.tolist(), group.tolist(), strict=True)):
-            members = self.groups[g]
-            lap, place = divmod(t, len(members))
-            rows[slot] = members[_order((*self.seed, g, lap), len(members))[place]]
-        return rows, group
-
-
-@lru_cache(maxsize=256)
-def _order(seed: tuple[int, ...], n: int) -> IntArray:
-    return np.random.default_rng(seed).permutation(n)
 
 
 class BatchSource(Dataset[Batch]):
@@ -369,6 +337,11 @@ class BatchSource(Dataset[Batch]):
 
 def _bonafide(manifest: Manifest) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return manifest.column("bonafide").astype(bool)
+
+
+def _columns(manifest: Manifest, by: str) -> np.ndarray[Any, Any]:
+    """Return the values of columns such as "corpus/family", shape [N, columns]."""
+    return np.stack([manifest.column(name).astype(str) for name in by.split("/")], axis=1)
 
 
 def _as_it_is(value: T) -> T:

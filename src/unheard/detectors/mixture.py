@@ -81,9 +81,9 @@ class MixtureDetector(Detector):
         self.frozen = spec.frozen
         # Not "experts": the names above are what every detector calls so.
         self.detectors = nn.ModuleList(expert.build() for expert in spec.experts)
-        self.widths = [detector.n_embedding for detector in self._each()]
-        self.n_embedding = sum(self.widths) + len(self.widths)
-        self.gate = spec.gate.build(self.widths)
+        self.sizes = [detector.n_embedding for detector in self._each()]
+        self.n_embedding = sum(self.sizes) + len(self.sizes)
+        self.gate = spec.gate.build(self.sizes)
         if self.frozen:
             self.detectors.requires_grad_(False).eval()
 
@@ -167,7 +167,7 @@ class MixtureDetector(Detector):
 
     def _scores_and_logits(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """Return the experts' scores and the gate's logits, [B, D] -> [B, E] and [B, E]."""
-        *embeddings, logits = torch.split(embedding, [*self.widths, len(self.widths)], dim=1)
+        *embeddings, logits = torch.split(embedding, [*self.sizes, len(self.sizes)], dim=1)
         with self._experts_graph():
             scores = [
                 # The same layout as from the expert alone, so the same kernels and the same bits.
