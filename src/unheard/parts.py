@@ -75,7 +75,7 @@ def give(detector: Detector, parts: Sequence[Part]) -> None:
         if part.path not in modules:
             raise RecipeError(
                 f"start names the submodule {part.path!r}, which the detector does not have; "
-                "name one such as experts.0"
+                "name one such as detectors.0"
             )
         weights = part.bundle.detector.state_dict()
         wanted = {key: value.shape for key, value in modules[part.path].state_dict().items()}

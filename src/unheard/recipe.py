@@ -202,7 +202,7 @@ class Recipe:
         may_share: Columns of which training and dev clips may share values, for corpora whose own
             split does: "speaker" or "source_clip". Dev then flatters the detector.
         start: Submodules of the detector, and the recipe whose bundle gives each its weights, as in
-            (("experts.0", "mel_lcnn"),); "" is all of it. The bundles lie beside this run's folder.
+            (("detectors.0", "mel_lcnn"),); "" is all of it. The bundles lie beside this run's folder.
     """
 
     name: str

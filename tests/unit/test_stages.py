@@ -104,8 +104,8 @@ def test_parts_that_trained_on_the_dev_clips_are_refused(
 
 def test_weights_must_fit_and_the_submodule_exist(manifest: Manifest, tmp_path: Path) -> None:
     train(FIRST, manifest, tmp_path / "first")
-    with pytest.raises(RecipeError, match=r"name one such as experts\.0"):
-        train(replace(SECOND, start=(("experts.9", "first"),)), manifest, tmp_path / "second")
+    with pytest.raises(RecipeError, match=r"name one such as detectors\.0"):
+        train(replace(SECOND, start=(("detectors.9", "first"),)), manifest, tmp_path / "second")
     with pytest.raises(RecipeError, match="build both from the same values"):
         train(replace(SECOND, start=(("score", "first"),)), manifest, tmp_path / "second")
 
