@@ -5,7 +5,8 @@ B clips, T samples, F frames, K frequency bins, M features, C channels, D embedd
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -13,12 +14,15 @@ from torch import Tensor, nn
 
 from unheard.detectors.detector import Detector
 from unheard.detectors.layers.features import Framing, LinearBand, Log, Mel, Spectrogram
+from unheard.detectors.layers.growth import Reads, Width
 from unheard.errors import RecipeError, suggestion
 
 __all__ = ["BasicBlock", "ResNet18"]
 
 N_BLOCKS = 8
 """Two basic blocks in each of four stages; the first of stages two to four halves the map."""
+
+BLOCKS = tuple(f"blocks.{index}" for index in range(N_BLOCKS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +82,18 @@ class ResNet18:
     def build(self) -> Detector:
         """Return a module with fresh weights."""
         return ResNet18Detector(self)
+
+    def with_widths(self, widths: Mapping[str, int]) -> ResNet18:
+        """Return the same with other inner widths, by name of the block, such as "blocks.0".
+
+        Raises:
+            RecipeError: If there is no such block.
+        """
+        held = dict(zip(BLOCKS, self.inner_widths or _outer_widths(self), strict=True))
+        for name in widths:
+            if name not in held:
+                raise RecipeError(f"ResNet18 has no width {name!r}{suggestion(name, held)}")
+        return replace(self, inner_widths=tuple((held | dict(widths)).values()))
 
 
 class BasicBlock(nn.Module):
@@ -165,6 +181,17 @@ class ResNet18Detector(Detector):
         score: Tensor = self.score(torch.relu(embedding)).squeeze(1)
         return score
 
+    def widths(self) -> Mapping[str, Width]:
+        """Return the channels inside each block; the sums around them stay as they are."""
+        return {
+            name: Width(
+                makes=(f"{name}.conv_in",),
+                norms=(f"{name}.norm_in",),
+                reads=(Reads(f"{name}.conv_out"),),
+            )
+            for name in BLOCKS
+        }
+
 
 def _stem(spec: ResNet18) -> nn.Module:
     if spec.stem == "3x3":
@@ -176,8 +203,12 @@ def _stem(spec: ResNet18) -> nn.Module:
 
 
 def _blocks(spec: ResNet18) -> list[BasicBlock]:
-    outer = [spec.width * 2 ** (index // 2) for index in range(N_BLOCKS)]
-    inner = spec.inner_widths or tuple(outer)
+    outer = _outer_widths(spec)
+    inner = spec.inner_widths or outer
     before = [spec.width, *outer]
     strides = [2 if index in (2, 4, 6) else 1 for index in range(N_BLOCKS)]
     return [BasicBlock(*widths) for widths in zip(before, inner, outer, strides, strict=False)]
+
+
+def _outer_widths(spec: ResNet18) -> list[int]:
+    return [spec.width * 2 ** (index // 2) for index in range(N_BLOCKS)]

@@ -6,7 +6,7 @@ B clips, T samples, F frames, C features of the encoder, D embedding.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -16,9 +16,15 @@ from unheard.detectors.detector import Detector
 from unheard.detectors.layers.aasist import Aasist
 from unheard.detectors.layers.aggregation import AdaptiveSum, WeightedSum
 from unheard.detectors.layers.encoder import XLS_R_300M, Encoder
+from unheard.detectors.layers.growth import Reads, Width, is_resized, mark_resized, places
 from unheard.detectors.layers.lora import LoraExperts, adapt, adapter_names, expert_terms
+from unheard.errors import RecipeError
 
 __all__ = ["SslAasist"]
+
+LAYER = "encoder.layers."
+GROWS = 2
+"""Which layer grows by default: the third, as paper 2603.24343 found best for wav2vec 2.0 base."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,10 @@ class SslAasist:
             over all layers; "adaptive" one whose weights depend on the clip.
         checkpointing: Compute layers again in the backward pass instead of keeping their insides:
             less memory, about a third more time.
+        feed_forward: Inner width of each layer's feed-forward part, from the first layer; 0, or no
+            entry, leaves a layer as it was published. A layer with a width of its own starts from
+            as many published units as it has room for, more are random; all of them are trained
+            and saved, whatever else is frozen.
     """
 
     encoder: Encoder = XLS_R_300M
@@ -40,10 +50,35 @@ class SslAasist:
     adapters: LoraExperts | None = None
     reading: Literal["last", "weighted", "adaptive"] = "last"
     checkpointing: bool = False
+    feed_forward: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(n_units < 0 for n_units in self.feed_forward):
+            raise RecipeError(
+                f"feed_forward={self.feed_forward}; give 1 or more units for each layer, or 0 to "
+                "leave it as it was published"
+            )
 
     def build(self) -> Detector:
         """Return a module with random weights; `fresh` adds the pretrained ones."""
         return SslAasistDetector(self)
+
+    def with_widths(self, widths: Mapping[str, int]) -> SslAasist:
+        """Return the same with other feed-forward widths, by layer, such as "encoder.layers.2".
+
+        Raises:
+            RecipeError: If a name is not that of a layer.
+        """
+        held = dict(enumerate(self.feed_forward))
+        for name, n_units in widths.items():
+            index = name.removeprefix(LAYER)
+            if not name.startswith(LAYER) or not index.isdecimal():
+                raise RecipeError(
+                    f"SslAasist has no width {name!r}; name a layer, such as '{LAYER}2'"
+                )
+            held[int(index)] = n_units
+        together = tuple(held.get(index, 0) for index in range(max(held, default=-1) + 1))
+        return replace(self, feed_forward=together)
 
 
 class SslAasistDetector(Detector):
@@ -65,12 +100,16 @@ class SslAasistDetector(Detector):
         self.encoder = spec.encoder.build()
         self.encoder.checkpointing = spec.checkpointing
         self.pretraining = spec.encoder
+        own_widths = {layer: n for layer, n in enumerate(spec.feed_forward) if n}
+        for layer, n_units in own_widths.items():
+            self.encoder.set_feed_forward(layer, n_units)
         self.stays = spec.frozen or spec.adapters is not None
         if self.stays:
             self.encoder.requires_grad_(False)
         if spec.adapters is not None:
             adapt(self.encoder.layers, spec.adapters)
-        self.is_still = spec.frozen and spec.adapters is None
+        for layer in own_widths:
+            mark_resized(self, self.widths()[f"{LAYER}{layer}"])
         n_states = len(self.encoder.layers) + 1
         self.reading: nn.Module | None = None
         if spec.reading != "last":
@@ -84,7 +123,8 @@ class SslAasistDetector(Detector):
 
     def frames(self, waveform: Tensor) -> Tensor:
         """Return what the back-end sees, [B, T] -> [B, F, C]."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.is_still):
+        learns = any(parameter.requires_grad for parameter in self.encoder.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
             states = self.encoder(waveform)
         read: Tensor = states[-1] if self.reading is None else self.reading(states)
         return read
@@ -101,7 +141,12 @@ class SslAasistDetector(Detector):
         """Return the encoder's published weights by name in this module."""
         wanted = self.state_dict()
         found = {f"encoder.{name}": value for name, value in self.pretraining.pretrained().items()}
-        return {name: value for name, value in found.items() if name in wanted}
+        resized = self._resized()
+        return {
+            name: _fitted(value, wanted[name]) if name in resized else value
+            for name, value in found.items()
+            if name in wanted
+        }
 
     def inherited(self) -> frozenset[str]:
         """Return the names of the encoder's own weights, if they are published ones."""
@@ -113,4 +158,30 @@ class SslAasistDetector(Detector):
 
     def borrowed(self) -> frozenset[str]:
         """Return the same names, if those weights stay as they were published."""
-        return self.inherited() if self.stays else frozenset()
+        return self.inherited() - self._resized() if self.stays else frozenset()
+
+    def widths(self) -> Mapping[str, Width]:
+        """Return the inner width of each layer's feed-forward part."""
+        n_layers = len(self.encoder.layers)
+        found = {}
+        for layer in range(n_layers):
+            first, second = self.encoder.feed_forward(layer)
+            found[f"{LAYER}{layer}"] = Width(
+                makes=(f"encoder.{first}",),
+                reads=(Reads(f"encoder.{second}"),),
+                by_default=layer == min(GROWS, n_layers - 1),
+            )
+        return found
+
+    def _resized(self) -> frozenset[str]:
+        """Return the names of tensors of feed-forward parts that have a width of their own."""
+        resized = [width for width in self.widths().values() if is_resized(self, width)]
+        return frozenset(place.name for width in resized for place in places(self, width))
+
+
+def _fitted(published: Tensor, built: Tensor) -> Tensor:
+    """Return as much of a published tensor as there is room for; what it lacks stays as built."""
+    fitted = built.clone()
+    shared = tuple(slice(min(sizes)) for sizes in zip(published.shape, built.shape, strict=True))
+    fitted[shared] = published[shared].to(fitted)
+    return fitted

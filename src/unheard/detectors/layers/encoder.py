@@ -160,6 +160,32 @@ class SpeechEncoder(nn.Module):
         found = self.model.layers if self.family == "whisper" else self.model.encoder.layers
         return cast(nn.ModuleList, found)
 
+    def feed_forward(self, layer: int) -> tuple[str, str]:
+        """Return the names in this module of the two projections of a layer's feed-forward part."""
+        if self.family == "whisper":
+            return f"model.layers.{layer}.fc1", f"model.layers.{layer}.fc2"
+        part = f"model.encoder.layers.{layer}.feed_forward"
+        return f"{part}.intermediate_dense", f"{part}.output_dense"
+
+    def set_feed_forward(self, layer: int, n_units: int) -> None:
+        """Give the feed-forward part of one layer another width, and new random weights.
+
+        Raises:
+            RecipeError: If there is no such layer.
+        """
+        if layer >= len(self.layers):
+            raise RecipeError(
+                f"feed_forward names a width for layer {layer}, and the encoder has "
+                f"{len(self.layers)}; give one width for each kept layer, or fewer"
+            )
+        for name, sizes in zip(
+            self.feed_forward(layer),
+            ((self.n_features, n_units), (n_units, self.n_features)),
+            strict=True,
+        ):
+            path, _, own = name.rpartition(".")
+            setattr(self.get_submodule(path), own, nn.Linear(*sizes))
+
     def forward(self, waveform: Tensor) -> list[Tensor]:
         """Return the states of all layers, [B, T] -> (1 + layers) times [B, F, C]."""
         if waveform.shape[1] < SHORTEST:

@@ -26,32 +26,33 @@ N units.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from unheard.detectors.layers.lora import AdaptedLinear
+from unheard.detectors.layers.places import Place, made, n_made, normed, read, set_sizes
 from unheard.errors import RecipeError
 
-__all__ = ["Change", "Init", "Place", "Reads", "Width", "grow", "places", "remove", "size"]
+__all__ = [
+    "Change",
+    "Init",
+    "Reads",
+    "Width",
+    "grow",
+    "is_resized",
+    "mark_resized",
+    "places",
+    "remove",
+    "size",
+]
 
 Init = Literal["preserving", "kaiming", "copy"]
 Moments = dict[str, dict[str, Tensor]]
 
-N_GATES: dict[type[nn.Module], int] = {nn.GRU: 3, nn.LSTM: 4}
-SIZES: dict[type[nn.Module], tuple[str, str]] = {
-    nn.Linear: ("out_features", "in_features"),
-    nn.Conv1d: ("out_channels", "in_channels"),
-    nn.Conv2d: ("out_channels", "in_channels"),
-    nn.GRU: ("hidden_size", "input_size"),
-    nn.LSTM: ("hidden_size", "input_size"),
-}
-"""Which modules make or read units, and where each says how many it makes and reads."""
-
-RELU_GAIN = math.sqrt(2)
+RESIZED = "is_resized"
 
 
 @dataclass(frozen=True)
@@ -89,39 +90,6 @@ class Width:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where units stand in one tensor: on an axis of repeats x N x per_unit entries.
-
-    Attributes:
-        name: Of a parameter or buffer, in the model.
-        axis: Which axis.
-        side: "in" for what makes a unit, "out" for what reads it.
-        repeats: Outer factor of the axis, such as the gates of a recurrent layer.
-        per_unit: Inner factor.
-        gain: Of weights: a new one has the standard deviation gain / sqrt(fan in). 0 for the rest.
-        fill: What the rest starts at.
-    """
-
-    name: str
-    axis: int
-    side: Literal["in", "out"]
-    repeats: int = 1
-    per_unit: int = 1
-    gain: float = 0.0
-    fill: float = 0.0
-
-    def by_unit(self, value: Tensor) -> Tensor:
-        """Return the tensor with its units in front, [..., axis, ...] -> [N, ...]."""
-        parts = torch.unflatten(value, self.axis, (self.repeats, -1, self.per_unit))
-        return parts.movedim(self.axis + 1, 0)
-
-    def joined(self, units: Tensor) -> Tensor:
-        """Undo `by_unit`, into memory of its own."""
-        parts = units.movedim(0, self.axis + 1)
-        return parts.flatten(self.axis, self.axis + 2).contiguous()
-
-
-@dataclass(frozen=True)
 class Change:
     """Where units went.
 
@@ -155,21 +123,22 @@ class Change:
 
 def size(model: nn.Module, width: Width) -> int:
     """Return how many units there are."""
-    module = model.get_submodule(width.makes[0])
-    return int(getattr(module, SIZES[_kind(module, width.makes[0])][0]))
+    return n_made(model, width.makes[0])
 
 
 def places(model: nn.Module, width: Width) -> tuple[Place, ...]:
-    """Return where the units stand: in what makes them, normalises them and reads them.
+    """Return where the units stand: in what reads, makes and normalises them.
 
     Raises:
         RecipeError: If a module cannot grow, or does not have as many units as the others.
     """
-    found = [place for reads in width.reads for place in _read(model, reads)]
+    found: list[Place] = []
+    for reads in width.reads:
+        found += read(model, reads.module, reads.repeats, reads.per_unit)
     for name in width.makes:
-        found += _made(model, name)
+        found += made(model, name)
     for name in width.norms:
-        found += _normed(model, name)
+        found += normed(model, name)
     n_units = size(model, width)
     for place in found:
         length = _held(model, place.name).shape[place.axis]
@@ -182,6 +151,21 @@ def places(model: nn.Module, width: Width) -> tuple[Place, ...]:
     return tuple(found)
 
 
+def mark_resized(model: nn.Module, width: Width) -> None:
+    """Note that tensors of a width are no longer those of a published model: they are trained."""
+    for place in places(model, width):
+        held = _held(model, place.name)
+        if isinstance(held, nn.Parameter):
+            held.requires_grad_()
+    for name in width.makes:
+        setattr(model.get_submodule(name), RESIZED, True)
+
+
+def is_resized(model: nn.Module, width: Width) -> bool:
+    """Return whether a width has been marked so, as `grow` and `remove` do."""
+    return any(hasattr(model.get_submodule(name), RESIZED) for name in width.makes)
+
+
 def grow(
     model: nn.Module,
     width: Width,
@@ -191,7 +175,7 @@ def grow(
     noise: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Change:
-    """Add units at the end, in place. All tensors of the width then want a gradient.
+    """Add units at the end, in place, and mark the width as resized.
 
     What is drawn does not depend on the device. Biases start at 0, normalisations at what leaves
     their input alone, adapters at 0.
@@ -230,14 +214,14 @@ def grow(
             elif init == "kaiming" or place.side == "in":
                 units[n_old:] = _drawn(place, units, n, generator)
             _put(model, place.name, place.joined(units))
-    _tell(model, width, n_old + n)
+    _resized(model, width, n_old + n)
     return change
 
 
 def remove(model: nn.Module, width: Width, units: Sequence[int]) -> Change:
     """Take units away, in place; the others keep their order and their values to the bit.
 
-    All tensors of the width then want a gradient.
+    The width is then marked as resized.
 
     Args:
         model: Holds the modules.
@@ -255,7 +239,7 @@ def remove(model: nn.Module, width: Width, units: Sequence[int]) -> Change:
         for place in change.places:
             units_now = change.of_units(place.by_unit(_held(model, place.name)))
             _put(model, place.name, place.joined(units_now))
-    _tell(model, width, len(change.source))
+    _resized(model, width, len(change.source))
     return change
 
 
@@ -289,79 +273,6 @@ def _drawn(place: Place, units: Tensor, n: int, generator: torch.Generator | Non
     return (place.gain / math.sqrt(fan_in) * drawn).to(units)
 
 
-def _made(model: nn.Module, name: str) -> Iterator[Place]:
-    """Yield where the units stand in a module that makes them; what a unit reads of units first."""
-    module = model.get_submodule(name)
-    kind = _kind(module, name)
-    if kind not in N_GATES:
-        yield Place(f"{name}.weight", 0, "in", gain=RELU_GAIN)
-        if module.bias is not None:
-            yield Place(f"{name}.bias", 0, "in")
-        if isinstance(module, AdaptedLinear):
-            yield Place(f"{name}.lora_up", 1, "in")
-        return
-    assert isinstance(module, nn.RNNBase)
-    for own in module._flat_weights_names:
-        yield from _recurrent(module, name, own, N_GATES[kind])
-
-
-def _recurrent(module: nn.RNNBase, name: str, own: str, n_gates: int) -> Iterator[Place]:
-    if own.startswith("bias"):
-        yield Place(f"{name}.{own}", 0, "in", n_gates)
-        return
-    if own.startswith("weight_hh"):
-        yield Place(f"{name}.{own}", 1, "out", gain=1.0)
-    elif not own.startswith("weight_ih_l0"):  # reads the units of the layer below
-        yield Place(f"{name}.{own}", 1, "out", 2 if module.bidirectional else 1, gain=1.0)
-    yield Place(f"{name}.{own}", 0, "in", n_gates, gain=1.0)
-
-
-def _read(model: nn.Module, reads: Reads) -> Iterator[Place]:
-    """Yield where the units stand in a module that reads them."""
-    module, name = model.get_submodule(reads.module), reads.module
-    kind = _kind(module, name)
-    factors = (reads.repeats, reads.per_unit)
-    if kind in N_GATES:
-        assert isinstance(module, nn.RNNBase)
-        for own in module._flat_weights_names:
-            if own.startswith("weight_ih_l0"):
-                yield Place(f"{name}.{own}", 1, "out", *factors, gain=1.0)
-        return
-    yield Place(f"{name}.weight", 1, "out", *factors, gain=RELU_GAIN)
-    if isinstance(module, AdaptedLinear):
-        yield Place(f"{name}.lora_down", 2, "out", *factors)
-        if module.router is not None:
-            yield Place(f"{name}.router", 1, "out", *factors)
-
-
-def _normed(model: nn.Module, name: str) -> Iterator[Place]:
-    module = model.get_submodule(name)
-    if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        raise RecipeError(
-            f"{name!r} is a {type(module).__name__}: it mixes units, so a new one would change "
-            "what the others say; name batch normalisations, or leave this layer's width alone"
-        )
-    for own, fill in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
-        if getattr(module, own) is not None:
-            yield Place(f"{name}.{own}", 0, "in", fill=fill)
-
-
-def _kind(module: nn.Module, name: str) -> type[nn.Module]:
-    """Return which row of SIZES a module is."""
-    kind = next((kind for kind in SIZES if isinstance(module, kind)), None)
-    if kind is None or nn.utils.parametrize.is_parametrized(module):
-        known = ", ".join(kind.__name__ for kind in SIZES)
-        raise RecipeError(
-            f"{name!r} is a {type(module).__name__}, and units are made and read by {known} "
-            "without parametrisations; name one of these"
-        )
-    if getattr(module, "groups", 1) != 1 or getattr(module, "proj_size", 0):
-        raise RecipeError(
-            f"{name!r} has groups or a projection, which tie units together; name a plain layer"
-        )
-    return kind
-
-
 def _held(model: nn.Module, name: str) -> Tensor:
     path, _, own = name.rpartition(".")
     held: Tensor = getattr(model.get_submodule(path), own)
@@ -378,16 +289,11 @@ def _put(model: nn.Module, name: str, value: Tensor) -> None:
     )
 
 
-def _tell(model: nn.Module, width: Width, n_units: int) -> None:
-    """Let modules know how many units they make, act on and read."""
-    for name in width.makes:
-        module = model.get_submodule(name)
-        setattr(module, SIZES[_kind(module, name)][0], n_units)
-    for name in width.norms:
-        norm = model.get_submodule(name)
-        assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
-        norm.num_features = n_units
+def _resized(model: nn.Module, width: Width, n_units: int) -> None:
+    """Let modules know how many units there are now."""
+    for name in (*width.makes, *width.norms):
+        set_sizes(model.get_submodule(name), made=n_units)
     for reads in width.reads:
-        module = model.get_submodule(reads.module)
         n_read = reads.repeats * n_units * reads.per_unit
-        setattr(module, SIZES[_kind(module, reads.module)][1], n_read)
+        set_sizes(model.get_submodule(reads.module), read=n_read)
+    mark_resized(model, width)
