@@ -20,6 +20,7 @@ from unheard import __version__
 from unheard.cli_corpus import AsJson, corpus, manifest_of, say
 from unheard.cli_encoder import encoder, routing
 from unheard.cli_evaluate import evaluate, scores
+from unheard.cli_runs import curves
 from unheard.errors import RecipeError, UnheardError
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ def train(
 
 app.command()(evaluate)
 app.command()(encoder)
+app.command()(curves)
 app.command()(routing)
 
 
