@@ -1,6 +1,6 @@
-"""Samplers for methods that see a batch as several domains.
+"""Samplers for methods that see a batch as several domains, or as clips and their twins.
 
-B clips.
+B clips of a batch, N of a manifest.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import numpy as np
 
 from unheard.batch import Plan, Rota
 from unheard.clip import Manifest
-from unheard.errors import RecipeError, TrainingError
+from unheard.errors import RecipeError, TrainingError, suggestion
+from unheard.types import BoolArray, IntArray
 
-__all__ = ["ByDomain"]
+__all__ = ["RECONSTRUCTION", "ByDomain", "WithTwins"]
 
 NOTES = "notes."
+
+RECONSTRUCTION = "reconstruction"
+"""The family of a twin: a clip that a generator made from the clip its `source_clip` names."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,7 @@ class ByDomain:
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
         """Return the values of `by` among spoofed clips, sorted."""
-        spoof = ~manifest.column("bonafide").astype(bool)
-        return tuple(sorted(set(_values(manifest, self.by)[spoof].tolist())))
+        return tuple(sorted(set(_values(manifest, self.by)[~_bonafide(manifest)].tolist())))
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
         """Return a function from a step to a mini-batch of each of its domains.
@@ -76,7 +79,7 @@ class ByDomain:
                 f"on ({', '.join(names[:5])}), and {max(self.domains_per_step, 2)} or more are "
                 "needed: name another column in sampler.by, or set sampler.domains_per_step lower"
             )
-        bonafide = manifest.column("bonafide").astype(bool)
+        bonafide = _bonafide(manifest)
         rotas = []
         for index, name in enumerate(names):
             spoof = ~bonafide & (values == name)
@@ -100,6 +103,164 @@ class ByDomain:
         rows = [rota.draw(step * half, half)[0] for domain in chosen for rota in rotas[domain]]
         domains = np.repeat(chosen, self.clips_per_domain)
         return Plan(np.concatenate(rows), domains, np.full(len(domains), -1))
+
+
+@dataclass(frozen=True)
+class WithTwins:
+    """Clips together with their twins: bona fide, reconstructed, spoofed, and theirs reconstructed.
+
+    A twin is a clip of the family "reconstruction"; it is never bona fide, its `source_clip` is the
+    id of the clip it was made from, and its `attack` tells the generator. Twins are drawn, every
+    one once before any twice, and each brings its source: generators take turns, and among those
+    made from spoofed clips the sources' families too. With several generators a batch may so hold a
+    clip twice. In a batch lie bona fide clips, their twins, spoofed clips, their twins; a twin has
+    the domain of its source, so methods that split domains keep a pair together.
+
+    Attributes:
+        batch_clips: Clips per batch, twins among them.
+        bonafide_clips: Bona fide clips of a batch, their twins not among them; 0 for a quarter of
+            it, or half if the generator is "none".
+        generator: Whose twins: an `attack` among them, "all" in turn, or "none", for the same clips
+            without twins.
+        by: Manifest column whose values take turns among spoofed clips: "attack" or "family".
+        lacking: What to do with clips that have no twin: "refuse" the manifest, or "leave_out" the
+            clips.
+
+    Source:
+        Diffusion reconstruction towards generalizable audio deepfake detection (2604.26465) trains
+        on these four kinds of clips; how many of each a batch holds is not known.
+    """
+
+    batch_clips: int = 16
+    bonafide_clips: int = 0
+    generator: str = "all"
+    by: str = "family"
+    lacking: Literal["refuse", "leave_out"] = "refuse"
+
+    def __post_init__(self) -> None:
+        n_bonafide, n_spoof = self._counts()
+        if self.batch_clips % 2 or n_bonafide < 2 or n_spoof < 1:
+            raise RecipeError(
+                f"sampler.batch_clips {self.batch_clips} and bonafide_clips {self.bonafide_clips} "
+                f"make {n_bonafide} bona fide and {n_spoof} spoofed clips beside their twins; give "
+                "an even number that leaves 2 bona fide clips and 1 spoofed one or more, such as 8"
+            )
+        if self.lacking not in ("refuse", "leave_out"):
+            raise RecipeError(f"sampler.lacking is {self.lacking!r}; give 'refuse' or 'leave_out'")
+
+    def domains(self, manifest: Manifest) -> tuple[str, ...]:
+        """Return the values of `by` among spoofed clips that are no twins, sorted."""
+        plain = ~_bonafide(manifest) & ~_twins(manifest)
+        return tuple(sorted(set(manifest.column(self.by)[plain])))
+
+    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
+        """Return a function from a step to a batch of clips and their twins.
+
+        Raises:
+            TrainingError: If there are no twins, one's source is not among the clips, clips lack a
+                twin and may not be left out, or too few of a class are left.
+        """
+        bonafide, twins = _bonafide(manifest), _twins(manifest)
+        names, values = self.domains(manifest), manifest.column(self.by).astype(str)
+        source = np.arange(len(manifest))
+        drawn, turns = ~twins, values
+        if self.generator != "none":
+            drawn = self._chosen(manifest, twins)
+            source[drawn] = _sources(manifest, drawn, twins)
+            self._check_lacking(manifest, ~twins & ~np.isin(source, source[drawn]))
+            made_by = manifest.column("attack").astype(str)
+            turns = np.array([f"{g}\n{v}" for g, v in zip(made_by, values[source], strict=True)])
+        is_human = bonafide[source]
+        n_human = len(set(source[drawn & is_human].tolist()))
+        if n_human < 2 or not (drawn & ~is_human).any():
+            raise TrainingError(
+                f"{n_human} bona fide clip(s) and {int((drawn & ~is_human).sum())} spoofed one(s) "
+                "to draw; 2 and 1 or more are needed: add clips, and their twins"
+            )
+        place = {name: index for index, name in enumerate(names)}
+        domain = np.array([place.get(value, -1) for value in values[source].tolist()])
+        domain[is_human] = -1
+        rotas = (
+            Rota.of(turns, drawn & is_human, (seed, 0)),
+            Rota.of(turns, drawn & ~is_human, (seed, 1)),
+        )
+        return partial(self._plan, rotas, source, domain)
+
+    def _plan(
+        self, rotas: tuple[Rota, Rota], source: IntArray, domain: IntArray, step: int
+    ) -> Plan:
+        rows: list[IntArray] = []
+        twin: list[IntArray] = []
+        for rota, n in zip(rotas, self._counts(), strict=True):
+            drawn, _ = rota.draw(step * n, n)
+            here, first = np.arange(n), sum(map(len, rows))
+            if self.generator == "none":
+                rows, twin = [*rows, drawn], [*twin, np.full(n, -1)]
+            else:
+                rows, twin = [*rows, source[drawn], drawn], [*twin, first + n + here, first + here]
+        together = np.concatenate(rows)
+        return Plan(together, domain[together], np.concatenate(twin))
+
+    def _counts(self) -> tuple[int, int]:
+        """Return how many bona fide and spoofed clips a batch has, without their twins."""
+        n_sources = self.batch_clips if self.generator == "none" else self.batch_clips // 2
+        n_bonafide = self.bonafide_clips or n_sources // 2
+        return n_bonafide, n_sources - n_bonafide
+
+    def _chosen(self, manifest: Manifest, twins: BoolArray) -> BoolArray:
+        """Return which clips are twins by the generator, [N] bool."""
+        made_by = manifest.column("attack").astype(str)
+        known = sorted(set(made_by[twins].tolist()))
+        if not known:
+            raise TrainingError(
+                f"no clip to train on is of the family {RECONSTRUCTION!r}; make twins of the clips "
+                "first, see docs/reconstruction.md, or set sampler.generator=none"
+            )
+        if self.generator not in ("all", *known):
+            raise TrainingError(
+                f"no twin was made by {self.generator!r}{suggestion(self.generator, known)}; set "
+                "sampler.generator to one of them, or to all"
+            )
+        if self.generator == "all":
+            return twins
+        chosen: BoolArray = twins & (made_by == self.generator)
+        return chosen
+
+    def _check_lacking(self, manifest: Manifest, lacking: BoolArray) -> None:
+        if lacking.any() and self.lacking == "refuse":
+            human = _bonafide(manifest)
+            raise TrainingError(
+                f"{int((lacking & human).sum())} bona fide and {int((lacking & ~human).sum())} "
+                f"spoofed clips have no twin, such as {manifest.column('id')[lacking][0]!r}; make "
+                "theirs too, or train without these clips: sampler.lacking=leave_out"
+            )
+
+
+def _bonafide(manifest: Manifest) -> BoolArray:
+    truth: BoolArray = manifest.column("bonafide").astype(bool)
+    return truth
+
+
+def _twins(manifest: Manifest) -> BoolArray:
+    """Return which clips are twins, [N] bool."""
+    made: BoolArray = manifest.column("family").astype(str) == RECONSTRUCTION
+    return made
+
+
+def _sources(manifest: Manifest, drawn: BoolArray, twins: BoolArray) -> list[int]:
+    """Return the rows of the clips that some twins were made from."""
+    ids = manifest.column("id").tolist()
+    rows = {name: row for row, name in enumerate(ids) if not twins[row]}
+    sources = manifest.column("source_clip")[drawn].tolist()
+    strange = [
+        twin for twin, name in zip(np.array(ids)[drawn], sources, strict=True) if name not in rows
+    ]
+    if strange:
+        raise TrainingError(
+            f"{len(strange)} twin(s) were made from clips that are not trained on, such as "
+            f"{strange[0]!r}; a twin belongs to the part of its source: move it there"
+        )
+    return [rows[name] for name in sources]
 
 
 def _values(manifest: Manifest, by: str) -> np.ndarray[Any, Any]:
