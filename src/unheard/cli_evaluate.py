@@ -13,12 +13,13 @@ import typer
 from unheard.cli_corpus import manifest_of, say
 
 if TYPE_CHECKING:
+    from unheard.evaluate import Options
     from unheard.report import Extras, Report
     from unheard.report.intake import Intake
 
 __all__ = ["evaluate", "scores"]
 
-scores = typer.Typer(help="Convert score files.", no_args_is_help=True)
+scores = typer.Typer(help="Convert and fuse score files.", no_args_is_help=True)
 
 Format = Literal["unheard", "asvspoof2019", "asvspoof2021", "asvspoof5", "csv"]
 Keys = Annotated[
@@ -28,6 +29,7 @@ Keys = Annotated[
         "or CSV with a label. Not needed where the score file says it."
     ),
 ]
+DevKeys = Annotated[Path | None, typer.Option(help="Keys of the dev clips.")]
 FormatIn = Annotated[
     Format | None, typer.Option("--format", help="Format of the scores; recognised if left out.")
 ]
@@ -103,7 +105,7 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
         Path | None,
         typer.Option(help="Fit a calibration to this score file of dev clips first."),
     ] = None,
-    dev_keys: Annotated[Path | None, typer.Option(help="Keys of the dev clips.")] = None,
+    dev_keys: DevKeys = None,
     calibration: Annotated[
         Literal["logistic", "isotonic"], typer.Option(help="How to calibrate.")
     ] = "logistic",
@@ -153,24 +155,12 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
             raise typer.BadParameter(
                 "--keys, --format, --where, --higher-is and --calibrate-on go with --scores"
             )
-        from unheard.conditions import named_conditions
-        from unheard.evaluate import Options
         from unheard.evaluate import evaluate as run
         from unheard.protocols import protocol as named
 
         if not data:
             raise typer.BadParameter("give the manifest to test on with --data")
-        if into_card and sample:
-            raise typer.BadParameter("a card tells of all clips of a protocol; leave --sample out")
-        options = Options(
-            command=shlex.join(["unheard", *sys.argv[1:]]),
-            n_draws=draws,
-            into_card=into_card,
-            allow_missing_sets=allow_missing_sets,
-            extras=extras,
-            sample=sample,
-            conditions=named_conditions(conditions) if conditions is not None else (),
-        )
+        options = _options(extras, draws, into_card, allow_missing_sets, sample, conditions)
         chosen = named(protocol or "open")
         manifests = [manifest_of(one) for one in data]
         made = run(bundle, manifests, chosen, out, jobs=jobs, say=say, options=options)
@@ -197,6 +187,69 @@ def scores_convert(  # noqa: PLR0913  a command has the options that it has
     for note in converted(source, out, to, how):
         say(f"note: {note}")
     typer.echo(out)
+
+
+@scores.command("fuse")
+def scores_fuse(
+    files: Annotated[
+        list[Path], typer.Argument(help="Score files of the same trials, two or more.")
+    ],
+    out: Annotated[Path, typer.Option(help="Score file to write, Parquet.")],
+    how: Annotated[
+        Literal["mean", "logistic"],
+        typer.Option(help="Plain mean, or a logistic regression fitted to --dev."),
+    ] = "mean",
+    dev: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Dev scores of each system, in the order of the score files: a score file, or a "
+            "bundle, which holds those of its dev clips."
+        ),
+    ] = None,
+    keys: Keys = None,
+    dev_keys: DevKeys = None,
+) -> None:
+    """Make one score file of those of several systems; a trial without a score in one has none."""
+    from unheard.report.fusion import fused
+    from unheard.report.intake import Intake
+
+    facts = fused(
+        files,
+        out,
+        how=how,
+        dev=dev or (),
+        intake=Intake(keys=keys),
+        dev_intake=Intake(keys=dev_keys),
+    )
+    for name, weight in facts.fusion.items():
+        typer.echo(f"{weight:+9.4f}  {name}")
+    for note in facts.notes:
+        say(f"note: {note}")
+    say(f"scores: {out}")
+
+
+def _options(
+    extras: Extras,
+    draws: int,
+    into_card: bool,
+    allow_missing_sets: bool,
+    sample: int | None,
+    conditions: str | None,
+) -> Options:
+    from unheard.conditions import named_conditions
+    from unheard.evaluate import Options
+
+    if into_card and sample:
+        raise typer.BadParameter("a card tells of all clips of a protocol; leave --sample out")
+    return Options(
+        command=shlex.join(["unheard", *sys.argv[1:]]),
+        n_draws=draws,
+        into_card=into_card,
+        allow_missing_sets=allow_missing_sets,
+        extras=extras,
+        sample=sample,
+        conditions=() if conditions is None else named_conditions(conditions),
+    )
 
 
 def _extras(

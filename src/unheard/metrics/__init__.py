@@ -7,6 +7,7 @@ like the others.
 """
 
 from unheard.metrics.curves import Reliability, Tippett, reliability, tippett
+from unheard.metrics.fusion import Fusion, fit_fusion
 from unheard.metrics.groups import Macro, macro
 from unheard.metrics.isotonic import IsotonicCalibration, fit_isotonic
 from unheard.metrics.likelihood import (
@@ -59,6 +60,7 @@ __all__ = [
     "AsvRates",
     "Calibration",
     "Difference",
+    "Fusion",
     "Interval",
     "IsotonicCalibration",
     "Macro",
@@ -83,6 +85,7 @@ __all__ = [
     "eer_threshold",
     "eer_threshold_official",
     "fit_calibration",
+    "fit_fusion",
     "fit_isotonic",
     "fit_operating_points",
     "macro",

@@ -24,7 +24,8 @@ def conditions(report: Report) -> Iterator[Block]:
         "for both at once; above 0 the condition does harm. Its p value is corrected by Holm for "
         f"all {sum(row.p is not None for row in rows)} differences of this section. Shares of "
         "decisions are those at the detector's default thresholds: undecided and wrong (errors "
-        "among the clips decided) with both classes weighing the same."
+        "among the clips decided) with both classes weighing the same. * marks fewer than "
+        f"{FEW_CLIPS} clips of a class."
     )
     yield Bullets(tuple(_summary(report, part) for part in report.parts))
     yield Picture(

@@ -105,18 +105,9 @@ def summarise(
     ]
     counts = _counts(table)
     if not parts:
-        found = "; ".join(
-            f"{count.part}: {count.n_scored} {'bona fide' if count.bonafide else 'spoofed'}"
-            for count in counts
-        )
-        raise EvaluationError(
-            f"no part has scored clips of both classes (found {found or 'no clips'}); an error "
-            "rate needs both: choose another protocol, or add clips"
-        )
+        raise _one_sided(counts)
     tables = [
-        grid
-        for by in extras.by
-        for grid in grids(everything if "condition" in by else scored, parts, [by])
+        list(grids(everything if "condition" in by else scored, parts, [by])) for by in extras.by
     ]
     measure = _Measure(clips, facts, n_draws, seed, extras)
     shown = [*parts, ALL_PARTS] if len(parts) > 1 else parts
@@ -130,11 +121,22 @@ def summarise(
         rows=rows,
         rates=tuple(rate for part in shown for rate in _rates(clips, part, facts)),
         averages=tuple(_averages(rows, extras.sets)),
-        grids=tuple(tables),
+        grids=tuple(grid for found in tables for grid in found),
         conditions=tuple(under_conditions(whole, facts, parts, n_draws=n_draws, seed=seed)),
         unscored=tuple(zip(*columns, strict=True)),
         n_draws=n_draws,
         seed=seed,
+    )
+
+
+def _one_sided(counts: Sequence[Count]) -> EvaluationError:
+    found = "; ".join(
+        f"{count.part}: {count.n_scored} {'bona fide' if count.bonafide else 'spoofed'}"
+        for count in counts
+    )
+    return EvaluationError(
+        f"no part has scored clips of both classes (found {found or 'no clips'}); an error "
+        "rate needs both: choose another protocol, or add clips"
     )
 
 

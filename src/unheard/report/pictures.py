@@ -154,6 +154,8 @@ def conditions(report: Report) -> bytes:
             mark = colour if row.sure else "white"
             axes.plot(100 * row.eer, at, "o", ms=5, color=colour, mfc=mark)
         axes.plot([], [], "o-", color=colour, label=part)
+    for mark, words in (("#888888", "more than luck"), ("white", "may be luck")):
+        axes.plot([], [], "o", ms=5, color="#888888", mfc=mark, label=f"difference to raw {words}")
     axes.set_yticks(height, names)
     axes.invert_yaxis()
     axes.set_xlim(left=0)
