@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unheard.conditions import RAW
 from unheard.errors import EvaluationError
 from unheard.metrics import (
     METRICS,
@@ -20,6 +21,7 @@ from unheard.metrics import (
     mcnemar,
     paired_bootstrap,
 )
+from unheard.report.conditions import SURE, conditions_of
 from unheard.report.markup import Block, Bullets, Heading, Table, Words, markdown
 from unheard.report.scores import SCORED, Facts
 from unheard.types import BoolArray, FloatArray
@@ -59,7 +61,7 @@ class Pair:
     """A metric of two systems on the same trials of one part.
 
     Attributes:
-        part: Part of the trials.
+        part: Part of the trials; "<part> under <condition>" where they came under one.
         metric: Name in `METRICS`.
         first: Name of the first system.
         second: Name of the other.
@@ -145,6 +147,12 @@ def compare_scores(
         )
     holm = corrected([pair.p for pair in pairs])
     pairs = [replace(pair, p_holm=float(p)) for pair, p in zip(pairs, holm, strict=True)]
+    least = 2 * len(pairs) / (n_draws + 1)
+    if least > SURE:
+        notes.append(
+            f"with {n_draws:,} draws no p value of {len(pairs)} can be below {least:.2g} after "
+            f"correction; make more draws, at least {len(pairs) * 40:,}"
+        )
     decided = {  # one test per part and pair of systems, whatever the metrics
         (pair.part, pair.second): pair.mcnemar for pair in pairs if pair.mcnemar is not None
     }
@@ -206,7 +214,7 @@ def _pairs(
             f"{first.name} and {second.name} disagree on whether {name!r} is bona fide; evaluate "
             "both with the same --keys"
         )
-    parts = first.table.column("part").to_numpy(zero_copy_only=False)[rows[0]]
+    parts = _parts(first)[rows[0]]
     for part in sorted(set(parts)):
         inside = parts == part
         a, b = ((one[inside & bonafide], one[inside & ~bonafide]) for one in scores)
@@ -215,6 +223,19 @@ def _pairs(
         decided = _mcnemar(first, second, a, b)
         for metric in _COMPARED:
             yield _pair(part, metric, (first.name, second.name), (a, b), n_draws, seed, decided)
+
+
+def _parts(system: System) -> Any:
+    """Return the part of each row; of scores under conditions, the condition behind it."""
+    parts = system.table.column("part").to_numpy(zero_copy_only=False)
+    if not conditions_of(system.table, system.facts):
+        return parts
+    conditions = system.table.column("condition").to_pylist()
+    told = [
+        part if condition == RAW else f"{part} under {condition}"
+        for part, condition in zip(parts, conditions, strict=True)
+    ]
+    return np.array(told, object)
 
 
 def _pair(
