@@ -27,6 +27,7 @@ from unheard.metrics.paired import (
     mcnemar,
     paired_bootstrap,
 )
+from unheard.metrics.ranks import Ranks, mean_ranks
 from unheard.metrics.rates import (
     TiesWarning,
     act_dcf,
@@ -66,6 +67,7 @@ __all__ = [
     "Macro",
     "Metric",
     "OperatingPoints",
+    "Ranks",
     "Reliability",
     "TandemCosts",
     "TiesWarning",
@@ -90,6 +92,7 @@ __all__ = [
     "fit_operating_points",
     "macro",
     "mcnemar",
+    "mean_ranks",
     "min_cllr",
     "min_dcf",
     "min_tdcf",

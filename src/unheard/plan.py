@@ -1,0 +1,92 @@
+"""Plan: which recipes are compared, under which protocol and seeds, as one frozen value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from unheard.errors import RecipeError, suggestion
+
+__all__ = ["Entry", "Plan"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method of a comparison.
+
+    Attributes:
+        name: What the report calls it, and the folder of its runs.
+        recipe: Name of a recipe, or path of a Python file with one.
+        settings: Changes of the recipe, as `--set` takes them, after those of the plan.
+    """
+
+    name: str
+    recipe: str
+    settings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
+            raise RecipeError(
+                f"an entry is called {self.name!r}, and its runs lie in a folder of that name; "
+                "call it by letters, digits, '_', '-' and '.'"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Recipes x protocols x seeds.
+
+    Attributes:
+        name: Name of the plan.
+        entries: What is compared.
+        baseline: Name of the entry that the others are tested against.
+        seeds: Every entry is trained once with each.
+        settings: Changes of every recipe, also of those that others start from: the common budget.
+        protocol: Clips that are tested on, a row of `PROTOCOLS`.
+        held_out: Attack families that are left out of training in turn; each makes a manifest in
+            which only eval_out has it.
+        held_out_entries: Entries that are trained without each of these families; empty for all.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    baseline: str
+    seeds: tuple[int, ...] = (1, 2, 3)
+    settings: tuple[str, ...] = ()
+    protocol: str = "open"
+    held_out: tuple[str, ...] = ()
+    held_out_entries: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [entry.name for entry in self.entries]
+        _refuse_twice("entry", names)
+        _refuse_twice("seed", self.seeds)
+        _refuse_twice("held-out family", self.held_out)
+        for name in (self.baseline, *self.held_out_entries):
+            self.entry(name)
+        if not self.seeds or min(self.seeds) < 0:
+            raise RecipeError(f"the seeds are {self.seeds}; give one or more, each 0 or above")
+        if self.held_out_entries and self.baseline not in self.held_out_entries:
+            raise RecipeError(
+                f"held_out_entries lacks the baseline {self.baseline!r}, which the others are "
+                "tested against; add it"
+            )
+
+    def entry(self, name: str) -> Entry:
+        """Return the entry of a name.
+
+        Raises:
+            RecipeError: If there is none.
+        """
+        found = {entry.name: entry for entry in self.entries}
+        if name not in found:
+            raise RecipeError(f"no entry is called {name!r}{suggestion(name, found)}")
+        return found[name]
+
+
+def _refuse_twice(what: str, values: Iterable[object]) -> None:
+    held = list(values)
+    for value in held:
+        if held.count(value) > 1:
+            raise RecipeError(f"the {what} {value!r} is there twice; name each once")
