@@ -1,6 +1,7 @@
 """Each row of DETECTORS at a size that trains in milliseconds; a new row is tested by joining."""
 
 from unheard.detectors import (
+    DETECTORS,
     AttentionGate,
     Encoder,
     Grnn,
@@ -14,6 +15,8 @@ from unheard.detectors import (
     SslAasist,
     Toy,
 )
+from unheard.detectors.detector import Resizable
+from unheard.methods import METHODS
 
 TINY_ENCODER = Encoder(
     family="wav2vec2",
@@ -43,3 +46,11 @@ SMALL: dict[str, Spec] = {
     "ssl_aasist": SslAasist(encoder=TINY_ENCODER, adapters=TINY_EXPERTS),
     "toy": Toy(n_bands=4),
 }
+
+PAIRS = [
+    (method, detector)
+    for method in METHODS
+    for detector in DETECTORS
+    if method != "plasticity" or isinstance(SMALL[detector], Resizable)
+]
+"""Each method with each detector that it can train: what has no width cannot grow."""

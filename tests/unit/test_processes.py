@@ -15,15 +15,14 @@ from torch import distributed
 
 import process_worker
 from process_worker import RECIPES, Pair, made, scored, trained
-from small_detectors import SMALL
+from small_detectors import PAIRS, SMALL
 from synthetic_corpus import corpus
 from unheard import processes
 from unheard.batch import Balanced, Batch, BatchSource
 from unheard.clip import Manifest
-from unheard.detectors import DETECTORS
 from unheard.detectors.bundle import read_card
 from unheard.errors import TrainingError
-from unheard.methods import METHODS, Mldg, Supervised
+from unheard.methods import Mldg, Supervised
 from unheard.objectives import WeightedCrossEntropy
 from unheard.processes import joined
 from unheard.train import train
@@ -82,8 +81,7 @@ def assert_identical(one: Path, other: Path) -> None:
     assert log(one) == log(other)
 
 
-@pytest.mark.parametrize("detector", DETECTORS)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "detector"), PAIRS)
 def test_gradients_of_two_processes_are_those_of_one(
     method: str, detector: str, pair: Pair, data: Path
 ) -> None:

@@ -2,11 +2,22 @@
 
 from unheard.methods.method import Method, Moments, Objective, Progress
 from unheard.methods.mldg import Mldg
+from unheard.methods.plasticity import Plasticity
 from unheard.methods.supervised import Supervised
 
-__all__ = ["METHODS", "Method", "Mldg", "Moments", "Objective", "Progress", "Supervised"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "Mldg",
+    "Moments",
+    "Objective",
+    "Plasticity",
+    "Progress",
+    "Supervised",
+]
 
 METHODS: dict[str, type[Method]] = {
     "mldg": Mldg,
+    "plasticity": Plasticity,
     "supervised": Supervised,
 }
