@@ -89,7 +89,8 @@ def test_recipe_learns_resumes_to_the_bit_and_scores(
     ]
     losses = [line["loss"] for line in log]
     assert len(losses) == 20
-    if not isinstance(recipe.detector, SslAasist):  # dropout drowns 20 steps of it: test_ssl_aasist
+    # Dropout drowns 20 steps of these: see test_ssl_aasist and test_detectors_mixture.
+    if not isinstance(recipe.detector, SslAasist | Mixture):
         assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
     class Interrupted(BaseException):
