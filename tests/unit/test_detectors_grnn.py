@@ -116,7 +116,7 @@ def test_one_direction_knows_nothing_of_later_frames() -> None:
 
 def test_attention_can_leave_frames_out() -> None:
     detector = built(replace(SMALL, pooling="attentive"))
-    frames = torch.zeros(1, 4, 6)
+    frames = torch.full((1, 4, 6), 0.1)
     frames[0, 2] = 1.0
     with torch.inference_mode():
         detector.get_submodule("attention").weight.fill_(100.0)
