@@ -1,4 +1,4 @@
-"""The command line's page of foundation models: fetch an encoder, see what experts do."""
+"""The command line's page of foundation models: fetch one, see what experts and layers do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from unheard.cli_corpus import default_cache, manifest_of, say
 
-__all__ = ["encoder", "routing"]
+__all__ = ["encoder", "layers", "routing"]
 
 
 def encoder(
@@ -58,4 +58,27 @@ def routing(
     spread = room.spread_bits(usage.gates)
     for name, bits in zip(usage.projections, spread.tolist(), strict=True):
         typer.echo(f"{name:50} {bits:.4f} bits between groups")
+    typer.echo(picture)
+
+
+def layers(
+    bundle: Annotated[Path, typer.Argument(help="Bundle whose detector reads a sum over layers.")],
+    data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
+    out: Annotated[Path, typer.Option(help="Folder for layers.png and layers.json.")],
+    parts: Annotated[
+        list[str] | None, typer.Option("--part", help="Part to use; all if left out.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Column that groups spoofed clips.")] = "family",
+    clips: Annotated[int, typer.Option(min=1, help="Clips of each group.")] = 100,
+) -> None:
+    """Show which layers of its encoder a detector reads for which attacks."""
+    from unheard import routing as room
+    from unheard.detectors.bundle import load
+
+    manifest = manifest_of(data)
+    chosen = manifest.part(*parts) if parts else manifest
+    usage = room.measure_layers(load(bundle), chosen, by=by, most_clips=clips)
+    picture = room.draw(usage, out)
+    for name, weights in zip(usage.groups, usage.gates[:, 0], strict=True):
+        typer.echo(f"{name:30} most of layer {weights.argmax():2d}: {weights.max():.3f}")
     typer.echo(picture)

@@ -11,11 +11,11 @@ import torch
 from small_detectors import TINY_ENCODER, TINY_EXPERTS
 from synthetic_corpus import corpus
 from unheard.clip import Manifest
-from unheard.detectors import SslAasist, Toy
+from unheard.detectors import Adaptive, SslAasist, Toy
 from unheard.detectors.bundle import Bundle, Card, load, save
 from unheard.errors import EvaluationError
 from unheard.metrics import Calibration, OperatingPoints
-from unheard.routing import BONAFIDE, draw, measure, spread_bits
+from unheard.routing import BONAFIDE, draw, measure, measure_layers, spread_bits
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +83,40 @@ def test_picture_and_numbers_are_written(manifest: Manifest, tmp_path: Path) -> 
 def test_a_detector_without_a_mixture_is_refused(manifest: Manifest, tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="give a bundle whose detector has adapters"):
         measure(bundle(Toy(), tmp_path / "b"), manifest)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "none"])
+def test_layers_that_a_sum_reads_are_shown_for_every_group(
+    activation: str, manifest: Manifest, tmp_path: Path
+) -> None:
+    how = Adaptive(activation=activation)
+    spec = SslAasist(encoder=TINY_ENCODER, frozen=True, reading="adaptive", adaptive=how)
+    made = bundle(spec, tmp_path / "b")
+    usage = measure_layers(made, manifest, by="attack", most_clips=3)
+    assert usage.groups[0] == BONAFIDE
+    assert usage.gates.shape == (len(set(manifest.column("attack"))), 1, 3)  # input and 2 layers
+    picture = draw(usage, tmp_path / "out")
+    assert picture.name == "layers.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    written = json.loads((tmp_path / "out/layers.json").read_text())
+    np.testing.assert_allclose(written["gates"], usage.gates, atol=1e-5)
+    assert ("spread_bits" in written) == (activation == "softmax")
+
+
+def test_weights_of_layers_are_means_over_the_clips_of_a_group(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    spec = SslAasist(encoder=TINY_ENCODER, frozen=True, reading="weighted")
+    made = bundle(spec, tmp_path / "b")
+    logits = torch.tensor([0.0, 1.0, 2.0])
+    made.detector.reading.logits.data.copy_(logits)
+    usage = measure_layers(made, manifest, most_clips=2)
+    for weights in usage.gates[:, 0]:
+        np.testing.assert_allclose(weights, logits.softmax(0), atol=1e-6)
+
+
+def test_a_detector_that_reads_one_layer_has_no_weights_to_show(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    with pytest.raises(EvaluationError, match="reading 'weighted' or 'adaptive'"):
+        measure_layers(bundle(MIXTURE, tmp_path / "b"), manifest)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from unheard.batch import Balanced, Batch
 from unheard.detectors import LoraExperts, SslAasist, outputs
 from unheard.detectors.bundle import load, model_card, read_card
 from unheard.detectors.detector import fresh
-from unheard.detectors.layers.aggregation import AdaptiveSum, WeightedSum, summed
+from unheard.detectors.layers.aggregation import Adaptive, AdaptiveSum, WeightedSum, summed
+from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.errors import BundleError, RecipeError
 from unheard.objectives import WithTerms
 from unheard.processes import average_gradients
@@ -133,7 +135,7 @@ def test_a_sum_over_layers_learns_through_a_frozen_encoder(reading: str) -> None
 def test_weighted_sum_starts_as_the_mean_and_adaptive_weights_follow_the_clip() -> None:
     states = [torch.randn(2, 5, 3) for _ in range(4)]
     assert torch.allclose(WeightedSum(4)(states), torch.stack(states).mean(dim=0), atol=1e-6)
-    adaptive = AdaptiveSum()
+    adaptive = AdaptiveSum(Adaptive())
     weights = adaptive.weights(states)
     assert weights.shape == (2, 4)
     assert torch.allclose(weights.sum(dim=1), torch.ones(2))
@@ -141,6 +143,57 @@ def test_weighted_sum_starts_as_the_mean_and_adaptive_weights_follow_the_clip() 
     literal = sum(weights[:, i, None, None] * states[i] for i in range(4))
     assert torch.allclose(summed(states, weights), literal, atol=1e-6)
     assert torch.allclose(adaptive(states), literal, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "none"])
+def test_adaptive_weights_are_a_convolution_over_the_means_of_the_layers(activation: str) -> None:
+    torch.manual_seed(0)
+    states = [place + torch.randn(2, 5, 3) for place in range(6)]
+    adaptive = AdaptiveSum(Adaptive(n_kernel=3, activation=activation))
+    (kernel,) = adaptive.convolution[0].weight[0]
+    bias = 0.0 if activation == "softmax" else adaptive.convolution[0].bias
+    means = torch.tensor([[0.0, *(s[b].mean() for s in states), 0.0] for b in range(2)])  # eq. 1
+    linear = torch.stack([(means[:, i : i + 3] * kernel).sum(dim=1) for i in range(6)], 1) + bias
+    wanted = {"softmax": linear.softmax(1), "sigmoid": linear.sigmoid(), "none": linear}
+    assert torch.allclose(adaptive.weights(states), wanted[activation], atol=1e-6)  # eq. 2
+
+
+def test_adaptive_weights_may_come_from_several_convolutions() -> None:
+    deep = AdaptiveSum(Adaptive(n_kernel=5, n_convolutions=3, n_channels=4))
+    assert sum(p.numel() for p in deep.parameters()) == (5 * 4 + 4) + (5 * 4 * 4 + 4) + 5 * 4
+    weights = deep.weights([place + torch.randn(2, 5, 3) for place in range(6)])
+    assert weights.shape == (2, 6)
+    weights[:, 0].sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in deep.parameters())
+
+
+def test_a_bundle_keeps_how_layers_are_summed() -> None:
+    how = Adaptive(n_kernel=1, n_convolutions=2, activation="sigmoid")
+    spec = SslAasist(encoder=PUBLISHED, reading="adaptive", adaptive=how)
+    assert spec_from_json(spec_to_json(spec)) == spec
+
+
+def test_layer_weights_are_those_of_the_sum_that_the_back_end_sees() -> None:
+    detector = fresh(SslAasist(encoder=PUBLISHED, frozen=True, reading="adaptive")).eval()
+    weights = detector.layer_weights(waves())
+    states = detector.encoder(waves())
+    assert weights.shape == (len(waves()), len(states))
+    assert torch.allclose(detector.frames(waves()), summed(states, weights), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        ({"n_kernel": 4}, "give an odd number"),
+        ({"n_kernel": -1}, "give an odd number"),
+        ({"n_convolutions": 0}, "give 1 or more of each"),
+        ({"n_channels": 0}, "give 1 or more of each"),
+        ({"activation": "softmx"}, "did you mean 'softmax'"),
+    ],
+)
+def test_adaptive_sums_that_cannot_be_are_refused(wrong: dict[str, Any], remedy: str) -> None:
+    with pytest.raises(RecipeError, match=remedy):
+        Adaptive(**wrong)
 
 
 def test_inherited_weights_can_learn_more_slowly() -> None:

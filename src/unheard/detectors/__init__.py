@@ -5,6 +5,7 @@ from typing import Any
 from unheard.detectors.aasist import RawAasist
 from unheard.detectors.detector import Detector, Outputs, Spec, outputs, window_scores
 from unheard.detectors.grnn import Grnn
+from unheard.detectors.layers.aggregation import Adaptive
 from unheard.detectors.layers.encoder import Encoder
 from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, EvenGate, WaveformGate
 from unheard.detectors.layers.lora import LoraExperts
@@ -18,6 +19,7 @@ from unheard.detectors.toy import Toy
 __all__ = [
     "DETECTORS",
     "PARTS",
+    "Adaptive",
     "AttentionGate",
     "Detector",
     "Encoder",
@@ -51,6 +53,7 @@ DETECTORS: dict[str, type[Spec]] = {
 }
 
 PARTS: dict[str, type[Any]] = {
+    "adaptive": Adaptive,
     "attention_gate": AttentionGate,
     "encoder": Encoder,
     "enhanced_gate": EnhancedGate,

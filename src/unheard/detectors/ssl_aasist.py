@@ -1,12 +1,12 @@
 """A speech foundation model with the AASIST back-end: tuned whole, frozen, or through adapters.
 
-B clips, T samples, F frames, C features of the encoder, D embedding.
+B clips, T samples, F frames, C features of the encoder, L of its states, D embedding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from unheard.detectors.detector import Detector
 from unheard.detectors.layers.aasist import Aasist
-from unheard.detectors.layers.aggregation import AdaptiveSum, WeightedSum
+from unheard.detectors.layers.aggregation import Adaptive, AdaptiveSum, WeightedSum
 from unheard.detectors.layers.encoder import XLS_R_300M, Encoder
 from unheard.detectors.layers.growth import Reads, Width, is_resized, mark_resized, places
 from unheard.detectors.layers.lora import LoraExperts, adapt, adapter_names, expert_terms
@@ -43,6 +43,7 @@ class SslAasist:
             entry, leaves a layer as it was published. A layer with a width of its own starts from
             as many published units as it has room for, more are random; all of them are trained
             and saved, whatever else is frozen.
+        adaptive: How an adaptive sum finds its weights.
     """
 
     encoder: Encoder = XLS_R_300M
@@ -51,6 +52,7 @@ class SslAasist:
     reading: Literal["last", "weighted", "adaptive"] = "last"
     checkpointing: bool = False
     feed_forward: tuple[int, ...] = ()
+    adaptive: Adaptive = field(default_factory=Adaptive)
 
     def __post_init__(self) -> None:
         if any(n_units < 0 for n_units in self.feed_forward):
@@ -113,7 +115,9 @@ class SslAasistDetector(Detector):
         n_states = len(self.encoder.layers) + 1
         self.reading: nn.Module | None = None
         if spec.reading != "last":
-            self.reading = WeightedSum(n_states) if spec.reading == "weighted" else AdaptiveSum()
+            self.reading = (
+                WeightedSum(n_states) if spec.reading == "weighted" else AdaptiveSum(spec.adaptive)
+            )
         self.back_end = Aasist(self.encoder.n_features)
         self.n_embedding = self.back_end.n_embedding
 
@@ -123,11 +127,25 @@ class SslAasistDetector(Detector):
 
     def frames(self, waveform: Tensor) -> Tensor:
         """Return what the back-end sees, [B, T] -> [B, F, C]."""
-        learns = any(parameter.requires_grad for parameter in self.encoder.parameters())
-        with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
-            states = self.encoder(waveform)
+        states = self._states(waveform)
         read: Tensor = states[-1] if self.reading is None else self.reading(states)
         return read
+
+    def layer_weights(self, waveform: Tensor) -> Tensor:
+        """Return how much each state counts in what the back-end sees, [B, T] -> [B, L].
+
+        The first is the input of the encoder's first layer. Only a weighted or adaptive sum has
+        weights.
+        """
+        assert isinstance(self.reading, WeightedSum | AdaptiveSum), "the last layer alone is read"
+        return self.reading.weights(self._states(waveform))
+
+    def _states(self, waveform: Tensor) -> list[Tensor]:
+        """Return the states of the encoder's layers, L times [B, F, C]."""
+        learns = any(parameter.requires_grad for parameter in self.encoder.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
+            states: list[Tensor] = self.encoder(waveform)
+        return states
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Return one score per embedding, [B, 160] -> [B]; higher is more bona fide."""

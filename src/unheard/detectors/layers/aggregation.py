@@ -6,12 +6,17 @@ B clips, L layer states, F frames, C features.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AdaptiveSum", "WeightedSum", "summed"]
+from unheard.errors import RecipeError, suggestion
+
+__all__ = ["Adaptive", "AdaptiveSum", "WeightedSum", "summed"]
+
+ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 
 class WeightedSum(nn.Module):
@@ -37,6 +42,36 @@ class WeightedSum(nn.Module):
         return summed(states, self.weights(states))
 
 
+@dataclass(frozen=True)
+class Adaptive:
+    """How an adaptive sum finds its weights. None of these numbers is known of the paper.
+
+    Attributes:
+        n_kernel: Neighbouring layers that a convolution spans, an odd number.
+        n_convolutions: Convolutions in a row, with ReLU in between.
+        n_channels: Channels between them.
+        activation: Of the weights: "softmax" makes them positive with a sum of one, "sigmoid" puts
+            each between 0 and 1, "none" leaves them as they are.
+    """
+
+    n_kernel: int = 3
+    n_convolutions: int = 1
+    n_channels: int = 8
+    activation: Literal["softmax", "sigmoid", "none"] = "softmax"
+
+    def __post_init__(self) -> None:
+        if self.n_kernel < 1 or self.n_kernel % 2 == 0:
+            raise RecipeError(f"n_kernel is {self.n_kernel}; give an odd number, such as 3")
+        if self.n_convolutions < 1 or self.n_channels < 1:
+            raise RecipeError(
+                f"n_convolutions is {self.n_convolutions} and n_channels {self.n_channels}; give "
+                "1 or more of each"
+            )
+        if self.activation not in ACTIVATIONS:
+            hint = suggestion(self.activation, ACTIVATIONS)
+            raise RecipeError(f"activation cannot be {self.activation!r}{hint}")
+
+
 class AdaptiveSum(nn.Module):
     """A weighted sum of layer states whose weights are computed from the clip.
 
@@ -44,18 +79,25 @@ class AdaptiveSum(nn.Module):
         L times [B, F, C] -> [B, F, C].
 
     Source:
-        Diffusion reconstruction towards generalizable audio deepfake detection (2604.26465),
-        eq. 1 and 2: z_l is the mean of state l over time and features; the weights are a 1-D
-        convolution over (z_1 .. z_L). The paper states neither the kernel nor an activation:
-        defaults here are one kernel of 3 and softmax.
+        Diffusion reconstruction towards generalizable audio deepfake detection (2604.26465): z_l is
+        the mean of state l over time and features (eq. 1); the weights are a 1-D convolution over
+        (z_1 .. z_L) (eq. 2). What the paper does not state is in `Adaptive`; ours also is that the
+        input of the first layer counts as a state. Softmax is blind to a bias, so it has none.
     """
 
-    def __init__(
-        self, n_kernel: int = 3, activation: Literal["softmax", "sigmoid", "none"] = "softmax"
-    ) -> None:
+    def __init__(self, how: Adaptive = Adaptive()) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(1, 1, n_kernel, padding=n_kernel // 2)
-        self.activation = activation
+        parts: list[nn.Module] = []
+        for place in range(how.n_convolutions):
+            is_last = place == how.n_convolutions - 1
+            n_in, n_out = how.n_channels if place else 1, 1 if is_last else how.n_channels
+            has_bias = not is_last or how.activation != "softmax"
+            parts += [
+                nn.Conv1d(n_in, n_out, how.n_kernel, padding=how.n_kernel // 2, bias=has_bias),
+                nn.ReLU(),
+            ]
+        self.convolution = nn.Sequential(*parts[:-1])
+        self.activation = how.activation
 
     def weights(self, states: Sequence[Tensor]) -> Tensor:
         """Return the weight of each state for each clip, [B, L]."""
