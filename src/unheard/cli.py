@@ -18,7 +18,7 @@ import typer
 
 from unheard import __version__
 from unheard.cli_corpus import AsJson, corpus, manifest_of, say
-from unheard.cli_encoder import encoder, routing
+from unheard.cli_encoder import encoder, layers, routing
 from unheard.cli_evaluate import evaluate, scores
 from unheard.cli_runs import curves
 from unheard.errors import RecipeError, UnheardError
@@ -186,6 +186,7 @@ app.command()(evaluate)
 app.command()(encoder)
 app.command()(curves)
 app.command()(routing)
+app.command()(layers)
 
 
 @app.command()
