@@ -63,6 +63,20 @@ class Settings:
             hop_s=self.hop_s,
         )
 
+    def experts(self) -> tuple[str, ...]:
+        """Return the names of the detectors that the detector is a mixture of; none for most.
+
+        Raises:
+            BundleError: If there is no bundle.
+        """
+        import torch
+
+        from unheard.detectors import bundle
+
+        card = bundle.read_card(self.detector)
+        with torch.device("meta"):  # no weights are needed for names
+            return bundle.spec_from_json(card.detector.model_dump()).build().experts
+
     def key(self) -> str:
         """Return a hash that changes whenever scores or decisions may.
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from unheard import __version__
+from unheard.cli_attack import attack
+from unheard.cli_compare import compare, cost
 from unheard.cli_corpus import AsJson, corpus, manifest_of, say
 from unheard.cli_encoder import encoder, layers, routing
 from unheard.cli_evaluate import evaluate, scores
@@ -24,7 +26,7 @@ from unheard.cli_runs import curves
 from unheard.errors import RecipeError, UnheardError
 
 if TYPE_CHECKING:
-    from unheard.archive import Task
+    from unheard.archive import Settings, Task
     from unheard.journal import Journal
 
 __all__ = ["app", "main"]
@@ -36,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(attack, name="attack")
 app.add_typer(corpus, name="corpus")
 app.add_typer(scores, name="scores")
 
@@ -82,6 +85,13 @@ def score(  # noqa: PLR0913  a command has the options that it has
         Path | None,
         typer.Option(help="Draw each verdict along time: a .png for one file, a folder for many."),
     ] = None,
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a mixture, draw also what each expert says along time and how much it counts, "
+            "and print it: a .png for one file, a folder for many."
+        ),
+    ] = None,
     operating_point: Annotated[
         Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"],
         typer.Option(
@@ -109,14 +119,19 @@ def score(  # noqa: PLR0913  a command has the options that it has
     """Score recordings: a verdict for each, with the scores of its parts."""
     if threshold is not None and operating_point != "sure":
         raise typer.BadParameter("give --threshold or --operating-point, not both")
+    if timeline and explain:
+        raise typer.BadParameter("give --timeline or --explain, whose picture holds more, not both")
+    from unheard import timeline as pictures
     from unheard.archive import Settings, score_many
-    from unheard.timeline import draw
 
     settings = Settings(
         detector or _default_detector(), operating_point, threshold, spoof_prior, min_speech, hop
     )
+    if explain:
+        _refuse_single(settings)
+    draw = pictures.explain if explain else pictures.draw
     with contextlib.ExitStack() as opened:
-        tasks, errors = _tasks(paths, timeline, opened)
+        tasks, errors = _tasks(paths, explain or timeline, opened)
         files = {task.source: task.audio for task in tasks}
         journal = _journal(out, settings.key(), opened)
         new, n_verdicts = tasks, 0
@@ -131,7 +146,7 @@ def score(  # noqa: PLR0913  a command has the options that it has
             n_verdicts += row.get("score") is not None
             if journal is not None:
                 journal.add(row, files[row["source"]])
-            _show(row, as_json=as_json, quiet=journal is not None)
+            _show(row, as_json=as_json, quiet=journal is not None, explain=bool(explain))
             advance()
         if journal is not None:
             journal.finish()
@@ -183,6 +198,8 @@ def train(
 
 
 app.command()(evaluate)
+app.command()(compare)
+app.command()(cost)
 app.command()(encoder)
 app.command()(curves)
 app.command()(routing)
@@ -228,8 +245,22 @@ def _default_detector() -> Path:
     return bundle.default()
 
 
+def _refuse_single(settings: Settings) -> None:
+    """Refuse to explain a detector that is no mixture, and say how to get one."""
+    if settings.experts():
+        return
+    from unheard import recipes as known
+    from unheard.detectors.mixture import Mixture
+
+    mixtures = [name for name in known.names() if isinstance(known.load(name).detector, Mixture)]
+    raise RecipeError(
+        f"{settings.detector}: one detector, not a mixture, so it has no experts to show; draw its "
+        f"verdict with --timeline, or train a mixture with a recipe: {', '.join(mixtures)}"
+    )
+
+
 def _tasks(
-    paths: list[str], timeline: Path | None, opened: contextlib.ExitStack
+    paths: list[str], folder: Path | None, opened: contextlib.ExitStack
 ) -> tuple[list[Task], list[dict[str, Any]]]:
     """Files to score with the pictures to draw, and rows for what was not found."""
     from unheard.archive import Task, find
@@ -239,23 +270,23 @@ def _tasks(
     heard = {file: Path(file) for file in files}
     if "-" in paths:
         heard["-"] = _standard_input(opened)
-    pictures = _pictures(list(heard), timeline) if timeline else {}
+    pictures = _pictures(list(heard), folder) if folder else {}
     return [Task(source, file, pictures.get(source)) for source, file in heard.items()], errors
 
 
-def _pictures(sources: list[str], timeline: Path) -> dict[str, Path]:
+def _pictures(sources: list[str], folder: Path) -> dict[str, Path]:
     """A picture for each source; files of one name in several folders get a number."""
-    if timeline.suffix.lower() in PICTURES:
+    if folder.suffix.lower() in PICTURES:
         if len(sources) > 1:
-            raise typer.BadParameter(f"{len(sources)} files, one picture: give --timeline a folder")
-        return dict.fromkeys(sources, timeline)
+            raise typer.BadParameter(f"{len(sources)} files, one picture {folder}: give a folder")
+        return dict.fromkeys(sources, folder)
     pictures: dict[str, Path] = {}
     n_same: dict[str, int] = {}
     for source in sources:
         stem = "stdin" if source == "-" else Path(source).stem
         n_same[stem] = n_same.get(stem, 0) + 1
         number = f"-{n_same[stem]}" if n_same[stem] > 1 else ""
-        pictures[source] = timeline / f"{stem}{number}.png"
+        pictures[source] = folder / f"{stem}{number}.png"
     return pictures
 
 
@@ -297,8 +328,8 @@ def _progress(n_files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(bar)
 
 
-def _show(row: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
-    """Write one row: as JSON, as a line with its warnings, or only its error."""
+def _show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = False) -> None:
+    """Write one row: as JSON, as a line with its experts and warnings, or only its error."""
     if "error" in row:
         say(f"error: {row['error']}")
     if as_json:
@@ -313,6 +344,9 @@ def _show(row: dict[str, Any], *, as_json: bool, quiet: bool) -> None:
             probability = percent(row["spoof_probability"])
             head = f"{word}  score {row['score']:+6.2f}  spoof probability {probability:>7}"
         typer.echo(f"{head}  {row['source']}")
+        for one in row["experts"] if explain else []:
+            said = f"score {one['score']:+6.2f}  weight {100 * one['weight']:5.1f} %"
+            typer.echo(f"{'':10}  {said}  expert {one['name']}")
         for warning in row["warnings"]:
             typer.echo(f"{'':10}  warning: {warning}")
 

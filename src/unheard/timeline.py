@@ -1,14 +1,15 @@
-"""A picture of a verdict: what was heard, and what the detector said of each part of it.
+"""Pictures of a verdict: what was heard, and what a detector or its experts said of each part.
 
 The recording is read again chunk by chunk, so a picture of hours costs no more memory than one of
 seconds.
 
-K frequency bins, C columns of the picture.
+K frequency bins, C columns of the picture, N windows, P parts that do not overlap, E experts.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -18,13 +19,14 @@ import numpy as np
 
 from unheard import audio
 from unheard.types import FloatArray
-from unheard.verdict import Verdict, percent
+from unheard.verdict import ExpertScore, Verdict, percent
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw"]
+__all__ = ["draw", "explain"]
 
 BONAFIDE = "#1b7f5c"
 SPOOF = "#b3261e"
@@ -44,6 +46,15 @@ _WORDS: dict[str | None, str] = {
     "undecided": "undecided",
     None: "no verdict",
 }
+_EXPERT_COLOURS = ("#648fff", "#ffb000", "#332288", "#88ccee", "#dc267f", "#000000")
+"""Colours that stay apart for all kinds of colour vision; the first are far from the verdict's."""
+
+_EXPERT_STYLES = (("-", ""), ("--", "///"), (":", "..."))
+"""Lines and hatches; the second and third serve more experts than there are colours."""
+
+_NO_WEIGHT = 1e-9
+"""Means over windows are rounded: a smaller weight is none."""
+
 _N_COLUMNS = 1200
 _N_FFT = 512
 _RANGE_DB = 70.0
@@ -67,29 +78,63 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     Raises:
         AudioError: If the recording cannot be read.
     """
+    heard = _hear(source, verdict.duration_s, verdict.source)
+    figure, (wave, spectrum, scores) = _panels(heard.duration_s, (1, 1.7, 1.8), height=6.2)
+    _draw_waveform(wave, heard)
+    _draw_spectrogram(spectrum, heard)
+    _draw_scores(scores, verdict)
+    _title(figure, verdict)
+    return _save(figure, picture)
+
+
+def explain(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
+    """Draw what each expert of a mixture says over time, how much it counts, and what that makes.
+
+    Args:
+        verdict: What a mixture said of the recording.
+        source: The recording.
+        picture: Image file, written in one step; its suffix says the format, such as ".png".
+
+    Returns:
+        The image file.
+
+    Raises:
+        AudioError: If the recording cannot be read.
+    """
+    heard = _hear(source, verdict.duration_s, verdict.source)
+    figure, (spectrum, weights, scores) = _panels(heard.duration_s, (2.4, 1, 1.6), height=7.4)
+    _draw_spectrogram(spectrum, heard, faint=True)
+    _draw_experts(spectrum, weights, verdict)
+    _draw_scores(scores, verdict)
+    _title(figure, verdict)
+    return _save(figure, picture)
+
+
+def _panels(
+    duration_s: float, heights: tuple[float, ...], *, height: float
+) -> tuple[Figure, Sequence[Axes]]:
+    """Return a figure with panels one below the other over one axis of time."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MultipleLocator
 
-    heard = _hear(source, verdict.duration_s, verdict.source)
-    figure = Figure(figsize=(11, 6.2), dpi=120, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(11, height), dpi=120, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    wave, spectrum, scores = figure.subplots(
-        3, 1, sharex=True, gridspec_kw={"height_ratios": [1, 1.7, 1.8]}
-    )
-    _draw_waveform(wave, heard)
-    _draw_spectrogram(spectrum, heard)
-    _draw_scores(scores, verdict)
-    for axes in (wave, spectrum, scores):
+    panels = figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights})
+    for axes in panels:
         axes.tick_params(labelsize=8.5, colors=INK, length=3)
         axes.spines[["top", "right"]].set_visible(False)
-    scores.set_xlim(0, heard.duration_s)
-    scores.xaxis.set_major_formatter(_clock)
-    if heard.duration_s > _TICKS_S[0] * _MOST_TICKS:
-        step_s = next((s for s in _TICKS_S if heard.duration_s / s <= _MOST_TICKS), _TICKS_S[-1])
-        scores.xaxis.set_major_locator(MultipleLocator(step_s))
-    scores.set_xlabel("time", fontsize=9, color=INK)
-    _title(figure, verdict)
+    last: Axes = panels[-1]
+    last.set_xlim(0, duration_s)
+    last.xaxis.set_major_formatter(_clock)
+    if duration_s > _TICKS_S[0] * _MOST_TICKS:
+        step_s = next((s for s in _TICKS_S if duration_s / s <= _MOST_TICKS), _TICKS_S[-1])
+        last.xaxis.set_major_locator(MultipleLocator(step_s))
+    last.set_xlabel("time", fontsize=9, color=INK)
+    return figure, panels
+
+
+def _save(figure: Figure, picture: Path) -> Path:
     picture.parent.mkdir(parents=True, exist_ok=True)
     unfinished = picture.with_name(f".{picture.stem}.unfinished{picture.suffix}")
     figure.savefig(unfinished)
@@ -148,14 +193,15 @@ def _draw_waveform(axes: Axes, heard: _Heard) -> None:
     axes.set_ylabel("waveform", fontsize=9, color=INK)
 
 
-def _draw_spectrogram(axes: Axes, heard: _Heard) -> None:
+def _draw_spectrogram(axes: Axes, heard: _Heard, *, faint: bool = False) -> None:
     level_db = 10 * np.log10(heard.power + 1e-12)
     top_db = max(float(level_db.max()), -60.0)
     axes.imshow(
         level_db,
         origin="lower",
         aspect="auto",
-        cmap="magma",
+        cmap="Greys" if faint else "magma",
+        alpha=0.7 if faint else 1.0,
         vmin=top_db - _RANGE_DB,
         vmax=top_db,
         extent=(0, heard.duration_s, 0, audio.SAMPLE_RATE_HZ / 2000),
@@ -167,7 +213,8 @@ def _draw_spectrogram(axes: Axes, heard: _Heard) -> None:
 
 def _draw_scores(axes: Axes, verdict: Verdict) -> None:
     low, high = verdict.thresholds
-    edges_s, score = _parts(verdict)
+    heard = [window.score for window in verdict.windows]
+    edges_s, (score,) = _parts(verdict, np.array([heard], np.float64))  # None is NaN
     known = score[np.isfinite(score)]
     top = 1.15 * max([_LEAST_SCORE, abs(low), abs(high), *np.abs(known)])
     sides = {
@@ -203,23 +250,91 @@ def _draw_scores(axes: Axes, verdict: Verdict) -> None:
         )
 
 
-def _parts(verdict: Verdict) -> tuple[FloatArray, FloatArray]:
-    """Return the edges [P + 1] of parts that do not overlap, and the score [P] of each.
+def _draw_experts(spectrum: Axes, weights: Axes, verdict: Verdict) -> None:
+    """Draw the experts' scores over a spectrogram, and their weights as bands on each other."""
+    from matplotlib.patheffects import Normal, Stroke
 
-    Windows overlap: a part has the mean score of the windows over it, NaN if none was scored.
+    edges_s, names, said, share = _experts(verdict)
+    times_s = np.repeat(edges_s, 2)[1:-1]
+    said, share = np.repeat(said, 2, axis=1), np.repeat(share, 2, axis=1)
+    tops = np.cumsum(share, axis=0)
+    width = 2.4 if edges_s.size < _MANY_PARTS else 1.4
+    outlined = [Stroke(linewidth=1.9 * width, foreground="white"), Normal()]
+    over, bands = spectrum.twinx(), []
+    for place in range(len(names)):
+        again, which = divmod(place, len(_EXPERT_COLOURS))
+        colour, (dashes, hatch) = _EXPERT_COLOURS[which], _EXPERT_STYLES[again % 3]
+        over.plot(times_s, said[place], dashes, c=colour, lw=width, path_effects=outlined)
+        floor, top = tops[place] - share[place], tops[place]
+        bands += [weights.fill_between(times_s, floor, top, fc=colour, ec="white", hatch=hatch)]
+        bands[-1].set_linewidth(width / 3)
+    silent = np.isnan(share).all(axis=0)
+    weights.fill_between(times_s, 0, 1, where=silent, color=NO_SPEECH, alpha=0.2, linewidth=0)
+    limit = 1.15 * max([_LEAST_SCORE, *np.abs(said[np.isfinite(said)])])
+    over.axhline(0, color=INK, linewidth=0.8, zorder=1)
+    over.set_ylim(-limit, limit)
+    over.set_ylabel("experts' scores (up: bona fide)", fontsize=9, color=INK)
+    over.tick_params(labelsize=8.5, colors=INK, length=3)
+    over.spines["top"].set_visible(False)
+    weights.set_ylim(0, 1)
+    weights.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    weights.set_ylabel("experts' weights", fontsize=9, color=INK)
+    if bands:
+        _name_bands(weights, bands, names, verdict)
+
+
+def _name_bands(
+    weights: Axes, bands: Sequence[Artist], names: Sequence[str], verdict: Verdict
+) -> None:
+    """Say above the bands whose they are, and what each expert says of the whole recording."""
+    words = {
+        one.name: f": score {one.score:+.2f}, weight {100 * one.weight:.0f} %"
+        for one in verdict.experts
+    }
+    weights.legend(
+        bands,
+        [name + words.get(name, "") for name in names],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+    )
+
+
+def _experts(verdict: Verdict) -> tuple[FloatArray, list[str], FloatArray, FloatArray]:
+    """Return the edges [P + 1] of parts, the experts' names, scores [E, P] and weights [E, P].
+
+    Means over the windows over a part as `mean_of_experts` takes them, so that the weighted sum of
+    the scores is the mean score of the windows.
+    """
+    windows = verdict.windows
+    names = next(([one.name for one in window.experts] for window in windows if window.experts), [])
+    none = [ExpertScore(name, np.nan, np.nan) for name in names]
+    pairs = [(one.score, one.weight) for window in windows for one in window.experts or none]
+    said, share = np.array(pairs).reshape(len(windows), len(names), 2).T
+    edges_s, means = _parts(verdict, np.concatenate([said * share, share, said]))
+    product, share, said = np.split(means, 3)
+    counts = share > _NO_WEIGHT
+    return edges_s, names, np.where(counts, product / np.where(counts, share, 1), said), share
+
+
+def _parts(verdict: Verdict, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the edges [P + 1] of parts that do not overlap, and means [V, P] of values [V, N].
+
+    Windows overlap: a part has the mean over the windows over it, NaN if none of them has a value.
     """
     starts_s = np.array([window.start_s for window in verdict.windows])
     ends_s = np.array([window.end_s for window in verdict.windows])
-    scores = np.array([window.score for window in verdict.windows], np.float64)  # None is NaN
     edges_s = np.unique(np.concatenate([starts_s, ends_s, [0.0, verdict.duration_s]]))
-    counted = np.isfinite(scores)
-    total, count = np.zeros(edges_s.size), np.zeros(edges_s.size)
+    known = np.array([window.score is not None for window in verdict.windows], bool)
+    total, count = np.zeros((edges_s.size, len(values))), np.zeros(edges_s.size)
     for times_s, sign in ((starts_s, 1), (ends_s, -1)):
-        place = np.searchsorted(edges_s, times_s[counted])
-        np.add.at(total, place, sign * scores[counted])
+        place = np.searchsorted(edges_s, times_s[known])
+        np.add.at(total, place, sign * values[:, known].T)
         np.add.at(count, place, sign)
     over = np.cumsum(count)[:-1]
-    mean = np.cumsum(total)[:-1] / np.maximum(over, 1)
+    mean = np.cumsum(total, axis=0)[:-1].T / np.maximum(over, 1)
     return edges_s, np.where(over > 0, mean, np.nan)
 
 
