@@ -1,0 +1,79 @@
+"""Compare recipes over protocols and seeds: do the jobs of a plan, then report from what they left.
+
+The same command again goes on where it was; on several machines that share the folder it may run
+at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unheard.compare.jobs import Job, jobs_of, stages_of
+from unheard.compare.overview import Overview, State, overview
+from unheard.compare.work import PROGRAM, Failure, Worker
+from unheard.plan import Plan
+
+__all__ = ["Failure", "Options", "Overview", "State", "compare", "jobs", "overview"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a comparison is done.
+
+    Attributes:
+        n_jobs: Jobs at a time.
+        only: Entries to do; empty for all.
+        program: The program of the command line.
+    """
+
+    n_jobs: int = 1
+    only: tuple[str, ...] = ()
+    program: tuple[str, ...] = PROGRAM
+
+
+PLAIN = Options()
+
+
+def jobs(plan: Plan, data: Path | None, out: Path, *, only: Sequence[str] = ()) -> list[Job]:
+    """Return all jobs of a plan; see `compare.jobs`.
+
+    Args:
+        plan: What to compare.
+        data: Manifest file, or the folder of a built corpus; None to look at what is there.
+        out: Folder of the comparison.
+        only: Entries to do; empty for all.
+
+    Raises:
+        RecipeError: If a name in the plan does not exist.
+        ManifestError: If the manifest cannot be used.
+    """
+    file = data / "equalised.parquet" if data is not None and data.is_dir() else data
+    return jobs_of(plan, stages_of(plan, file, out), out, only=only)
+
+
+def compare(
+    plan: Plan,
+    data: Path,
+    out: Path,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+    options: Options = PLAIN,
+) -> list[Failure]:
+    """Train and evaluate whatever of a plan is not done yet; return the jobs that failed.
+
+    Args:
+        plan: What to compare.
+        data: Manifest file, or the folder of a built corpus.
+        out: Folder of the comparison.
+        say: Told about progress, a line at a time.
+        options: How.
+
+    Raises:
+        RecipeError: If a name in the plan does not exist.
+        ManifestError: If the manifest cannot be used.
+    """
+    wanted = jobs(plan, data, out, only=options.only)
+    worker = Worker(wanted, out, n_jobs=options.n_jobs, program=options.program, say=say)
+    return worker.work()
