@@ -88,8 +88,8 @@ def score(  # noqa: PLR0913  a command has the options that it has
     explain: Annotated[
         Path | None,
         typer.Option(
-            help="Of a mixture, draw also what each expert says along time and how much it counts, "
-            "and print it: a .png for one file, a folder for many."
+            help="Draw what each expert of a mixture says along time and how much it counts, and "
+            "print a line for each: a .png for one file, a folder for many."
         ),
     ] = None,
     operating_point: Annotated[
