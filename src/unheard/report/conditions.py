@@ -181,6 +181,8 @@ def _counted(part: str, condition: str, here: _Heard, n_draws: int, seed: int) -
 def _compared(here: _Heard, raw: _Heard, n_draws: int, seed: int) -> dict[str, Any]:
     """Return the fields of the difference to the same clips as they are."""
     _, ours, theirs = np.intersect1d(here.ids, raw.ids, assume_unique=True, return_indices=True)
+    order = np.argsort(ours)  # that of the file
+    ours, theirs = ours[order], theirs[order]
     human = here.bonafide[ours]
     a, b = ((one[human], one[~human]) for one in (here.score[ours], raw.score[theirs]))
     if not (a[0].size and a[1].size):
