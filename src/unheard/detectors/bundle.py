@@ -289,8 +289,15 @@ def _base(spec: Spec, state: Mapping[str, Tensor], borrowed: frozenset[str]) -> 
         return None
     held = {name: state[name] for name in borrowed}
     n_parameters = sum(value.numel() for value in held.values())
-    source = str(getattr(getattr(spec, "encoder", spec), "source", ""))
+    source = ", ".join(sorted(_sources(spec)))
     return Base(source=source, sha256=hash_of(held), n_parameters=n_parameters)
+
+
+def _sources(spec: Spec) -> set[str]:
+    """Return where published weights of a detector, or of a mixture's experts, come from."""
+    own = str(getattr(getattr(spec, "encoder", spec), "source", ""))
+    experts: tuple[Spec, ...] = getattr(spec, "experts", ())
+    return ({own} - {""}).union(*(_sources(expert) for expert in experts))
 
 
 def _borrowed(detector: Detector, base: Base | None, where: str) -> dict[str, Tensor]:

@@ -51,6 +51,7 @@ class Mixture:
     def __post_init__(self) -> None:
         if not self.experts:
             raise RecipeError("a mixture without experts; give one or more detectors in experts")
+        _check_experts(self.experts)
         if self.blend not in BLENDS:
             raise RecipeError(f"blend cannot be {self.blend!r}{suggestion(self.blend, BLENDS)}")
 
@@ -84,14 +85,21 @@ class MixtureDetector(Detector):
         self.sizes = [detector.n_embedding for detector in self._each()]
         self.n_embedding = sum(self.sizes) + len(self.sizes)
         self.gate = spec.gate.build(self.sizes)
-        if self.frozen:
-            self.detectors.requires_grad_(False).eval()
+        weights = self.detectors.eval().named_parameters()
+        self.learnt = frozenset(name for name, weight in weights if weight.requires_grad)
+        self.train()
 
     def train(self, mode: bool = True) -> MixtureDetector:
-        """Switch to training or evaluation; frozen experts stay in evaluation."""
+        """Switch to training or evaluation; frozen experts stay in evaluation.
+
+        Their weights want no gradient in training. In evaluation they are marked as in a detector
+        of their own: torch folds a product differently when a weight wants a gradient, and an
+        expert is to say the same, to the bit, inside of a mixture and outside.
+        """
         super().train(mode)
         if self.frozen:
-            self.detectors.eval()
+            for name, weight in self.detectors.eval().named_parameters():
+                weight.requires_grad_(not mode and name in self.learnt)
         return self
 
     def embed(self, waveform: Tensor) -> Tensor:
@@ -221,9 +229,18 @@ def _at_least_single(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
+def _check_experts(experts: Sequence[object]) -> None:
+    from unheard.detectors import PARTS  # the table's module imports this one
+
+    for expert in experts:
+        # Parts of detectors have a method build too.
+        if not isinstance(expert, Spec) or isinstance(expert, (type, *PARTS.values())):
+            raise RecipeError(f"an expert is {expert!r}; give detectors such as ResNet18()")
+
+
 def _names(experts: Sequence[Spec]) -> tuple[str, ...]:
     """Return a name for each expert: its kind, its feature if it has one, a number if needed."""
-    from unheard.detectors import DETECTORS  # the table has this module in it
+    from unheard.detectors import DETECTORS  # the table's module imports this one
 
     names: list[str] = []
     for expert in experts:
