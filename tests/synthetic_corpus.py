@@ -1,5 +1,6 @@
 """A corpus that anything learns in seconds: people hum in noise, machines hum in silence."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +54,25 @@ def corpus(root: Path, *, duration_s: float = 1.2) -> Manifest:
     manifest = Manifest.of(clips, root)
     manifest.write(root / "manifest.parquet")
     return manifest
+
+
+def with_twins(manifest: Manifest) -> Manifest:
+    """Write a coarse twin of every clip of train; return a manifest of all clips and twins."""
+    twins = []
+    for clip in manifest.part("train"):
+        path = f"twins/{clip.id}.flac"
+        wave = audio.read(manifest.file(clip)).samples
+        audio.write(manifest.root / path, np.round(wave * 8) / 8)
+        twins.append(
+            replace(
+                clip,
+                id=f"{clip.id}~coarse",
+                path=path,
+                bonafide=False,
+                attack="coarse",
+                family="reconstruction",
+                source_clip=clip.id,
+                sha256=f"{1000 + len(twins):064x}",
+            )
+        )
+    return Manifest.of([*manifest, *twins], manifest.root)

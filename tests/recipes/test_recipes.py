@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import load_file
 
 from small_detectors import SMALL, TINY_ENCODER
-from synthetic_corpus import corpus
+from synthetic_corpus import corpus, with_twins
 from unheard import audio, recipes
 from unheard.batch import Batch, BatchSource
 from unheard.clip import Manifest
 from unheard.detectors import DETECTORS, Mixture, ResNet18, Spec, SslAasist, bundle
 from unheard.methods import Mldg
 from unheard.recipe import Budget, Constant, Recipe, recipe_to_json
-from unheard.samplers import ByDomain
+from unheard.samplers import ByDomain, WithTwins
 from unheard.score import Scorer
 from unheard.train import train
 
@@ -33,7 +33,8 @@ def small_detector(detector: Spec) -> Spec:
     """Return a detector of the same kind and structure, with its numbers made small."""
     if isinstance(detector, SslAasist):
         few = detector.adapters and replace(detector.adapters, rank=2)
-        return replace(detector, encoder=TINY_ENCODER, adapters=few)
+        widths = detector.feed_forward[-2:]  # of its two layers
+        return replace(detector, encoder=TINY_ENCODER, adapters=few, feed_forward=widths)
     if isinstance(detector, Mixture):  # nothing can be learnt by weighing experts that know nothing
         few = tuple(small_detector(expert) for expert in detector.experts)
         return replace(detector, experts=few, frozen=False)
@@ -48,6 +49,8 @@ def small(recipe: Recipe) -> Recipe:
     sampler, method = recipe.sampler, recipe.method
     if isinstance(sampler, ByDomain):
         sampler = replace(sampler, clips_per_domain=8)
+    elif isinstance(sampler, WithTwins):
+        sampler = replace(sampler, batch_clips=8, bonafide_clips=0)
     else:
         sampler = replace(sampler, batch_clips=8)
     if isinstance(method, Mldg):  # the synthetic corpus has two families of one attack each
@@ -58,7 +61,7 @@ def small(recipe: Recipe) -> Recipe:
         sampler=sampler,
         method=method,
         schedule=Constant(rate=3e-3),
-        budget=Budget(n_steps=20, eval_every=10, log_every=1),
+        budget=Budget(n_steps=20, eval_every=10, log_every=1, average=recipe.budget.average),
         window_s=0.4,
         hop_s=0.4,
         train_parts=recipe.train_parts[:1],  # the synthetic corpus has the default parts only
@@ -82,6 +85,8 @@ def test_recipe_learns_resumes_to_the_bit_and_scores(
     name: str, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = small(recipes.load(name))
+    if isinstance(recipe.sampler, WithTwins):
+        manifest = with_twins(manifest)
     made = train(recipe, manifest, tmp_path / "whole")
 
     log = [
