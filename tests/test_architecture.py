@@ -27,11 +27,12 @@ ROWS = [
         *("train", "checkpoint", "processes", "parts", "recipe", "provenance"),
         *("evaluate", "report", "protocols"),
         *("archive", "journal", "timeline", "routing", "curves"),
-        *("open_corpus", "plan"),
+        *("cost", "open_corpus", "plan"),
+        *("reconstruct", "twin_cues"),
     },
     {"recipes", "plans"},
     {"compare", "stages"},
-    {"cli", "cli_corpus", "cli_encoder", "cli_evaluate", "cli_runs"},
+    {"cli", "cli_attack", "cli_compare", "cli_corpus", "cli_encoder", "cli_evaluate", "cli_runs"},
     {"__main__"},
 ]
 ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
@@ -45,7 +46,9 @@ SUITES = [
     {"archive", "evaluate"},
     {"augment", "conditions", "rawboost", "rooms", "transforms"},
     {"batch", "rota", "samplers"},
-    {"cli", "cli_corpus", "cli_encoder", "cli_evaluate", "cli_runs"},
+    {"reconstruct", "protocols"},
+    {"reconstruct", "twin_cues", "open_corpus"},
+    {"cli", "cli_attack", "cli_compare", "cli_corpus", "cli_encoder", "cli_evaluate", "cli_runs"},
 ]
 NO_TORCH_ROWS = 2
 FORBIDDEN = {
@@ -131,7 +134,9 @@ def test_no_forbidden_file_names() -> None:
 
 
 def test_only_methods_call_backward() -> None:
-    users = {room(path) for path in FILES if ".backward(" in path.read_text()}
+    # A generator that is trained is no detector: it has a small loop of its own.
+    apart = SOURCE / "attacks" / "diffusion_training.py"
+    users = {room(path) for path in FILES if ".backward(" in path.read_text() and path != apart}
     assert users <= {"methods"}
 
 

@@ -11,25 +11,40 @@ from pathlib import Path
 
 from unheard.attacks import (
     codec2,
+    diffusion,
     espeak,
     festival,
     flite,
     griffin_lim,
     hibari,
+    hifi_gan,
     kokoro,
+    latent_diffusion,
     mb_melgan,
     mbrola,
     mlsa,
+    neural_codecs,
     pico,
     praat,
     rhvoice,
     rubberband,
     world,
 )
-from unheard.attacks.attack import FAMILIES, Attack, Kind, Speech
+from unheard.attacks.attack import FAMILIES, VERSION, Attack, Kind, Speech
 from unheard.attacks.engines import Engines
+from unheard.attacks.pretrained import Pretrained
 
-__all__ = ["ATTACKS", "FAMILIES", "Attack", "Engines", "Kind", "Speech", "attacks"]
+__all__ = [
+    "ATTACKS",
+    "FAMILIES",
+    "VERSION",
+    "Attack",
+    "Engines",
+    "Kind",
+    "Pretrained",
+    "Speech",
+    "attacks",
+]
 
 
 def attacks(home: Path | None) -> dict[str, Attack]:
@@ -55,6 +70,10 @@ def attacks(home: Path | None) -> dict[str, Attack]:
         *hibari.rows(engines),
         *rhvoice.rows(engines),
         *mbrola.rows(engines),
+        *diffusion.rows(),
+        *latent_diffusion.rows(),
+        *neural_codecs.rows(),
+        *hifi_gan.rows(),
     ]
     return {row.name: row for row in rows}
 

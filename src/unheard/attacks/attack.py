@@ -14,10 +14,13 @@ import numpy as np
 
 from unheard.types import FloatArray
 
-__all__ = ["FAMILIES", "Attack", "Kind", "Speech"]
+__all__ = ["FAMILIES", "VERSION", "Attack", "Kind", "Speech"]
 
 Kind = Literal["copy", "text"]
 """What a generator starts from: a recording, or a text."""
+
+VERSION = 1
+"""Raised when what a generator makes of a clip changes: copies that were kept are made again."""
 
 FAMILIES = (
     "formant",

@@ -68,16 +68,26 @@ class GriffinLim:
         magnitude = np.abs(self._forward(padded))
         if self.n_mels:
             magnitude = self._through_mel(magnitude)
-        phases = np.exp(2j * np.pi * rng.random(magnitude.shape, np.float32))
-        estimate = phases.astype(np.complex64)
+        angles = 2 * np.pi * rng.random(magnitude.shape, np.float32)
+        return sound.copied(self.name, self.found(magnitude, padded.size, angles), source)
+
+    def found(self, magnitude: FloatArray, n_samples: int, angles: FloatArray) -> FloatArray:
+        """Return a waveform, shape [T], whose magnitudes are near those given.
+
+        Args:
+            magnitude: Shape [K, F]; the scale of the waveform is that of a transform that divides
+                by the sum of the window.
+            n_samples: T; F is that of the transform, T / n_hop + 1 if n_hop divides T.
+            angles: Phases to start from, radians, shape [K, F].
+        """
+        estimate = np.exp(1j * angles).astype(np.complex64)
         previous: ComplexArray = np.zeros_like(estimate)
         for _ in range(self.n_rounds):
-            consistent = self._forward(self._backward(magnitude * estimate, padded.size))
+            consistent = self._forward(self._backward(magnitude * estimate, n_samples))
             ahead = consistent + self.momentum * (consistent - previous)
             estimate = ahead / np.maximum(np.abs(ahead), 1e-12)
             previous = consistent
-        samples = self._backward(magnitude * estimate, padded.size)
-        return sound.copied(self.name, samples, source)
+        return self._backward(magnitude * estimate, n_samples)
 
     def _through_mel(self, magnitude: FloatArray) -> FloatArray:
         filters = mel_filters(

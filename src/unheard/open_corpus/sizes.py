@@ -167,6 +167,9 @@ _NEURAL_VOICES = {
 }
 """The others are in eval_out: hibari too, whose voice is a student of one of them."""
 
+_NOT_PLANNED = ("audioldm", "dac", "diffusion", "encodec", "hifi-gan", "mimi")
+"""Their weights are in no package: they copy clips of a finished corpus, see `unheard attack`."""
+
 _VARIANTS = {"": "train", "klatt": "train", "f2": "dev", "m3": "eval_in", "klatt4": "eval_in"}
 
 
@@ -200,6 +203,8 @@ def parts_of_voice(name: str, family: str, kind: str, *, free: bool) -> tuple[st
         kind: "copy" or "text".
         free: Whether it may be trained on.
     """
+    if name in _NOT_PLANNED:
+        return ()
     if not free:
         return ("eval_out",)
     if name.startswith("espeak-ng-"):

@@ -1,0 +1,79 @@
+"""Log mel spectrograms as vocoders and diffusion models were trained on them, and the way back.
+
+T samples, F frames, K bins, M mel bands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unheard.attacks.griffin_lim import GriffinLim, mel_filters
+from unheard.types import FloatArray
+
+__all__ = ["Mel"]
+
+ComplexArray = NDArray[np.complexfloating]
+
+
+@dataclass(frozen=True)
+class Mel:
+    """The settings of a log mel spectrogram of magnitudes, with Hann windows around each frame.
+
+    Attributes:
+        rate_hz: Sampling rate of the waveform.
+        n_mels: Bands M, spaced and weighted as `griffin_lim.mel_filters` says.
+        n_window: Samples of a window and of its Fourier transform.
+        n_hop: Samples from frame to frame.
+        low_hz: Lower edge of the first band.
+        high_hz: Upper edge of the last band.
+        logarithm: Its base, 10 or e.
+        floor: Smallest magnitude that the logarithm is taken of.
+    """
+
+    rate_hz: int = 16_000
+    n_mels: int = 80
+    n_window: int = 1024
+    n_hop: int = 256
+    low_hz: float = 0.0
+    high_hz: float = 8_000.0
+    logarithm: Literal["10", "e"] = "10"
+    floor: float = 1e-5
+
+    def of(self, samples: FloatArray) -> FloatArray:
+        """Return the log mel spectrogram, [T] at `rate_hz` -> [F, M], F = T // n_hop + 1."""
+        bands = np.maximum(np.abs(self._spectra(samples)) @ self._filters().T, self.floor)
+        logs: FloatArray = np.log10(bands) if self.logarithm == "10" else np.log(bands)
+        return logs
+
+    def spoken(self, logs: FloatArray, phases: FloatArray) -> FloatArray:
+        """Return a waveform that Griffin-Lim finds for a log mel spectrogram, [F, M] -> [T].
+
+        Args:
+            logs: As `of` gives them; T is (F - 1) * n_hop.
+            phases: Angles to start from, radians, shape [K, F].
+        """
+        bands = 10.0**logs if self.logarithm == "10" else np.exp(logs)
+        spoken = GriffinLim("griffin-lim", n_window=self.n_window, n_hop=self.n_hop)
+        magnitude = np.linalg.pinv(self._filters()) @ bands.T
+        magnitude = np.maximum(magnitude, 1e-5 * magnitude.max()).astype(np.float32)
+        return spoken.found(magnitude, (len(logs) - 1) * self.n_hop, phases)
+
+    def phases(self, samples: FloatArray) -> FloatArray:
+        """Return the angles of the frames, radians, [T] at `rate_hz` -> [K, F]."""
+        angles: FloatArray = np.angle(self._spectra(samples)).T
+        return angles
+
+    def _spectra(self, samples: FloatArray) -> ComplexArray:
+        padded = np.pad(samples, self.n_window // 2, mode="reflect")
+        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_window)[:: self.n_hop]
+        spectra: ComplexArray = np.fft.rfft(frames * np.hanning(self.n_window + 1)[:-1], axis=1)
+        return spectra
+
+    def _filters(self) -> FloatArray:
+        return mel_filters(
+            self.n_mels, self.n_window, self.rate_hz, low_hz=self.low_hz, high_hz=self.high_hz
+        )

@@ -1,0 +1,122 @@
+"""Published weights that generators stand on: found in a folder or by a model hub's id, and loaded.
+
+A model of which a weight is missing is refused: the library would make it up and go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+from importlib import util
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from unheard.errors import AttackError
+
+__all__ = ["Pretrained", "find", "fingerprint", "loaded", "missing"]
+
+_WEIGHTS = ("*.json", "*.safetensors", "*.bin", "*.txt")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@runtime_checkable
+class Pretrained(Protocol):
+    """A generator that reads weights from somewhere."""
+
+    def weights(self) -> tuple[str, ...]:
+        """Return the folders, or ids of a model hub, that it reads."""
+        ...
+
+
+def missing(*libraries: str, extra: str) -> str:
+    """Return how to install the first of some libraries that is not there, or "".
+
+    Args:
+        libraries: Their names, as they are imported.
+        extra: The extra of this package that brings them.
+    """
+    for library in libraries:
+        if util.find_spec(library) is None:
+            return f"{library} is missing; install it with: pip install 'unheard[{extra}]'"
+    return ""
+
+
+def find(name: str, source: str) -> Path:
+    """Return the folder that holds a model, fetching it if it is on a hub that can be reached.
+
+    Args:
+        name: The generator, for messages.
+        source: A folder, or the id of a model on a hub, such as "kyutai/mimi".
+
+    Raises:
+        AttackError: If there is no such folder, and no such model can be fetched.
+    """
+    folder = Path(source).expanduser()
+    if source and folder.is_dir():
+        return folder
+    if not _HUB_ID.fullmatch(source):
+        raise AttackError(
+            f"{name}: no folder {source!r} with weights; give one with --set source=FOLDER"
+        )
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(source, allow_patterns=[*_WEIGHTS, "*/*"]))
+    except (OSError, ValueError) as error:
+        raise AttackError(
+            f"{name}: no folder {source!r}, and no such model could be fetched from a hub "
+            f"({type(error).__name__}); fetch it where there is a network and give the folder "
+            "with --set source=FOLDER"
+        ) from error
+
+
+def fingerprint(folder: Path) -> str:
+    """Return a hash of the settings and weights in a folder and the folders in it."""
+    digest = hashlib.sha256()
+    files = {path for pattern in _WEIGHTS for path in folder.rglob(pattern)}
+    for path in sorted(files):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()}\t{content}\n".encode())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=2)
+def loaded(name: str, kind: str, source: str) -> Any:
+    """Return a model of the transformers library, in evaluation mode; kept for the next clip.
+
+    Args:
+        name: The generator, for messages.
+        kind: Class of the model, such as "MimiModel".
+        source: Folder, or id of a model on a hub.
+
+    Raises:
+        AttackError: If there is none, or it is not of that class, or lacks a weight.
+    """
+    import transformers
+
+    logging: Any = transformers.utils.logging
+    folder = find(name, source)
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model, report = getattr(transformers, kind).from_pretrained(
+            folder, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise AttackError(
+            f"{name}: {source} cannot be loaded as a {kind} "
+            f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); "
+            "give the folder of such a model with --set source=FOLDER"
+        ) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    lacking = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
+    if lacking:
+        raise AttackError(
+            f"{name}: {source} is no whole {kind}: {len(lacking)} weights are missing or of "
+            f"another size, such as {lacking[0]}; fetch it again, or give another folder"
+        )
+    return model.eval().requires_grad_(False)
