@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from unheard.compare.jobs import Job, jobs_of, stages_of
 from unheard.compare.overview import Overview, State, overview
 from unheard.compare.work import PROGRAM, Failure, Worker
 from unheard.plan import Plan
+
+if TYPE_CHECKING:
+    from unheard.compare.jobs import Job
 
 __all__ = ["Failure", "Options", "Overview", "State", "compare", "jobs", "overview"]
 
@@ -49,6 +52,8 @@ def jobs(plan: Plan, data: Path | None, out: Path, *, only: Sequence[str] = ()) 
         RecipeError: If a name in the plan does not exist.
         ManifestError: If the manifest cannot be used.
     """
+    from unheard.compare.jobs import jobs_of, stages_of
+
     file = data / "equalised.parquet" if data is not None and data.is_dir() else data
     return jobs_of(plan, stages_of(plan, file, out), out, only=only)
 

@@ -4,6 +4,7 @@
     OUT/<protocol>/seed<k>/<method>/         one job: what `unheard train` leaves, and
         eval/scores.parquet                  its score file, with the report of this one detector
         cost.json                            size, and time of scoring
+        spent.json                           time that the steps took
         log.txt                              what the commands said
 
 What a recipe starts from lies beside it and is a job of its own, which all that need it share.
@@ -19,6 +20,7 @@ from typing import Any
 
 from unheard import protocols, recipes
 from unheard.clip import Manifest
+from unheard.compare.spent import spent
 from unheard.cost import read_cost
 from unheard.detectors.bundle import Card, read_card
 from unheard.errors import RecipeError, UnheardError
@@ -134,12 +136,11 @@ class Job:
             return None
         return None if _contradicts(there.settings, recipe_to_json(self.recipe)) else card
 
-    def training_s(self) -> float | None:
-        """Return the seconds of its training and of what it needs; None if not known."""
-        cards = [job.card() for job in (self, *_all_needs(self))]
-        seconds = [card.provenance.notes.get("seconds") if card else None for card in cards]
-        known = [one for one in seconds if isinstance(one, int | float)]
-        return float(sum(known)) if len(known) == len(cards) else None
+    def training_core_s(self) -> float | None:
+        """Return the processor seconds of its training and of what it needs; None if not noted."""
+        noted = [spent(job.folder).get("train") for job in (self, *_all_needs(self))]
+        known = [one.core_s for one in noted if one]
+        return sum(known) if len(known) == len(noted) else None
 
     def _is_evaluated(self, card: Card) -> bool:
         try:

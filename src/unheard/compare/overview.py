@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unheard.compare.claims import holder
-from unheard.compare.jobs import Job
-from unheard.compare.work import FAILED, failure_of, spent_s
+from unheard.compare.spent import spent
+from unheard.compare.work import FAILED, failure_of
+
+if TYPE_CHECKING:
+    from unheard.compare.jobs import Job
 
 __all__ = ["Overview", "State", "overview"]
 
@@ -64,8 +68,9 @@ def overview(wanted: Sequence[Job]) -> Overview:
     on_disk = {job.folder: _size(job.folder) for job in wanted}
     for folder, job in done.items():
         sizes.setdefault(job.name, []).append(on_disk[folder])
-        if spent_s(job):
-            seconds.setdefault(job.name, []).append(spent_s(job))
+        took_s = sum(step.seconds for step in spent(folder).values())
+        if took_s:
+            seconds.setdefault(job.name, []).append(took_s)
     states = []
     left_bytes = 0.0
     for job in wanted:

@@ -83,7 +83,7 @@ def _run(job: Job) -> Run:
         seed=job.seed,
         scores=job.folder / "eval" / "scores.parquet",
         held_out=job.stage.held_out,
-        training_s=job.training_s(),
+        training_core_s=job.training_core_s(),
         parameters=cost.parameters,
         trained=cost.trained,
         core_s=cost.core_s,

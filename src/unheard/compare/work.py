@@ -17,14 +17,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unheard.compare.claims import Claim, claim, clock_s, holder
-from unheard.compare.jobs import Job
+from unheard.compare.spent import Spent, core_s_of, core_s_of_children, note, spent
 
-__all__ = ["FAILED", "LOG", "PROGRAM", "SPENT", "Failure", "Worker", "failure_of", "spent_s"]
+if TYPE_CHECKING:
+    from unheard.compare.jobs import Job
+
+__all__ = ["FAILED", "LOG", "PROGRAM", "Failure", "Worker", "failure_of"]
 
 PROGRAM = (sys.executable, "-m", "unheard")
-FAILED, LOG, SPENT = "failed.json", "log.txt", "spent.json"
+FAILED, LOG = "failed.json", "log.txt"
 POLL_S, SCAN_S, BEAT_S, PATIENCE_S = 0.1, 2.0, 20.0, 10.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -44,15 +48,21 @@ class Failure:
     log: Path
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Running:
-    """A job at work."""
+    """A job at work on the first of its steps."""
 
     job: Job
     claim: Claim
     steps: list[str]
     process: subprocess.Popen[bytes]
     started: float
+    before: Spent
+
+    def note(self, core_s: float) -> None:
+        """Write down what the step has cost, attempts before this one included."""
+        now = Spent(time.monotonic() - self.started, core_s)
+        note(self.job.folder, self.steps[0], self.before + now)
 
 
 class Worker:
@@ -158,7 +168,8 @@ class Worker:
                 start_new_session=True,  # Ctrl-C reaches us alone, and we end it in order
                 preexec_fn=_dying_with(os.getpid()),
             )
-        return _Running(job, held, steps, process, time.monotonic())
+        before = spent(job.folder).get(steps[0], Spent())
+        return _Running(job, held, steps, process, time.monotonic(), before)
 
     def _environment(self) -> dict[str, str]:
         n_threads = max(1, (os.cpu_count() or 1) // self._n_jobs)
@@ -166,10 +177,14 @@ class Worker:
 
     def _collect(self) -> bool:
         """Take note of processes that ended; return whether there is room for others."""
-        ended = [one for one in self._running if one.process.poll() is not None]
+        ended = []
+        for one in self._running:
+            before = core_s_of_children()
+            if one.process.poll() is not None:  # only now is what it used added to ours
+                one.note(core_s_of_children() - before)
+                ended.append(one)
         for one in ended:
             self._running.remove(one)
-            _add_spent(one.job, one.steps[0], time.monotonic() - one.started)
             if not one.claim.beat():
                 self._yield(one)
             elif one.process.returncode != 0:
@@ -188,7 +203,8 @@ class Worker:
                 one.job.label, f"{left[0]} left nothing behind", one.job.folder / LOG
             )
         else:
-            self._say(f"{one.job.label}: done, {spent_s(one.job) / 60:.1f} min")
+            seconds = sum(step.seconds for step in spent(one.job.folder).values())
+            self._say(f"{one.job.label}: done, {seconds / 60:.1f} min")
 
     def _fail(self, one: _Running) -> None:
         code = one.process.returncode
@@ -206,6 +222,7 @@ class Worker:
             return
         self._beaten = time.monotonic()
         for one in list(self._running):
+            one.note(core_s_of(one.process.pid))
             if not one.claim.beat():
                 self._running.remove(one)
                 _end([one.process])
@@ -217,6 +234,8 @@ class Worker:
 
     def _stop(self) -> None:
         """End what still runs, as after Ctrl-C; its job goes on from there another time."""
+        for one in self._running:
+            one.note(core_s_of(one.process.pid))
         _end([one.process for one in self._running])
         for one in self._running:
             one.claim.release()
@@ -229,27 +248,6 @@ def failure_of(job: Job) -> Failure:
     except (OSError, ValueError, KeyError):
         reason = "not known"
     return Failure(job.label, reason, job.folder / LOG)
-
-
-def spent_s(job: Job) -> float:
-    """Return the seconds that the steps of a job took; 0 if none is noted."""
-    return sum(_spent(job).values())
-
-
-def _spent(job: Job) -> dict[str, float]:
-    try:
-        told = json.loads((job.folder / SPENT).read_text())
-    except (OSError, ValueError):
-        return {}
-    return {str(name): float(seconds) for name, seconds in told.items()}
-
-
-def _add_spent(job: Job, step: str, seconds: float) -> None:
-    told = _spent(job)
-    told[step] = round(told.get(step, 0.0) + seconds, 2)
-    unfinished = job.folder / f"{SPENT}.unfinished"
-    unfinished.write_text(json.dumps(told) + "\n")
-    os.replace(unfinished, job.folder / SPENT)
 
 
 def _last_line(log: Path) -> str:

@@ -23,7 +23,8 @@ class Run:
         scores: Its score file.
         held_out: Family that was left out of its training; "" where the parts were left as they
             were.
-        training_s: Seconds of its training, and of what it starts from.
+        training_core_s: Processor seconds of its training, and of what it starts from; None if not
+            known.
         parameters: Numbers that scoring needs; 0 if not known.
         trained: How many of them training changed.
         core_s: Seconds of one core for a second of audio; None if not known.
@@ -33,7 +34,7 @@ class Run:
     seed: int
     scores: Path
     held_out: str = ""
-    training_s: float | None = None
+    training_core_s: float | None = None
     parameters: int = 0
     trained: int = 0
     core_s: float | None = None
@@ -79,7 +80,8 @@ class Line:
         families: Equal error rate of each family, by part and family.
         held_out: Equal error rate of each family that was left out of training, and their "mean"
             and "worst".
-        training_s: Mean seconds of training, what the method starts from included.
+        training_core_s: Processor seconds of training, what the method starts from included, mean
+            over seeds.
         parameters: Numbers that scoring needs; 0 if not known.
         trained: How many of them training changed.
         core_s: Seconds of one core for a second of audio, mean over seeds.
@@ -90,7 +92,7 @@ class Line:
     numbers: Mapping[str, Estimate]
     families: Mapping[tuple[str, str], Estimate]
     held_out: Mapping[str, Estimate]
-    training_s: float | None
+    training_core_s: float | None
     parameters: int
     trained: int
     core_s: float | None

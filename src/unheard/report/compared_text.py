@@ -87,7 +87,7 @@ def spreadsheet(made: Compared) -> str:
             if one.difference is None:
                 cells[3:] = [""] * len(cells[3:])
             writer.writerow((line.method, name, *cells, " ".join(map(repr, one.seeds))))
-        for name in ("training_s", "parameters", "trained", "core_s"):
+        for name in ("training_core_s", "parameters", "trained", "core_s"):
             value = getattr(line, name)
             writer.writerow((line.method, name, "" if value is None else value))
     return content.getvalue()
@@ -203,15 +203,15 @@ def _ranks(made: Compared) -> Iterator[Block]:
 
 def _cost(made: Compared) -> Iterator[Block]:
     base = made.base
-    training_s, core_s = (base.training_s, base.core_s) if base else (None, None)
+    training_core_s, core_s = (base.training_core_s, base.core_s) if base else (None, None)
     yield Words(
-        "Training: seconds by the clock, with those of what the method starts from, so other work "
-        "on the machine counts. Scoring: seconds of one core for a second of audio, decoding left "
-        f"out. Ratios are to {made.baseline}."
+        "Training: processor time of all attempts, with that of what the method starts from. "
+        "Scoring: seconds of one core for a second of audio, decoding left out. Ratios are to "
+        f"{made.baseline}."
     )
     rows = []
     for line in made.lines:
-        training = "-" if line.training_s is None else f"{line.training_s / 60:.1f}"
+        training = "-" if line.training_core_s is None else f"{line.training_core_s / 60:.1f}"
         core = "-" if line.core_s is None else f"{line.core_s:.4f}"
         rows.append(
             (
@@ -219,12 +219,20 @@ def _cost(made: Compared) -> Iterator[Block]:
                 f"{line.parameters:,}" if line.parameters else "-",
                 f"{line.trained:,}" if line.parameters else "-",
                 training,
-                _ratio(line.training_s, training_s),
+                _ratio(line.training_core_s, training_core_s),
                 core,
                 _ratio(line.core_s, core_s),
             )
         )
-    head = ("method", "parameters", "trained", "training, min", "ratio", "scoring, s/s", "ratio")
+    head = (
+        "method",
+        "parameters",
+        "trained",
+        "training, core min",
+        "ratio",
+        "scoring, s/s",
+        "ratio",
+    )
     yield Table(head, tuple(rows))
 
 

@@ -207,7 +207,7 @@ def _line(method: str, runs: Sequence[Run], estimates: Mapping[Key, Estimate]) -
         numbers={key[1]: one for key, one in mine.items() if key[0] == "number"},
         families={(key[1], key[2]): one for key, one in mine.items() if key[0] == "family"},
         held_out={key[1]: one for key, one in mine.items() if key[0] == "held_out"},
-        training_s=_mean([run.training_s for run in main]),
+        training_core_s=_mean([run.training_core_s for run in main]),
         parameters=max(run.parameters for run in main),
         trained=max(run.trained for run in main),
         core_s=_mean([run.core_s for run in main]),
