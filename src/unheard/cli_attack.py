@@ -57,7 +57,7 @@ def attack_train(  # noqa: PLR0913  a command has the options that it has
         Literal["small", "full"],
         typer.Option(help="small trains on a processor, full is for a GPU."),
     ] = "small",
-    steps: Annotated[int, typer.Option(min=1, help="Steps in all.")] = 2000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps in all.")] = 4000,
     batch: Annotated[int, typer.Option(min=1, help="Clips in a step.")] = 8,
     part: Annotated[
         list[str] | None, typer.Option(help="Part to train on; train if left out.")

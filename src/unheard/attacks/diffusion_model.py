@@ -60,7 +60,7 @@ class DiffusionConfig:
     """
 
     mel: Mel = field(default=Mel())
-    widths: tuple[int, ...] = (48, 96, 128)
+    widths: tuple[int, ...] = (32, 64, 96)
     layers: int = 1
     fold: int = 2
     attention: bool = True

@@ -55,7 +55,7 @@ class Training:
         seed: Of weights, clips, levels and noise.
     """
 
-    n_steps: int = 2000
+    n_steps: int = 4000
     batch_clips: int = 8
     n_frames: int = 64
     rate: float = 1e-3
