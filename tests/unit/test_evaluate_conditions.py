@@ -19,7 +19,7 @@ from unheard.errors import RecipeError
 from unheard.evaluate import PROTOCOLS, Options, Protocol, evaluate, read_scores
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.protocols import Selection, Trials, sampled
-from unheard.report import read_facts
+from unheard.report import read_facts, report
 from unheard.score import Scorer, Verdict
 from unheard.types import FloatArray
 from voice import FakeSettings, voice
@@ -134,6 +134,19 @@ def test_clips_without_verdict_are_counted_and_the_others_compared(done: Path) -
     assert "| speed_1.1 \\* | 5 | 1 |" in (done / "report.md").read_text().replace(" * ", " \\* ")
 
 
+def test_the_usual_pictures_are_of_the_clips_as_they_are(
+    manifest: Manifest, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    for name in ("calibration", "det", "histogram"):
+        monkeypatch.setattr(
+            f"unheard.report.pictures.{name}",
+            lambda table, _: (drawn.append(table.num_rows), b"picture")[1],
+        )
+    report(done / "scores.parquet", tmp_path, n_draws=20)
+    assert drawn == [len(manifest)] * 3
+
+
 class Killed(BaseException):
     pass
 
@@ -190,6 +203,13 @@ def test_a_clip_of_two_test_sets_is_changed_once(
     twin = found["eval_in-h1@two@noise_10"]
     assert (clip["part"], twin["part"]) == ("one", "two")
     assert clip["score"] == twin["score"] != found["eval_in-h1"]["score"]
+    told = ("id", "score", "decision", "duration_s", "status", "reason")
+    half = [{name: row[name] for name in told} for row in found.values() if row["part"] == "one"]
+    lines = [{"key": read_facts(tmp_path / "scores.parquet").key}, *half]  # killed between two rows
+    (tmp_path / "scores.partial").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "scores.parquet").unlink()
+    evaluate(bundle, manifest, Protocol("twice", sets), tmp_path, options=options)
+    assert rows(tmp_path) == found
 
 
 def test_a_task_may_change_its_samples_in_other_processes_too(manifest: Manifest) -> None:
