@@ -1,0 +1,28 @@
+"""dropin on a gated recurrent network: both layers grow by half after a quarter of the run.
+
+Our reading of the paper (2603.24343), which is known to add neurons to chosen layers of a gated
+recurrent network, and to claim up to 39 % less EER; how many, when and how they start is ours.
+
+It is compared with
+(a) the same network trained as long without growth: recipe grnn, or --set method.n_growths=0 here;
+(b) the final size from the first step on: recipe grnn_grown;
+(d) new units drawn at random, and nothing else trained after the growth:
+    --set method.init=kaiming --set method.train=new.
+(c), LoRA, does not apply: the network has no attention.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train dropin_grnn --data MANIFEST --out runs/dropin_grnn
+         how it went: unheard curves runs/grnn runs/dropin_grnn --out growth.png
+"""
+
+from dataclasses import replace
+
+from unheard.methods import Plasticity
+from unheard.recipes import grnn
+
+recipe = replace(
+    grnn.recipe,
+    name="dropin_grnn",
+    method=Plasticity(n_growths=1, first=0.25, grow=0.5, remove=0.0),
+)

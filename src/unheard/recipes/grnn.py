@@ -1,0 +1,26 @@
+"""A gated recurrent network on cepstral coefficients: two bidirectional GRU layers of 128 units.
+
+The baseline of dropin_grnn and plasticity_grnn: the same network, trained as long, that never
+grows.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train grnn --data MANIFEST --out runs/grnn
+         other networks: --set detector.cell=lstm --set detector.feature=mel
+"""
+
+from unheard.batch import Balanced
+from unheard.detectors import Grnn
+from unheard.recipe import Adam, Budget, Cosine, Recipe
+from unheard.recipes import lcnn
+
+recipe = Recipe(
+    name="grnn",
+    detector=Grnn(hidden=(128, 128)),
+    sampler=Balanced(batch_clips=16, by="family"),
+    augment=lcnn.recipe.augment,
+    optimiser=Adam(weight_decay=1e-4),
+    schedule=Cosine(rate=1e-3),
+    budget=Budget(n_steps=240, eval_every=40, log_every=5, dev_clips=160),
+    seed=1,
+)

@@ -1,0 +1,13 @@
+"""The gated recurrent network that dropin_grnn ends with, at that size from the first step on.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train grnn_grown --data MANIFEST --out runs/grnn_grown
+"""
+
+from dataclasses import replace
+
+from unheard.detectors import Grnn
+from unheard.recipes import grnn
+
+recipe = replace(grnn.recipe, name="grnn_grown", detector=Grnn(hidden=(192, 192)))

@@ -1,0 +1,17 @@
+"""The ResNet18 that dropin_resnet18 ends with, at that size from the first step on.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train resnet18_grown --data MANIFEST --out runs/resnet18_grown
+"""
+
+from dataclasses import replace
+
+from unheard.detectors import ResNet18
+from unheard.recipes import resnet18_small
+
+recipe = replace(
+    resnet18_small.recipe,
+    name="resnet18_grown",
+    detector=ResNet18(feature="mel", width=16, inner_widths=(24, 24, 48, 48, 96, 96, 192, 192)),
+)

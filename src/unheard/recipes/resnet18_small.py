@@ -1,0 +1,22 @@
+"""ResNet18 on a log-mel spectrogram, a quarter of the usual width: small and short.
+
+The baseline of dropin_resnet18 and plasticity_resnet18: the same network, trained as long, that
+never grows.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train resnet18_small --data MANIFEST --out runs/resnet18_small
+"""
+
+from dataclasses import replace
+
+from unheard.detectors import ResNet18
+from unheard.recipe import Adam
+from unheard.recipes import grnn
+
+recipe = replace(
+    grnn.recipe,
+    name="resnet18_small",
+    detector=ResNet18(feature="mel", width=16),
+    optimiser=Adam(weight_decay=1e-3),
+)

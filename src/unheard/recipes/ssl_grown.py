@@ -1,0 +1,24 @@
+"""The detector that dropin_ssl ends with, at that size from the first step on.
+
+New units of the third layer are drawn at random before the first step, where dropin_ssl adds them
+later and unheard at first; all of that layer's feed-forward part is trained, the published part of
+it too. Fetch the encoder first with `unheard encoder whisper-tiny.en`.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train ssl_grown --data MANIFEST --out runs/ssl_grown
+"""
+
+from dataclasses import replace
+
+from unheard.detectors import SslAasist
+from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.methods import Supervised
+from unheard.recipes import dropin_ssl
+
+recipe = replace(
+    dropin_ssl.recipe,
+    name="ssl_grown",
+    detector=SslAasist(encoder=WHISPER_TINY_EN, frozen=True, feed_forward=(0, 0, 1792)),
+    method=Supervised(),
+)
