@@ -38,8 +38,9 @@ def outputs(n: int = 10, spread: float = 0.3, seed: int = 0) -> Outputs:
 def literal(objective: Racl, said: Outputs, kinds: list[str]) -> dict[str, float]:
     """The terms without weights, by two loops over plain numbers."""
     points = said.embedding.tolist()
+    contrasted = points
     if objective.normalised:
-        points = [[x / math.hypot(*p) for x in p] for p in points]
+        contrasted = [[x / math.hypot(*p) for x in p] for p in points]
     truth = [kind == "bonafide" for kind in kinds]
     pairs: list[float] = []
     hard: list[float] = []
@@ -47,18 +48,18 @@ def literal(objective: Racl, said: Outputs, kinds: list[str]) -> dict[str, float
     remade: list[float] = []
     for i in range(len(points)):
         for j in range(i):
-            d = math.dist(points[i], points[j])
+            d, far = math.dist(contrasted[i], contrasted[j]), math.dist(points[i], points[j])
             if truth[i] == truth[j]:
                 cost = d**2 if objective.form == "squared" else d
             else:
                 gap = max(0.0, objective.margin - d)
                 cost = gap**2 if objective.form == "squared" else gap
-                apart.append(d)
+                apart.append(far)
             pairs.append(cost)
             if {kinds[i], kinds[j]} <= {"bonafide", "remade"}:
                 hard.append(cost)
             if {kinds[i], kinds[j]} == {"bonafide", "remade"}:
-                remade.append(d)
+                remade.append(far)
     variance = 0.0
     for wanted in (True, False):
         held = [p for p, is_human in zip(points, truth, strict=True) if is_human == wanted]
@@ -168,7 +169,7 @@ def test_clips_at_one_point_give_finite_gradients(form: Any, normalised: bool, p
     terms = Racl(form=form, normalised=normalised)(said, FOUR)
     (slope,) = torch.autograd.grad(total(terms), embedding)
     assert slope.isfinite().all()
-    assert terms["_enhanced"].item() == pytest.approx(9 / 15)  # 9 of the 15 pairs are of 2 classes
+    assert terms["_enhanced"].item() == pytest.approx(9 / 15)  # 9 of 15 pairs are of two classes
 
 
 def test_classes_farther_apart_than_the_margin_are_left_alone() -> None:
@@ -176,8 +177,21 @@ def test_classes_farther_apart_than_the_margin_are_left_alone() -> None:
     embedding[3:, 0] = 1.5
     embedding.requires_grad_()
     said = Outputs(embedding.sum(dim=1), embedding)
-    assert PAPER(said, FOUR)["standard"].item() == 0
-    assert replace(PAPER, margin=2.0)(said, FOUR)["standard"].item() > 0
+    plain = replace(PAPER, normalised=False)
+    assert plain(said, FOUR)["standard"].item() == 0
+    assert replace(plain, margin=2.0)(said, FOUR)["standard"].item() > 0
+
+
+def test_normalised_contrasts_know_directions_alone_and_the_variance_knows_lengths() -> None:
+    said, lengths = outputs(), torch.linspace(0.5, 4, 10, dtype=torch.float64)[:, None]
+    terms, longer = (
+        PAPER(said, FOUR),
+        PAPER(replace(said, embedding=lengths * said.embedding), FOUR),
+    )
+    for name in ("_standard", "_enhanced"):
+        assert longer[name].item() == pytest.approx(terms[name].item(), rel=1e-12)
+    for name in ("_variance", "_distance_classes", "_distance_reconstructed"):
+        assert longer[name].item() > 1.2 * terms[name].item()
 
 
 def test_half_precision_is_raised_before_it_is_squared() -> None:
