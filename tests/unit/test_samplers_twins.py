@@ -8,12 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from unheard import audio
+from synthetic_corpus import corpus, with_twins
+from unheard import audio, reconstruct
 from unheard.batch import BatchSource
 from unheard.clip import Clip, Manifest
+from unheard.detectors import Toy
 from unheard.errors import RecipeError, TrainingError
+from unheard.methods import Mldg
+from unheard.objectives import Racl
+from unheard.recipe import Recipe
 from unheard.samplers import RECONSTRUCTION, WithTwins
+from unheard.train import train
 
 
 def twin(clip: Clip, generator: str) -> Clip:
@@ -211,3 +218,35 @@ def test_batches_that_cannot_be_composed_are_refused(
 def test_fields_that_do_not_fit_are_refused(wrong: dict[str, Any], remedy: str) -> None:
     with pytest.raises(RecipeError, match=remedy):
         WithTwins(**wrong)
+
+
+def test_reconstruction_writes_the_family_that_the_sampler_looks_for() -> None:
+    assert reconstruct.FAMILY == RECONSTRUCTION
+
+
+@pytest.fixture(scope="module")
+def twinned(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return with_twins(corpus(tmp_path_factory.mktemp("corpus"), duration_s=0.6))
+
+
+def test_meta_learning_keeps_pairs_together_when_it_splits_the_families(twinned: Manifest) -> None:
+    source = BatchSource(
+        twinned.part("train"), WithTwins(batch_clips=16), window_s=0.5, seed=0, augment=None
+    )
+    torch.manual_seed(0)
+    model = Toy(n_bands=4).build().train()
+    terms = Mldg(n_meta_test=1).gradients(model, source[0], Racl())
+    assert terms["_enhanced"].item() > 0  # of one side; the other would have been refused too
+    assert all(value.isfinite() for value in terms.values())
+
+
+def test_a_twin_on_the_other_side_of_its_source_is_refused(
+    twinned: Manifest, tmp_path: Path
+) -> None:
+    recipe = Recipe(name="tiny", detector=Toy(), sampler=WithTwins(batch_clips=8))
+    held = [
+        replace(clip, part="dev") if clip.source_clip == "train-human-1" else clip
+        for clip in twinned
+    ]
+    with pytest.raises(TrainingError, match=r"share 1 values of 'source_clip'.*split the manifest"):
+        train(recipe, Manifest.of(held, twinned.root), tmp_path / "run")
