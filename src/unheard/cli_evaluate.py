@@ -194,7 +194,9 @@ def scores_fuse(
     files: Annotated[
         list[Path], typer.Argument(help="Score files of the same trials, two or more.")
     ],
-    out: Annotated[Path, typer.Option(help="Score file to write, Parquet.")],
+    out: Annotated[
+        Path, typer.Option(help="Score file to write, Parquet; its name is the fusion's name.")
+    ],
     how: Annotated[
         Literal["mean", "logistic"],
         typer.Option(help="Plain mean, or a logistic regression fitted to --dev."),

@@ -119,7 +119,8 @@ def test_the_mean_is_the_mean_of_the_same_trial(files: dict[str, Path], tmp_path
     assert list(both) == list(one)
     assert both == {name: pytest.approx((one[name] + other[name]) / 2) for name in one}
     assert facts.notes == ("b was told of", "scores are the plain mean of a 1, b 2")
-    assert (facts.fusion, facts.name, facts.protocol) == ({}, "fusion of a 1 and b 2", "open")
+    assert (facts.fusion, facts.name, facts.protocol) == ({}, "f", "open")
+    assert facts.source == "f (mean of a 1, b 2)"
     assert not facts.calibrated
     assert set(read_scores(tmp_path / "f.parquet").column("decision").to_pylist()) == {""}
 
@@ -230,13 +231,13 @@ def test_a_trial_without_a_score_in_one_has_none(
     swapped = fused([files["bt"], lacking], out, how=how, dev=given[::-1])
     row = next(row for row in read_scores(out).to_pylist() if row["id"] == "t7")
     assert (row["status"], row["reason"]) == ("no verdict", "no score of a 1")
-    assert swapped.source == "fusion of b 2 and a 1"
+    assert swapped.source == f"f ({how} of b 2, a 1)"
 
 
 def test_systems_of_one_name_go_by_their_files(files: dict[str, Path], tmp_path: Path) -> None:
     seed = write_scores(tmp_path / "seed2.parquet", columns(9), FACTS)
     facts = fused([files["at"], seed], tmp_path / "f.parquet")
-    assert facts.source == f"fusion of {files['at']} and {seed}"
+    assert facts.source == f"f (mean of {files['at']}, {seed})"
 
 
 def test_the_mean_of_uncalibrated_scores_is_called_so(tmp_path: Path) -> None:

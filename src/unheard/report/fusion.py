@@ -46,7 +46,7 @@ def fused(
 
     Args:
         files: Score files, at least two.
-        out: Score file to write, Parquet.
+        out: Score file to write, Parquet; reports call the fusion by its name without suffix.
         how: "mean" weighs all alike; "logistic" by a regression that is fitted to `dev`, whose
             operating points the result gets.
         dev: Scores of dev clips by the same systems in the same order, for "logistic": score files,
@@ -70,19 +70,20 @@ def fused(
             "one for each in the same order, the mean none"
         )
     test = _Trials.read(files, intake)
+    agreed = _shared_facts(test, f"{out.stem} ({how} of {', '.join(test.names)})")
     if how == "mean":
-        notes = (_mean_note(test.facts, test.names),)
-        facts = replace(_shared_facts(test), notes=(*_notes(test), *notes))
+        note = _mean_note(test.facts, test.names)
+        facts = replace(agreed, notes=(*_notes(test), note))
         return _write(out, test, np.mean(test.scores, axis=1), facts)
     learnt = _Trials.read([_dev_file(path) for path in dev], dev_intake)
     _refuse_other_order(dev, learnt, files, test)
-    shared = set(learnt.ids) & set(test.ids)
-    if shared:
+    twice = set(learnt.ids) & set(test.ids)
+    if twice:
         raise EvaluationError(
-            f"{len(shared)} dev clips are also under test, such as {min(shared)!r}; a fusion "
+            f"{len(twice)} dev clips are also under test, such as {min(twice)!r}; a fusion "
             "fitted to the scores under test flatters them: give scores of other clips"
         )
-    fit, facts = _fitted(learnt, test)
+    fit, facts = _fitted(learnt, test, agreed)
     return _write(out, test, fit(test.scores), facts)
 
 
@@ -163,7 +164,7 @@ def _refuse_other_order(
             )
 
 
-def _fitted(learnt: _Trials, test: _Trials) -> tuple[Fusion, Facts]:
+def _fitted(learnt: _Trials, test: _Trials, facts: Facts) -> tuple[Fusion, Facts]:
     whole = np.isfinite(learnt.scores).all(axis=1)
     human, machine = (learnt.scores[whole & one] for one in (learnt.bonafide, ~learnt.bonafide))
     if not (len(human) and len(machine)):
@@ -181,7 +182,7 @@ def _fitted(learnt: _Trials, test: _Trials) -> tuple[Fusion, Facts]:
         f"to dev ({len(human):,} bona fide and {len(machine):,} spoofed clips)"
     )
     facts = replace(
-        _shared_facts(test),
+        facts,
         operating_points={
             "balanced": points.balanced,
             "false_alarm_1pct": points.false_alarm_1pct,
@@ -194,8 +195,8 @@ def _fitted(learnt: _Trials, test: _Trials) -> tuple[Fusion, Facts]:
     return fit, facts
 
 
-def _shared_facts(test: _Trials) -> Facts:
-    """Return what the facts of all systems agree on, under the name of the fusion."""
+def _shared_facts(test: _Trials, source: str) -> Facts:
+    """Return what the facts of all systems agree on."""
     facts = test.facts
 
     def same(name: str, otherwise: Any) -> Any:
@@ -209,7 +210,7 @@ def _shared_facts(test: _Trials) -> Facts:
         date=max(one.date for one in facts),
         trained_families=tuple(sorted(families)) if all(f.trained_families for f in facts) else (),
         conditions=same("conditions", ()),
-        source=f"fusion of {' and '.join(test.names)}",
+        source=source,
     )
 
 
