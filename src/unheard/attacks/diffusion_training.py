@@ -51,7 +51,7 @@ class Training:
         n_warm_up: Steps of warm-up.
         average: Decay of the running average of weights, which is what is kept.
         log_every: Steps between lines of the log.
-        save_every: Steps between checkpoints.
+        save_every: Steps between checkpoints; the model can be used from the first one on.
         seed: Of weights, clips, levels and noise.
     """
 
@@ -125,7 +125,7 @@ def train(
             losses = []
         if step % training.save_every == 0 or step == training.n_steps:
             run.keep(out / _CHECKPOINT, step, identity)
-    save(out, run.averaged, trained_on=identity)
+            save(out, run.averaged, trained_on=identity, n_steps=str(step))
     return out
 
 
