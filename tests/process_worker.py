@@ -25,7 +25,7 @@ from unheard.batch import Balanced, Batch, BatchSource
 from unheard.clip import Manifest
 from unheard.detectors import SslAasist
 from unheard.errors import TrainingError
-from unheard.methods import METHODS
+from unheard.methods import METHODS, Plasticity
 from unheard.objectives import WeightedCrossEntropy
 from unheard.recipe import Adam, Budget, Constant, Recipe
 
@@ -47,6 +47,11 @@ RECIPES = {
     "toy": TOY,
     "encoder": replace(TOY, detector=SslAasist(encoder=replace(TINY_ENCODER, dropout=0.1))),
     "adapters": replace(TOY, detector=SMALL["ssl_aasist"]),
+    "changing": replace(
+        TOY,
+        detector=SMALL["grnn"],
+        method=Plasticity(n_growths=1, first=0.3, grow=1.0, remove=0.5, remove_after=0.3),
+    ),
     "undivided": replace(TOY, budget=Budget(n_steps=6)),
 }
 

@@ -147,6 +147,15 @@ def test_a_run_on_two_processes_is_the_run_on_one(pair: Pair, data: Path, tmp_pa
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
 
 
+def test_processes_grow_and_remove_the_same_units(pair: Pair, data: Path, tmp_path: Path) -> None:
+    trained("changing", data, tmp_path / "one")
+    first, _ = pair.ask("trained", "changing", data, tmp_path / "two", 1)
+    assert first[-1] == "interrupted"  # after the growth, before the removal
+    pair.ask("trained", "changing", data, tmp_path / "two")
+    assert [line["_width recurrent.0"] for line in log(tmp_path / "two")] == [4, 8, 6]
+    assert_close(tmp_path / "one", tmp_path / "two", statistics=False)
+
+
 def test_a_run_goes_on_with_another_number_of_processes(
     pair: Pair, data: Path, wholes: dict[str, Path], tmp_path: Path
 ) -> None:
