@@ -23,8 +23,11 @@ def compare(  # noqa: PLR0913  a command has the options that it has
     ],
     out: Annotated[Path, typer.Option(help="Folder for the runs and the report.")],
     data: Annotated[
-        Path | None,
-        typer.Option(help="Manifest, or the folder of a built corpus; not needed for --report."),
+        list[str] | None,
+        typer.Option(
+            help="Manifest, or the folder of a built corpus; again as NAME=MANIFEST for each that "
+            "entries of the plan call by a name, such as twins. Not needed for --report."
+        ),
     ] = None,
     jobs: Jobs = 1,
     only: Annotated[
@@ -49,17 +52,18 @@ def compare(  # noqa: PLR0913  a command has the options that it has
 
     chosen = plans.load(plan)
     entries = tuple(only.split(",")) if only else ()
-    if data is None and not (report or dry_run):
+    files = _files(data or [])
+    if not (files or report or dry_run):
         raise typer.BadParameter("give the manifest to train and test on with --data")
     if dry_run:
-        _show_overview(room.overview(room.jobs(chosen, data, out, only=entries)), jobs)
+        _show_overview(room.overview(room.jobs(chosen, files, out, only=entries)), jobs)
         return
     failures: list[Failure] = []
-    if not report and data is not None:
+    if not report:
         options = room.Options(n_jobs=jobs, only=entries)
-        failures = room.compare(chosen, data, out, say=say, options=options)
+        failures = room.compare(chosen, files, out, say=say, options=options)
     command = shlex.join(["unheard", *sys.argv[1:]])
-    everything = room.jobs(chosen, data, out)
+    everything = room.jobs(chosen, files, out)
     for failure in failures:
         say(f"failed: {failure.job}: {failure.reason}; see {failure.log}")
     made = write_report(chosen, everything, out, command=command, n_draws=draws)
@@ -96,6 +100,19 @@ def cost(
     typer.echo(f"parameters        {found.parameters:,}, of which {found.trained:,} trained")
     typer.echo(f"bundle            {found.bundle_bytes / 1e6:.2f} MB")
     typer.echo(f"scoring           {found.core_s:.5f} s of one core for a second of audio")
+
+
+def _files(data: list[str]) -> dict[str, Path]:
+    """Return manifests by name; a path alone is the one without a name."""
+    files: dict[str, Path] = {}
+    for text in data:
+        name, equals, file = text.partition("=")
+        if not (equals and name.isidentifier()):
+            name, file = "", text
+        if name in files:
+            raise typer.BadParameter(f"--data {text}: there are two of that name; give one")
+        files[name] = Path(file)
+    return files
 
 
 def _show_overview(found: Overview, n_jobs: int) -> None:

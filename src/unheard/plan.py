@@ -19,11 +19,15 @@ class Entry:
         name: What the report calls it, and the folder of its runs.
         recipe: Name of a recipe, or path of a Python file with one.
         settings: Changes of the recipe, as `--set` takes them, after those of the plan.
+        data: Name of the manifest that it is trained on, where it wants another than the others,
+            such as one with twins: the command line says which file that is. Test clips are to be
+            the same.
     """
 
     name: str
     recipe: str
     settings: tuple[str, ...] = ()
+    data: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):

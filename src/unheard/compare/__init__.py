@@ -6,13 +6,14 @@ at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unheard.compare.overview import Overview, State, overview
 from unheard.compare.work import PROGRAM, Failure, Worker
+from unheard.errors import RecipeError
 from unheard.plan import Plan
 
 if TYPE_CHECKING:
@@ -39,28 +40,31 @@ class Options:
 PLAIN = Options()
 
 
-def jobs(plan: Plan, data: Path | None, out: Path, *, only: Sequence[str] = ()) -> list[Job]:
-    """Return all jobs of a plan; see `compare.jobs`.
+def jobs(plan: Plan, data: Mapping[str, Path], out: Path, *, only: Sequence[str] = ()) -> list[Job]:
+    """Return all jobs of a plan, those that others need before these.
 
     Args:
         plan: What to compare.
-        data: Manifest file, or the folder of a built corpus; None to look at what is there.
+        data: Manifest files, or folders of built corpora, by the name that entries call them by;
+            "" is that of most. Empty to look at what is there.
         out: Folder of the comparison.
         only: Entries to do; empty for all.
 
     Raises:
         RecipeError: If a name in the plan does not exist.
-        ManifestError: If the manifest cannot be used.
+        ManifestError: If a manifest cannot be used.
     """
     from unheard.compare.jobs import jobs_of, stages_of
 
-    file = data / "equalised.parquet" if data is not None and data.is_dir() else data
-    return jobs_of(plan, stages_of(plan, file, out), out, only=only)
+    files = {
+        name: file / "equalised.parquet" if file.is_dir() else file for name, file in data.items()
+    }
+    return jobs_of(plan, stages_of(plan, files, out), out, only=only)
 
 
 def compare(
     plan: Plan,
-    data: Path,
+    data: Mapping[str, Path],
     out: Path,
     *,
     say: Callable[[str], None] = lambda _: None,
@@ -70,15 +74,21 @@ def compare(
 
     Args:
         plan: What to compare.
-        data: Manifest file, or the folder of a built corpus.
+        data: As `jobs` takes it; all manifests that the entries want.
         out: Folder of the comparison.
         say: Told about progress, a line at a time.
         options: How.
 
     Raises:
-        RecipeError: If a name in the plan does not exist.
-        ManifestError: If the manifest cannot be used.
+        RecipeError: If a name in the plan does not exist, or a manifest is not given.
+        ManifestError: If a manifest cannot be used.
     """
+    for entry in plan.entries:
+        if entry.data not in data and entry.name in (options.only or (entry.name,)):
+            raise RecipeError(
+                f"the entry {entry.name!r} is trained on the manifest {entry.data!r}, which is not "
+                f"given; add --data {entry.data}=FILE, or leave the entry out with --only"
+            )
     wanted = jobs(plan, data, out, only=options.only)
     worker = Worker(wanted, out, n_jobs=options.n_jobs, program=options.program, say=say)
     return worker.work()

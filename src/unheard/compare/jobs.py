@@ -28,27 +28,24 @@ from unheard.plan import Entry, Plan
 from unheard.protocols import leave_one_out, moved
 from unheard.recipe import Recipe, recipe_to_json, with_settings
 from unheard.report import read_facts
+from unheard.samplers import RECONSTRUCTION
 
-__all__ = ["STEPS", "Job", "Stage", "jobs_of", "stages_of"]
+__all__ = ["STEPS", "Job", "Source", "Stage", "jobs_of", "stages_of"]
 
 STEPS = ("train", "evaluate", "cost")
 """What is done in a job, in order; each is a command of that name."""
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
-    """One setting that all methods of it share: a manifest and a folder.
+class Source:
+    """A manifest that jobs are trained and tested on.
 
     Attributes:
-        name: Name of its folder: the protocol, or "without_<family>".
-        held_out: Family that is left out of training; "" for none.
-        data: Manifest file.
-        manifest: The clips; None where only files that are there are looked at.
+        file: The manifest file.
+        manifest: The clips; None where only runs that are there are looked at.
     """
 
-    name: str
-    held_out: str
-    data: Path
+    file: Path = Path()
     manifest: Manifest | None = None
 
     @cached_property
@@ -68,6 +65,24 @@ class Stage:
         return self._hashes[parts]
 
 
+UNKNOWN = Source()
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What all methods are put through: a protocol, or training without one family.
+
+    Attributes:
+        name: Name of its folder: the protocol, or "without_<family>".
+        held_out: Family that is left out of training; "" for none.
+        sources: Manifests by the name that entries call them by; "" is that of most entries.
+    """
+
+    name: str
+    held_out: str
+    sources: Mapping[str, Source]
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """A detector to be trained and, if it is compared, evaluated.
@@ -76,7 +91,8 @@ class Job:
         stage: Where.
         seed: Seed of the run.
         name: Name of the entry, or of the recipe that others start from.
-        source: Recipe as the command line takes it.
+        source: What it is trained and tested on.
+        recipe_name: Recipe as the command line takes it.
         settings: What is set, the seed last.
         recipe: The recipe with these settings.
         protocol: Clips it is tested on; "" if others only start from it.
@@ -87,7 +103,8 @@ class Job:
     stage: Stage
     seed: int
     name: str
-    source: str
+    source: Source
+    recipe_name: str
     settings: tuple[str, ...]
     recipe: Recipe = field(repr=False)
     protocol: str
@@ -114,10 +131,10 @@ class Job:
         bundle = str(self.folder / "bundle")
         if step == "train":
             set_ = [word for one in self.settings for word in ("--set", one)]
-            where = ["--data", str(self.stage.data), "--out", str(self.folder)]
-            return ["train", self.source, *where, *set_]
+            where = ["--data", str(self.source.file), "--out", str(self.folder)]
+            return ["train", self.recipe_name, *where, *set_]
         if step == "evaluate":
-            where = ["--data", str(self.stage.data), "--out", str(self.folder / "eval")]
+            where = ["--data", str(self.source.file), "--out", str(self.folder / "eval")]
             return ["evaluate", bundle, *where, "--protocol", self.protocol]
         return ["cost", bundle, "--out", str(self.folder / "cost.json")]
 
@@ -129,8 +146,8 @@ class Job:
             return None
         there = card.provenance
         wanted = {
-            "train": self.stage.sha256(self.recipe.train_parts),
-            "dev": self.stage.sha256(self.recipe.dev_parts),
+            "train": self.source.sha256(self.recipe.train_parts),
+            "dev": self.source.sha256(self.recipe.dev_parts),
         }
         if any(sha256 and there.manifests.get(part) != sha256 for part, sha256 in wanted.items()):
             return None
@@ -158,27 +175,30 @@ class Job:
         return True
 
 
-def stages_of(plan: Plan, data: Path | None, out: Path) -> list[Stage]:
-    """Return the settings of a plan: its protocol, and one without each held-out family.
+def stages_of(plan: Plan, data: Mapping[str, Path], out: Path) -> list[Stage]:
+    """Return what the methods of a plan are put through.
 
     Args:
         plan: The plan.
-        data: Manifest file; its versions without a family are written if they are not there. None
-            if nothing is to be trained.
+        data: Manifest files by the name that entries call them by; "" is that of most. Their
+            versions without a family are written if they are not there. Empty to look at what is
+            there.
         out: Folder of the comparison.
 
     Raises:
-        ManifestError: If the manifest cannot be read, or does not have such a family.
+        ManifestError: If a manifest cannot be read, or does not have such a family.
         RecipeError: If no protocol has the name, or the folder is of another corpus.
     """
     protocols.protocol(plan.protocol)
-    manifest = None if data is None else Manifest.read(data)
-    stages = [Stage(plan.protocol, "", data or Path(), manifest)]
+    read = {name: Source(file, Manifest.read(file)) for name, file in data.items()}
+    stages = [Stage(plan.protocol, "", read)]
     for family in plan.held_out:
         name = f"without_{'-'.join(family.split())}"
-        file = out / "manifests" / f"{name}.parquet"
-        left = None if manifest is None else _left_out(manifest, family, file)
-        stages.append(Stage(name, family, file, left))
+        sources = {}
+        for key, whole in read.items():
+            file = out / "manifests" / f"{name}{'_' if key else ''}{key}.parquet"
+            sources[key] = Source(file, _left_out(whole, family, file))
+        stages.append(Stage(name, family, sources))
     return stages
 
 
@@ -225,14 +245,14 @@ class _Layout:
         """Add the job of an entry, or of a recipe that others start from, after what it needs."""
         own = {entry.name: entry for entry in self.plan.entries}
         entry = own.get(name, Entry(name, name))
-        folder = self.folder / name
+        folder, source = self.folder / name, self.stage.sources.get(entry.data, UNKNOWN)
         there = self.jobs.get(folder)
         if there is not None and (there.protocol or not tested):
             return there
         settings = (*self.plan.settings, *entry.settings, f"seed={self.seed}")
         recipe = with_settings(recipes.load(entry.recipe), settings)
         for part in (recipe.train_parts, recipe.dev_parts):
-            self.stage.sha256(part)
+            source.sha256(part)
         needs = tuple(
             self._first(recipe, name) for name in dict.fromkeys(one for _, one in recipe.start)
         )
@@ -240,7 +260,8 @@ class _Layout:
             stage=self.stage,
             seed=self.seed,
             name=name,
-            source=_source(entry.recipe),
+            source=source,
+            recipe_name=_path(entry.recipe),
             settings=settings,
             recipe=recipe,
             protocol=self.plan.protocol if tested else "",
@@ -262,7 +283,7 @@ class _Layout:
         return job
 
 
-def _source(recipe: str) -> str:
+def _path(recipe: str) -> str:
     """Return a recipe as a command in any folder takes it."""
     return str(Path(recipe).resolve()) if recipe.endswith(".py") else recipe
 
@@ -279,8 +300,14 @@ def _all_needs(job: Job) -> Iterator[Job]:
     yield from seen.values()
 
 
-def _left_out(manifest: Manifest, family: str, file: Path) -> Manifest:
-    left = moved(leave_one_out(manifest, by="family", value=family), file.parent)
+def _left_out(whole: Source, family: str, file: Path) -> Manifest:
+    """Write a manifest without a family, and without twins of its clips, if it is not there."""
+    assert whole.manifest is not None
+    left = leave_one_out(whole.manifest, by="family", value=family)
+    there = set(left.column("id").tolist())
+    twins = left.column("family").astype(str) == RECONSTRUCTION
+    sources = left.column("source_clip").tolist()
+    left = moved(left.where(~twins | [one in there for one in sources]), file.parent)
     if not file.is_file():
         left.write(file)
     elif Manifest.read(file).sha256() != left.sha256():

@@ -1,0 +1,42 @@
+"""The two tables of the reconstruction paper (2604.26465) in our terms, on the open corpus.
+
+Which generator makes the most useful twins, and what the sum over layers and each term of RACL add.
+Twins are those of part train, by three generators whose own families are not held out: a small
+diffusion model trained on the bona fide clips of train, and two signal vocoders.
+
+Run: unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out d --parts train
+     unheard attack reconstruct world --data d/manifest.parquet --out w --parts train
+     unheard attack reconstruct griffin-lim-mel --data w/manifest.parquet --out twins --parts train
+     unheard compare racl --data MANIFEST --data twins=twins/manifest.parquet --out runs/racl
+"""
+
+from unheard.plan import Entry, Plan
+
+LAST = ("detector.reading=last",)
+PLAIN = ("objective.standard=0", "objective.enhanced=0", "objective.variance=0")
+DIFFUSION = ("sampler.generator=diffusion",)
+
+
+def _twins(name: str, *settings: str) -> Entry:
+    return Entry(name, "racl_small", settings, data="twins")
+
+
+plan = Plan(
+    name="racl",
+    entries=(
+        Entry("none", "racl_none_small"),
+        _twins("griffin_lim", *LAST, *PLAIN, "sampler.generator=griffin-lim-mel"),
+        _twins("world", *LAST, *PLAIN, "sampler.generator=world"),
+        _twins("diffusion", *LAST, *PLAIN, *DIFFUSION),
+        _twins("aggregated", *PLAIN, *DIFFUSION),
+        _twins("standard", "objective.enhanced=0", "objective.variance=0", *DIFFUSION),
+        _twins("enhanced", "objective.variance=0", *DIFFUSION),
+        _twins("racl", *DIFFUSION),
+    ),
+    baseline="none",
+    seeds=(1, 2, 3),
+    settings=(
+        *("budget.n_steps=300", "budget.eval_every=50", "budget.dev_clips=160"),
+        "sampler.batch_clips=16",
+    ),
+)
