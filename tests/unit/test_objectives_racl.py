@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from unheard import plans, recipes
 from unheard.batch import Batch, Terms, total
 from unheard.detectors.detector import Outputs
 from unheard.errors import RecipeError, TrainingError
 from unheard.objectives import OBJECTIVES, Racl, WeightedCrossEntropy, WithTerms
+from unheard.recipe import with_settings
 
 KINDS = ["bonafide"] * 3 + ["remade"] * 3 + ["spoof"] * 2 + ["remade spoof"] * 2
 TWIN = [3, 4, 5, 0, 1, 2, 8, 9, 6, 7]
@@ -246,3 +248,24 @@ def test_its_row_has_the_numbers_of_the_paper() -> None:
 def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any], remedy: str) -> None:
     with pytest.raises(RecipeError, match=remedy):
         Racl(**wrong)
+
+
+def test_the_rows_of_the_ablation_differ_as_they_are_called() -> None:
+    plan = plans.load("racl")
+    made = {
+        entry.name: with_settings(recipes.load(entry.recipe), [*plan.settings, *entry.settings])
+        for entry in plan.entries
+    }
+    weights = {
+        name: tuple(getattr(row.objective, one) for one in ("standard", "enhanced", "variance"))
+        for name, row in made.items()
+    }
+    assert weights["none"] == weights["world"] == weights["aggregated"] == (0, 0, 0)
+    assert weights["standard"] == (0.6, 0, 0)
+    assert weights["enhanced"] == (0.6, 0.1, 0)
+    assert weights["racl"] == (0.6, 0.1, 0.3)
+    sampled = {name: (row.sampler.generator, row.detector.reading) for name, row in made.items()}
+    assert sampled["none"] == ("none", "last")
+    assert sampled["world"] == ("world", "last")
+    assert sampled["aggregated"] == sampled["racl"] == ("diffusion", "adaptive")
+    assert {row.sampler.batch_clips for row in made.values()} == {16}
