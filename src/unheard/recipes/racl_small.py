@@ -7,7 +7,7 @@ which one clip in twenty is bona fide; 3 to 1 fit these. Augmentation, optimiser
 those of lora_small. The rows of the paper's ablation are settings of this recipe: docs/racl.md.
 
 Expects: not measured yet.
-Cost:    not measured yet.
+Cost:    4 minutes of processor time for its steps, 2.1 s each; dev checks beside.
 Run:     unheard train racl_small --data MANIFEST --out runs/racl_small
          one generator: --set sampler.generator=encodec
 """
