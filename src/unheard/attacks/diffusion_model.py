@@ -139,7 +139,7 @@ class MelDiffusion(nn.Module):
         Raises:
             AttackError: If the model was not trained for that strength.
         """
-        if strength > self.config.strongest:
+        if self.config.strongest < strength <= 1:
             raise AttackError(
                 f"strength={strength:g}, and this model was trained up to "
                 f"{self.config.strongest:g}; set a lower strength"

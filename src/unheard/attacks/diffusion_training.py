@@ -113,7 +113,7 @@ def train(
     if done == 0:
         say(f"{len(heard)} bona fide clips; measuring their bands")
         run.normalise(spectrograms)
-        (out / "log.jsonl").unlink(missing_ok=True)
+    _forget_after(done, out / "log.jsonl")
     out.mkdir(parents=True, exist_ok=True)
     n_weights = sum(weight.numel() for weight in run.model.parameters())
     say(f"{n_weights:,} weights on {device.type}; {done} of {training.n_steps} steps are done")
@@ -283,6 +283,14 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _under(prefix: str, held: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): one for name, one in held.items() if name.startswith(prefix)}
+
+
+def _forget_after(step: int, log: Path) -> None:
+    """Drop the lines of steps that are done again."""
+    lines = log.read_text("utf-8").splitlines(keepends=True) if log.exists() else []
+    kept = [line for line in lines if json.loads(line)["step"] <= step]
+    if lines:
+        log.write_text("".join(kept), "utf-8")
 
 
 def _log(

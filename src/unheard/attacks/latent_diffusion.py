@@ -22,6 +22,7 @@ from unheard.types import FloatArray
 __all__ = ["AudioLdm", "rows"]
 
 _LEVEL = 0.08
+_PARTS = ("vae", "unet", "scheduler", "tokenizer", "text_encoder", "vocoder")
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,11 @@ def _parts(name: str, folder: Path, prompt: str) -> dict[str, Any]:
             f"{name}: {folder} holds a pipeline of class {kind!r}, 'AudioLDMPipeline' wanted; give "
             "the folder of one"
         )
+    lacking = [part for part in _PARTS if not (folder / part).is_dir()]
+    if lacking:
+        raise AttackError(
+            f"{name}: {folder} lacks {', '.join(lacking)}; fetch the whole pipeline again"
+        )
     import diffusers
     import torch
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -139,7 +145,8 @@ def _parts(name: str, folder: Path, prompt: str) -> dict[str, Any]:
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     except (OSError, ValueError, RuntimeError) as error:
         raise AttackError(
-            f"{name}: {folder} lacks a part that can be loaded ({error}); fetch the whole pipeline"
+            f"{name}: {folder} cannot be loaded ({type(error).__name__}: {_first_line(error)}); "
+            "fetch the whole pipeline again"
         ) from error
     reader = pretrained.loaded(name, "ClapTextModelWithProjection", str(folder / "text_encoder"))
     tokens = tokenizer(prompt, return_tensors="pt")
@@ -154,3 +161,7 @@ def _parts(name: str, folder: Path, prompt: str) -> dict[str, Any]:
         "multiple": 2**n_halved,
         "vocoder": folder / "vocoder",
     }
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
