@@ -82,9 +82,13 @@ def test_before_the_first_check_there_is_nothing_to_average(
 
 
 def test_an_averaged_run_resumes_to_the_bit(
-    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    manifest: Manifest,
+    tmp_path: Path,
+    kept: list[dict[str, torch.Tensor]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     train(SMALL_RUN, manifest, tmp_path / "whole")
+    kept.clear()
 
     class Interrupted(BaseException):
         pass

@@ -95,6 +95,7 @@ def test_layers_that_a_sum_reads_are_shown_for_every_group(
     usage = measure_layers(made, manifest, by="attack", most_clips=3)
     assert usage.groups[0] == BONAFIDE
     assert usage.gates.shape == (len(set(manifest.column("attack"))), 1, 3)  # input and 2 layers
+    assert (usage.gates[0] != usage.gates[1]).any()  # a mean for each group, not one for all
     picture = draw(usage, tmp_path / "out")
     assert picture.name == "layers.png"
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -136,6 +136,9 @@ def test_a_twin_has_the_domain_of_its_source_and_bona_fide_ones_have_none() -> N
     assert plan.domain[:4].tolist() == [-1] * 4
     names = [sampler.domains(TWO)[index] for index in plan.domain[4:].tolist()]
     assert names == [clip.family for clip in batch[4:6]] * 2
+    spoken = Manifest.of([replace(clip, language="es") for clip in TWO], Path())
+    other = WithTwins(batch_clips=8, by="language").planner(spoken, 0)(0)
+    assert other.domain.tolist() == [-1] * 4 + [0] * 4
 
 
 def test_a_batch_is_a_function_of_its_seed_and_step() -> None:
