@@ -4,7 +4,7 @@ The baseline of dropin_grnn and plasticity_grnn: the same network, trained as lo
 grows.
 
 Expects: not measured yet.
-Cost:    not measured yet.
+Cost:    about 3 minutes of processor time, estimated from bench/growth.py and the loading of clips.
 Run:     unheard train grnn --data MANIFEST --out runs/grnn
          other networks: --set detector.cell=lstm --set detector.feature=mel
 """
@@ -21,6 +21,6 @@ recipe = Recipe(
     augment=lcnn.recipe.augment,
     optimiser=Adam(weight_decay=1e-4),
     schedule=Cosine(rate=1e-3),
-    budget=Budget(n_steps=240, eval_every=40, log_every=5, dev_clips=160),
+    budget=Budget(n_steps=300, eval_every=50, log_every=5, dev_clips=160),
     seed=1,
 )

@@ -13,7 +13,7 @@ It is compared with
 Which units go is told apart from when by --set method.score=random.
 
 Expects: not measured yet.
-Cost:    not measured yet.
+Cost:    about 1.1 times the training steps of grnn.
 Run:     unheard train plasticity_grnn --data MANIFEST --out runs/plasticity_grnn
          how it went: unheard curves runs/grnn runs/plasticity_grnn --out growth.png
 """

