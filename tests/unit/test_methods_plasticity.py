@@ -26,18 +26,20 @@ from unheard.train import train
 DROPIN = Plasticity(n_growths=1, first=0.25, grow=0.5, remove=0.0)
 CYCLE = Plasticity(n_growths=2, first=0.25, every=0.25, grow=0.5, remove_after=0.125)
 """Of 8 steps: grow after 2, remove after 3, grow after 4, remove after 5."""
+SLOW = replace(CYCLE, remove_after=0.25)
+"""Of 8 steps: grow after 2, remove and grow after 4, remove after 6; scores are of two steps."""
 
 LORA = SslAasist(
     encoder=TINY_ENCODER, adapters=LoraExperts(rank=2, projections=("q", "v", "ff_in"))
 )
 RUNS: dict[str, tuple[Method, Spec]] = {
     "dropin, new units alone": (replace(DROPIN, train="new", init="kaiming"), SMALL["grnn"]),
-    "plasticity by taylor, copies": (replace(CYCLE, init="copy", noise=0.1), SMALL["grnn"]),
+    "plasticity by taylor, copies": (replace(SLOW, init="copy", noise=0.1), SMALL["grnn"]),
     "plasticity by activation": (
-        replace(CYCLE, score="activation", layers=("blocks.7", "blocks.2")),
+        replace(SLOW, score="activation", layers=("blocks.7", "blocks.2")),
         SMALL["resnet18"],
     ),
-    "adapters, taylor": (CYCLE, LORA),
+    "adapters, taylor": (SLOW, LORA),
 }
 
 
@@ -189,10 +191,11 @@ def test_new_units_alone_are_trained_to_the_bit(score: Any, batch: Batch) -> Non
         assert (after[name][new] != before[name][new]).all(), name
 
 
-def test_beside_adapters_old_units_of_a_frozen_encoder_are_held(batch: Batch) -> None:
-    before = parameters(stepped(DROPIN, LORA, batch, 8, 2))
-    started = parameters(stepped(DROPIN, LORA, batch, 8, 0))
-    after = parameters(stepped(DROPIN, LORA, batch, 8, 6))
+@pytest.mark.parametrize("method", [DROPIN, replace(DROPIN, remove=1.0, remove_after=0.7)])
+def test_beside_adapters_old_units_of_a_frozen_encoder_are_held(
+    method: Plasticity, batch: Batch
+) -> None:
+    started, before, after = (parameters(stepped(method, LORA, batch, 8, n)) for n in (0, 2, 6))
     part = "encoder.model.encoder.layers.1.feed_forward"
     for name, new in (
         (f"{part}.intermediate_dense.weight", after[f"{part}.intermediate_dense.weight"][24:]),
@@ -301,6 +304,16 @@ def test_activations_of_recurrent_units_are_those_of_both_directions(batch: Batc
     (state,) = model.plasticity.parts
     mean = heard[0].abs().mean(dim=(0, 1))
     torch.testing.assert_close(state.importance, (mean[:6] + mean[6:]) / 2)
+
+
+@pytest.mark.parametrize("score", ["taylor", "activation"])
+def test_scores_start_anew_with_each_growth(score: Any, batch: Batch) -> None:
+    method = replace(CYCLE, score=score)
+    for until in (1, 2, 4):
+        model: Any = stepped(method, SMALL["grnn"], batch, 8, until)
+        assert not any(part.importance.any() for part in model.plasticity)
+    model = stepped(replace(SLOW, score=score), SMALL["grnn"], batch, 8, 3)
+    assert all(bool((part.importance > 0).any()) for part in model.plasticity)
 
 
 def test_at_least_one_unit_stays(batch: Batch) -> None:

@@ -171,26 +171,26 @@ class Plasticity:
         state = _state(model)
         if state is None:
             return Supervised().gradients(model, batch, objective)
+        held = state.held(model, self.train)  # before a step can move it
         scoring = bool(self.remove) and state.is_between()
         with state.listening(model, on=scoring and self.score == "activation"):
-            terms = self._backward(model, state, batch, objective)
+            terms = self._backward(model, held, batch, objective)
         if not (scoring and self.score == "taylor"):
-            for name, held in state.held(model, self.train).items():
+            for name, entries in held.items():
                 gradient = model.get_parameter(name).grad
                 if gradient is not None:
-                    gradient *= held.learns
+                    gradient *= entries.learns
         widths = {f"_width {part.name}": float(len(part.is_new)) for part in state}
         return terms | {name: batch.waveform.new_tensor(n) for name, n in widths.items()}
 
     def _backward(
-        self, model: nn.Module, state: _State, batch: Batch, objective: Objective
+        self, model: nn.Module, held: dict[str, _Held], batch: Batch, objective: Objective
     ) -> Terms:
         """Return the terms; add gradients to all parameters, or to those with new entries."""
-        if self.train == "all" or not state.has_changed:
+        if self.train == "all" or not held:
             return Supervised().gradients(model, batch, objective)
         assert isinstance(model, Detector)
         terms = objective(outputs(model, batch.waveform), batch)
-        held = state.held(model, self.train)
         learning = [model.get_parameter(name) for name in held if held[name].learns.any()]
         if learning:
             total(terms).backward(inputs=learning)  # type: ignore[no-untyped-call]
