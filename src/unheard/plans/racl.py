@@ -16,22 +16,22 @@ LAST = ("detector.reading=last",)
 PLAIN = ("objective.standard=0", "objective.enhanced=0", "objective.variance=0")
 DIFFUSION = ("sampler.generator=diffusion",)
 
-
-def _twins(name: str, *settings: str) -> Entry:
-    return Entry(name, "racl_small", settings, data="twins")
-
-
 plan = Plan(
     name="racl",
     entries=(
         Entry("none", "racl_none_small"),
-        _twins("griffin_lim", *LAST, *PLAIN, "sampler.generator=griffin-lim-mel"),
-        _twins("world", *LAST, *PLAIN, "sampler.generator=world"),
-        _twins("diffusion", *LAST, *PLAIN, *DIFFUSION),
-        _twins("aggregated", *PLAIN, *DIFFUSION),
-        _twins("standard", "objective.enhanced=0", "objective.variance=0", *DIFFUSION),
-        _twins("enhanced", "objective.variance=0", *DIFFUSION),
-        _twins("racl", *DIFFUSION),
+        Entry(
+            "griffin_lim",
+            "racl_small",
+            (*LAST, *PLAIN, "sampler.generator=griffin-lim-mel"),
+            data="twins",
+        ),
+        Entry("world", "racl_small", (*LAST, *PLAIN, "sampler.generator=world"), data="twins"),
+        Entry("diffusion", "racl_small", (*LAST, *PLAIN, *DIFFUSION), data="twins"),
+        Entry("aggregated", "racl_small", (*PLAIN, *DIFFUSION), data="twins"),
+        Entry("standard", "racl_small", (*PLAIN[1:], *DIFFUSION), data="twins"),
+        Entry("enhanced", "racl_small", (*PLAIN[2:], *DIFFUSION), data="twins"),
+        Entry("racl", "racl_small", DIFFUSION, data="twins"),
     ),
     baseline="none",
     seeds=(1, 2, 3),
