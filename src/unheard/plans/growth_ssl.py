@@ -1,4 +1,4 @@
-"""Dropin and plasticity for Whisper-tiny with AASIST, against what the gain must be told apart from.
+"""Dropin and plasticity for Whisper-tiny with AASIST, and what a gain must be told from.
 
 As it is (the baseline), grown from the start, random new units beside an old part that stays, LoRA;
 dropin and plasticity, which are our reading of the paper (2603.24343).
