@@ -157,7 +157,16 @@ def test_the_words_name_what_surely_harms() -> None:
     bullets = [item for block in text if isinstance(block, Bullets) for item in block.items]
     (told,) = (item for item in bullets if item.startswith("out: worst"))
     assert "worst under telephone" in told
-    assert "surely worse under telephone." in told
+    found = {row.condition: row for row in summarise(scores(), FACTS, n_draws=20).conditions}
+    harmed, raw = (found[name].bonafide_as_spoof for name in ("telephone", "raw"))
+    assert "surely worse under telephone; " in told
+    assert (
+        f"most bona fide clips called spoof under telephone, {harmed:.1%} (as it is {raw:.1%})"
+    ) in told
+    without_thresholds = replace(FACTS, thresholds=())
+    plain = document(summarise(scores(), without_thresholds, n_draws=20))
+    items = [item for block in plain if isinstance(block, Bullets) for item in block.items]
+    assert any(item.endswith("surely worse under telephone.") for item in items)
     assert "telephone: the band of a telephone line, 300 to 3,400 Hz" in bullets
     better = scores(worse={"raw": 2.0, "telephone": 0.0})
     words = document(summarise(better, FACTS, n_draws=20))

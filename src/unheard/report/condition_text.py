@@ -56,6 +56,18 @@ def _summary(report: Report, part: str) -> str:
     text += f"; surely worse under {', '.join(harmed) or 'none'}"
     if helped:
         text += f"; surely better under {', '.join(helped)}"
+    mistakes = (
+        ("bona fide clips called spoof", [row.bonafide_as_spoof for row in told]),
+        ("spoofed clips called bona fide", [row.spoof_as_bonafide for row in told]),
+    )
+    for words, shares in mistakes:
+        known = [share or 0.0 for share in shares]
+        most = max(range(len(known)), key=known.__getitem__)
+        if known[most] > 0 and told[0].condition == RAW:
+            text += (
+                f"; most {words} under {told[most].condition}, {_percent(known[most])} "
+                f"(as it is {_percent(known[0])})"
+            )
     return f"{text}."
 
 

@@ -157,7 +157,7 @@ def conditions(report: Report) -> bytes:
     for mark, words in (("#888888", "more than luck"), ("white", "may be luck")):
         axes.plot([], [], "o", ms=5, color="#888888", mfc=mark, label=f"difference to raw {words}")
     axes.set_yticks(height, names)
-    axes.invert_yaxis()
+    axes.set_ylim(height[-1] + 0.7, height[0] - 0.7)
     axes.set_xlim(left=0)
     axes.set_xlabel("EER, %")
     axes.xaxis.grid(color="#e5e5e5", lw=0.6)
