@@ -156,6 +156,22 @@ def test_magnitudes_come_back_from_a_spectrogram() -> None:
     assert np.corrcoef(spoken, wave)[0, 1] > np.corrcoef(drawn, wave)[0, 1] + 0.3
 
 
+def test_the_way_back_leaves_no_holes_above_the_edge_of_a_low_pass() -> None:
+    wave = noise(256 * 80)
+    spectrum = np.fft.rfft(wave)
+    spectrum[round(0.7 * spectrum.size) :] *= 1e-3
+    source = np.fft.irfft(spectrum)
+    mel = Mel()
+    copied = mel.spoken(mel.of(source), mel.phases(source))
+    quietest = [
+        np.min(
+            np.mean(np.abs(np.fft.rfft(one.reshape(-1, 512) * np.hanning(512))), axis=0)[180:250]
+        )
+        for one in (source / source.std(), copied / copied.std())
+    ]
+    assert quietest[1] > 0.6 * quietest[0]
+
+
 @pytest.mark.parametrize("kind", ["SpeechT5", "FastSpeech2Conformer"])
 def test_the_vocoder_is_of_the_class_that_its_config_names(tmp_path: Path, kind: str) -> None:
     folder = tiny_generators.hifi_gan(tmp_path, kind=kind)

@@ -18,6 +18,8 @@ __all__ = ["Mel"]
 
 ComplexArray = NDArray[np.complexfloating]
 
+_ROUNDS = 20
+
 
 @dataclass(frozen=True)
 class Mel:
@@ -58,9 +60,23 @@ class Mel:
         """
         bands = 10.0**logs if self.logarithm == "10" else np.exp(logs)
         spoken = GriffinLim("griffin-lim", n_window=self.n_window, n_hop=self.n_hop)
-        magnitude = np.linalg.pinv(self._filters()) @ bands.T
-        magnitude = np.maximum(magnitude, 1e-5 * magnitude.max()).astype(np.float32)
-        return spoken.found(magnitude, (len(logs) - 1) * self.n_hop, phases)
+        return spoken.found(self._magnitude(bands.T), (len(logs) - 1) * self.n_hop, phases)
+
+    def _magnitude(self, bands: FloatArray) -> FloatArray:
+        """Magnitudes of bins whose bands are near those given: [M, F] -> [K, F].
+
+        By multiplicative updates, which stay above zero. No bin is under the quietest band of its
+        frame: above the edge of a low-pass there would be holes in the noise, which tell a copy.
+        """
+        filters = self._filters()
+        even = bands / filters.sum(axis=1, keepdims=True)
+        spread = filters.T @ even
+        found = spread / np.maximum(filters.sum(axis=0), 1e-12)[:, None]
+        wanted, both = filters.T @ bands, filters.T @ filters
+        for _ in range(_ROUNDS):
+            found *= wanted / np.maximum(both @ found, 1e-12)
+        magnitude: FloatArray = np.maximum(found, even.min(axis=0)).astype(np.float32)
+        return magnitude
 
     def phases(self, samples: FloatArray) -> FloatArray:
         """Return the angles of the frames, radians, [T] at `rate_hz` -> [K, F]."""
