@@ -39,7 +39,7 @@ def compare(  # noqa: PLR0913  a command has the options that it has
     report: Annotated[
         bool, typer.Option("--report", help="Make the report anew from what is there.")
     ] = False,
-    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws behind an interval.")] = 2000,
+    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws behind an interval.")] = 5000,
 ) -> None:
     """Train and evaluate every method of a plan with every seed, and report which is better.
 

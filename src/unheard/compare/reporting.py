@@ -24,7 +24,7 @@ FILES = ("report.md", "report.html", "table.csv", "comparison.json")
 
 
 def write_report(
-    plan: Plan, jobs: Sequence[Job], out: Path, *, command: str = "", n_draws: int = 2000
+    plan: Plan, jobs: Sequence[Job], out: Path, *, command: str = "", n_draws: int = 5000
 ) -> Compared:
     """Write report.md, report.html, table.csv, comparison.json and pictures into a folder.
 

@@ -13,12 +13,12 @@ from unheard.report.markup import Block, Bullets, Heading, Picture, Table, Words
 __all__ = ["NAMES", "PICTURES", "About", "document", "spreadsheet"]
 
 NAMES = {
-    "in_eer": "EER, known families",
-    "out_eer": "EER, unknown families together",
-    "out_mean": "mean of unknown families",
-    "out_worst": "worst unknown family",
-    "in_cllr": "Cllr, known",
-    "out_cllr": "Cllr, unknown",
+    "in_eer": "EER known",
+    "out_eer": "EER unknown, together",
+    "out_mean": "EER unknown, mean",
+    "out_worst": "EER unknown, worst",
+    "in_cllr": "Cllr known",
+    "out_cllr": "Cllr unknown",
 }
 """What tables call the numbers of the main protocol."""
 
@@ -116,17 +116,29 @@ def _main(made: Compared) -> Iterator[Block]:
     if not shown:
         yield Words("No method has been evaluated under the main protocol yet.")
         return
-    yield Words("Unknown families are those that no training clip comes from. Best first.")
-    rows = []
-    for line in made.lines:
-        if line.numbers:
-            cells = [_cell(name, line.numbers.get(name)) for name in shown]
-            rows.append((line.method, str(len(line.seeds)), *cells, _range(line)))
-    head = ("method", "seeds", *(NAMES[name] for name in shown), "seeds, mean of unknown")
-    yield Table(head, tuple(rows))
+    yield Words(
+        "Known and unknown are families that training clips come from, and those that none does: "
+        "all clips of unknown families together, the mean over these families, and the worst of "
+        "them. Best first."
+    )
+    lines = [line for line in made.lines if line.numbers]
+    rates = [name for name in shown if name.endswith(("eer", "mean", "worst"))]
+    yield _table(rates, lines, {})
+    others = {"seeds": [str(len(line.seeds)) for line in lines]}
+    others["EER unknown, mean, by seed"] = [_range(line) for line in lines]
     yield Words(
         "The worst family is the highest of several uncertain rates, so it leans upwards for all "
         "methods. Cllr above 1 says that scores, taken for log-likelihood ratios, mislead."
+    )
+    yield _table([name for name in shown if name not in rates], lines, others)
+
+
+def _table(names: Sequence[str], lines: Sequence[Line], others: Mapping[str, list[str]]) -> Table:
+    """Return a table of numbers of the main protocol behind other columns."""
+    columns = [[_cell(name, line.numbers.get(name)) for line in lines] for name in names]
+    head = ("method", *others, *(NAMES[name] for name in names))
+    return Table(
+        head, tuple(zip([line.method for line in lines], *others.values(), *columns, strict=True))
     )
 
 
@@ -195,10 +207,8 @@ def _ranks(made: Compared) -> Iterator[Block]:
         f"{ranking.p:.2g}; two mean ranks differ if they are more than "
         f"{ranking.critical_difference:.2f} apart (Nemenyi, 95 %). Both tests hold the rankings to "
         "be independent, which those of one family with several seeds are not: take them for a "
-        "picture, and the table above for the test."
+        "picture, and the tables above for the tests."
     )
-    ordered = sorted(ranking.means.items(), key=lambda item: item[1])
-    yield Table(("method", "mean rank"), tuple((name, f"{mean:.2f}") for name, mean in ordered))
 
 
 def _cost(made: Compared) -> Iterator[Block]:
@@ -255,8 +265,13 @@ def _cell(name: str, one: Estimate | None) -> str:
     if one is None:
         return "-"
     if name.endswith("cllr"):
-        return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
-    return f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+        return f"{one.value:.2f}"
+    return _together(f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]")
+
+
+def _together(cell: str) -> str:
+    """Keep the words of a cell on one line."""
+    return cell.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _percent(one: Estimate | None) -> str:
@@ -267,14 +282,14 @@ def _difference(one: Estimate | None) -> tuple[str, str]:
     if one is None or one.difference is None:
         return "-", "-"
     ends = f"[{100 * one.difference_low:+.1f}, {100 * one.difference_high:+.1f}]"
-    return f"{100 * one.difference:+.1f} {ends}", f"{one.p_holm:.3f}"
+    return _together(f"{100 * one.difference:+.1f} {ends}"), f"{one.p_holm:.3f}"
 
 
 def _range(line: Line) -> str:
     one = line.numbers.get("out_mean") or line.numbers.get("out_eer")
     if one is None:
         return "-"
-    return f"{100 * min(one.seeds):.1f} to {100 * max(one.seeds):.1f}"
+    return _together(f"{100 * min(one.seeds):.1f} to {100 * max(one.seeds):.1f}")
 
 
 def _ratio(value: float | None, base: float | None) -> str:

@@ -32,7 +32,7 @@ def compare_runs(
     runs: Sequence[Run],
     *,
     baseline: str,
-    n_draws: int = 2000,
+    n_draws: int = 5000,
     seed: int = 0,
 ) -> Compared:
     """Compare methods on clips that all of them scored.
