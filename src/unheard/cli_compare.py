@@ -56,14 +56,14 @@ def compare(  # noqa: PLR0913  a command has the options that it has
     if not (files or report or dry_run):
         raise typer.BadParameter("give the manifest to train and test on with --data")
     if dry_run:
-        _show_overview(room.overview(room.jobs(chosen, files, out, only=entries)), jobs)
+        _show_overview(room.overview(room.lay_out(chosen, files, out, only=entries)), jobs)
         return
     failures: list[Failure] = []
     if not report:
         options = room.Options(n_jobs=jobs, only=entries)
         failures = room.compare(chosen, files, out, say=say, options=options)
     command = shlex.join(["unheard", *sys.argv[1:]])
-    everything = room.jobs(chosen, files, out)
+    everything = room.lay_out(chosen, files, out)
     for failure in failures:
         say(f"failed: {failure.job}: {failure.reason}; see {failure.log}")
     made = write_report(chosen, everything, out, command=command, n_draws=draws)

@@ -14,8 +14,8 @@ import pytest
 from compare_worker import STEPS, Job, failed, many, worker
 from unheard.compare import work
 from unheard.compare.claims import claim
-from unheard.compare.overview import overview
 from unheard.compare.spent import spent
+from unheard.compare.states import overview
 from unheard.compare.work import FAILED, LOG, PROGRAM
 
 Start = Callable[[Path, int, str], subprocess.Popen[bytes]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unheard.compare.overview import Overview, State, overview
+from unheard.compare.states import Overview, State, overview
 from unheard.compare.work import PROGRAM, Failure, Worker
 from unheard.errors import RecipeError
 from unheard.plan import Plan
@@ -19,7 +19,7 @@ from unheard.plan import Plan
 if TYPE_CHECKING:
     from unheard.compare.jobs import Job
 
-__all__ = ["Failure", "Options", "Overview", "State", "compare", "jobs", "overview"]
+__all__ = ["Failure", "Options", "Overview", "State", "compare", "lay_out", "overview"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,9 @@ class Options:
 PLAIN = Options()
 
 
-def jobs(plan: Plan, data: Mapping[str, Path], out: Path, *, only: Sequence[str] = ()) -> list[Job]:
+def lay_out(
+    plan: Plan, data: Mapping[str, Path], out: Path, *, only: Sequence[str] = ()
+) -> list[Job]:
     """Return all jobs of a plan, those that others need before these.
 
     Args:
@@ -74,7 +76,7 @@ def compare(
 
     Args:
         plan: What to compare.
-        data: As `jobs` takes it; all manifests that the entries want.
+        data: As `lay_out` takes it; all manifests that the entries want.
         out: Folder of the comparison.
         say: Told about progress, a line at a time.
         options: How.
@@ -89,6 +91,6 @@ def compare(
                 f"the entry {entry.name!r} is trained on the manifest {entry.data!r}, which is not "
                 f"given; add --data {entry.data}=FILE, or leave the entry out with --only"
             )
-    wanted = jobs(plan, data, out, only=options.only)
+    wanted = lay_out(plan, data, out, only=options.only)
     worker = Worker(wanted, out, n_jobs=options.n_jobs, program=options.program, say=say)
     return worker.work()

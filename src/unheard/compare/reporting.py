@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unheard.compare.jobs import Job
-from unheard.compare.overview import overview
+from unheard.compare.states import overview
 from unheard.cost import read_cost
 from unheard.errors import EvaluationError
 from unheard.plan import Plan

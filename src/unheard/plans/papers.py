@@ -1,6 +1,6 @@
 """The methods of five papers, and compositions that none of them tried, on the open corpus.
 
-Every method gets 300 steps of about 16 clips of 4 seconds, twins among them; what a mixture stands
+Every method gets 300 steps of 16 clips of 3 or 4 seconds, twins among them; what a mixture stands
 on gets as many again, which its cost shows. Baselines are trained supervised; the one that the
 others are tested against is LoRA, the strongest of them before this plan was made. Entries that
 learn from reconstructed twins are trained on a manifest called "twins": all clips of the other one,
