@@ -197,7 +197,7 @@ def denoised(
     return found
 
 
-def save(folder: Path, model: MelDiffusion, **told: str) -> None:
+def save(folder: Path, model: MelDiffusion, **told: object) -> None:
     """Write a model as safetensors with its config as JSON.
 
     Args:

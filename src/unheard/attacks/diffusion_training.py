@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 TRAIN_PARTS = ("train", "trn")
 """How the names of parts begin that a generator may be trained on."""
 
-_CHECKPOINT = "checkpoint.safetensors"
+_CHECKPOINT = "checkpoint"  # safetensors too, and no part of the model
 _NORMALISED_BY = 400
 """Clips from which the mean and deviation of each band are taken."""
 
@@ -125,7 +125,7 @@ def train(
             losses = []
         if step % training.save_every == 0 or step == training.n_steps:
             run.keep(out / _CHECKPOINT, step, identity)
-            save(out, run.averaged, trained_on=identity, n_steps=str(step))
+            save(out, run.averaged, n_steps=step, trained_on=json.loads(identity))
     return out
 
 
@@ -215,7 +215,7 @@ class _Run:
         held |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
         for number, moments in self.optimizer.state_dict()["state"].items():
             held |= {f"adam.{number}.{name}": value for name, value in moments.items()}
-        unfinished = path.with_suffix(".unfinished")
+        unfinished = path.with_name(f"{path.name}.unfinished")
         told = {"step": str(step), "identity": identity}
         save_file(held, unfinished, metadata=told)
         unfinished.replace(path)
