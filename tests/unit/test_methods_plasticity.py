@@ -323,6 +323,28 @@ def test_at_least_one_unit_stays(batch: Batch) -> None:
     assert [size(model, width) for width in model.widths().values()] == [1, 1]
 
 
+def test_moments_go_where_their_entries_go(batch: Batch) -> None:
+    method = replace(CYCLE, layers=("recurrent.1",), score="magnitude")
+    model = stepped(method, SMALL["grnn"], batch, 8, 1)
+    bias = "recurrent.1.bias_ih_l0"
+    known: Moments = {
+        bias: {"exp_avg": torch.arange(9.0) + 1, "step": torch.tensor(7.0)},
+        "score.bias": {"exp_avg": torch.ones(1)},
+    }
+    assert method.after_step(model, Progress(2, 8, known))  # from 3 units to 5
+    assert known[bias]["exp_avg"].tolist() == [1, 2, 3, 0, 0, 4, 5, 6, 0, 0, 7, 8, 9, 0, 0]
+    with torch.no_grad():
+        model.get_parameter("embedding.weight").view(4, 4, 5)[..., 1:3] *= 1e-6
+        for way in ("", "_reverse"):
+            for name in ("weight_ih", "weight_hh"):
+                weight = model.get_parameter(f"recurrent.1.{name}_l0{way}")
+                weight.view(3, 5, -1)[:, 1:3] *= 1e-6
+    assert method.after_step(model, Progress(3, 8, known))
+    assert known[bias]["exp_avg"].tolist() == [1, 0, 0, 4, 0, 0, 7, 0, 0]
+    assert known[bias]["step"] == 7
+    assert known["score.bias"]["exp_avg"].tolist() == [1]
+
+
 def test_a_prepared_model_stays_a_detector_and_is_finished_without_a_trace(batch: Batch) -> None:
     model = stepped(CYCLE, SMALL["resnet18"], batch, 8, 4)
     built = CYCLE.spec(model, SMALL["resnet18"]).build()
