@@ -201,8 +201,8 @@ class Recipe:
         dev_parts: Parts that select the best step and fit calibration.
         may_share: Columns of which training and dev clips may share values, for corpora whose own
             split does: "speaker" or "source_clip". Dev then flatters the detector.
-        start: Submodules of the detector, and the recipe whose bundle gives each its weights, as in
-            (("detectors.0", "mel_lcnn"),); "" is all of it. The bundles lie beside this run's folder.
+        start: Submodules of the detector, "" for all of it, and the recipe whose bundle gives each
+            its weights, as in (("detectors.0", "mel_lcnn"),). Bundles lie beside this run's folder.
     """
 
     name: str
