@@ -120,18 +120,7 @@ def rows() -> list[AudioLdm]:
 @lru_cache(maxsize=1)
 def _parts(name: str, folder: Path, prompt: str) -> dict[str, Any]:
     """The networks of a pipeline, and what its text encoder makes of the prompt."""
-    index = folder / "model_index.json"
-    kind = json.loads(index.read_text("utf-8")).get("_class_name") if index.is_file() else None
-    if kind != "AudioLDMPipeline":
-        raise AttackError(
-            f"{name}: {folder} holds a pipeline of class {kind!r}, 'AudioLDMPipeline' wanted; give "
-            "the folder of one"
-        )
-    lacking = [part for part in _PARTS if not (folder / part).is_dir()]
-    if lacking:
-        raise AttackError(
-            f"{name}: {folder} lacks {', '.join(lacking)}; fetch the whole pipeline again"
-        )
+    _check_pipeline(name, folder)
     import diffusers
     import torch
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -161,6 +150,22 @@ def _parts(name: str, folder: Path, prompt: str) -> dict[str, Any]:
         "multiple": 2**n_halved,
         "vocoder": folder / "vocoder",
     }
+
+
+def _check_pipeline(name: str, folder: Path) -> None:
+    """Raise unless a folder holds all of an AudioLDM pipeline."""
+    index = folder / "model_index.json"
+    kind = json.loads(index.read_text("utf-8")).get("_class_name") if index.is_file() else None
+    if kind != "AudioLDMPipeline":
+        raise AttackError(
+            f"{name}: {folder} holds a pipeline of class {kind!r}, 'AudioLDMPipeline' wanted; give "
+            "the folder of one"
+        )
+    lacking = [part for part in _PARTS if not (folder / part).is_dir()]
+    if lacking:
+        raise AttackError(
+            f"{name}: {folder} lacks {', '.join(lacking)}; fetch the whole pipeline again"
+        )
 
 
 def _first_line(error: Exception) -> str:
