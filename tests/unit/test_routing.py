@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from cli_run import runner
 from small_detectors import TINY_ENCODER, TINY_EXPERTS
 from synthetic_corpus import corpus
 from unheard.clip import Manifest
@@ -124,3 +125,24 @@ def test_a_detector_that_reads_one_layer_has_no_weights_to_show(
 ) -> None:
     with pytest.raises(EvaluationError, match="reading 'weighted' or 'adaptive'"):
         measure_layers(bundle(MIXTURE, tmp_path / "b"), manifest)
+
+
+def test_the_command_names_the_layer_that_counts_most_for_each_group(
+    manifest: Manifest, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spec = SslAasist(encoder=TINY_ENCODER, frozen=True, reading="weighted")
+    bundle(spec, tmp_path / "b")
+    options = [
+        "--data",
+        manifest.root / "manifest.parquet",
+        "--part",
+        "dev",
+        "--clips",
+        2,
+        "--out",
+        tmp_path / "out",
+    ]
+    found = runner(capfd)("layers", tmp_path / "b", *options)
+    assert found.code == 0
+    assert found.out.count("most of layer") == 3  # bona fide and two families
+    assert found.out.endswith("layers.png\n")
