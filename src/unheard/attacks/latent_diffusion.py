@@ -120,7 +120,7 @@ def rows() -> list[AudioLdm]:
 @lru_cache(maxsize=1)
 def _parts(name: str, folder: Path, prompt: str) -> dict[str, Any]:
     """The networks of a pipeline, and what its text encoder makes of the prompt."""
-    _check_pipeline(name, folder)
+    _refuse_others(name, folder)
     import diffusers
     import torch
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -134,8 +134,8 @@ def _parts(name: str, folder: Path, prompt: str) -> dict[str, Any]:
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
     except (OSError, ValueError, RuntimeError) as error:
         raise AttackError(
-            f"{name}: {folder} cannot be loaded ({type(error).__name__}: {_first_line(error)}); "
-            "fetch the whole pipeline again"
+            f"{name}: {folder} cannot be loaded ({type(error).__name__}: "
+            f"{str(error).partition(chr(10))[0]}); fetch the whole pipeline again"
         ) from error
     reader = pretrained.loaded(name, "ClapTextModelWithProjection", str(folder / "text_encoder"))
     tokens = tokenizer(prompt, return_tensors="pt")
@@ -152,8 +152,7 @@ def _parts(name: str, folder: Path, prompt: str) -> dict[str, Any]:
     }
 
 
-def _check_pipeline(name: str, folder: Path) -> None:
-    """Raise unless a folder holds all of an AudioLDM pipeline."""
+def _refuse_others(name: str, folder: Path) -> None:
     index = folder / "model_index.json"
     kind = json.loads(index.read_text("utf-8")).get("_class_name") if index.is_file() else None
     if kind != "AudioLDMPipeline":
@@ -166,7 +165,3 @@ def _check_pipeline(name: str, folder: Path) -> None:
         raise AttackError(
             f"{name}: {folder} lacks {', '.join(lacking)}; fetch the whole pipeline again"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
