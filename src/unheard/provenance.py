@@ -52,7 +52,7 @@ def card_of(
     bonafide = dev.column("bonafide").astype(bool)
     calibration = fit_calibration(scores[bonafide], scores[~bonafide])
     llr = calibration(scores)
-    families = Counter(clips.column("family")[~clips.column("bonafide").astype(bool)].tolist())
+    families = _families(clips)
     material = _material(clips) + _material(dev)
     for card in before.values():
         families |= Counter(card.provenance.families)
@@ -122,6 +122,18 @@ def revision() -> str:
         return git("describe", "--always", "--dirty", "--abbrev=40", "--match=")
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def _families(clips: Manifest) -> Counter[str]:
+    """Count spoofed clips by family; a twin lets its generator's family be heard as well."""
+    spoof = clips.where(~clips.column("bonafide").astype(bool))
+    found = Counter(spoof.column("family").tolist())
+    found.update(
+        family
+        for pairs in spoof.column("notes").tolist()
+        if (family := dict(pairs).get("generator_family"))
+    )
+    return found
 
 
 def _material(manifest: Manifest) -> list[Material]:

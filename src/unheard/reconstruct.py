@@ -218,6 +218,7 @@ def _twin(clip: Clip, task: _Task, out: Path, key: str) -> Clip:
         | {
             NOTE: "bonafide" if clip.bonafide else "spoof",
             "generator": attack.name,
+            "generator_family": attack.family,
             "generator_key": key[:12],
             "settings": shown,
             "free": str(attack.free).lower(),

@@ -12,7 +12,7 @@ import pytest
 from copying import Crash, Echo, Weighted
 from synthetic_corpus import hum
 from unheard import audio
-from unheard.attacks import ATTACKS
+from unheard.attacks import ATTACKS, FAMILIES
 from unheard.clip import Clip, Manifest
 from unheard.errors import AttackError, ManifestError
 from unheard.reconstruct import FAMILY, identity, reconstruct
@@ -97,6 +97,7 @@ def test_a_twin_is_spoofed_whatever_its_source_is_and_keeps_speaker_part_and_lan
         assert twin.notes["reconstructed"] == ("bonafide" if source.bonafide else "spoof")
         assert twin.notes["room_s"] == "0.1"
         assert "gain=0.9" in twin.notes["settings"]
+        assert twin.notes["generator_family"] in FAMILIES
         for name in ("part", "speaker", "language", "licence"):
             assert getattr(twin, name) == getattr(source, name)
 

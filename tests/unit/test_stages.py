@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from small_detectors import SMALL
-from synthetic_corpus import corpus
+from synthetic_corpus import corpus, with_twins
 from unheard import recipes
 from unheard.batch import Balanced
 from unheard.clip import Manifest
@@ -92,6 +92,21 @@ def test_what_the_parts_have_heard_the_whole_has_heard(manifest: Manifest, tmp_p
     assert set(made.card.provenance.families) == families
     assert all(family in made.card.limits[0] for family in families)
     assert made.card.provenance.notes["parts"] == {"": "first"}
+
+
+def test_twins_let_the_family_of_their_generator_be_heard(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    notes = {"generator_family": "neural vocoder"}
+    twins = [
+        replace(clip, notes=notes) if clip.family == "reconstruction" else clip
+        for clip in with_twins(manifest)
+    ]
+    made = bundle.load(train(FIRST, Manifest.of(twins, manifest.root), tmp_path / "first"))
+    n_twins = sum(clip.family == "reconstruction" for clip in twins)
+    heard = made.card.provenance.families
+    assert heard["reconstruction"] == heard["neural vocoder"] == n_twins
+    assert "neural vocoder" in made.card.limits[0]
 
 
 def test_parts_that_trained_on_the_dev_clips_are_refused(
