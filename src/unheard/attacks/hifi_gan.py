@@ -20,12 +20,8 @@ from unheard.types import FloatArray
 
 __all__ = ["VOCODERS", "HifiGan", "rows", "speak", "vocoder"]
 
-VOCODERS = {
-    "speecht5_hifigan": "SpeechT5HifiGan",
-    "hifigan": "SpeechT5HifiGan",
-    "fastspeech2_conformer_hifigan": "FastSpeech2ConformerHifiGan",
-}
-"""Classes by the type of model that a folder's config.json names."""
+VOCODERS = ("SpeechT5HifiGan", "FastSpeech2ConformerHifiGan")
+"""Classes that a folder's config.json may name."""
 
 _LEVEL = 0.08
 
@@ -90,13 +86,14 @@ def vocoder(name: str, source: str, mel: Mel) -> Any:
         AttackError: If there is none, or it takes another number of bands, hop or rate.
     """
     config = pretrained.find(name, source) / "config.json"
-    kind = json.loads(config.read_text("utf-8")).get("model_type") if config.is_file() else None
-    if kind not in VOCODERS:
+    told = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+    kinds = [kind for kind in told.get("architectures") or () if kind in VOCODERS]
+    if not kinds:
         raise AttackError(
-            f"{name}: {source} holds a model of type {kind!r}, one of {', '.join(VOCODERS)} "
-            "wanted; give the folder of a HiFi-GAN"
+            f"{name}: {source} holds a model of class {told.get('architectures')}, "
+            f"{' or '.join(VOCODERS)} wanted; give the folder of a HiFi-GAN"
         )
-    model = pretrained.loaded(name, VOCODERS[kind], source)
+    model = pretrained.loaded(name, kinds[0], source)
     wanted = {"n_mels": model.config.model_in_dim, "n_hop": prod(model.config.upsample_rates)}
     if hasattr(model.config, "sampling_rate"):
         wanted["rate_hz"] = model.config.sampling_rate
