@@ -172,6 +172,7 @@ def train(
             processes.seed_draws(recipe.seed, AFTER_STEP, step)
             if method.after_step(model, progress):
                 optimizer = optimizer_of(recipe.optimiser, model, progress.moments)
+                recent = []  # of other units, even where shapes are the same
 
             line: dict[str, float] = {}
             if step % budget.log_every == 0:

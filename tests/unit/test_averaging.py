@@ -19,7 +19,7 @@ from unheard.checkpoint import mean_of
 from unheard.clip import Manifest
 from unheard.detectors import Toy, bundle
 from unheard.errors import RecipeError
-from unheard.methods import Supervised
+from unheard.methods import Progress, Supervised
 from unheard.recipe import Budget, Constant, Recipe
 from unheard.train import train
 
@@ -169,6 +169,23 @@ def test_a_detector_that_grew_is_averaged_over_its_last_shape(
     made = train(run, manifest, tmp_path / "run")
     assert bundle.load(made).card.detector.fields["n_bands"] == 5
     assert_mean(saved(tmp_path / "run"), kept[2:4])
+
+
+@dataclass(frozen=True)
+class Exchanging(Supervised):
+    """Puts other units in the place of old ones after step 5; all shapes stay."""
+
+    def after_step(self, model: nn.Module, progress: Progress) -> bool:
+        return progress.step == 5
+
+
+def test_checks_from_before_a_change_that_kept_all_shapes_are_left_out(
+    manifest: Manifest, tmp_path: Path, kept: list[dict[str, torch.Tensor]]
+) -> None:
+    train(replace(SMALL_RUN, method=Exchanging()), manifest, tmp_path / "run")
+    found = saved(tmp_path / "run")
+    wanted = mean_of(kept[2:4])  # steps 6 and 8; step 4 was before the change
+    assert all(torch.equal(found[name], wanted[name]) for name in found)
 
 
 def test_card_tells_how_well_the_averaged_detector_did(manifest: Manifest, tmp_path: Path) -> None:

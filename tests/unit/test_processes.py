@@ -279,7 +279,6 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 SETTINGS = {
-    "detector.n_filters": 6,
     "hop_s": 0.4,
     "window_s": 0.4,
     "sampler.batch_clips": 4,
@@ -307,7 +306,7 @@ def test_a_run_whose_process_dies_ends_with_a_word_and_the_same_command_goes_on(
     data: Path, tmp_path: Path
 ) -> None:
     settings = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
-    command = ["train", "lcnn", *settings, "--data", data, "--out", tmp_path / "run"]
+    command = ["train", "toy", *settings, "--data", data, "--out", tmp_path / "run"]
     dies = [process_worker.__file__, tmp_path / "died", 11]  # batch 11 is of step 6
     ended = torchrun(*dies, *command)
     assert ended.returncode != 0
