@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unheard.report.compared import KNOWN_PART, Compared, Line, Ranking
-from unheard.report.pictures import COLOURS, _figure, _png
+from unheard.report.pictures import COLOURS, figure_of, png_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def drawn(made: Compared) -> dict[str, bytes]:
 def seeds(made: Compared) -> bytes:
     """Draw the mean over unknown families of every seed and method, best on top."""
     lines = [line for line in made.lines if _spread(line)]
-    figure = _figure(8.0, 1.1 + 0.36 * len(lines))
+    figure = figure_of(8.0, 1.1 + 0.36 * len(lines))
     axes = figure.subplots()
     for row, line in enumerate(lines):
         one = line.numbers["out_mean"]
@@ -48,7 +48,7 @@ def seeds(made: Compared) -> bytes:
     axes.grid(axis="x", color="#e5e5e5", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def families(made: Compared) -> bytes:
@@ -60,7 +60,7 @@ def families(made: Compared) -> bytes:
         [[line.families[key].value if key in line.families else np.nan for key in keys]
          for line in lines]
     )  # fmt: skip
-    figure = _figure(2.6 + 0.85 * len(keys), 1.6 + 0.36 * len(lines))
+    figure = figure_of(2.6 + 0.85 * len(keys), 1.6 + 0.36 * len(lines))
     axes = figure.subplots()
     image = axes.imshow(100 * rates, cmap="viridis_r", vmin=0, vmax=max(50.0, 100 * rates.max(
         initial=0.0, where=np.isfinite(rates))), aspect="auto")  # fmt: skip
@@ -75,7 +75,7 @@ def families(made: Compared) -> bytes:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, label="EER, %")
-    return _png(figure)
+    return png_of(figure)
 
 
 def ranks(ranking: Ranking) -> bytes:
@@ -84,7 +84,7 @@ def ranks(ranking: Ranking) -> bytes:
     n_left = (len(ordered) + 1) // 2
     top = 0.55 + 0.16 * len(ranking.alike)
     height = top + 0.32 * n_left
-    figure = _figure(9.0, 0.9 + 0.75 * height)
+    figure = figure_of(9.0, 0.9 + 0.75 * height)
     axes = figure.subplots()
     low, high = 1, len(ordered)
     axes.plot([low, high], [0, 0], color="black", lw=1.2)
@@ -108,7 +108,7 @@ def ranks(ranking: Ranking) -> bytes:
     axes.set_ylim(height, -0.95)
     axes.set_xlim(low - 0.2, high + 0.2)
     axes.axis("off")
-    return _png(figure)
+    return png_of(figure)
 
 
 def _critical_difference(axes: Axes, apart: float, low: float) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["calibration", "conditions", "det", "histogram"]
+__all__ = ["calibration", "conditions", "det", "figure_of", "histogram", "png_of"]
 
 # Okabe and Ito's palette, told apart under every common colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
@@ -34,7 +34,7 @@ DPI = 110
 def det(table: pa.Table, report: Report) -> bytes:
     """Draw the error rates over all thresholds, by part and by family or attack, on normal axes."""
     scored = _Scored(table)
-    figure = _figure(10.5, 7.4)
+    figure = figure_of(10.5, 7.4)
     by_part, by_family = figure.subplots(1, 2)
     for index, part in enumerate(report.parts):
         human, machine = scored.classes(scored.part == part)
@@ -61,13 +61,13 @@ def det(table: pa.Table, report: Report) -> bytes:
             transform=by_family.transAxes,
             ha="center",
         )
-    return _png(figure)
+    return png_of(figure)
 
 
 def histogram(table: pa.Table, report: Report) -> bytes:
     """Draw the scores of both classes for each part, with the published thresholds."""
     scored = _Scored(table)
-    figure = _figure(10.5, 0.6 + 2.7 * len(report.parts))
+    figure = figure_of(10.5, 0.6 + 2.7 * len(report.parts))
     rows = figure.subplots(len(report.parts), 1, sharex=True, squeeze=False)[:, 0]
     low, high = np.quantile(scored.score, [0.002, 0.998])
     thresholds = report.facts.thresholds
@@ -87,7 +87,7 @@ def histogram(table: pa.Table, report: Report) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
     unit = ": natural-log likelihood ratio" if report.facts.calibrated else " as in the file"
     rows[-1].set_xlabel(f"score{unit}, up is bona fide; outliers are in the outermost bars")
-    return _png(figure)
+    return png_of(figure)
 
 
 def calibration(table: pa.Table, report: Report) -> bytes:
@@ -97,7 +97,7 @@ def calibration(table: pa.Table, report: Report) -> bytes:
     weighing the same; right (Tippett) the share of each class with at least a score.
     """
     scored = _Scored(table)
-    figure = _figure(10.5, 5.2)
+    figure = figure_of(10.5, 5.2)
     claimed, evidence = figure.subplots(1, 2)
     low, high = np.quantile(scored.score, [0.002, 0.998])
     low, high = max(min(low, -1.0), -MOST_LLR), min(max(high, 1.0), MOST_LLR)
@@ -130,7 +130,7 @@ def calibration(table: pa.Table, report: Report) -> bytes:
         axes.grid(color="#e5e5e5", lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         _legend_below(axes)
-    return _png(figure)
+    return png_of(figure)
 
 
 def conditions(report: Report) -> bytes:
@@ -139,7 +139,7 @@ def conditions(report: Report) -> bytes:
     groups = [CONDITIONS[name].group if name in CONDITIONS else name for name in names]
     new_group = [a != b for a, b in zip(groups, [groups[0], *groups], strict=False)]
     height = np.arange(len(names)) + 0.6 * np.cumsum(new_group)
-    figure = _figure(10.5, 1.6 + 0.3 * height[-1])
+    figure = figure_of(10.5, 1.6 + 0.3 * height[-1])
     axes = figure.subplots()
     for index, part in enumerate(report.parts):
         colour = COLOURS[index % len(COLOURS)]
@@ -163,7 +163,7 @@ def conditions(report: Report) -> bytes:
     axes.xaxis.grid(color="#e5e5e5", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=8)
-    return _png(figure)
+    return png_of(figure)
 
 
 class _Scored:
@@ -184,7 +184,8 @@ class _Scored:
         return self.score[inside & self.bonafide], self.score[inside & ~self.bonafide]
 
 
-def _figure(width: float, height: float) -> Figure:
+def figure_of(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches, drawn without a screen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -193,7 +194,8 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
+    """Return a figure as PNG; the same figure gives the same bytes."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
     return content.getvalue()
