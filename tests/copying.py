@@ -18,11 +18,12 @@ __all__ = ["Crash", "Echo", "Weighted"]
 
 @dataclass(frozen=True)
 class Echo:
-    """A recording upside down, as loud as `gain` says, with a little noise from the seed."""
+    """A recording upside down, with another gain and offset, and noise from the seed."""
 
     name: str = "echo"
     gain: float = 1.0
     noise: float = 1e-4
+    offset: float = 0.0
     family: ClassVar[str] = "signal vocoder"
     kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
@@ -40,7 +41,7 @@ class Echo:
         if heard.size == 1_234:
             raise AttackError("echo: 1234 samples; give another length")
         noise = self.noise * rng.standard_normal(heard.size, np.float32)
-        return np.clip(-self.gain * heard + noise, -1, 1).astype(np.float32)
+        return np.clip(self.offset - self.gain * heard + noise, -1, 1).astype(np.float32)
 
 
 @dataclass(frozen=True)

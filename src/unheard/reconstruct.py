@@ -1,8 +1,8 @@
 """Reconstructed twins: every clip of the training parts as a generator gives it back.
 
-A twin has the length, level and rate of its source and is never bona fide. Twins are kept under a
-hash of the source's audio, in a folder named after the generator and all that its output depends
-on, so that an interrupted run, another manifest or another part goes on from what there is.
+A twin has the length, level, mean and rate of its source and is never bona fide. Twins are kept
+under a hash of the source's audio, in a folder named after the generator and all that its output
+depends on, so that an interrupted run, another manifest or another part goes on from what there is.
 """
 
 from __future__ import annotations
@@ -292,7 +292,8 @@ def _make(task: _Task) -> str:
         source = audio.read(shards.source(task.root, task.path), minimum_s=0.0).samples
         twin = task.attack.generate(Speech(source), rng)
         assert twin.shape == source.shape
-        audio.write(task.target, twin)
+        # A constant offset is no trace of a generator: equalised sources have none at all.
+        audio.write(task.target, twin + (source.mean() - twin.mean()))
     except (UnheardError, OSError, ValueError, RuntimeError) as error:
         return str(error) or type(error).__name__
     return ""

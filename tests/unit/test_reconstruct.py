@@ -231,6 +231,15 @@ def test_twins_that_differ_in_level_are_given_away_by_it(tmp_path: Path) -> None
     assert level.spoof[1] - level.bonafide[1] == pytest.approx(20 * np.log10(0.3), abs=0.5)
 
 
+def test_a_constant_offset_of_a_generator_does_not_reach_its_twins(tmp_path: Path) -> None:
+    given = corpus(tmp_path / "data", n_each=1)
+    whole = Manifest.read(reconstruct(given, Echo(offset=0.01), tmp_path / "out").manifest)
+    by_id = {one.id: one for one in whole}
+    for twin in (one for one in whole if one.family == FAMILY):
+        means = [heard(whole, one).mean(dtype=float) for one in (twin, by_id[twin.source_clip])]
+        assert abs(means[0] - means[1]) < 1e-6
+
+
 def test_twins_that_differ_in_nothing_are_not(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data", n_each=12)
     made = reconstruct(given, Echo(noise=0.0), tmp_path / "out")
