@@ -27,7 +27,7 @@ ROWS = [
         *("train", "checkpoint", "processes", "parts", "recipe", "provenance"),
         *("evaluate", "report", "protocols"),
         *("archive", "journal", "timeline", "routing", "curves"),
-        *("cost", "open_corpus", "plan"),
+        *("cost", "named", "open_corpus", "plan"),
         *("reconstruct", "twin_cues"),
     },
     {"recipes", "plans"},

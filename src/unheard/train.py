@@ -152,8 +152,7 @@ def train(
         batches = source.batches(mine.start, mine.stop, every=mine.step, workers=workers)
         while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["scale"]
+            _set_rate(optimizer, rate)
             optimizer.zero_grad()
             parts = []
             for index in here.share(step * per_step, (step + 1) * per_step):
@@ -343,6 +342,11 @@ def _spread(dev: Manifest, n_clips: int) -> Manifest:
         n = min(len(rows), max(n_clips // 2, 1))
         chosen[rows[np.linspace(0, len(rows) - 1, n).round().astype(int)]] = True
     return dev.where(chosen)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"]
 
 
 def _precision(device: torch.device, name: str) -> torch.autocast:

@@ -110,7 +110,7 @@ def test_a_failed_job_is_reported_and_the_rest_is_compared(unheard: Unheard, her
     assert sorted(line.split()[0] for line in run.out.splitlines()) == ["further", "toy"]
     report = (here / "out" / "report.md").read_text()
     assert "open seed 1 broken: failed (train: error: " in report
-    assert "Made by: unheard " in report
+    assert "Made by: unheard" in report
     page = (here / "out" / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2
 

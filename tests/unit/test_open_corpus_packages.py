@@ -53,12 +53,14 @@ def test_an_npm_package_is_unpacked_under_its_name(tmp_path: Path) -> None:
     path = tmp_path / "downloads/npm/kokoro-js-1.2.1.tgz"
     path.parent.mkdir(parents=True)
     with tarfile.open(path, "w:gz") as archive:
-        info = tarfile.TarInfo("package/voices/a.bin")
-        info.size = 3
-        archive.addfile(info, io.BytesIO(b"abc"))
+        for name in ("package/voices/a.bin", "package/../../../outside.bin"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"abc"))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     fetch(tmp_path, [Package("kokoro-js", "1.2.1", "npm", "model", "x", digest)], print)
     assert (tmp_path / "npm/kokoro-js/voices/a.bin").read_bytes() == b"abc"
+    assert not list(tmp_path.rglob("outside.bin"))
 
 
 def test_a_file_that_is_not_what_was_pinned_is_left_out_and_said(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 from unheard.errors import CorpusError
 from unheard.open_corpus import apt
@@ -329,6 +329,12 @@ def _find(folder: Path, package: Package) -> Path | None:
     return next(iter(sorted(folder.glob(pattern))), None)
 
 
+def _is_inside(member: tarfile.TarInfo) -> bool:
+    """Return whether a member of an archive is a plain file that stays inside of its folder."""
+    path = PurePosixPath(member.name)
+    return member.isfile() and not path.is_absolute() and ".." not in path.parts
+
+
 def _unpack(cache: Path, package: Package, path: Path) -> None:
     if package.source == "debian":
         (cache / "root").mkdir(parents=True, exist_ok=True)
@@ -336,7 +342,10 @@ def _unpack(cache: Path, package: Package, path: Path) -> None:
     elif package.source == "npm":
         target = cache / "npm" / package.name
         with tarfile.open(path) as archive:
-            archive.extractall(target.with_suffix(".unfinished"), filter="data")
+            files = [member for member in archive if _is_inside(member)]
+            # Python before 3.11.4 knows no filter; later ones want to be told.
+            how: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            archive.extractall(target.with_suffix(".unfinished"), files, **how)
         shutil.rmtree(target, ignore_errors=True)
         (target.with_suffix(".unfinished") / "package").rename(target)
         shutil.rmtree(target.with_suffix(".unfinished"))
