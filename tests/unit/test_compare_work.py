@@ -195,11 +195,11 @@ def test_a_job_that_another_process_does_is_waited_for(tmp_path: Path) -> None:
 
     def say(line: str) -> None:
         told.append(line)
-        if "wait for" in line:
+        if "waits for" in line:
             held.release()
 
     assert worker([job], tmp_path, say=say).work() == []
-    assert told[0] == f"1 jobs wait for process {os.getpid()} on {os.uname().nodename}"
+    assert told[0] == f"1 job waits for process {os.getpid()} on {os.uname().nodename}"
     assert job.attempts() == list(STEPS)
 
 

@@ -135,7 +135,9 @@ class Worker:
         if self._waiting and not self._running and not self._told_waiting:
             self._told_waiting = True
             by = sorted({holder(job.folder) for job in self._waiting} - {""})
-            self._say(f"{len(self._waiting)} jobs wait for {', '.join(by) or 'others'}")
+            n = len(self._waiting)
+            jobs = "1 job waits" if n == 1 else f"{n} jobs wait"
+            self._say(f"{jobs} for {', '.join(by) or 'other processes'}")
 
     def _is_settled(self, job: Job) -> bool:
         """Return whether a job is done, or has failed since this process began."""
