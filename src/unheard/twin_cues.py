@@ -58,7 +58,9 @@ class TwinReport:
         if not self.probes:
             return f"No probe was trained; {cue}."
         if not told:
-            return f"No probe tells twins from sources; {cue}."
+            best = min(self.probes, key=lambda one: one.eer)
+            known = f"{best.name} {100 * best.eer:.0f} % on {best.part}"
+            return f"No probe tells twins from sources for certain (best: {known}); {cue}."
         names = ", ".join(f"{one.name} {100 * one.eer:.0f} % on {one.part}" for one in told)
         return f"Twins are given away ({names}; chance is 50 %); {cue}."
 
