@@ -15,7 +15,7 @@ import unheard
 
 SOURCE = Path(unheard.__file__).parent
 ROWS = [
-    {"errors", "types"},
+    {"errors", "files", "types"},
     {"audio", "channel", "decode", "speech", "metrics", "clip", "shards"},
     {
         *("augment", "conditions", "rawboost", "rooms", "transforms"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 
 from unheard.decode import Track, joined, open_track
 from unheard.errors import AudioError
+from unheard.files import in_one_step
 from unheard.types import FloatArray, IntArray
 
 __all__ = [
@@ -258,13 +258,8 @@ def write(path: Path, samples: FloatArray) -> None:
             "a non-empty one-dimensional array of finite numbers is wanted: check what made them"
         )
     levels = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
+    with in_one_step(path) as unfinished:
         soundfile.write(unfinished, levels, SAMPLE_RATE_HZ, format=kind, subtype="PCM_16")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unheard.cli_corpus import default_cache, manifest_of, say
 
+if TYPE_CHECKING:
+    from unheard.clip import Manifest
+
 __all__ = ["encoder", "layers", "routing"]
+
+Data = Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")]
+Parts = Annotated[list[str] | None, typer.Option("--part", help="Part to use; all if left out.")]
+By = Annotated[str, typer.Option(help="Column that groups spoofed clips.")]
+Clips = Annotated[int, typer.Option(min=1, help="Clips of each group.")]
 
 
 def encoder(
@@ -39,21 +47,17 @@ def encoder(
 
 def routing(
     bundle: Annotated[Path, typer.Argument(help="Bundle whose detector has a mixture of experts.")],
-    data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="Folder for routing.png and routing.json.")],
-    parts: Annotated[
-        list[str] | None, typer.Option("--part", help="Part to use; all if left out.")
-    ] = None,
-    by: Annotated[str, typer.Option(help="Column that groups spoofed clips.")] = "family",
-    clips: Annotated[int, typer.Option(min=1, help="Clips of each group.")] = 100,
+    parts: Parts = None,
+    by: By = "family",
+    clips: Clips = 100,
 ) -> None:
     """Show which expert of a mixture handles which attacks."""
     from unheard import routing as room
     from unheard.detectors.bundle import load
 
-    manifest = manifest_of(data)
-    chosen = manifest.part(*parts) if parts else manifest
-    usage = room.measure(load(bundle), chosen, by=by, most_clips=clips)
+    usage = room.measure(load(bundle), _chosen(data, parts), by=by, most_clips=clips)
     picture = room.draw(usage, out)
     spread = room.spread_bits(usage.gates)
     for name, bits in zip(usage.projections, spread.tolist(), strict=True):
@@ -63,22 +67,23 @@ def routing(
 
 def layers(
     bundle: Annotated[Path, typer.Argument(help="Bundle whose detector reads a sum over layers.")],
-    data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="Folder for layers.png and layers.json.")],
-    parts: Annotated[
-        list[str] | None, typer.Option("--part", help="Part to use; all if left out.")
-    ] = None,
-    by: Annotated[str, typer.Option(help="Column that groups spoofed clips.")] = "family",
-    clips: Annotated[int, typer.Option(min=1, help="Clips of each group.")] = 100,
+    parts: Parts = None,
+    by: By = "family",
+    clips: Clips = 100,
 ) -> None:
     """Show which layers of its encoder a detector reads for which attacks."""
     from unheard import routing as room
     from unheard.detectors.bundle import load
 
-    manifest = manifest_of(data)
-    chosen = manifest.part(*parts) if parts else manifest
-    usage = room.measure_layers(load(bundle), chosen, by=by, most_clips=clips)
+    usage = room.measure_layers(load(bundle), _chosen(data, parts), by=by, most_clips=clips)
     picture = room.draw(usage, out)
     for name, weights in zip(usage.groups, usage.gates[:, 0], strict=True):
         typer.echo(f"{name:30} most of layer {weights.argmax():2d}: {weights.max():.3f}")
     typer.echo(picture)
+
+
+def _chosen(data: Path, parts: list[str] | None) -> Manifest:
+    manifest = manifest_of(data)
+    return manifest.part(*parts) if parts else manifest

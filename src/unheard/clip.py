@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
@@ -20,6 +19,7 @@ import numpy as np
 
 from unheard import shards
 from unheard.errors import ManifestError, suggestion
+from unheard.files import in_one_step
 from unheard.types import BoolArray
 
 if TYPE_CHECKING:
@@ -150,10 +150,8 @@ class Manifest:
         """Write the manifest as Parquet, in one step: a reader sees the old file or the new one."""
         import pyarrow.parquet as pq
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + ".unfinished")
-        pq.write_table(self.table, unfinished, compression="zstd")
-        os.replace(unfinished, path)
+        with in_one_step(path) as unfinished:
+            pq.write_table(self.table, unfinished, compression="zstd")
         return path
 
     def __len__(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from unheard import audio
 from unheard.detectors import bundle
 from unheard.errors import EvaluationError
+from unheard.files import in_one_step
 
 __all__ = ["Cost", "measure", "read_cost", "write_cost"]
 
@@ -73,9 +73,8 @@ def measure(folder: Path) -> Cost:
 
 def write_cost(cost: Cost, path: Path) -> Path:
     """Write it as JSON, in one step."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(asdict(cost), indent=1) + "\n")
-    os.replace(unfinished, path)
+    with in_one_step(path) as unfinished:
+        unfinished.write_text(json.dumps(asdict(cost), indent=1) + "\n")
     return path
 
 

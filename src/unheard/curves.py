@@ -10,7 +10,6 @@ P points.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unheard.errors import TrainingError
+from unheard.files import in_one_step
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -139,10 +139,8 @@ def draw(runs: Sequence[Run], picture: Path) -> Path:
     rows[-1].set_xlabel("step", fontsize=9, color=INK)
     handles = [_line(place, _told(run)) for place, run in enumerate(runs)]
     figure.legend(handles=handles, loc="outside upper left", fontsize=8.5, frameon=False)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = picture.with_name(f".{picture.stem}.unfinished{picture.suffix}")
-    figure.savefig(unfinished)
-    os.replace(unfinished, picture)
+    with in_one_step(picture) as unfinished:
+        figure.savefig(unfinished)
     return picture
 
 

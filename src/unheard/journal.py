@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unheard.errors import EvaluationError
+from unheard.files import in_one_step
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,10 +105,9 @@ class Journal:
 
     def finish(self) -> Path:
         """Write the output, one row for each source, sorted by source; return its path."""
-        unfinished = self.out.with_name(f".{self.out.name}.unfinished")
         write = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}
-        write[self.out.suffix](self._rows(), unfinished)
-        os.replace(unfinished, self.out)
+        with in_one_step(self.out) as unfinished:
+            write[self.out.suffix](self._rows(), unfinished)
         return self.out
 
     def _rows(self) -> Iterator[Row]:

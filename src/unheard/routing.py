@@ -11,7 +11,6 @@ G groups, P adapted projections, E experts, L states of an encoder.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy as np
 from unheard import audio
 from unheard.clip import Manifest
 from unheard.errors import AudioError, EvaluationError
+from unheard.files import in_one_step
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -195,10 +195,9 @@ def draw(usage: Usage, out: Path) -> Path:
     axes[0].set_yticks(range(len(told)), told, fontsize=8)
     bar = figure.colorbar(image, ax=axes[-1])
     bar.set_label("mean weight" if of_layers else "mean gate", fontsize=8)
-    out.mkdir(parents=True, exist_ok=True)
-    picture, unfinished = out / f"{stem}.png", out / f".{stem}.unfinished.png"
-    figure.savefig(unfinished, dpi=150)
-    os.replace(unfinished, picture)
+    picture = out / f"{stem}.png"
+    with in_one_step(picture) as unfinished:
+        figure.savefig(unfinished, dpi=150)
     picture.with_suffix(".json").write_text(json.dumps(usage.to_dict(), indent=1) + "\n")
     return picture
 

@@ -8,7 +8,6 @@ K frequency bins, C columns of the picture, N windows, P parts that do not overl
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unheard import audio
+from unheard.files import in_one_step
 from unheard.types import FloatArray
 from unheard.verdict import ExpertScore, Verdict, percent
 
@@ -135,10 +135,8 @@ def _panels(
 
 
 def _save(figure: Figure, picture: Path) -> Path:
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = picture.with_name(f".{picture.stem}.unfinished{picture.suffix}")
-    figure.savefig(unfinished)
-    os.replace(unfinished, picture)
+    with in_one_step(picture) as unfinished:
+        figure.savefig(unfinished)
     return picture
 
 

@@ -25,6 +25,7 @@ from unheard.attacks.diffusion_model import DiffusionConfig, MelDiffusion, save
 from unheard.attacks.mel import Mel
 from unheard.clip import Manifest
 from unheard.errors import AttackError, RecipeError
+from unheard.files import in_one_step
 from unheard.types import FloatArray
 
 __all__ = ["TRAIN_PARTS", "Training", "train"]
@@ -215,10 +216,9 @@ class _Run:
         held |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
         for number, moments in self.optimizer.state_dict()["state"].items():
             held |= {f"adam.{number}.{name}": value for name, value in moments.items()}
-        unfinished = path.with_name(f"{path.name}.unfinished")
         told = {"step": str(step), "identity": identity}
-        save_file(held, unfinished, metadata=told)
-        unfinished.replace(path)
+        with in_one_step(path) as unfinished:
+            save_file(held, unfinished, metadata=told)
 
     def resume(self, path: Path, identity: str) -> int:
         """Go on from a checkpoint if there is one; return the steps that are done."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from unheard.compare.jobs import Job
 from unheard.compare.states import overview
 from unheard.cost import read_cost
 from unheard.errors import EvaluationError
+from unheard.files import in_one_step
 from unheard.plan import Plan
 from unheard.report import markup
 from unheard.report.compared import Compared, Run
@@ -70,9 +70,8 @@ def write_report(
         "comparison.json": (json.dumps(told, indent=1, allow_nan=False) + "\n").encode(),
     }
     for name, content in contents.items():
-        unfinished = out / f".{name}.{os.getpid()}"  # two processes may write at once
-        unfinished.write_bytes(content)
-        os.replace(unfinished, out / name)
+        with in_one_step(out / name) as unfinished:
+            unfinished.write_bytes(content)
     return made
 
 

@@ -8,6 +8,8 @@ import resource
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from unheard.files import in_one_step
+
 __all__ = ["Spent", "core_s_of", "core_s_of_children", "note", "spent"]
 
 FILE = "spent.json"
@@ -41,9 +43,8 @@ def spent(folder: Path) -> dict[str, Spent]:
 def note(folder: Path, step: str, cost: Spent) -> None:
     """Write down what a step has cost, in place of what was noted of it before."""
     told = {name: asdict(one) for name, one in (spent(folder) | {step: cost}).items()}
-    unfinished = folder / f"{FILE}.unfinished"
-    unfinished.write_text(json.dumps(told) + "\n")
-    os.replace(unfinished, folder / FILE)
+    with in_one_step(folder / FILE) as unfinished:
+        unfinished.write_text(json.dumps(told) + "\n")
 
 
 def core_s_of_children() -> float:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from unheard.files import in_one_step
 from unheard.report.conditions import raw_alone
 from unheard.report.numbers import summarise
 from unheard.report.results import PLAIN, Extras, Rates, Report, Row, Value
@@ -73,7 +73,6 @@ def report(
         "report.html": markup.html(document, drawn).encode(),
     }
     for name, content in written.items():
-        unfinished = out / f".{name}.unfinished"
-        unfinished.write_bytes(content)
-        os.replace(unfinished, out / name)
+        with in_one_step(out / name) as unfinished:
+            unfinished.write_bytes(content)
     return made

@@ -10,7 +10,6 @@ csv           header with a name for the trial and one for the score, perhaps wi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unheard.errors import EvaluationError, RecipeError, suggestion
+from unheard.files import in_one_step
 from unheard.report.trials import (
     Sheet,
     as_number,
@@ -118,11 +118,11 @@ def write(path: Path, table: pa.Table, format: str) -> Path:
             "the format asvspoof2019 holds the key of each trial, which this score file does not; "
             "give --keys, or write asvspoof2021"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("w", encoding="utf-8", newline="\n") as stream:
+    with (
+        in_one_step(path) as unfinished,
+        unfinished.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
         stream.writelines(_lines(table, format))
-    os.replace(unfinished, path)
     return path
 
 

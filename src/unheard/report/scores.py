@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unheard.errors import EvaluationError
+from unheard.files import in_one_step
 from unheard.report.formats import read
 
 if TYPE_CHECKING:
@@ -118,10 +118,8 @@ def write_scores(path: Path, columns: Mapping[str, Any], facts: Facts) -> Path:
         if name not in COLUMNS:
             table = table.append_column(name, _text(column))
     table = table.replace_schema_metadata({_KEY: json.dumps(asdict(facts))})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    pq.write_table(table, unfinished, compression="zstd")
-    os.replace(unfinished, path)
+    with in_one_step(path) as unfinished:
+        pq.write_table(table, unfinished, compression="zstd")
     return path
 
 
