@@ -36,7 +36,7 @@ docs: .venv/developer          ## write the generated pages again
 	touch $@
 
 .venv/developer: .venv/installed
-	$(INSTALL) -e '.[dev,corpus]'
+	$(INSTALL) -e '.[dev,corpus,export,serve,ray]'
 	touch $@
 
 clean:
