@@ -10,6 +10,7 @@
     |-- RecipeError       a recipe, table row or field name does not exist or does not fit
     |-- TrainingError     a training run cannot start, continue or be resumed
     |-- EvaluationError   an evaluation would not be honest or cannot be done
+    |-- ServiceError      the service cannot start, or refuses a request
     `-- MissingExtra      an optional dependency is not installed
 
 Each message says what was found, what was wanted, and what to do. Input raises one of these;
@@ -29,6 +30,7 @@ __all__ = [
     "MetricError",
     "MissingExtra",
     "RecipeError",
+    "ServiceError",
     "TrainingError",
     "UnheardError",
     "suggestion",
@@ -73,6 +75,10 @@ class TrainingError(UnheardError):
 
 class EvaluationError(UnheardError):
     """An evaluation would not be honest or cannot be done."""
+
+
+class ServiceError(UnheardError):
+    """The service cannot start, or refuses a request."""
 
 
 class MissingExtra(UnheardError):
