@@ -21,7 +21,7 @@ def compare(  # noqa: PLR0913  a command has the options that it has
     plan: Annotated[
         str, typer.Argument(help="Name of a plan, papers or smoke, or path of your own (.py).")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the runs and the report.")],
+    out: Annotated[Path, typer.Option(help="Folder for the runs, which plans share, and reports.")],
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,7 +66,8 @@ def compare(  # noqa: PLR0913  a command has the options that it has
     everything = room.lay_out(chosen, files, out)
     for failure in failures:
         say(f"failed: {failure.job}: {failure.reason}; see {failure.log}")
-    made = write_report(chosen, everything, out, command=command, n_draws=draws)
+    folder = out / "reports" / chosen.name
+    made = write_report(chosen, everything, folder, command=command, n_draws=draws)
     for line in made.lines:
         one = line.numbers.get("out_mean") or line.numbers.get("out_eer")
         if one is not None:
@@ -75,7 +76,7 @@ def compare(  # noqa: PLR0913  a command has the options that it has
                 f"{line.method:30} unknown families {one.value:6.2%} {ends}, "
                 f"{len(line.seeds)} seeds"
             )
-    say(f"report: {out / 'report.md'}")
+    say(f"report: {folder / 'report.md'}")
     if failures:
         raise typer.Exit(1)
 

@@ -108,10 +108,10 @@ def test_a_failed_job_is_reported_and_the_rest_is_compared(unheard: Unheard, her
     assert "see out/open/seed1/broken/log.txt" in run.err
     assert "toy: train" not in run.err
     assert sorted(line.split()[0] for line in run.out.splitlines()) == ["further", "toy"]
-    report = (here / "out" / "report.md").read_text()
+    report = (here / "out/reports/own" / "report.md").read_text()
     assert "open seed 1 broken: failed (train: error: " in report
     assert "Made by: unheard" in report
-    page = (here / "out" / "report.html").read_text()
+    page = (here / "out/reports/own" / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2
 
 
@@ -121,9 +121,9 @@ def test_the_report_is_that_of_the_score_files(unheard: Unheard, here: Path) -> 
         weights.unlink()
     run = unheard("compare", "own.py", "--out", "out", "--report", "--draws", 20)
     assert run.code == 0, run.err
-    told = json.loads((here / "out" / "comparison.json").read_text())
+    told = json.loads((here / "out/reports/own" / "comparison.json").read_text())
     assert told["missing"] == ["open seed 1 broken: to do"]
-    with (here / "out" / "table.csv").open() as file:
+    with (here / "out/reports/own" / "table.csv").open() as file:
         cells = {(row["method"], row["number"]): row["value"] for row in csv.DictReader(file)}
     for line in told["lines"]:
         table = read_scores(here / "out/open/seed1" / line["method"] / "eval/scores.parquet")
@@ -143,9 +143,9 @@ def test_the_report_is_that_of_the_score_files(unheard: Unheard, here: Path) -> 
             assert line["numbers"][name]["value"] == pytest.approx(value)
             assert float(cells[line["method"], name]) == line["numbers"][name]["value"]
         assert line["parameters"] == 19
-    texts = {name: (here / "out" / name).read_bytes() for name in ("report.md", "table.csv")}
+    texts = {name: (here / "out/reports/own" / name).read_bytes() for name in ("report.md", "table.csv")}
     unheard("compare", "own.py", "--out", "out", "--report", "--draws", 20)
-    assert {name: (here / "out" / name).read_bytes() for name in texts} == texts
+    assert {name: (here / "out/reports/own" / name).read_bytes() for name in texts} == texts
 
 
 def test_a_dry_run_says_what_there_is_to_do(unheard: Unheard, here: Path) -> None:

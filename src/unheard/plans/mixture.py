@@ -4,7 +4,7 @@ The experts are trained once per seed and shared by all mixtures; the gates lear
 stay as they are, `joint` trains experts too. The plain average and the logistic fusion need no
 training: `unheard scores fuse` makes them of the experts' score files.
 
-Run: unheard compare mixture --data MANIFEST --out runs/mixture
+Run: unheard compare mixture --data MANIFEST --out runs
 """
 
 from unheard.plan import Entry, Plan

