@@ -51,6 +51,7 @@ class Plan:
         held_out: Attack families that are left out of training in turn; each makes a manifest in
             which only eval_out has it.
         held_out_entries: Entries that are trained without each of these families; empty for all.
+        held_out_settings: Further changes of every recipe there, as other families are trained on.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Plan:
     protocol: str = "open"
     held_out: tuple[str, ...] = ()
     held_out_entries: tuple[str, ...] = ()
+    held_out_settings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [entry.name for entry in self.entries]

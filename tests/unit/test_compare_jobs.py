@@ -239,6 +239,17 @@ def test_every_method_of_the_papers_gets_the_same_number_of_steps_on_one_network
     assert {job.recipe.window_s for job in made} <= {3.0, 4.0}
 
 
+def test_settings_of_the_families_left_out_are_for_those_runs_alone(
+    data: dict[str, Path], tmp_path: Path
+) -> None:
+    plan = replace(PLAN, held_out=PLAN.held_out[:1], held_out_settings=("schedule.rate=0.5",))
+    rates = {
+        (job.stage.held_out, job.recipe.schedule.rate) for job in lay_out(plan, data, tmp_path)
+    }
+    assert {family for family, rate in rates if rate == 0.5} == {plan.held_out[0]}
+    assert {family for family, rate in rates if rate != 0.5} == {""}
+
+
 def test_plans_in_one_folder_share_the_runs_that_are_the_same(
     data: dict[str, Path], tmp_path: Path
 ) -> None:

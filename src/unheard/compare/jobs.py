@@ -249,7 +249,8 @@ class _Layout:
         there = self.jobs.get(folder)
         if there is not None and (there.protocol or not tested):
             return there
-        settings = (*self.plan.settings, *entry.settings, f"seed={self.seed}")
+        held = self.plan.held_out_settings if self.stage.held_out else ()
+        settings = (*self.plan.settings, *entry.settings, *held, f"seed={self.seed}")
         recipe = with_settings(recipes.load(entry.recipe), settings)
         for part in (recipe.train_parts, recipe.dev_parts):
             source.sha256(part)

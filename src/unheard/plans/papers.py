@@ -31,7 +31,7 @@ plan = Plan(
         Entry("resnet18_small", "resnet18_small"),
         Entry("lcnn", "lcnn", (*SIXTEEN, *STEPS)),
         Entry("moe_lora_small", "moe_lora_small"),
-        Entry("mldg_lora_small", "mldg_lora_small", ("sampler.domains_per_step=4",)),
+        Entry("mldg_lora_small", "mldg_lora_small"),
         Entry("attention_mixture_small", "attention_mixture_small"),
         Entry("dropin_resnet18", "dropin_resnet18"),
         Entry("plasticity_resnet18", "plasticity_resnet18"),
