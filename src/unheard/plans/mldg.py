@@ -14,7 +14,7 @@ Run: unheard compare mldg --data MANIFEST --out runs
 from unheard.plan import Entry, Plan
 
 PLAIN = ("method.beta=0",)
-FULL = ("detector.adapters=none", "optimiser.inherited_scale=0.05", "method.inner_rate=0.001")
+FULL = ("detector.adapters=none", "optimiser.inherited_scale=0.05")
 
 plan = Plan(
     name="mldg",
@@ -23,7 +23,7 @@ plan = Plan(
         Entry("mldg_lora_small", "mldg_lora_small"),
         Entry("second_order", "mldg_lora_small", ("method.order=second",)),
         Entry("full_plain", "mldg_lora_small", (*FULL, *PLAIN)),
-        Entry("full_first_order", "mldg_lora_small", FULL),
+        Entry("full_first_order", "mldg_lora_small", (*FULL, "method.inner_rate=0.001")),
     ),
     baseline="plain",
     seeds=(1, 2, 3),
