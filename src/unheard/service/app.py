@@ -1,0 +1,345 @@
+"""The application: what is answered under which address. docs/service.md is its manual."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Literal, cast
+
+from fastapi import APIRouter, Depends, FastAPI, File, Form, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.security import HTTPBearer
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from unheard import __version__
+from unheard.errors import UnheardError
+from unheard.score import OPERATING_POINTS, Scorer
+from unheard.service import shapes
+from unheard.service.engine import Asked, Engine, Upload, Work
+from unheard.service.guard import Guard, refused
+from unheard.service.jobs import Job, Store
+from unheard.service.keys import Keys
+from unheard.service.limits import Limits, Refusal
+from unheard.service.runner import Runner
+from unheard.service.telemetry import Telemetry
+
+__all__ = ["create_app"]
+
+PAGE = Path(__file__).parent / "page"
+
+_LONGEST_NAME = 120
+_CODES = {400: "bad_request", 404: "not_found", 405: "not_allowed"}
+
+
+class House:
+    """What one application stands on, kept in its state.
+
+    Attributes:
+        engine: Scores.
+        store: Keeps jobs.
+        runner: Works on them.
+        telemetry: Counts.
+        threads: Where requests are scored.
+        info: What `/v1/info` says.
+    """
+
+    def __init__(self, scorer: Scorer, limits: Limits, jobs: Path, n_threads: int) -> None:
+        self.telemetry = Telemetry()
+        self.engine = Engine(scorer, limits, n_threads=n_threads)
+        self.store = Store(jobs, limits)
+        self.runner = Runner(self.store, self.engine, self.telemetry)
+        self.threads = ThreadPoolExecutor(limits.n_active, thread_name_prefix="request")
+        self.info: dict[str, Any] = {
+            "unheard": __version__,
+            "detector": _about(scorer),
+            "limits": asdict(limits),
+            "operating_points": list(OPERATING_POINTS),
+        }
+
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """Work on jobs while the application runs; queue them again at its end."""
+        self.runner.start()
+        yield
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Let jobs wait for the next start, finish what is answered, let go of everything."""
+        self.runner.stop()
+        self.threads.shutdown()
+        self.engine.close()
+        self.store.close()
+
+
+def create_app(
+    scorer: Scorer,
+    limits: Limits | None = None,
+    *,
+    jobs: Path,
+    keys: Keys | None = None,
+    hosts: frozenset[str] | None = None,
+    n_threads: int = 1,
+) -> FastAPI:
+    """Return the service as an ASGI application.
+
+    Args:
+        scorer: How recordings are scored, unless a request asks for another way to decide.
+        limits: What is taken from clients.
+        jobs: Folder of the jobs, made if missing.
+        keys: Who may ask; None lets everybody.
+        hosts: Names that it answers to, as a Host header has them; None takes any.
+        n_threads: Passes through the detector at once.
+
+    Raises:
+        ServiceError: If the folder of the jobs cannot be used.
+    """
+    limits = limits or Limits()
+    house = House(scorer, limits, jobs, n_threads)
+    house.info["key_needed"] = keys is not None
+    app = FastAPI(
+        title="Unheard",
+        version=__version__,
+        description="Is this recording human speech? A verdict, its reasons, and its limits.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=house.lifespan,
+    )
+    app.state.house = house
+    app.include_router(_open)
+    app.include_router(_v1)
+    app.mount("/static", StaticFiles(directory=PAGE, check_dir=False), name="static")
+    app.add_exception_handler(RequestValidationError, _unfit)
+    app.add_exception_handler(HTTPException, _not_there)
+    app.add_exception_handler(UnheardError, _not_possible)
+    app.add_middleware(Guard, limits=limits, telemetry=house.telemetry, keys=keys, hosts=hosts)
+    return app
+
+
+def _house(request: Request) -> House:
+    return cast(House, request.app.state.house)
+
+
+def _asked(
+    operating_point: Annotated[
+        Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"] | None,
+        Form(description="How to decide; sure if left out."),
+    ] = None,
+    threshold: Annotated[
+        float | None, Form(description="Decide at this score instead: below it is spoof.")
+    ] = None,
+    spoof_prior: Annotated[
+        float | None,
+        Form(gt=0, lt=1, description="Share of spoof you expect; moves the probability only."),
+    ] = None,
+    minimum_speech_s: Annotated[
+        float | None, Form(ge=0, description="With less speech there is no verdict.")
+    ] = None,
+    report: Annotated[bool, Form(description="Draw up a report as well.")] = False,
+) -> Asked:
+    return Asked(
+        operating_point=operating_point,
+        threshold=threshold,
+        spoof_prior=spoof_prior,
+        minimum_speech_s=minimum_speech_s,
+        report=report,
+    )
+
+
+Recording = Annotated[UploadFile, File(description="A recording in any common format.")]
+Settings = Annotated[Asked, Depends(_asked)]
+TheHouse = Annotated[House, Depends(_house)]
+
+_bearer = HTTPBearer(auto_error=False, description="A key of `unheard serve --make-key`.")
+_open = APIRouter()
+_v1 = APIRouter(prefix="/v1", dependencies=[Depends(_bearer)])
+_SENT = (400, 401, 403, 408, 413, 422, 429, 503)
+
+
+@_v1.post(
+    "/score",
+    summary="Score a recording at once",
+    response_model=shapes.Result,
+    responses=shapes.problems(*_SENT, 415),
+)
+async def _score(request: Request, house: TheHouse, file: Recording, asked: Settings) -> Response:
+    limits = house.engine.limits
+    house.engine.scorer(asked)
+    work = Work(
+        request.state.request_id, limits.longest_s, deadline_s=time.monotonic() + limits.answer_s
+    )
+
+    def run() -> dict[str, Any]:
+        with _on_disk(file) as upload:
+            return house.engine.score(upload, asked, work)
+
+    gone = asyncio.create_task(_stop_when_gone(request, work))
+    try:
+        result = await asyncio.get_running_loop().run_in_executor(house.threads, run)
+    finally:
+        work.stopped.set()
+        gone.cancel()
+    house.telemetry.scored(result["verdict"])
+    return JSONResponse(result)
+
+
+@_v1.post(
+    "/jobs",
+    summary="Leave a long recording to be scored",
+    status_code=202,
+    response_model=shapes.Accepted,
+    responses=shapes.problems(*_SENT),
+)
+async def _add_job(request: Request, house: TheHouse, file: Recording, asked: Settings) -> Response:
+    house.engine.scorer(asked)
+    state = request.state
+
+    def keep() -> str:
+        with _on_disk(file) as upload:
+            return house.store.add(
+                upload.file,
+                owner=state.owner,
+                request_id=state.request_id,
+                name=upload.name,
+                sha256=upload.sha256,
+                asked=asked,
+            )
+
+    job = await asyncio.to_thread(keep)
+    house.runner.wake()
+    url = f"/v1/jobs/{job}"
+    return JSONResponse({"id": job, "status": "queued", "url": url}, 202, {"Location": url})
+
+
+@_v1.get(
+    "/jobs/{job_id}",
+    summary="See where a job stands",
+    response_model=shapes.JobState,
+    responses=shapes.problems(401, 403, 404),
+)
+def _show_job(request: Request, house: TheHouse, job_id: str) -> Response:
+    job = _find(request, house, job_id)
+    return JSONResponse(
+        {
+            "id": job.id,
+            "status": job.status,
+            "progress_s": round(house.runner.progress_s(job), 2),
+            "result": job.result,
+            "error": job.error,
+        }
+    )
+
+
+@_v1.delete(
+    "/jobs/{job_id}",
+    summary="Stop a job and forget its recording and result",
+    status_code=204,
+    responses=shapes.problems(401, 403, 404),
+)
+def _delete_job(request: Request, house: TheHouse, job_id: str) -> Response:
+    job = _find(request, house, job_id)
+    house.store.delete(job.id)
+    house.runner.cancel(job.id)
+    return Response(status_code=204)
+
+
+@_v1.get(
+    "/info",
+    summary="Which detector answers, and what it takes",
+    response_model=shapes.Info,
+    responses=shapes.problems(401, 403),
+)
+def _info(house: TheHouse) -> Response:
+    return JSONResponse(house.info)
+
+
+@_open.get("/healthz", summary="Is it up?", response_model=shapes.Health)
+async def _healthz() -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+@_open.get(
+    "/metrics",
+    summary="Counters for Prometheus",
+    dependencies=[Depends(_bearer)],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, **shapes.problems(401, 403)},
+)
+def _metrics(house: TheHouse) -> Response:
+    return Response(house.telemetry.text(), media_type="text/plain; version=0.0.4")
+
+
+@_open.get("/", include_in_schema=False)
+def _page() -> FileResponse:
+    return FileResponse(PAGE / "index.html")
+
+
+def _find(request: Request, house: House, job_id: str) -> Job:
+    job = house.store.find(job_id, request.state.owner)
+    if job is None:
+        raise Refusal(
+            404,
+            "not_found",
+            f"no job {job_id[:40]!r}; it may have been deleted, or kept no longer than "
+            f"{house.engine.limits.keep_s / 3600:g} h after its end: send the recording again",
+        )
+    return job
+
+
+@contextmanager
+def _on_disk(file: UploadFile) -> Any:
+    """Give an upload as a file of the system's; it has no name there, and goes with the request."""
+    spooled = cast(Any, file.file)
+    spooled.rollover()
+    opened = cast(BinaryIO, spooled)
+    opened.seek(0)
+    sha256 = hashlib.file_digest(cast(Any, opened), "sha256").hexdigest()
+    yield Upload(opened, _shown(file.filename), opened.tell(), sha256)
+
+
+def _shown(name: str | None) -> str:
+    """Return the last part of a file's name as it may be shown."""
+    last = (name or "").replace("\\", "/").rpartition("/")[2]
+    clean = "".join(letter for letter in last if letter.isprintable()).strip()
+    return clean[:_LONGEST_NAME] or "recording"
+
+
+async def _stop_when_gone(request: Request, work: Work) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    work.stopped.set()
+
+
+def _about(scorer: Scorer) -> dict[str, Any]:
+    """Return what clients must know of the detector."""
+    card = scorer.bundle.card.model_dump(mode="json", exclude={"files", "base", "provenance"})
+    return {**card, "sha256": scorer.bundle.sha256}
+
+
+async def _unfit(request: Request, error: Exception) -> Response:
+    first = cast(RequestValidationError, error).errors()[0]
+    where = ".".join(str(step) for step in first["loc"][1:])
+    given = "" if first["type"] == "missing" else f" is {str(first.get('input'))[:60]!r}"
+    text = f"{where}{given}: {first['msg'].lower()}; /openapi.json shows what is taken"
+    return refused(Refusal(422, "bad_field", text), request.state.request_id)
+
+
+async def _not_there(request: Request, error: Exception) -> Response:
+    found = cast(HTTPException, error)
+    code = _CODES.get(found.status_code, "bad_request")
+    text = f"{found.detail}; /openapi.json shows what is answered"
+    answer = refused(Refusal(found.status_code, code, text), request.state.request_id)
+    answer.headers.update(found.headers or {})
+    return answer
+
+
+async def _not_possible(request: Request, error: Exception) -> Response:
+    refusal = error if isinstance(error, Refusal) else Refusal(422, "not_possible", str(error))
+    return refused(refusal, request.state.request_id)

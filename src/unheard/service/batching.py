@@ -1,0 +1,109 @@
+"""Windows of several requests, scored together.
+
+While the detector is busy, windows gather; the next pass takes as many as fit. Nobody waits for a
+batch to fill. A detector's score of a window does not depend on its batch-mates, so the verdict is
+that of the file scored alone, up to the rounding of float32.
+
+N windows, T samples, E experts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+
+from unheard.types import FloatArray
+
+__all__ = ["BATCH_WINDOWS", "Batcher"]
+
+BATCH_WINDOWS = 16
+"""Windows of one pass through the detector."""
+
+Heard = tuple[FloatArray, FloatArray, FloatArray]
+Hear = Callable[[FloatArray], Heard]
+
+
+class Batcher:
+    """Threads that pass windows through a detector; `hear` may be called by any number of others.
+
+    Attributes:
+        n_passes: Passes until now.
+        n_windows: Windows that went through them.
+    """
+
+    def __init__(self, hear: Hear, *, n_threads: int = 1) -> None:
+        """Start the threads.
+
+        Args:
+            hear: The detector's opinions, windows [N, T] -> scores [N], experts' scores and weights
+                [N, E]; called by each thread at once.
+            n_threads: Passes that run at once.
+        """
+        self.n_passes = 0
+        self.n_windows = 0
+        self._hear = hear
+        self._waiting: deque[tuple[FloatArray, Future[Heard]]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads = [
+            threading.Thread(target=self._run, name=f"detector-{number}", daemon=True)
+            for number in range(n_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def hear(self, windows: FloatArray) -> Heard:
+        """Return what the detector says of windows [N, T], when their turn has come."""
+        said: Future[Heard] = Future()
+        with self._changed:
+            assert not self._closed, "the batcher is closed"
+            self._waiting.append((windows, said))
+            self._changed.notify()
+        return said.result()
+
+    def close(self) -> None:
+        """End the threads, once what waits is done."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while batch := self._next():
+            self._answer(batch)
+
+    def _next(self) -> list[tuple[FloatArray, Future[Heard]]]:
+        """Return what is to be scored together; nothing at the end."""
+        with self._changed:
+            while not self._waiting and not self._closed:
+                self._changed.wait()
+            taken: list[tuple[FloatArray, Future[Heard]]] = []
+            n_windows = 0
+            while self._waiting and (
+                not taken or n_windows + len(self._waiting[0][0]) <= BATCH_WINDOWS
+            ):
+                taken.append(self._waiting.popleft())
+                n_windows += len(taken[-1][0])
+            self.n_passes += bool(taken)
+            self.n_windows += n_windows
+            return taken
+
+    def _answer(self, batch: list[tuple[FloatArray, Future[Heard]]]) -> None:
+        try:
+            heard = self._hear(np.concatenate([windows for windows, _ in batch]))
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0][1].set_exception(error)
+                return
+            for one in batch:  # one's fault must not be another's
+                self._answer([one])
+            return
+        ends = np.cumsum([len(windows) for windows, _ in batch])[:-1]
+        parts = zip(*(np.split(found, ends) for found in heard), strict=True)
+        for (_, said), (scores, experts, weights) in zip(batch, parts, strict=True):
+            said.set_result((scores, experts, weights))

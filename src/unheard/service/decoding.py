@@ -1,0 +1,175 @@
+"""Recordings of strangers, decoded in a process of their own.
+
+Each recording gets a fresh process, forked from a small server that has the decoders loaded and
+no detector, keys or uploads. It is handed an opened file and no name, may not write, and has its
+memory, processor time and silence bounded. It answers in plain bytes, never in pickles, so that one
+that is taken over by a hostile file can send nothing but numbers and a text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
+from typing import BinaryIO
+
+import numpy as np
+
+from unheard import audio
+from unheard.errors import AudioError
+from unheard.service.limits import Limits, Refusal
+from unheard.types import FloatArray
+
+__all__ = ["Decoded"]
+
+_PRELOAD = ["unheard.service.decoding", "unheard.cli", "soundfile", "soxr", "av"]
+"""What the server of processes imports once; the command line, since a process that Python starts
+imports the program again."""
+
+_OPENED, _AUDIO, _END, _NOT_AUDIO, _UNUSABLE = b"O", b"A", b"E", b"N", b"U"
+_MOST_MESSAGE_BYTES = 256 << 20
+_PAGE_BYTES = resource.getpagesize()
+_LOCK = threading.Lock()
+
+
+class Decoded:
+    """Chunks of a recording at 16 kHz, float32 [n], as `audio.open_stream` gives them.
+
+    A context manager and an iterator that runs once; leaving it ends the process.
+
+    Attributes:
+        source_rate_hz: Rate that it was recorded with; known after the first chunk.
+        n_bad_packets: Damaged packets that were left out; known at the end.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, limits: Limits, *, n_chunk: int) -> None:
+        """Start to decode.
+
+        Args:
+            file: An opened file of the system's, at any position.
+            name: What messages call it.
+            limits: What its process may take.
+            n_chunk: Samples that a chunk has at least, but for the last.
+        """
+        self.source_rate_hz = audio.SAMPLE_RATE_HZ
+        self.n_bad_packets = 0
+        self._name = name
+        self._limits = limits
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOAD)
+        self._pipe, theirs = context.Pipe()
+        arguments = (theirs, name, limits, n_chunk)
+        self._process = context.Process(target=_work, args=arguments, daemon=True)
+        with _LOCK:
+            self._process.start()
+        theirs.close()
+        with contextlib.suppress(OSError):  # the process is gone: the first chunk will say so
+            reduction.send_handle(self._pipe, file.fileno(), self._process.pid)
+
+    def __enter__(self) -> Decoded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.close()
+        with _LOCK:
+            self._process.kill()
+            self._process.join()
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        while True:
+            message = self._receive()
+            kind, content = message[:1], message[1:]
+            if kind == _AUDIO:
+                yield np.frombuffer(content, np.float32)
+            elif kind == _OPENED:
+                self.source_rate_hz = int(json.loads(content))
+            elif kind == _END:
+                self.n_bad_packets = int(json.loads(content))
+                return
+            else:
+                not_audio = kind == _NOT_AUDIO
+                raise Refusal(
+                    415 if not_audio else 422,
+                    "not_audio" if not_audio else "unusable_audio",
+                    content.decode(errors="replace"),
+                )
+
+    def _receive(self) -> bytes:
+        try:
+            if not self._pipe.poll(self._limits.decode_stall_s):
+                raise Refusal(
+                    422,
+                    "decoding_stalled",
+                    f"{self._name}: decoding gave no audio for {self._limits.decode_stall_s:g} s "
+                    "and was stopped; convert it to wav or flac",
+                )
+            return self._pipe.recv_bytes(_MOST_MESSAGE_BYTES)
+        except (EOFError, OSError):
+            raise self._died() from None
+
+    def _died(self) -> Refusal:
+        with _LOCK:
+            self._process.kill()
+            self._process.join()
+        if self._process.exitcode == -signal.SIGXCPU:
+            found = f"decoding took more than {self._limits.decode_cpu_s} s of processor time"
+        else:
+            found = f"the process that decoded it died (exit code {self._process.exitcode})"
+        return Refusal(
+            422, "decoding_failed", f"{self._name}: {found}; convert it to wav or flac, or cut it"
+        )
+
+
+def _work(pipe: Connection, name: str, limits: Limits, n_chunk: int) -> None:
+    """Decode the one file whose handle comes through a pipe; runs in a process of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    file = os.fdopen(reduction.recv_handle(pipe), "rb")
+    _confine(limits)
+    kind = _NOT_AUDIO
+    with contextlib.suppress(ConnectionError):  # nobody listens any more
+        try:
+            with audio.open_stream(file, name=name) as stream:
+                kind = _UNUSABLE
+                pipe.send_bytes(_OPENED + json.dumps(stream.source_rate_hz).encode())
+                for chunk in _gathered(stream, n_chunk):
+                    pipe.send_bytes(_AUDIO + chunk)
+                pipe.send_bytes(_END + json.dumps(stream.n_bad_packets).encode())
+        except AudioError as error:
+            pipe.send_bytes(kind + str(error).encode(errors="replace")[:2000])
+        except MemoryError:
+            text = f"{name}: decoding wants more than {limits.decode_bytes >> 20} MB of memory"
+            pipe.send_bytes(_UNUSABLE + f"{text}; convert it to wav or flac".encode())
+
+
+def _gathered(chunks: Iterable[FloatArray], n_chunk: int) -> Iterator[bytes]:
+    held = bytearray()
+    for chunk in chunks:
+        held += np.asarray(chunk, np.float32).tobytes()
+        if len(held) >= 4 * n_chunk:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
+
+
+def _confine(limits: Limits) -> None:
+    """Bound what this process may take, for good."""
+    with open("/proc/self/statm", "rb") as statm:
+        held_bytes = int(statm.read().split()[0]) * _PAGE_BYTES
+    most_bytes = held_bytes + limits.decode_bytes
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = limits.decode_cpu_s + int(spent.ru_utime + spent.ru_stime)
+    resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)

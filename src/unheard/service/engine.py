@@ -1,0 +1,184 @@
+"""One upload, from opened file to result; used by requests and jobs alike.
+
+The file is decoded in a process of its own, its windows are scored together with those of others,
+and `unheard.score` makes the verdict: the same as that of the file on the command line.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from unheard.audio import SAMPLE_RATE_HZ
+from unheard.errors import RecipeError
+from unheard.score import Scorer
+from unheard.service.batching import Batcher
+from unheard.service.decoding import Decoded
+from unheard.service.limits import Limits, Refusal
+from unheard.types import FloatArray
+
+if TYPE_CHECKING:
+    from unheard.detectors.bundle import Bundle
+
+__all__ = ["Asked", "Engine", "Upload", "Work"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """How a client wants a recording scored; None leaves it to the service.
+
+    Attributes:
+        operating_point: One of `unheard.score.OPERATING_POINTS`.
+        threshold: A score to decide at instead.
+        spoof_prior: Share of spoof that the client expects.
+        minimum_speech_s: With less speech there is no verdict.
+        report: Whether to draw up a report as well.
+    """
+
+    operating_point: str | None = None
+    threshold: float | None = None
+    spoof_prior: float | None = None
+    minimum_speech_s: float | None = None
+    report: bool = False
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A recording as it came in.
+
+    Attributes:
+        file: Opened file of the system's.
+        name: What its sender calls it; shown, never used as a path.
+        n_bytes: Size.
+        sha256: Hash.
+    """
+
+    file: BinaryIO
+    name: str
+    n_bytes: int
+    sha256: str
+
+
+@dataclass
+class Work:
+    """What is known of a recording while it is scored, and a way to stop it.
+
+    Attributes:
+        request_id: Of the request that asked for it.
+        longest_s: Audio that is taken.
+        deadline_s: When to give up, on the clock `time.monotonic`.
+        progress_s: Seconds of audio that are scored.
+        stopped: Set by whoever wants it stopped.
+    """
+
+    request_id: str
+    longest_s: float
+    deadline_s: float = float("inf")
+    progress_s: float = 0.0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def check(self, name: str) -> None:
+        """Raise a Refusal if it is stopped, too late or too long."""
+        if self.stopped.is_set():
+            raise Refusal(503, "stopped", f"{name}: scoring was stopped; send it again")
+        if time.monotonic() > self.deadline_s:
+            raise Refusal(
+                503,
+                "too_slow",
+                f"{name}: not scored within the time of a request; send it to /v1/jobs",
+                retry_after_s=30,
+            )
+        if self.progress_s > self.longest_s:
+            raise Refusal(
+                413,
+                "too_long",
+                f"{name}: longer than {self.longest_s:g} s, the most that is taken here; "
+                "send it to /v1/jobs, or cut it",
+            )
+
+
+class _Shared:
+    """A bundle whose windows go through a batcher; `Scorer` sees no difference."""
+
+    def __init__(self, bundle: Bundle, batcher: Batcher) -> None:
+        self.card = bundle.card
+        self.folder = bundle.folder
+        self.sha256 = bundle.sha256
+        self.detector = bundle.detector
+        self.opinions = batcher.hear
+
+    def scores(self, windows: FloatArray) -> FloatArray:
+        return self.opinions(windows)[0]
+
+
+class Engine:
+    """Scores uploads and streams with one detector; any number of threads may ask.
+
+    Attributes:
+        limits: What it takes.
+        batcher: Where all windows go through.
+    """
+
+    def __init__(self, scorer: Scorer, limits: Limits, *, n_threads: int = 1) -> None:
+        """Start the detector's threads.
+
+        Args:
+            scorer: How to score what asks for nothing else.
+            limits: What it takes.
+            n_threads: Passes through the detector at once.
+        """
+        self.limits = limits
+        self.batcher = Batcher(scorer.bundle.opinions, n_threads=n_threads)
+        self._scorer = replace(scorer, bundle=cast("Bundle", _Shared(scorer.bundle, self.batcher)))
+
+    def scorer(self, asked: Asked) -> Scorer:
+        """Return what scores as a client asks.
+
+        Raises:
+            RecipeError: If it asks for what is not possible.
+        """
+        if asked.threshold is not None and asked.operating_point is not None:
+            raise RecipeError("give threshold or operating_point, not both")
+        wanted: Mapping[str, Any] = {
+            "operating_point": asked.operating_point,
+            "threshold": asked.threshold,
+            "spoof_prior": asked.spoof_prior,
+            "minimum_speech_s": asked.minimum_speech_s,
+        }
+        given = {name: value for name, value in wanted.items() if value is not None}
+        return replace(self._scorer, **given)
+
+    def score(self, upload: Upload, asked: Asked, work: Work) -> dict[str, Any]:
+        """Return the result of an upload, as `/v1/score` answers it.
+
+        Raises:
+            Refusal: If it is not audio, not fit to be scored, passes a limit, or was stopped.
+            RecipeError: If the client asks for what is not possible.
+        """
+        started_s = time.monotonic()
+        stream = self.scorer(asked).stream(name=upload.name)
+        with Decoded(upload.file, upload.name, self.limits, n_chunk=stream.step) as decoded:
+            for samples in decoded:
+                work.check(upload.name)
+                stream.push(samples)
+                work.progress_s += samples.size / SAMPLE_RATE_HZ
+        work.check(upload.name)
+        verdict = stream.close(
+            source_rate_hz=decoded.source_rate_hz, n_bad_packets=decoded.n_bad_packets
+        )
+        return {
+            "verdict": verdict.to_dict(),
+            "audio": {"name": upload.name, "bytes": upload.n_bytes, "sha256": upload.sha256},
+            "scored_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "elapsed_s": round(time.monotonic() - started_s, 3),
+            "request_id": work.request_id,
+            "report_html": None,
+        }
+
+    def close(self) -> None:
+        """End the detector's threads."""
+        self.batcher.close()

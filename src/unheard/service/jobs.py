@@ -1,0 +1,244 @@
+"""Long recordings: uploads and results that outlive a restart, in a folder with an SQLite file.
+
+An upload lies under a name that we draw, until its job ends. A job that was running when the
+service stopped is queued again; one that took the service down with it too often has failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from unheard.errors import ServiceError
+from unheard.service.engine import Asked
+from unheard.service.limits import Limits, Refusal
+
+__all__ = ["Job", "Store"]
+
+_MOST_ATTEMPTS = 3
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, status TEXT NOT NULL, request_id TEXT NOT NULL,
+    name TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, asked TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, created_s REAL NOT NULL, ended_s REAL,
+    progress_s REAL NOT NULL DEFAULT 0, result TEXT, error TEXT
+)"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row.
+
+    Attributes:
+        id: Drawn by us.
+        status: "queued", "running", "done" or "failed".
+        request_id: Of the request that brought it.
+        name: What its sender calls the recording.
+        n_bytes: Size of the recording.
+        sha256: Hash of the recording.
+        asked: How to score it.
+        progress_s: Seconds of audio that were scored, once it has ended.
+        result: What `/v1/score` would answer.
+        error: Code, message and request id, if it failed.
+    """
+
+    id: str
+    status: str
+    request_id: str
+    name: str
+    n_bytes: int
+    sha256: str
+    asked: Asked
+    progress_s: float
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+class Store:
+    """The jobs of one service; threads may call it at once."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        """Open a folder, or start one, and queue again what was running.
+
+        Raises:
+            ServiceError: If another service has it, or it cannot be written.
+        """
+        self._limits = limits
+        self._uploads = folder / "uploads"
+        self._lock = threading.Lock()
+        try:
+            self._uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._mine = (folder / "lock").open("w")
+            fcntl.flock(self._mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._rows = sqlite3.connect(folder / "jobs.sqlite", check_same_thread=False)
+        except BlockingIOError as error:
+            raise ServiceError(
+                f"{folder}: another service keeps its jobs there; stop it, or choose another folder"
+            ) from error
+        except (OSError, sqlite3.Error) as error:
+            raise ServiceError(
+                f"{folder}: jobs cannot be kept there ({error}); choose a folder that can be "
+                "written"
+            ) from error
+        self._rows.row_factory = sqlite3.Row
+        self._rows.execute("PRAGMA journal_mode=WAL")
+        self._do(_SCHEMA)
+        self._recover()
+
+    def add(
+        self, file: BinaryIO, *, owner: str, request_id: str, name: str, sha256: str, asked: Asked
+    ) -> str:
+        """Keep an upload and queue it; return the job's id.
+
+        Raises:
+            Refusal: If too many wait, or they take too much room.
+        """
+        n_bytes = os.fstat(file.fileno()).st_size
+        self._check_room(n_bytes)
+        job = secrets.token_urlsafe(16)
+        file.seek(0)
+        with self._open(job, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as kept:
+            shutil.copyfileobj(file, kept, 1 << 20)
+            kept.flush()
+            os.fsync(kept.fileno())
+        self._do(
+            "INSERT INTO jobs (id, owner, status, request_id, name, bytes, sha256, asked, "
+            "created_s) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
+            *(job, owner, request_id, name, n_bytes, sha256),
+            *(json.dumps(asdict(asked)), time.time()),
+        )
+        return job
+
+    def find(self, job: str, owner: str) -> Job | None:
+        """Return a job of an owner, None if there is none of that id."""
+        rows = self._do("SELECT * FROM jobs WHERE id = ? AND owner = ?", job, owner)
+        return _job(rows[0]) if rows else None
+
+    def take(self) -> Job | None:
+        """Return the job that has waited longest, marked as running; None if none waits."""
+        rows = self._do(
+            "UPDATE jobs SET status = 'running', attempts = attempts + 1 WHERE id = (SELECT id "
+            "FROM jobs WHERE status = 'queued' ORDER BY created_s LIMIT 1) RETURNING *"
+        )
+        return _job(rows[0]) if rows else None
+
+    def open(self, job: str) -> BinaryIO:
+        """Open the upload of a job."""
+        return self._open(job, os.O_RDONLY, "rb")
+
+    def requeue(self, job: str) -> None:
+        """Let a job that was interrupted wait again; the interruption is not its fault."""
+        self._do("UPDATE jobs SET status = 'queued', attempts = attempts - 1 WHERE id = ?", job)
+
+    def end(
+        self,
+        job: str,
+        *,
+        progress_s: float = 0.0,
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        """Keep what came of a job, and delete its upload."""
+        self._do(
+            "UPDATE jobs SET status = ?, progress_s = ?, result = ?, error = ?, ended_s = ? "
+            "WHERE id = ?",
+            *("done" if error is None else "failed", progress_s),
+            *(result and json.dumps(result), error and json.dumps(error), time.time(), job),
+        )
+        self._discard(job)
+
+    def delete(self, job: str) -> None:
+        """Forget a job and delete its upload."""
+        self._do("DELETE FROM jobs WHERE id = ?", job)
+        self._discard(job)
+
+    def expire(self) -> None:
+        """Forget what ended too long ago."""
+        self._do("DELETE FROM jobs WHERE ended_s < ?", time.time() - self._limits.keep_s)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs there are of each status."""
+        rows = self._do("SELECT status, COUNT(*) AS n FROM jobs GROUP BY status")
+        return {row["status"]: row["n"] for row in rows}
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        with self._lock:
+            self._rows.close()
+        self._mine.close()
+
+    def _check_room(self, n_bytes: int) -> None:
+        waiting = self._do(
+            "SELECT COUNT(*) AS n, COALESCE(SUM(bytes), 0) AS bytes FROM jobs "
+            "WHERE status IN ('queued', 'running')"
+        )[0]
+        full = waiting["n"] >= self._limits.n_queued
+        if full or waiting["bytes"] + n_bytes > self._limits.stored_bytes:
+            raise Refusal(
+                503,
+                "queue_full",
+                f"{waiting['n']} jobs with {waiting['bytes'] >> 20} MB wait, there is no room for "
+                "another; try again later",
+                retry_after_s=60,
+            )
+
+    def _recover(self) -> None:
+        """Queue again what was running; drop uploads without a job and jobs without an upload."""
+        died = json.dumps(
+            {
+                "code": "gave_up",
+                "message": f"the service stopped {_MOST_ATTEMPTS} times while it scored this; "
+                "convert it to wav, or cut it",
+                "request_id": "",
+            }
+        )
+        self._do(
+            "UPDATE jobs SET status = 'failed', error = ?, ended_s = ? "
+            "WHERE status = 'running' AND attempts >= ?",
+            *(died, time.time(), _MOST_ATTEMPTS),
+        )
+        self._do("UPDATE jobs SET status = 'queued' WHERE status = 'running'")
+        waiting = {row["id"] for row in self._do("SELECT id FROM jobs WHERE status = 'queued'")}
+        kept = set(os.listdir(self._uploads))
+        for job in kept - waiting:
+            self._discard(job)
+        for job in waiting - kept:
+            self.delete(job)
+
+    def _do(self, statement: str, *values: object) -> list[sqlite3.Row]:
+        with self._lock, self._rows:
+            return self._rows.execute(statement, values).fetchall()
+
+    def _open(self, job: str, flags: int, mode: str) -> BinaryIO:
+        return cast(
+            BinaryIO, os.fdopen(os.open(self._uploads / job, flags | os.O_NOFOLLOW, 0o600), mode)
+        )
+
+    def _discard(self, job: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self._uploads / job).unlink()
+
+
+def _job(row: sqlite3.Row) -> Job:
+    return Job(
+        id=row["id"],
+        status=row["status"],
+        request_id=row["request_id"],
+        name=row["name"],
+        n_bytes=row["bytes"],
+        sha256=row["sha256"],
+        asked=Asked(**json.loads(row["asked"])),
+        progress_s=row["progress_s"],
+        result=row["result"] and json.loads(row["result"]),
+        error=row["error"] and json.loads(row["error"]),
+    )

@@ -1,0 +1,97 @@
+"""Who may ask: keys of 256 random bits, of which only hashes are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+
+from unheard.errors import ServiceError
+
+__all__ = ["Keys", "make_key"]
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
+_LINE = re.compile(r"([A-Za-z0-9._-]{1,40}) ([0-9a-f]{64})")
+
+
+class Keys:
+    """The keys of a service.
+
+    A plain SHA-256 is enough, since keys are drawn, not chosen: there is nothing to guess.
+    """
+
+    def __init__(self, hashes: dict[str, str]) -> None:
+        """Take the hash of each key, by the key's name."""
+        self._hashes = hashes
+
+    @classmethod
+    def read(cls, file: Path) -> Keys:
+        """Read a file that `make_key` writes.
+
+        Raises:
+            ServiceError: If there is no such file, it holds no key, or a line is none.
+        """
+        try:
+            lines = file.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ServiceError(
+                f"{file}: no file of keys that can be read; make a key with: "
+                f"unheard serve --keys {file} --make-key NAME"
+            ) from error
+        hashes: dict[str, str] = {}
+        for number, line in enumerate(lines, start=1):
+            fits = _LINE.fullmatch(line.strip())
+            if line.strip() and fits is None:
+                raise ServiceError(
+                    f"{file}, line {number}: not a name and the SHA-256 of a key; "
+                    "delete the line and make the key again with --make-key"
+                )
+            if fits is not None:
+                hashes[fits[1]] = fits[2]
+        if not hashes:
+            raise ServiceError(f"{file}: holds no key; make one with --make-key NAME")
+        return cls(hashes)
+
+    def name(self, key: str) -> str | None:
+        """Return the name of a key, None if there is no such key.
+
+        All hashes are compared, each in constant time: how long it takes tells nothing.
+        """
+        given = _hash(key)
+        found = None
+        for name, known in self._hashes.items():
+            if hmac.compare_digest(given, known):
+                found = name
+        return found
+
+
+def make_key(file: Path, name: str) -> str:
+    """Draw a key, append its hash to a file, and return it; it cannot be read again.
+
+    Args:
+        file: Made if missing, readable for its owner alone.
+        name: Who it is for; stands in logs.
+
+    Raises:
+        ServiceError: If the name does not fit or is taken, or the file is none of keys.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ServiceError(
+            f"{name!r} cannot name a key; use 1 to 40 of the characters A-Z a-z 0-9 . _ -"
+        )
+    if file.exists() and file.stat().st_size and name in Keys.read(file)._hashes:
+        raise ServiceError(
+            f"{file}: has a key named {name!r} already; choose another name, or delete its line"
+        )
+    key = f"unheard_{secrets.token_urlsafe(32)}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as stream:
+        stream.write(f"{name} {_hash(key)}\n")
+    return key
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()

@@ -1,0 +1,114 @@
+"""Threads that score what waits in the store of jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any
+
+from unheard.errors import UnheardError
+from unheard.service.engine import Engine, Upload, Work
+from unheard.service.jobs import Job, Store
+from unheard.service.limits import Refusal
+from unheard.service.telemetry import Telemetry, log
+
+__all__ = ["Runner", "told"]
+
+_IDLE_S = 60.0
+
+
+class Runner:
+    """Takes jobs out of a store, one for each of its threads, until it is stopped."""
+
+    def __init__(self, store: Store, engine: Engine, telemetry: Telemetry) -> None:
+        self._store = store
+        self._engine = engine
+        self._telemetry = telemetry
+        self._running: dict[str, Work] = {}
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._threads = [
+            threading.Thread(target=self._run, name=f"job-{number}", daemon=True)
+            for number in range(engine.limits.n_jobs)
+        ]
+
+    def start(self) -> None:
+        """Begin with what waits."""
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Tell that a job was added."""
+        with self._changed:
+            self._changed.notify()
+
+    def progress_s(self, job: Job) -> float:
+        """Return the seconds of a job's audio that are scored."""
+        work = self._running.get(job.id)
+        return job.progress_s if work is None else work.progress_s
+
+    def cancel(self, job: str) -> None:
+        """Stop a job, if it is running."""
+        if work := self._running.get(job):
+            work.stopped.set()
+
+    def stop(self) -> None:
+        """Queue again what is running, and end the threads."""
+        with self._changed:
+            self._stopping = True
+            for work in self._running.values():
+                work.stopped.set()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while taken := self._next():
+            job, work = taken
+            with contextlib.ExitStack() as ended:
+                ended.callback(self._running.pop, job.id)
+                self._score(job, work)
+
+    def _next(self) -> tuple[Job, Work] | None:
+        """Return a job and its work; None at the end."""
+        with self._changed:
+            while not self._stopping:
+                self._store.expire()
+                if job := self._store.take():
+                    work = Work(job.request_id, self._engine.limits.longest_job_s)
+                    self._running[job.id] = work
+                    return job, work
+                self._changed.wait(_IDLE_S)
+            return None
+
+    def _score(self, job: Job, work: Work) -> None:
+        try:
+            with self._store.open(job.id) as file:
+                upload = Upload(file, job.name, job.n_bytes, job.sha256)
+                result = self._engine.score(upload, job.asked, work)
+        except Exception as error:
+            if work.stopped.is_set():
+                self._store.requeue(job.id)
+                log("job", job=job.id, status="stopped")
+                return
+            self._end(job, work, error=told(error, job.request_id))
+            return
+        self._telemetry.scored(result["verdict"])
+        self._end(job, work, result=result)
+
+    def _end(self, job: Job, work: Work, **outcome: Any) -> None:
+        status = "failed" if "error" in outcome else "done"
+        self._store.end(job.id, progress_s=work.progress_s, **outcome)
+        self._telemetry.jobs.labels(status).inc()
+        code = outcome.get("error", {}).get("code")
+        log("job", job=job.id, status=status, audio_s=round(work.progress_s, 1), code=code)
+
+
+def told(error: Exception, request_id: str) -> dict[str, Any]:
+    """Return what a client is told of an error: its code, its text and the request's id."""
+    if isinstance(error, Refusal):
+        return {"code": error.code, "message": str(error), "request_id": request_id}
+    if isinstance(error, UnheardError):
+        return {"code": "not_possible", "message": str(error), "request_id": request_id}
+    text = "a fault of the service, not of your request; its log has the request id"
+    return {"code": "internal", "message": text, "request_id": request_id}

@@ -1,0 +1,102 @@
+"""What goes over the wire, as OpenAPI shows it; a verdict is `unheard.verdict.Verdict` itself."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from unheard.verdict import Verdict
+
+__all__ = ["Accepted", "Health", "Info", "JobState", "Problem", "Result", "problems"]
+
+
+class Audio(BaseModel):
+    """The recording that was sent."""
+
+    name: str = Field(description="What its sender calls it.", examples=["call.wav"])
+    bytes: int = Field(ge=0, examples=[128044])
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", examples=["9f" * 32])
+
+
+class Result(BaseModel):
+    """A verdict on a recording, with what a case file needs."""
+
+    verdict: Verdict = Field(examples=[])
+    audio: Audio
+    scored_at: str = Field(description="ISO 8601, UTC.", examples=["2026-11-22T10:00:00+00:00"])
+    elapsed_s: float = Field(ge=0, description="Time that decoding and scoring took.")
+    request_id: str = Field(examples=["5d41402abc4b2a76"])
+    report_html: str | None = Field(description="A report of one file, if it was asked for.")
+
+
+class Error(BaseModel):
+    """What went wrong, what was wanted, what to do."""
+
+    code: str = Field(examples=["not_audio"])
+    message: str = Field(
+        examples=["notes.txt: text, not audio; give a recording (wav, flac, mp3, m4a, ogg, ...)"]
+    )
+    request_id: str = Field(examples=["5d41402abc4b2a76"])
+
+
+class Problem(BaseModel):
+    """Every answer that is not a success."""
+
+    error: Error
+
+
+class Accepted(BaseModel):
+    """A job that waits."""
+
+    id: str = Field(examples=["q7rJ0v3mQyC1b9kT0dXz2A"])
+    status: Literal["queued"] = "queued"
+    url: str = Field(examples=["/v1/jobs/q7rJ0v3mQyC1b9kT0dXz2A"])
+
+
+class JobState(BaseModel):
+    """Where a job stands."""
+
+    id: str = Field(examples=["q7rJ0v3mQyC1b9kT0dXz2A"])
+    status: Literal["queued", "running", "done", "failed"]
+    progress_s: float = Field(ge=0, description="Seconds of audio that are scored.")
+    result: Result | None = Field(description="Once it is done.")
+    error: Error | None = Field(description="If it failed.")
+
+
+class Info(BaseModel):
+    """Which program and detector answer, and what they take."""
+
+    unheard: str = Field(description="Version of the program.", examples=["0.1.0"])
+    detector: dict[str, Any] = Field(description="The detector's card, its limits and results.")
+    limits: dict[str, float] = Field(description="In bytes, seconds and counts, by name.")
+    operating_points: list[str] = Field(description="Names that operating_point may have.")
+    key_needed: bool = Field(description="Whether requests need a key.")
+
+
+class Health(BaseModel):
+    """The service answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+_MEANS = {
+    400: "The request cannot be read, such as a form without its end.",
+    401: "No key, or a wrong one.",
+    403: "Asked under a name, or by a page, that is not this service's own.",
+    404: "There is no such thing, or it is another key's.",
+    405: "Not done with this path.",
+    408: "The request took too long to arrive.",
+    413: "Too large, or too long for an answer at once.",
+    415: "The file is not audio.",
+    422: "The audio cannot be scored, or a field does not fit.",
+    429: "Too many requests of this key at once.",
+    503: "No room now; Retry-After says when to come again.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of the ways in which a request can fail."""
+    return {
+        status: {"model": Problem, "description": _MEANS[status]} for status in sorted(statuses)
+    }
