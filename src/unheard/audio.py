@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from unheard.decode import Track, joined, open_track
 from unheard.errors import AudioError
 from unheard.files import in_one_step
 from unheard.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from soxr import ResampleStream
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -35,6 +38,7 @@ __all__ = [
     "open_stream",
     "read",
     "resample",
+    "resampler",
     "windows",
     "write",
 ]
@@ -230,8 +234,14 @@ def read(
 
 def resample(samples: FloatArray, from_hz: int, to_hz: int = SAMPLE_RATE_HZ) -> FloatArray:
     """Return samples [T] at another rate, shape [round(T * to_hz / from_hz)] float32."""
-    blocks = iter([np.asarray(samples, np.float32)])
-    return np.concatenate([np.zeros(0, np.float32), *_resampled(blocks, from_hz, to_hz)])
+    return np.concatenate([*_resampled(iter([np.asarray(samples, np.float32)]), from_hz, to_hz)])
+
+
+def resampler(from_hz: int, to_hz: int = SAMPLE_RATE_HZ) -> ResampleStream:
+    """Return the one resampler of all; its output is the same, to the bit, for any chunking."""
+    import soxr
+
+    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
 
 
 def write(path: Path, samples: FloatArray) -> None:
@@ -383,12 +393,8 @@ def _open(source: Source, name: str) -> BinaryIO:
 
 
 def _resampled(blocks: Iterator[FloatArray], from_hz: int, to_hz: int) -> Iterator[FloatArray]:
-    if from_hz == to_hz:
-        yield from blocks
-        return
-    import soxr
-
-    resampler = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
+    stream = resampler(from_hz, to_hz) if from_hz != to_hz else None
     for block in blocks:
-        yield resampler.resample_chunk(block)
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        yield block if stream is None else stream.resample_chunk(block)
+    if stream is not None:
+        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)

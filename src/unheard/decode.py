@@ -24,7 +24,7 @@ from unheard.types import FloatArray
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
-__all__ = ["ExactTrack", "FfmpegTrack", "Track", "joined", "open_track"]
+__all__ = ["ExactTrack", "FfmpegTrack", "Track", "joined", "mono", "open_track"]
 
 MAX_CHANNELS = 64
 MIN_RATE_HZ = 4_000
@@ -104,7 +104,7 @@ class ExactTrack:
                 _check_complete(self.name, self._sound.frames, self._promised(), self.rate_hz)
                 return
             position += len(block)
-            yield _mono(np.ascontiguousarray(block.T), self.name, self.codec)
+            yield mono(np.ascontiguousarray(block.T), self.name, self.codec)
         self._file.seek(0)
         rest = _ffmpeg_track(self._file, self.name, self._head)
         yield from rest.blocks(position)
@@ -189,7 +189,7 @@ class FfmpegTrack:
             skip = max(0, skip - frame.samples)
             if channels.size:
                 try:
-                    yield _mono(channels, self.name, self.codec)
+                    yield mono(channels, self.name, self.codec)
                 except FloatingPointError:
                     self.n_bad_packets += 1
             frame = next(self._frames, None)
@@ -379,7 +379,7 @@ def _channels(frame: AudioFrame) -> FloatArray:
         return values.astype(np.float32)
 
 
-def _mono(channels: FloatArray, name: str, codec: str) -> FloatArray:
+def mono(channels: FloatArray, name: str, codec: str) -> FloatArray:
     """Average float32 [C, T] to [T]; raise FloatingPointError for a lossy frame beyond use."""
     uncompressed = codec.startswith("pcm_")
     if not np.isfinite(channels).all():

@@ -107,9 +107,7 @@ class Scorer:
                 f"the spoof prior is {self.spoof_prior}; give a probability above 0 and below 1"
             )
         if not self.minimum_speech_s >= 0:
-            raise RecipeError(
-                f"{self.minimum_speech_s} s of speech are asked for; give 0 s or more"
-            )
+            raise RecipeError(f"{self.minimum_speech_s} s of speech asked for; give 0 s or more")
         if self.hop_s is not None and not 0 < self.hop_s <= self.bundle.card.window_s:
             raise RecipeError(
                 f"a hop of {self.hop_s} s does not fit windows of {self.bundle.card.window_s:g} s; "
@@ -179,6 +177,7 @@ class Stream:
         card = scorer.bundle.card
         self._scorer = scorer
         self._name = name
+        self._repeated = False
         self._windows: list[WindowScore] = []
         self._track = _Track(
             scorer.bundle.opinions,
@@ -208,31 +207,34 @@ class Stream:
         Raises:
             AudioError: If the stream is closed already.
         """
-        windows, repeated = self._track.close()
+        windows, self._repeated = self._track.close()
         self._add(windows)
+        return self.so_far(source_rate_hz, n_bad_packets)
+
+    def so_far(self, source_rate_hz: int = audio.SAMPLE_RATE_HZ, n_bad_packets: int = 0) -> Verdict:
+        """Return the verdict on the windows until now; arguments as `close` has them."""
         scorer, card = self._scorer, self._scorer.bundle.card
         condition, raw = self._track.gauge.condition(), self._track.scored()
         reason = no_verdict(condition, scorer.minimum_speech_s, raw.size)
         warnings = condition_warnings(
             condition, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets
         )
-        score: float | None = None
+        score = probability = decision = None
         experts: tuple[ExpertScore, ...] = ()
         if reason is None:
             counted = POOLING[card.pooling](raw)
             score = self._llr(raw[counted].mean())
+            probability = spoof_probability(score, scorer.spoof_prior)
+            decision = decide(score, scorer.thresholds())
             scored = [window for window in self._windows if window.score is not None]
             experts = mean_of_experts([scored[index] for index in counted])
-            points = card.operating_points
-            zone = points.surely_spoof, points.surely_bonafide
-            warnings += window_warnings(self._windows, zone, repeated=repeated)
+            zone = card.operating_points.surely_spoof, card.operating_points.surely_bonafide
+            warnings += window_warnings(self._windows, zone, repeated=self._repeated)
         return Verdict(
             source=self._name,
             score=score,
-            spoof_probability=None
-            if score is None
-            else spoof_probability(score, scorer.spoof_prior),
-            decision=None if score is None else decide(score, scorer.thresholds()),
+            spoof_probability=probability,
+            decision=decision,
             reason=reason,
             windows=tuple(self._windows),
             warnings=tuple(warnings),
