@@ -16,7 +16,7 @@ import unheard
 SOURCE = Path(unheard.__file__).parent
 CLI = {path.stem for path in SOURCE.glob("cli*.py")}
 ROWS = [
-    {"errors", "files", "types"},
+    {"errors", "files", "memory", "types"},
     {"audio", "channel", "decode", "pcm", "speech", "metrics", "clip", "shards", "places"},
     {
         *("augment", "conditions", "rawboost", "rooms", "transforms"),

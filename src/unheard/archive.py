@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from unheard import audio, shards
+from unheard import audio, memory, shards
 from unheard.errors import BundleError, RecipeError, UnheardError
 from unheard.score import Scorer, Verdict
 from unheard.types import FloatArray
@@ -185,6 +185,7 @@ def score_many(
         return
     if not tasks:
         return
+    memory.keep_freed()
     scorer = settings.scorer()
     for task in tasks:
         yield _score(scorer, task, draw)
@@ -278,6 +279,7 @@ class _Worker:
 def _work(pipe: Connection, settings: Settings, n_jobs: int, draw: Draw | None) -> None:
     """Score what comes through a pipe until the other end is gone; Ctrl-C is the parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    memory.keep_freed()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_jobs)))
     with contextlib.suppress(EOFError, ConnectionError):
         try:

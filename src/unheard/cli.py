@@ -185,10 +185,11 @@ def train(
     On several processes: `torchrun --standalone --nproc-per-node 4 -m unheard train ...`; see
     docs/processes.md.
     """
-    from unheard import processes, recipes
+    from unheard import memory, processes, recipes
     from unheard.recipe import with_settings
     from unheard.stages import train_stages as run
 
+    memory.keep_freed()
     chosen = with_settings(recipes.load(recipe), settings or [])
     manifest = manifest_of(data)
     resume = not start_over
