@@ -1,8 +1,8 @@
 """Freed memory, kept for the next step instead of being given back to the system.
 
-Every pass over a batch takes and frees the same large arrays. glibc's allocator returns each of them
-to the system and asks for it anew, and the system fills every page with zeros first: a third of the
-time of a step of the light CNN. bench/memory.py measures it.
+Every pass over a batch takes and frees the same large arrays. glibc's allocator returns each of
+them to the system and asks for it anew, and the system fills every page with zeros first: a third
+of the time of a step of the light CNN. bench/memory.py measures it.
 """
 
 from __future__ import annotations
@@ -35,4 +35,4 @@ def keep_freed() -> bool:
     if mallopt is None:
         return False
     wanted = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST_INT), (M_TOP_PAD, STEP_BYTES))
-    return all([mallopt(name, value) == 1 for name, value in wanted])
+    return all(mallopt(name, value) == 1 for name, value in wanted)
