@@ -21,9 +21,9 @@ ROWS = [
     {
         *("augment", "conditions", "rawboost", "rooms", "transforms"),
         *("attacks", "corpora", "detectors", "batch", "rota", "samplers"),
-        "verdict",
+        *("verdict", "sketch"),
     },
-    {"objectives", "methods", "score", "running"},
+    {"objectives", "methods", "score", "running", "casefile", "timeline_svg", "wording"},
     {
         *("train", "checkpoint", "processes", "parts", "recipe", "provenance"),
         *("evaluate", "report", "protocols"),
@@ -43,6 +43,7 @@ ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 SUITES = [
     {"audio", "channel", "decode", "pcm", "speech"},
     {"score", "running"},
+    {"casefile", "timeline_svg", "wording"},
     {"clip", "shards", "places"},
     {"train", "checkpoint", "processes", "parts", "recipe", "provenance"},
     {"evaluate", "report", "protocols"},
