@@ -130,6 +130,9 @@ class Adam:
         """Return an optimizer over the parameters that want a gradient.
 
         The loop sets the rate of each group to the schedule's times the group's "scale".
+
+        Raises:
+            RecipeError: If no parameter wants one.
         """
         inherited = model.inherited() if isinstance(model, Detector) else frozenset()
         groups: dict[float, list[nn.Parameter]] = {1.0: []}
@@ -137,6 +140,12 @@ class Adam:
             scale = self.inherited_scale if name in inherited else 1.0
             if parameter.requires_grad:
                 groups.setdefault(scale, []).append(parameter)
+        if not any(groups.values()):
+            raise RecipeError(
+                "nothing in this detector is trained: all of its weights are frozen; train a part "
+                "of it, as with --set detector.frozen=false, or, to average trained detectors, "
+                "fuse their scores with `unheard scores fuse`"
+            )
         kind = torch.optim.AdamW if self.decoupled else torch.optim.Adam
         return kind(
             [{"params": held, "scale": scale} for scale, held in groups.items() if held],

@@ -147,6 +147,11 @@ def test_optimiser_leaves_frozen_parameters_out() -> None:
     assert group["weight_decay"] == 0.1
 
 
+def test_a_detector_with_nothing_to_train_is_refused() -> None:
+    with pytest.raises(RecipeError, match="or, to average .* `unheard scores fuse`"):
+        Adam().build(nn.Linear(2, 1).requires_grad_(False))
+
+
 def test_wrong_recipe_name_suggests_the_right_one() -> None:
     assert {"lcnn", "resnet18_linear", "resnet18_mel"} <= set(recipes.names())
     with pytest.raises(RecipeError, match="no recipe is called 'lccn'; did you mean 'lcnn'"):
