@@ -26,7 +26,7 @@ from unheard.score import Scorer, Verdict
 from unheard.types import FloatArray
 from unheard.verdict import MINIMUM_SPEECH_S
 
-__all__ = ["Draw", "Row", "Settings", "Task", "find", "score_many"]
+__all__ = ["Apart", "Draw", "Row", "Settings", "Task", "find", "score_many"]
 
 Row = dict[str, Any]
 
@@ -233,6 +233,49 @@ def _score_in_processes(
     finally:
         for worker in workers:
             worker.stop()
+
+
+class Apart:
+    """A Scorer in a process of its own, started when it is first needed and after a crash.
+
+    A context manager; threads may each have one.
+    """
+
+    def __init__(self, settings: Settings, n_beside: int = 1) -> None:
+        """Note how to score; the settings are looked at when the first recording is scored.
+
+        Args:
+            settings: How.
+            n_beside: Processes that share the machine, this one included.
+        """
+        self._settings = settings
+        self._n_beside = n_beside
+        self._worker: _Worker | None = None
+
+    def __enter__(self) -> Apart:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def score(self, task: Task) -> Row:
+        """Score one recording; a crash is a row with its error.
+
+        Raises:
+            BundleError: If the detector cannot be loaded.
+            RecipeError: If a number of the settings does not fit.
+        """
+        if self._worker is None or not self._worker.process.is_alive():
+            self.close()
+            self._worker = _Worker(self._settings, self._n_beside, None)
+        self._worker.give(task)
+        return self._worker.take()
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
 
 
 class _Worker:

@@ -7,7 +7,6 @@ of it failed; 2: the command was not understood.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from unheard import __version__
+from unheard.cli_archive import into_shards, show, wants_shards
 from unheard.cli_attack import attack
 from unheard.cli_compare import compare, cost
 from unheard.cli_corpus import AsJson, corpus, manifest_of, say
@@ -43,8 +43,6 @@ app.add_typer(corpus, name="corpus")
 app.add_typer(scores, name="scores")
 
 PICTURES = (".png", ".pdf", ".svg")
-COLOURS = {"bonafide": "green", "spoof": "red", "undecided": "yellow"}
-WORDS = {"bonafide": "bona fide", "spoof": "spoof", "undecided": "undecided"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -72,15 +70,29 @@ def score(  # noqa: PLR0913  a command has the options that it has
         bool, typer.Option("--json", help="Write one JSON object per file and line.")
     ] = False,
     out: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Write rows to a .parquet, .csv or .jsonl file. The same command again goes on "
-            "where it stopped and leaves out files that have not changed."
+            help="Write rows to a .parquet, .csv or .jsonl file, or to Parquet files in a folder "
+            "(FOLDER/, or its URL). The same command again goes on where it stopped and leaves out "
+            "files that have not changed."
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Processes. From 2 on, a crash costs one file.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes; 1 if left out, and with Ray as many as there is room for. From 2 on, "
+            "a crash costs one file.",
+        ),
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="What scores into a folder: this machine, or a Ray cluster."),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster, such as auto or host:6379; one here if left out."),
+    ] = None,
     timeline: Annotated[
         Path | None,
         typer.Option(help="Draw each verdict along time: a .png for one file, a folder for many."),
@@ -127,6 +139,13 @@ def score(  # noqa: PLR0913  a command has the options that it has
     settings = Settings(
         detector or _default_detector(), operating_point, threshold, spoof_prior, min_speech, hop
     )
+    if wants_shards(out, engine):
+        from unheard.cluster import Engine
+
+        if as_json or timeline or explain:
+            raise typer.BadParameter("a folder of shards has no --json, --timeline or --explain")
+        into_shards(paths, settings, str(out), Engine(engine, jobs, address))
+        return
     if explain:
         _refuse_single(settings)
     draw = pictures.explain if explain else pictures.draw
@@ -140,13 +159,13 @@ def score(  # noqa: PLR0913  a command has the options that it has
             old = set(files) - {task.source for task in new}
             n_verdicts = sum(map(journal.has_verdict, old))
         for row in errors:
-            _show(row, as_json=as_json, quiet=False)
+            show(row, as_json=as_json, quiet=False)
         advance = opened.enter_context(_progress(len(new), quiet=journal is not None))
-        for row in score_many(new, settings, n_jobs=jobs, draw=draw):
+        for row in score_many(new, settings, n_jobs=jobs or 1, draw=draw):
             n_verdicts += row.get("score") is not None
             if journal is not None:
                 journal.add(row, files[row["source"]])
-            _show(row, as_json=as_json, quiet=journal is not None, explain=bool(explain))
+            show(row, as_json=as_json, quiet=journal is not None, explain=bool(explain))
             advance()
         if journal is not None:
             journal.finish()
@@ -304,14 +323,16 @@ def _standard_input(opened: contextlib.ExitStack) -> Path:
     return file
 
 
-def _journal(out: Path | None, settings: str, opened: contextlib.ExitStack) -> Journal | None:
+def _journal(out: str | None, settings: str, opened: contextlib.ExitStack) -> Journal | None:
     from unheard.journal import SUFFIXES, Journal
 
     if out is None:
         return None
-    if out.suffix not in SUFFIXES:
-        raise typer.BadParameter(f"--out {out}: end its name in one of {', '.join(SUFFIXES)}")
-    return opened.enter_context(Journal(out, settings))
+    if not out.endswith(SUFFIXES):
+        raise typer.BadParameter(
+            f"--out {out}: end its name in one of {', '.join(SUFFIXES)}, or in / for a folder"
+        )
+    return opened.enter_context(Journal(Path(out), settings))
 
 
 @contextlib.contextmanager
@@ -329,30 +350,7 @@ def _progress(n_files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(bar)
 
 
-def _show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = False) -> None:
-    """Write one row: as JSON, as a line with its experts and warnings, or only its error."""
-    if "error" in row:
-        say(f"error: {row['error']}")
-    if as_json:
-        typer.echo(json.dumps(row))
-    elif not quiet and "error" not in row:
-        from unheard.verdict import percent
-
-        if row["score"] is None:
-            head = f"{'no verdict':10}  {row['reason']}"
-        else:
-            word = typer.style(f"{WORDS[row['decision']]:10}", fg=COLOURS[row["decision"]])
-            probability = percent(row["spoof_probability"])
-            head = f"{word}  score {row['score']:+6.2f}  spoof probability {probability:>7}"
-        typer.echo(f"{head}  {row['source']}")
-        for one in row["experts"] if explain else []:
-            said = f"score {one['score']:+6.2f}  weight {100 * one['weight']:5.1f} %"
-            typer.echo(f"{'':10}  {said}  expert {one['name']}")
-        for warning in row["warnings"]:
-            typer.echo(f"{'':10}  warning: {warning}")
-
-
-def _sum_up(n_verdicts: int, n_asked: int, n_before: int, out: Path | None) -> None:
+def _sum_up(n_verdicts: int, n_asked: int, n_before: int, out: str | None) -> None:
     """Say what was done where there is more than one line to read, and leave with the code."""
     if out is not None or n_asked > 1:
         before = f" ({n_before} of them before)" if n_before else ""

@@ -22,7 +22,7 @@ from unheard.files import in_one_step
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SUFFIXES", "Journal"]
+__all__ = ["SUFFIXES", "Journal", "flat", "schema", "spelt"]
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 """What the name of an output may end in."""
@@ -157,14 +157,17 @@ def _stamp(file: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
+def spelt(text: str) -> str:
+    """Return a text with bytes of a file name that are not UTF-8 spelt out, as tables need it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _text(value: Any) -> Any:
-    """Spell out bytes of a file name that are not UTF-8; leave all else."""
-    is_text = isinstance(value, str)
-    return value.encode("utf-8", "backslashreplace").decode() if is_text else value
+    return spelt(value) if isinstance(value, str) else value
 
 
-def _flat(row: Row) -> Row:
-    """One level of names, all of them in every row."""
+def flat(row: Row) -> Row:
+    """Return a row with one level of names, those of `schema`, all of them in every row."""
     detector = row.get("detector") or {}
     low, high = row.get("thresholds") or (None, None)
     return {
@@ -202,7 +205,8 @@ _KINDS = {
 }
 
 
-def _schema() -> pa.Schema:
+def schema() -> pa.Schema:
+    """Return the columns of a table of rows."""
     import pyarrow as pa
 
     expert = {"name": pa.string(), "score": pa.float64(), "weight": pa.float64()}
@@ -224,14 +228,14 @@ def _write_parquet(rows: Iterator[Row], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(path, _schema(), compression="zstd") as writer:
+    with pq.ParquetWriter(path, schema(), compression="zstd") as writer:
         waiting: list[Row] = []
         for row in rows:
-            waiting.append(_flat(row))
+            waiting.append(flat(row))
             if len(waiting) == _BATCH_ROWS:
-                writer.write_table(pa.Table.from_pylist(waiting, schema=_schema()))
+                writer.write_table(pa.Table.from_pylist(waiting, schema=schema()))
                 waiting = []
-        writer.write_table(pa.Table.from_pylist(waiting, schema=_schema()))
+        writer.write_table(pa.Table.from_pylist(waiting, schema=schema()))
 
 
 def _write_csv(rows: Iterator[Row], path: Path) -> None:
@@ -240,12 +244,12 @@ def _write_csv(rows: Iterator[Row], path: Path) -> None:
         writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
-            flat = _flat(row)
+            cells = flat(row)
             said = [
-                f"{one['name']} {one['score']} {one['weight']}" for one in flat["experts"] or []
+                f"{one['name']} {one['score']} {one['weight']}" for one in cells["experts"] or []
             ]
-            flat |= {"experts": "; ".join(said), "warnings": "; ".join(flat["warnings"] or [])}
-            writer.writerow(flat)
+            cells |= {"experts": "; ".join(said), "warnings": "; ".join(cells["warnings"] or [])}
+            writer.writerow(cells)
 
 
 def _write_jsonl(rows: Iterator[Row], path: Path) -> None:
