@@ -95,7 +95,8 @@ def render(case: Mapping[str, Any], picture: Sketch | None = None) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(headline(verdict))}: {escape(audio['name'])}</title>\n"
         f"<style>\n{STYLE.read_text()}</style></head>\n"
-        f'<body class="report"><main>\n{body}\n</main></body></html>\n'
+        f'<body class="report"><main>\n{body}\n</main>\n'
+        f'<script type="application/json" id="case">{_json(case)}</script></body></html>\n'
     )
 
 
@@ -141,8 +142,13 @@ def write(
     with in_one_step(file) as unfinished:
         unfinished.write_text(render(whole, sketch(source)), encoding="utf-8")
     with in_one_step(file.with_suffix(".json")) as unfinished:
-        unfinished.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+        unfinished.write_text(_json(whole), encoding="utf-8")
     return file
+
+
+def _json(case: Mapping[str, Any]) -> str:
+    """Return a case as JSON text that may stand inside HTML too."""
+    return json.dumps(case, indent=2).replace("<", "\\u003c") + "\n"
 
 
 def _section(name: str, title: str, inside: Iterable[str]) -> str:
@@ -193,17 +199,16 @@ def _parts(verdict: Mapping[str, Any]) -> Iterator[str]:
     rows = [
         (
             f"{clock(window['start_s'])} to {clock(window['end_s'])}",
-            _number(window["score"]),
             more_like(window["score"], low, high),
+            _number(window["score"]),
             f"{window['speech_s']:.1f} s",
         )
         for window in windows
     ]
+    places = [f' data-start="{one["start_s"]}" data-end="{one["end_s"]}"' for one in windows]
+    table = _table(("time", "more like", "score", "speech in it"), rows, n_words=2, marks=places)
     opened = " open" if len(rows) <= _SHORT_TABLE else ""
-    yield (
-        f"<details{opened}><summary>All {len(rows)} parts</summary>"
-        f"{_table(('time', 'score', 'more like', 'speech in it'), rows)}</details>"
-    )
+    yield f"<details{opened}><summary>All {len(rows)} parts</summary>{table}</details>"
 
 
 def _warnings(verdict: Mapping[str, Any]) -> Iterator[str]:
@@ -225,7 +230,7 @@ def _experts(verdict: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _known(detector: Mapping[str, Any]) -> Iterator[str]:
-    limits = list(detector["limits"])
+    limits = [line.rstrip(".") for line in detector["limits"]]
     limits.append("Kinds of synthesis, languages and channels that are not named here: unknown")
     yield f"<h3>Not good for</h3>{_list(f'{line}.' for line in limits)}"
     rows = [
@@ -246,7 +251,7 @@ def _known(detector: Mapping[str, Any]) -> Iterator[str]:
     ]
     if rows:
         head = ("test", "kind of synthesis", "trained on it", "human", "synthetic", "wrong (95 %)")
-        yield f"<h3>Tested on</h3>{_table(head, rows)}"
+        yield f"<h3>Tested on</h3>{_table(head, rows, n_words=3)}"
         yield '<p class="small">Wrong: share of recordings on each side that it gets wrong when '
         yield "made to err as often on one side as on the other (equal error rate).</p>"
     counts = [
@@ -334,13 +339,32 @@ def _facts(facts: Mapping[str, str]) -> str:
     return f"<dl>{''.join(rows)}</dl>"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    lines = "\n".join(
-        f'<tr><th scope="row">{escape(first)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in others)
-        + "</tr>"
-        for first, *others in rows
+def _table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    n_words: int = 1,
+    marks: Sequence[str] = (),
+) -> str:
+    """Return a table whose first columns are words, the others numbers.
+
+    Args:
+        head: Names of the columns.
+        rows: Text of the cells.
+        n_words: Columns that are words.
+        marks: Attributes of the first cell of each row, if any.
+    """
+    kinds = [' class="words"'] * n_words + [""] * (len(head) - n_words)
+    top = "".join(
+        f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, head, strict=True)
     )
-    head_and_body = f"<thead><tr>{top}</tr></thead>\n<tbody>{lines}</tbody>"
-    return f'<div class="wide"><table>{head_and_body}</table></div>'
+    lines = "\n".join(
+        f'<tr><th scope="row" class="words"{mark}>{escape(row[0])}</th>'
+        + "".join(
+            f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], row[1:], strict=True)
+        )
+        + "</tr>"
+        for mark, row in zip(marks or [""] * len(rows), rows, strict=True)
+    )
+    inside = f"<thead><tr>{top}</tr></thead>\n<tbody>{lines}</tbody>"
+    return f'<div class="wide"><table>{inside}</table></div>'

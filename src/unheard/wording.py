@@ -66,11 +66,10 @@ def meaning(verdict: Mapping[str, Any]) -> list[str]:
         )
     if verdict["decision"] == "undecided":
         fits += ", too little to decide by"
-    prior, after = percent(verdict["spoof_prior"]), percent(verdict["spoof_probability"])
     return [
         f"{fits}.",
-        f"Whoever held it for synthetic with a probability of {prior} before listening should now "
-        f"do so with {after}.",
+        f"Starting from a probability of {100 * verdict['spoof_prior']:.3g} % that it is "
+        f"synthetic, the recording moves it to {percent(verdict['spoof_probability'])}.",
         RULES[verdict["operating_point"]],
     ]
 

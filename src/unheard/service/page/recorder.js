@@ -1,0 +1,40 @@
+// Records from the microphone as it hears: no cleaning, which removes traces of synthesis.
+
+const LONGEST_MS = 10 * 60 * 1000;
+const KINDS = [['audio/webm;codecs=opus', '.webm'], ['audio/mp4', '.m4a'], ['audio/ogg;codecs=opus', '.ogg']];
+
+/** Why this page cannot record, or an empty text. */
+export function whyNot() {
+  if (!window.isSecureContext) {
+    return 'Recording needs https, or this page opened as localhost on the machine that serves it: browsers give no microphone to others.';
+  }
+  return navigator.mediaDevices && window.MediaRecorder ? '' : 'This browser cannot record; choose a file.';
+}
+
+export class Recorder {
+  #recorder = null;
+  #pieces = [];
+
+  /** Start; what is recorded goes to `done(file)`, also if the time is up. */
+  async start(done) {
+    const stream = await navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+    });
+    const [kind, suffix] = KINDS.find(([one]) => MediaRecorder.isTypeSupported(one)) ?? ['', '.webm'];
+    this.#pieces = [];
+    this.#recorder = new MediaRecorder(stream, kind ? { mimeType: kind } : {});
+    const timer = setTimeout(() => this.stop(), LONGEST_MS);
+    this.#recorder.ondataavailable = (event) => this.#pieces.push(event.data);
+    this.#recorder.onstop = () => {
+      clearTimeout(timer);
+      stream.getTracks().forEach((track) => track.stop());
+      const moment = new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');
+      done(new File(this.#pieces, `recording-${moment}${suffix}`, { type: kind.split(';')[0] }));
+    };
+    this.#recorder.start();
+  }
+
+  stop() {
+    if (this.#recorder?.state === 'recording') this.#recorder.stop();
+  }
+}
