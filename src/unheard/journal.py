@@ -33,10 +33,11 @@ _BATCH_ROWS = 5_000
 
 
 class _Entry(NamedTuple):
-    """Where a source's last row lies, what its file was like if the row can stay, and its state."""
+    """Where a source's last row lies, what its file was like under these settings, its state."""
 
     offset: int
     stamp: tuple[int, int] | None
+    failed: bool
     has_verdict: bool
 
 
@@ -88,7 +89,15 @@ class Journal:
     def is_done(self, source: str, file: Path) -> bool:
         """Return whether a source was scored under these settings and has not changed since."""
         entry = self._entries.get(source)
-        return entry is not None and entry.stamp == _stamp(file)
+        return entry is not None and not entry.failed and entry.stamp == _stamp(file)
+
+    def stamp(self, source: str) -> tuple[int, int] | None:
+        """Return size and time of change of a source's file when its row was made, failed or not.
+
+        None if there is no row under these settings.
+        """
+        entry = self._entries.get(source)
+        return entry.stamp if entry else None
 
     def has_verdict(self, source: str) -> bool:
         """Return whether a source has a row with a score."""
@@ -98,22 +107,37 @@ class Journal:
         """Append a row; it is on its way to the disk when this returns."""
         size, changed_ns = _stamp(file)
         row = {**row, "size_bytes": size, "changed_ns": changed_ns, "settings": self._settings}
-        offset = self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(row).encode() + b"\n")
-        self._file.flush()
-        self._note(row, offset)
+        self._append(row)
+
+    def move(self, old: str, new: str, file: Path) -> Row:
+        """Give the row of a source to another one, and return it; a kill may lose it."""
+        row = self._at(self._entries[old].offset)
+        self._append({"source": old, "moved_to": new})
+        self.add({**row, "source": new}, file)
+        return row | {"source": new}
 
     def finish(self) -> Path:
         """Write the output, one row for each source, sorted by source; return its path."""
         write = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}
         with in_one_step(self.out) as unfinished:
-            write[self.out.suffix](self._rows(), unfinished)
+            write[self.out.suffix](self.rows(), unfinished)
         return self.out
 
-    def _rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row]:
+        """Yield the row of each source, sorted by source."""
         for source in sorted(self._entries):
-            self._file.seek(self._entries[source].offset)
-            yield json.loads(self._file.readline())
+            yield self._at(self._entries[source].offset)
+
+    def _at(self, offset: int) -> Row:
+        self._file.seek(offset)
+        row: Row = json.loads(self._file.readline())
+        return row
+
+    def _append(self, row: Row) -> None:
+        offset = self._file.seek(0, os.SEEK_END)
+        self._file.write(json.dumps(row).encode() + b"\n")
+        self._file.flush()
+        self._note(row, offset)
 
     def _lock(self) -> None:
         try:
@@ -140,11 +164,15 @@ class Journal:
         self._file.truncate(offset)
 
     def _note(self, row: Row, offset: int) -> None:
+        if "moved_to" in row:
+            self._entries.pop(row["source"], None)
+            return
         failed = "error" in row
-        stays = not failed and row["settings"] == self._settings
+        same = row["settings"] == self._settings
         self._entries[row["source"]] = _Entry(
             offset,
-            (row["size_bytes"], row["changed_ns"]) if stays else None,
+            (row["size_bytes"], row["changed_ns"]) if same else None,
+            failed,
             not failed and row["score"] is not None,
         )
 
