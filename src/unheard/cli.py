@@ -23,6 +23,7 @@ from unheard.cli_corpus import AsJson, corpus, manifest_of, say
 from unheard.cli_encoder import encoder, layers, routing
 from unheard.cli_evaluate import evaluate, scores
 from unheard.cli_runs import curves
+from unheard.cli_watch import watch
 from unheard.errors import RecipeError, UnheardError
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ app.command()(encoder)
 app.command()(curves)
 app.command()(routing)
 app.command()(layers)
+app.command()(watch)
 
 
 @app.command()
