@@ -23,6 +23,7 @@ from unheard.cli_corpus import AsJson, corpus, manifest_of, say
 from unheard.cli_encoder import encoder, layers, routing
 from unheard.cli_evaluate import evaluate, scores
 from unheard.cli_runs import curves
+from unheard.cli_serve import serve
 from unheard.cli_watch import watch
 from unheard.errors import RecipeError, UnheardError
 
@@ -226,6 +227,7 @@ app.command()(curves)
 app.command()(routing)
 app.command()(layers)
 app.command()(watch)
+app.command()(serve)
 
 
 @app.command()

@@ -18,8 +18,10 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.websockets import WebSocket
 
 from unheard import __version__
+from unheard.casefile import about
 from unheard.errors import UnheardError
 from unheard.score import OPERATING_POINTS, Scorer
 from unheard.service import shapes
@@ -29,6 +31,7 @@ from unheard.service.jobs import Job, Store
 from unheard.service.keys import Keys
 from unheard.service.limits import Limits, Refusal
 from unheard.service.runner import Runner
+from unheard.service.stream import Streams
 from unheard.service.telemetry import Telemetry
 
 __all__ = ["create_app"]
@@ -46,23 +49,32 @@ class House:
         engine: Scores.
         store: Keeps jobs.
         runner: Works on them.
+        streams: Answers WebSockets.
         telemetry: Counts.
         threads: Where requests are scored.
         info: What `/v1/info` says.
     """
 
-    def __init__(self, scorer: Scorer, limits: Limits, jobs: Path, n_threads: int) -> None:
+    def __init__(
+        self, scorer: Scorer, limits: Limits, jobs: Path, keys: Keys | None, n_threads: int
+    ) -> None:
         self.telemetry = Telemetry()
-        self.engine = Engine(scorer, limits, n_threads=n_threads)
         self.store = Store(jobs, limits)
+        self.engine = Engine(scorer, limits, n_threads=n_threads)
         self.runner = Runner(self.store, self.engine, self.telemetry)
+        self.streams = Streams(self.engine, self.telemetry, keys)
         self.threads = ThreadPoolExecutor(limits.n_active, thread_name_prefix="request")
-        self.info: dict[str, Any] = {
+        self.info = {
             "unheard": __version__,
-            "detector": _about(scorer),
+            "detector": {**about(scorer.bundle.card), "sha256": scorer.bundle.sha256},
             "limits": asdict(limits),
             "operating_points": list(OPERATING_POINTS),
+            "key_needed": keys is not None,
         }
+        batcher, watch = self.engine.batcher, self.telemetry.watch
+        watch("unheard_passes", "Passes through the detector.", lambda: batcher.n_passes)
+        watch("unheard_windows", "Windows in them.", lambda: batcher.n_windows)
+        watch("unheard_jobs_waiting", "Jobs that wait.", lambda: self.store.n_waiting())
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -75,6 +87,7 @@ class House:
         """Let jobs wait for the next start, finish what is answered, let go of everything."""
         self.runner.stop()
         self.threads.shutdown()
+        self.streams.close()
         self.engine.close()
         self.store.close()
 
@@ -102,8 +115,7 @@ def create_app(
         ServiceError: If the folder of the jobs cannot be used.
     """
     limits = limits or Limits()
-    house = House(scorer, limits, jobs, n_threads)
-    house.info["key_needed"] = keys is not None
+    house = House(scorer, limits, jobs, keys, n_threads)
     app = FastAPI(
         title="Unheard",
         version=__version__,
@@ -115,6 +127,7 @@ def create_app(
     app.state.house = house
     app.include_router(_open)
     app.include_router(_v1)
+    app.include_router(_streams)
     app.mount("/static", StaticFiles(directory=PAGE, check_dir=False), name="static")
     app.add_exception_handler(RequestValidationError, _unfit)
     app.add_exception_handler(HTTPException, _not_there)
@@ -159,6 +172,7 @@ TheHouse = Annotated[House, Depends(_house)]
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `unheard serve --make-key`.")
 _open = APIRouter()
+_streams = APIRouter()
 _v1 = APIRouter(prefix="/v1", dependencies=[Depends(_bearer)])
 _SENT = (400, 401, 403, 408, 413, 422, 429, 503)
 
@@ -250,6 +264,12 @@ def _delete_job(request: Request, house: TheHouse, job_id: str) -> Response:
     return Response(status_code=204)
 
 
+@_streams.websocket("/v1/stream")
+async def _stream(socket: WebSocket) -> None:
+    house: House = socket.app.state.house
+    await house.streams.answer(socket)
+
+
 @_v1.get(
     "/info",
     summary="Which detector answers, and what it takes",
@@ -315,12 +335,6 @@ async def _stop_when_gone(request: Request, work: Work) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     work.stopped.set()
-
-
-def _about(scorer: Scorer) -> dict[str, Any]:
-    """Return what clients must know of the detector."""
-    card = scorer.bundle.card.model_dump(mode="json", exclude={"files", "base", "provenance"})
-    return {**card, "sha256": scorer.bundle.sha256}
 
 
 async def _unfit(request: Request, error: Exception) -> Response:

@@ -14,11 +14,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from unheard.audio import SAMPLE_RATE_HZ
+from unheard.casefile import case, render
 from unheard.errors import RecipeError
 from unheard.score import Scorer
 from unheard.service.batching import Batcher
 from unheard.service.decoding import Decoded
 from unheard.service.limits import Limits, Refusal
+from unheard.sketch import Sketch
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -160,24 +162,33 @@ class Engine:
             RecipeError: If the client asks for what is not possible.
         """
         started_s = time.monotonic()
-        stream = self.scorer(asked).stream(name=upload.name)
+        scorer = self.scorer(asked)
+        stream = scorer.stream(name=upload.name)
+        picture = Sketch() if asked.report else None
         with Decoded(upload.file, upload.name, self.limits, n_chunk=stream.step) as decoded:
             for samples in decoded:
                 work.check(upload.name)
                 stream.push(samples)
+                if picture is not None:
+                    picture.push(samples)
                 work.progress_s += samples.size / SAMPLE_RATE_HZ
         work.check(upload.name)
         verdict = stream.close(
             source_rate_hz=decoded.source_rate_hz, n_bad_packets=decoded.n_bad_packets
         )
-        return {
+        result = {
             "verdict": verdict.to_dict(),
             "audio": {"name": upload.name, "bytes": upload.n_bytes, "sha256": upload.sha256},
+            "settings": {
+                "minimum_speech_s": scorer.minimum_speech_s,
+                "hop_s": scorer.hop_s or scorer.bundle.card.hop_s,
+            },
             "scored_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "elapsed_s": round(time.monotonic() - started_s, 3),
             "request_id": work.request_id,
-            "report_html": None,
         }
+        report = render(case(result, scorer.bundle.card), picture) if asked.report else None
+        return {**result, "report_html": report}
 
     def close(self) -> None:
         """End the detector's threads."""

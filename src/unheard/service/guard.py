@@ -10,7 +10,6 @@ import asyncio
 import re
 import secrets
 import time
-import traceback
 from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -21,8 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unheard.service.keys import Keys
 from unheard.service.limits import Limits, Refusal
-from unheard.service.runner import told
-from unheard.service.telemetry import Telemetry, log
+from unheard.service.telemetry import Telemetry, told
 
 __all__ = ["Guard", "refused"]
 
@@ -82,7 +80,7 @@ class Guard:
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
         state = scope.setdefault("state", {})
-        state |= {"request_id": request_id, "owner": "", "keys": self._keys}
+        state |= {"request_id": request_id, "owner": ""}
         if scope["type"] == "websocket":
             await self._open_stream(scope, headers, receive, send)
             return
@@ -94,7 +92,7 @@ class Guard:
         except Refusal as refusal:
             await answer.refuse(refusal, scope, receive)
         except Exception as error:
-            _log_fault(error, request_id)
+            self._telemetry.fault(error, request_id)
             await answer.fail(error, scope, receive)
         self._note(scope, answer)
 
@@ -186,7 +184,7 @@ class Guard:
         method = scope["method"] if scope["method"] in {"GET", "POST", "DELETE"} else "other"
         self._telemetry.requests.labels(method, route, str(answer.status)).inc()
         self._telemetry.seconds.labels(route).observe(elapsed_s)
-        log(
+        self._telemetry.note(
             "request",
             request_id=answer.request_id,
             method=method,
@@ -304,11 +302,3 @@ def _request_id(headers: Headers) -> str:
 def _name(host: str) -> str:
     """Return the name in a Host header, without its port."""
     return (urlsplit(f"//{host}").hostname or "") if host.isprintable() else ""
-
-
-def _log_fault(error: Exception, request_id: str) -> None:
-    """Log where a fault of ours happened; its text may hold a name of the client's."""
-    frames = [
-        f"{step.filename}:{step.lineno}" for step in traceback.extract_tb(error.__traceback__)
-    ]
-    log("fault", request_id=request_id, kind=type(error).__name__, frames=frames[-8:])

@@ -92,6 +92,7 @@ class Store:
             ) from error
         self._rows.row_factory = sqlite3.Row
         self._rows.execute("PRAGMA journal_mode=WAL")
+        self._rows.execute("PRAGMA secure_delete=ON")
         self._do(_SCHEMA)
         self._recover()
 
@@ -166,10 +167,10 @@ class Store:
         """Forget what ended too long ago."""
         self._do("DELETE FROM jobs WHERE ended_s < ?", time.time() - self._limits.keep_s)
 
-    def counts(self) -> dict[str, int]:
-        """Return how many jobs there are of each status."""
-        rows = self._do("SELECT status, COUNT(*) AS n FROM jobs GROUP BY status")
-        return {row["status"]: row["n"] for row in rows}
+    def n_waiting(self) -> int:
+        """Return how many jobs wait."""
+        waiting: int = self._do("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")[0][0]
+        return waiting
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -51,7 +51,7 @@ class Limits:
         keep_s: How long the result of a job is kept.
     """
 
-    most_bytes: int = 200 << 20
+    most_bytes: int = 200 * 10**6
     longest_s: float = 600.0
     longest_job_s: float = 4 * 3600.0
     upload_s: float = 120.0

@@ -9,10 +9,9 @@ from typing import Any
 from unheard.errors import UnheardError
 from unheard.service.engine import Engine, Upload, Work
 from unheard.service.jobs import Job, Store
-from unheard.service.limits import Refusal
-from unheard.service.telemetry import Telemetry, log
+from unheard.service.telemetry import Telemetry, told
 
-__all__ = ["Runner", "told"]
+__all__ = ["Runner"]
 
 _IDLE_S = 60.0
 
@@ -89,8 +88,10 @@ class Runner:
         except Exception as error:
             if work.stopped.is_set():
                 self._store.requeue(job.id)
-                log("job", job=job.id, status="stopped")
+                self._telemetry.note("job", job=job.id, status="stopped", code=None)
                 return
+            if not isinstance(error, UnheardError):
+                self._telemetry.fault(error, job.request_id)
             self._end(job, work, error=told(error, job.request_id))
             return
         self._telemetry.scored(result["verdict"])
@@ -100,15 +101,11 @@ class Runner:
         status = "failed" if "error" in outcome else "done"
         self._store.end(job.id, progress_s=work.progress_s, **outcome)
         self._telemetry.jobs.labels(status).inc()
-        code = outcome.get("error", {}).get("code")
-        log("job", job=job.id, status=status, audio_s=round(work.progress_s, 1), code=code)
-
-
-def told(error: Exception, request_id: str) -> dict[str, Any]:
-    """Return what a client is told of an error: its code, its text and the request's id."""
-    if isinstance(error, Refusal):
-        return {"code": error.code, "message": str(error), "request_id": request_id}
-    if isinstance(error, UnheardError):
-        return {"code": "not_possible", "message": str(error), "request_id": request_id}
-    text = "a fault of the service, not of your request; its log has the request id"
-    return {"code": "internal", "message": text, "request_id": request_id}
+        self._telemetry.note(
+            "job",
+            job=job.id,
+            request_id=job.request_id,
+            status=status,
+            audio_s=round(work.progress_s, 1),
+            code=outcome.get("error", {}).get("code"),
+        )

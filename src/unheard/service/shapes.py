@@ -19,11 +19,19 @@ class Audio(BaseModel):
     sha256: str = Field(pattern="^[0-9a-f]{64}$", examples=["9f" * 32])
 
 
+class Settings(BaseModel):
+    """What a verdict stands on beside what it says itself."""
+
+    minimum_speech_s: float = Field(ge=0, description="With less speech there is no verdict.")
+    hop_s: float = Field(gt=0, description="Distance between windows.")
+
+
 class Result(BaseModel):
     """A verdict on a recording, with what a case file needs."""
 
     verdict: Verdict = Field(examples=[])
     audio: Audio
+    settings: Settings
     scored_at: str = Field(description="ISO 8601, UTC.", examples=["2026-11-22T10:00:00+00:00"])
     elapsed_s: float = Field(ge=0, description="Time that decoding and scoring took.")
     request_id: str = Field(examples=["5d41402abc4b2a76"])

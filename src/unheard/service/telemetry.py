@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -17,9 +18,12 @@ from prometheus_client import (
     generate_latest,
 )
 
-__all__ = ["LOGGER", "Telemetry", "log"]
+from unheard.errors import UnheardError
+from unheard.service.limits import Refusal
 
-LOGGER = logging.getLogger("unheard.service")
+__all__ = ["JsonLines", "Telemetry", "told"]
+
+_LOGGER = logging.getLogger("unheard.service")
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -73,8 +77,43 @@ class Telemetry:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
+    def note(self, event: str, *, code: str | None, **fields: object) -> None:
+        """Log that something has ended, and count it if it was refused.
 
-def log(event: str, **fields: object) -> None:
-    """Write one line of JSON to the logger "unheard.service"."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    LOGGER.info(json.dumps({"time": now, "event": event, **fields}))
+        Args:
+            event: What it was.
+            code: Of the refusal, if any.
+            fields: What else is known of it: no audio, no names of files.
+        """
+        if code is not None:
+            self.refusals.labels(code).inc()
+        _LOGGER.info("", extra={"fields": {"event": event, **fields, "code": code}})
+
+    def fault(self, error: Exception, request_id: str) -> None:
+        """Log where a fault of ours happened; not its text, which may hold a name of a client's."""
+        steps = traceback.extract_tb(error.__traceback__)[-8:]
+        frames = [f"{step.filename}:{step.lineno}" for step in steps]
+        fields = {"request_id": request_id, "kind": type(error).__name__, "frames": frames}
+        _LOGGER.error("", extra={"fields": {"event": "fault", **fields}})
+
+
+class JsonLines(logging.Formatter):
+    """Writes log records as one JSON object per line; those of the server below us, too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line."""
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        other = {"event": "server", "level": record.levelname, "text": record.getMessage()}
+        return json.dumps({"time": time, **getattr(record, "fields", other)})
+
+
+def told(error: Exception, request_id: str) -> dict[str, str]:
+    """Return what a client is told of an error: its code, its text and the request's id."""
+    if isinstance(error, Refusal):
+        code, message = error.code, str(error)
+    elif isinstance(error, UnheardError):
+        code, message = "not_possible", str(error)
+    else:
+        code = "internal"
+        message = "a fault of the service, not of your request; its log has the request id"
+    return {"code": code, "message": message, "request_id": request_id}

@@ -1,0 +1,98 @@
+"""Runs the application on an address until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import uvicorn
+from fastapi import FastAPI
+
+from unheard.errors import ServiceError
+from unheard.service.stream import MOST_FRAME_BYTES
+from unheard.service.telemetry import JsonLines
+
+__all__ = ["Address", "run"]
+
+_MOST_CONNECTIONS = 512
+_FINISH_S = 60
+
+
+class Address(NamedTuple):
+    """Where to listen.
+
+    Attributes:
+        host: Name or number.
+        port: 0 takes a free one.
+        certificate: PEM file, to serve https.
+        private_key: PEM file of its key.
+    """
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+
+def run(app: FastAPI, address: Address, say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is being answered; log JSON to stderr.
+
+    Args:
+        app: Made by `create_app`.
+        address: Where to listen.
+        say: Gets the URL, once connections are accepted.
+
+    Raises:
+        ServiceError: If the address cannot be had.
+    """
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[lines])
+    listening = _listen(address)
+    scheme = "http" if address.certificate is None else "https"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    say(f"{scheme}://{host}:{listening.getsockname()[1]}")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_FINISH_S,
+        ws="websockets-sansio",
+        ws_max_size=MOST_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.private_key,
+    )
+    # The server raises the signal again once it has ended; by then all is done, and well.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with contextlib.closing(listening), contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _listen(address: Address) -> socket.socket:
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM
+        )[0]
+        listening = socket.socket(family, kind)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where)
+        listening.listen(2048)
+    except OSError as error:
+        raise ServiceError(
+            f"cannot listen on {address.host} port {address.port} ({error.strerror}); "
+            "choose another --port, or --host"
+        ) from error
+    return listening
