@@ -94,8 +94,10 @@ class Ledger:
         Raises:
             EvaluationError: If another process does, or the folder holds something else.
         """
-        if not places.is_remote(self.out):
-            self._lock(Path(self.out))
+        with self._opened:
+            if not places.is_remote(self.out):
+                self._lock(Path(self.out))
+            self._opened = self._opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,9 +153,10 @@ class Ledger:
                 found[row["source"]] = row
         return list(found.values())
 
-    def is_complete(self, number: int) -> bool:
-        """Return whether a shard was ever finished; its recordings may have changed since."""
-        return places.stamp(self._file("rows", number)) != places.GONE
+    def is_settled(self, number: int) -> bool:
+        """Return whether a shard is complete and nobody has left rows of it aside."""
+        rows, partial = (self._file(folder, number) for folder in ("rows", "partial"))
+        return places.stamp(rows) != places.GONE == places.stamp(partial)
 
     def save(self, number: int, rows: Iterable[Row]) -> None:
         """Keep the rows so far of a shard that is in work."""
@@ -226,7 +229,7 @@ def fill(
         if clock() - saved_s > SAVE_S:
             ledger.save(shard.number, rows.values())
             saved_s = clock()
-    if tried or not ledger.is_complete(shard.number):
+    if tried or not ledger.is_settled(shard.number):
         ledger.finish(shard.number, (rows[spelt(source)] for source in shard.sources))
     n_verdicts = sum(row["score"] is not None for row in rows.values())
     n_rows = len(shard.sources)
