@@ -20,7 +20,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from unheard.detectors import Lcnn, ResNet18, Spec, Toy, window_scores
+from unheard.detectors.table import Lcnn, ResNet18, Spec, Toy, window_scores
 
 SAMPLE_RATE_HZ = 16_000
 BATCH_CLIPS = 32

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import torch
 
-from unheard.detectors import Detector, LoraExperts, SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import Detector, LoraExperts, SslAasist
 
 ENCODER = replace(WHISPER_TINY_EN, source="")
 FULL = "everything tuned"

@@ -19,7 +19,8 @@ from dataclasses import replace
 
 import torch
 
-from unheard.detectors import (
+from unheard.detectors.layers.gates import Gate
+from unheard.detectors.table import (
     AttentionGate,
     Detector,
     EnhancedGate,
@@ -30,7 +31,6 @@ from unheard.detectors import (
     Spec,
     WaveformGate,
 )
-from unheard.detectors.layers.gates import Gate
 
 GATES: dict[str, Gate] = {
     "attention": AttentionGate(),

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from unheard.batch import Batch
-from unheard.detectors import Detector, SslAasist
+from unheard.detectors.table import Detector, SslAasist
 from unheard.methods import Method, Mldg, Supervised
 from unheard.objectives import WeightedCrossEntropy
 from unheard.recipes import load

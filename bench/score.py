@@ -23,8 +23,9 @@ import torch
 
 from unheard import audio
 from unheard.archive import Settings
-from unheard.detectors import DETECTORS, bundle
+from unheard.detectors import weights
 from unheard.detectors.card import Card
+from unheard.detectors.table import DETECTORS
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.score import Scorer
 from unheard.speech import Gauge
@@ -54,7 +55,7 @@ def untrained(name: str, folder: Path) -> Path:
         calibration=Calibration(1.0, 0.0),
         operating_points=OperatingPoints(0.0, -1.0, 1.0, -1.0, 1.0),
     )
-    return bundle.save(folder / name, spec.build(), spec, card, seen=[])
+    return weights.save(folder / name, spec.build(), spec, card, seen=[])
 
 
 def best_s(scorer: Scorer, file: Path) -> float:

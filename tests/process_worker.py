@@ -23,7 +23,7 @@ from unheard import train as training
 from unheard.augment import Augment, Step
 from unheard.batch import Balanced, Batch, BatchSource
 from unheard.clip import Manifest
-from unheard.detectors import SslAasist
+from unheard.detectors.table import SslAasist
 from unheard.errors import TrainingError
 from unheard.methods import METHODS, Plasticity
 from unheard.objectives import WeightedCrossEntropy

@@ -1,6 +1,7 @@
 """Each row of DETECTORS at a size that trains in milliseconds; a new row is tested by joining."""
 
-from unheard.detectors import (
+from unheard.detectors.detector import Resizable
+from unheard.detectors.table import (
     DETECTORS,
     AttentionGate,
     Encoder,
@@ -15,7 +16,6 @@ from unheard.detectors import (
     SslAasist,
     Toy,
 )
-from unheard.detectors.detector import Resizable
 from unheard.methods import METHODS
 
 TINY_ENCODER = Encoder(

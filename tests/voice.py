@@ -58,13 +58,6 @@ class FakeCard:
     operating_points: OperatingPoints = OPERATING_POINTS
 
 
-@dataclass(frozen=True)
-class FakeDetector:
-    """What a scorer reads of a detector."""
-
-    experts: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, eq=False)
 class FakeBundle:
     """What a scorer needs of a bundle, around any function of windows; remembers batch sizes."""
@@ -74,7 +67,7 @@ class FakeBundle:
     folder: Path = Path("nowhere")
     sha256: str = "0" * 64
     batches: list[int] = field(default_factory=list)
-    detector: FakeDetector = FakeDetector()
+    experts: tuple[str, ...] = ()
 
     def scores(self, windows: FloatArray) -> FloatArray:
         return self.opinions(windows)[0]
@@ -89,7 +82,7 @@ class FakeBundle:
 class FakeMixture(FakeBundle):
     """The same around two detectors of nothing: louder windows trust the second one more."""
 
-    detector: FakeDetector = FakeDetector(("flat", "loud"))
+    experts: tuple[str, ...] = ("flat", "loud")
 
     def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         self.batches.append(len(windows))

@@ -69,13 +69,9 @@ class Settings:
         Raises:
             BundleError: If there is no bundle.
         """
-        import torch
-
         from unheard.detectors import bundle
 
-        card = bundle.read_card(self.detector)
-        with torch.device("meta"):  # no weights are needed for names
-            return bundle.spec_from_json(card.detector.model_dump()).build().experts
+        return bundle.experts_of(self.detector)
 
     def key(self) -> str:
         """Return a hash that changes whenever scores or decisions may.

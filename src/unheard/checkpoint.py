@@ -26,8 +26,9 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from unheard.detectors.bundle import spec_from_json, spec_to_json, write_through
+from unheard.detectors.bundle import write_through
 from unheard.detectors.detector import Detector, Spec
+from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.errors import TrainingError
 from unheard.methods import Moments
 from unheard.processes import held_as, whole

@@ -208,7 +208,7 @@ def _facts(
     return Facts(
         bundle=f"{card.name} {card.version}",
         bundle_sha256=detector.sha256,
-        weights_sha256=card.files["weights.safetensors"],
+        weights_sha256=card.weights_sha256,
         key=hashlib.sha256(made_of.encode()).hexdigest(),
         manifest_sha256=manifest_sha256,
         protocol=protocol.name,

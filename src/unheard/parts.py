@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unheard.clip import Manifest
-from unheard.detectors import Detector
 from unheard.detectors.bundle import Bundle, load
+from unheard.detectors.table import Detector
 from unheard.errors import RecipeError, TrainingError
 from unheard.provenance import seen_keys
 from unheard.recipe import Recipe
@@ -32,7 +32,7 @@ class Part:
     @property
     def sha256(self) -> str:
         """Hash of the weights; results that are added to a bundle's card do not change it."""
-        return self.bundle.card.files["weights.safetensors"]
+        return self.bundle.card.weights_sha256
 
 
 def parts_of(recipe: Recipe, out: Path, clips: Manifest, dev: Manifest) -> tuple[Part, ...]:

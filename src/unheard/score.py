@@ -248,7 +248,7 @@ class Stream:
         )
 
     def _add(self, windows: list[_RawWindow]) -> tuple[WindowScore, ...]:
-        names = self._scorer.bundle.detector.experts
+        names = self._scorer.bundle.experts
         new = tuple(
             WindowScore(
                 round(window.start_s, 4),

@@ -36,7 +36,7 @@ from unheard.checkpoint import (
     whole_moments,
 )
 from unheard.clip import Clip, Manifest
-from unheard.detectors import bundle
+from unheard.detectors import weights
 from unheard.detectors.detector import Detector, fresh, restore, window_scores
 from unheard.errors import TrainingError
 from unheard.methods import Progress, Supervised
@@ -214,7 +214,7 @@ def train(
         seconds = time.monotonic() - started
         card = card_of(recipe, clips, dev, scores, best, seconds=seconds, before=before)
         say(f"best step {best.step}; calibrated on {len(dev)} dev clips")
-        return bundle.save(
+        return weights.save(
             out / BUNDLE,
             detector,
             best.spec,

@@ -11,7 +11,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from small_detectors import TINY_ENCODER
-from unheard.detectors import (
+from unheard.detectors.bundle import Card, load
+from unheard.detectors.spec_json import spec_from_json, spec_to_json
+from unheard.detectors.table import (
     DETECTORS,
     AttentionGate,
     Detector,
@@ -26,7 +28,7 @@ from unheard.detectors import (
     outputs,
     window_scores,
 )
-from unheard.detectors.bundle import Card, load, save, spec_from_json, spec_to_json
+from unheard.detectors.weights import save
 from unheard.metrics import Calibration, OperatingPoints
 
 # Smaller than the default where that saves time; a detector that is not here is built as it is.
@@ -93,7 +95,7 @@ def test_loading_starts_quickly() -> None:
     # Building on the meta device, as loading does first, can drag in SymPy, which takes seconds.
     # The transformers library does; a detector that stands on it takes seconds anyhow.
     code = (
-        "import sys, torch\nfrom unheard.detectors import DETECTORS\n"
+        "import sys, torch\nfrom unheard.detectors.table import DETECTORS\n"
         "with torch.device('meta'):\n"
         "    [row().build() for name, row in DETECTORS.items() if name != 'ssl_aasist']\n"
         "print([name for name in ('sympy', 'torch._dynamo') if name in sys.modules])"

@@ -13,8 +13,8 @@ from small_detectors import PAIRS, SMALL
 from synthetic_corpus import corpus
 from unheard.batch import Balanced, Batch, BatchSource, Terms
 from unheard.clip import Manifest
-from unheard.detectors import Detector
 from unheard.detectors import bundle as bundles
+from unheard.detectors.table import Detector
 from unheard.methods import METHODS, Method
 from unheard.methods.supervised import Supervised
 from unheard.objectives import WeightedCrossEntropy

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cli_run import Run, runner
-from unheard.detectors import Toy, bundle
+from unheard.detectors import weights
 from unheard.detectors.card import Card
+from unheard.detectors.table import Toy
 from unheard.metrics import Calibration, OperatingPoints
 
 
@@ -27,4 +28,4 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         operating_points=OperatingPoints(0.0, -1.0, 1.0, surely_spoof=-1.0, surely_bonafide=1.0),
     )
     folder = tmp_path_factory.mktemp("detector") / "toy"
-    return bundle.save(folder, Toy().build(), Toy(), card, seen=[])
+    return weights.save(folder, Toy().build(), Toy(), card, seen=[])

@@ -9,8 +9,9 @@ import torch
 
 from audio_files import wav
 from cli_run import Run
-from unheard.detectors import ResNet18, Toy, bundle
+from unheard.detectors import bundle, weights
 from unheard.detectors.mixture import Mixture
+from unheard.detectors.table import ResNet18, Toy
 from unheard.score import Scorer
 from voice import silence, voice
 
@@ -27,7 +28,7 @@ def mixtures(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     for blend in ("logits", "probabilities"):
         torch.manual_seed(0)
         spec = Mixture(experts=EXPERTS, blend=blend)
-        made[blend] = bundle.save(folder / blend, spec.build(), spec, card, seen=[])
+        made[blend] = weights.save(folder / blend, spec.build(), spec, card, seen=[])
     return made
 
 

@@ -14,7 +14,8 @@ from synthetic_corpus import corpus, with_twins
 from unheard import audio, recipes
 from unheard.batch import Batch, BatchSource
 from unheard.clip import Manifest
-from unheard.detectors import DETECTORS, Mixture, ResNet18, Spec, SslAasist, bundle
+from unheard.detectors import bundle
+from unheard.detectors.table import DETECTORS, Mixture, ResNet18, Spec, SslAasist
 from unheard.methods import Mldg
 from unheard.recipe import Budget, Constant, Recipe, recipe_to_json
 from unheard.samplers import ByDomain, WithTwins

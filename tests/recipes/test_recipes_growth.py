@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unheard import recipes
-from unheard.detectors import Detector, SslAasist
+from unheard.detectors.table import Detector, SslAasist
 from unheard.methods import Plasticity, Progress, Supervised
 from unheard.recipe import Recipe, with_settings
 

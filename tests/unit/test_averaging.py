@@ -17,7 +17,8 @@ from unheard import train as training
 from unheard.batch import Balanced, Batch, BatchSource
 from unheard.checkpoint import mean_of
 from unheard.clip import Manifest
-from unheard.detectors import Toy, bundle
+from unheard.detectors import bundle
+from unheard.detectors.table import Toy
 from unheard.errors import RecipeError
 from unheard.methods import Progress, Supervised
 from unheard.recipe import Budget, Constant, Recipe

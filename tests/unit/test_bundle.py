@@ -17,7 +17,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import unheard.detectors.bundle as module
-from unheard.detectors import DETECTORS, Detector, ResNet18, Spec, Toy
 from unheard.detectors.bundle import (
     FORMAT,
     Card,
@@ -26,11 +25,11 @@ from unheard.detectors.bundle import (
     load,
     model_card,
     read_card,
-    save,
-    spec_from_json,
-    spec_to_json,
 )
 from unheard.detectors.card import Material, Provenance
+from unheard.detectors.spec_json import spec_from_json, spec_to_json
+from unheard.detectors.table import DETECTORS, Detector, ResNet18, Spec, Toy
+from unheard.detectors.weights import save
 from unheard.errors import BundleError
 from unheard.metrics import Calibration, OperatingPoints
 

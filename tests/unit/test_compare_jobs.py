@@ -13,8 +13,9 @@ from unheard.compare.jobs import STEPS, Job, _contradicts
 from unheard.compare.spent import Spent, core_s_of, note, spent
 from unheard.compare.work import PROGRAM
 from unheard.cost import Cost, measure, read_cost, write_cost
-from unheard.detectors import SslAasist, Toy, bundle
+from unheard.detectors import bundle, weights
 from unheard.detectors.card import Card, Provenance
+from unheard.detectors.table import SslAasist, Toy
 from unheard.errors import EvaluationError, ManifestError, RecipeError
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.plan import Entry, Plan
@@ -87,10 +88,10 @@ def finish(job: Job, *, seed: int | None = None) -> None:
         operating_points=OperatingPoints(0.0, -1.0, 1.0, surely_spoof=-1.0, surely_bonafide=1.0),
         provenance=Provenance(settings=recipe_to_json(recipe), manifests=hashes),
     )
-    bundle.save(job.folder / "bundle", Toy().build(), Toy(), card, seen=[])
-    weights = bundle.read_card(job.folder / "bundle").files["weights.safetensors"]
+    weights.save(job.folder / "bundle", Toy().build(), Toy(), card, seen=[])
+    sha256 = bundle.read_card(job.folder / "bundle").files["weights.safetensors"]
     columns = {name: [value] for name, value in COLUMNS.items()}
-    facts = Facts(protocol=job.protocol, weights_sha256=weights)
+    facts = Facts(protocol=job.protocol, weights_sha256=sha256)
     write_scores(job.folder / "eval" / "scores.parquet", columns, facts)
     write_cost(Cost(1, 1, 1, 0.1), job.folder / "cost.json")
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unheard.detectors import Lcnn, MelLcnn
+from unheard.detectors.table import Lcnn, MelLcnn
 from unheard.errors import RecipeError
 
 CONVOLUTIONS = [  # kernel side, in, out, and whether pooling and normalisation follow

@@ -18,7 +18,12 @@ from small_detectors import SMALL, TINY_ENCODER
 from synthetic_corpus import corpus
 from unheard import recipes
 from unheard.batch import Balanced
-from unheard.detectors import (
+from unheard.detectors.bundle import load, read_card
+from unheard.detectors.detector import window_opinions
+from unheard.detectors.layers.features import Spectrogram
+from unheard.detectors.mixture import blended
+from unheard.detectors.spec_json import spec_from_json, spec_to_json
+from unheard.detectors.table import (
     DETECTORS,
     AttentionGate,
     Detector,
@@ -36,10 +41,6 @@ from unheard.detectors import (
     outputs,
     window_scores,
 )
-from unheard.detectors.bundle import load, read_card, spec_from_json, spec_to_json
-from unheard.detectors.detector import window_opinions
-from unheard.detectors.layers.features import Spectrogram
-from unheard.detectors.mixture import blended
 from unheard.errors import BundleError, RecipeError
 from unheard.recipe import Budget, Constant, Recipe, with_settings
 from unheard.train import train

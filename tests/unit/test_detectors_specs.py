@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from unheard.detectors import Lcnn, ResNet18, Toy, window_scores
 from unheard.detectors.layers.max_feature_map import MaxFeatureMap
 from unheard.detectors.resnet18 import BasicBlock
+from unheard.detectors.table import Lcnn, ResNet18, Toy, window_scores
 from unheard.errors import RecipeError
 
 

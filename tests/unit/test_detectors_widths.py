@@ -12,10 +12,12 @@ from safetensors.torch import load_file, save_file
 
 from small_detectors import PAIRS, SMALL, TINY_ENCODER
 from tiny_encoders import FAMILIES
-from unheard.detectors import Encoder, LoraExperts, ResNet18, SslAasist, window_scores
-from unheard.detectors.bundle import Card, load, save, spec_from_json, spec_to_json
+from unheard.detectors.bundle import Card, load
 from unheard.detectors.detector import Detector, Resizable, Spec, fresh
 from unheard.detectors.layers.growth import grow, places, remove, size
+from unheard.detectors.spec_json import spec_from_json, spec_to_json
+from unheard.detectors.table import Encoder, LoraExperts, ResNet18, SslAasist, window_scores
+from unheard.detectors.weights import save
 from unheard.errors import RecipeError
 from unheard.metrics import Calibration, OperatingPoints
 

@@ -13,6 +13,7 @@ from unheard import audio
 from unheard.archive import Settings, Task, score_many
 from unheard.clip import Clip, Manifest
 from unheard.detectors import bundle as bundles
+from unheard.detectors import weights
 from unheard.detectors.toy import Toy
 from unheard.errors import EvaluationError, ManifestError
 from unheard.evaluate import PROTOCOLS, Options, Protocol, add_result, evaluate, read_scores
@@ -84,7 +85,7 @@ def make_bundle(folder: Path, *, seen: list[str]) -> Path:
         calibration=Calibration(2.0, 5.0),
         operating_points=OperatingPoints(0.0, -1.0, 1.0, -1.0, 1.0),
     )
-    return bundles.save(folder, Toy().build(), Toy(), card, seen=seen)
+    return weights.save(folder, Toy().build(), Toy(), card, seen=seen)
 
 
 def rows(path: Path) -> dict[str, dict[str, Any]]:

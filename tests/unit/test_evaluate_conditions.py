@@ -14,6 +14,7 @@ from unheard.archive import Task, score_many
 from unheard.clip import Clip, Manifest
 from unheard.conditions import CONDITIONS
 from unheard.detectors import bundle as bundles
+from unheard.detectors import weights
 from unheard.detectors.toy import Toy
 from unheard.errors import RecipeError
 from unheard.evaluate import PROTOCOLS, Options, Protocol, evaluate, read_scores
@@ -64,7 +65,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         operating_points=OperatingPoints(0.0, -1.0, 1.0, -1.0, 1.0),
     )
     folder = tmp_path_factory.mktemp("detector") / "toy"
-    return bundles.save(folder, Toy().build(), Toy(), card, seen=[])
+    return weights.save(folder, Toy().build(), Toy(), card, seen=[])
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from small_detectors import SMALL, TINY_ENCODER
 from synthetic_corpus import corpus
 from unheard.batch import Balanced, Batch, BatchSource, total
 from unheard.clip import Manifest
-from unheard.detectors import Detector, LoraExperts, Spec, SslAasist, outputs
 from unheard.detectors.bundle import load, read_card
 from unheard.detectors.layers.growth import size
+from unheard.detectors.table import Detector, LoraExperts, Spec, SslAasist, outputs
 from unheard.errors import RecipeError
 from unheard.methods import Method, Moments, Plasticity, Progress, Supervised
 from unheard.objectives import WeightedCrossEntropy

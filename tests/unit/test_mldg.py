@@ -17,7 +17,7 @@ from synthetic_corpus import corpus
 from unheard import recipes
 from unheard.batch import Balanced, Batch, BatchSource, Terms, total
 from unheard.clip import Manifest
-from unheard.detectors import Detector, SslAasist, outputs
+from unheard.detectors.table import Detector, SslAasist, outputs
 from unheard.errors import RecipeError, TrainingError
 from unheard.methods import Mldg, Supervised
 from unheard.objectives import WeightedCrossEntropy, WithTerms

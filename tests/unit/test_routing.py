@@ -12,8 +12,9 @@ from cli_run import runner
 from small_detectors import TINY_ENCODER, TINY_EXPERTS
 from synthetic_corpus import corpus
 from unheard.clip import Manifest
-from unheard.detectors import Adaptive, SslAasist, Toy
-from unheard.detectors.bundle import Bundle, Card, load, save
+from unheard.detectors.bundle import Bundle, Card, load
+from unheard.detectors.table import Adaptive, SslAasist, Toy
+from unheard.detectors.weights import save
 from unheard.errors import EvaluationError
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.routing import BONAFIDE, draw, measure, measure_layers, spread_bits

@@ -14,7 +14,7 @@ from synthetic_corpus import corpus, with_twins
 from unheard import audio, reconstruct
 from unheard.batch import BatchSource
 from unheard.clip import Clip, Manifest
-from unheard.detectors import Toy
+from unheard.detectors.table import Toy
 from unheard.errors import RecipeError, TrainingError
 from unheard.methods import Mldg
 from unheard.objectives import Racl

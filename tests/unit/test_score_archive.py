@@ -6,8 +6,9 @@ import pytest
 
 from audio_files import wav
 from unheard.archive import Settings, Task, find, score_many
-from unheard.detectors import Toy, bundle
+from unheard.detectors import bundle, weights
 from unheard.detectors.card import Card
+from unheard.detectors.table import Toy
 from unheard.errors import BundleError, RecipeError
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.score import Verdict
@@ -38,7 +39,7 @@ def touch(*paths: Path) -> None:
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector") / "toy"
-    return bundle.save(folder, Toy().build(), Toy(), card(), seen=[])
+    return weights.save(folder, Toy().build(), Toy(), card(), seen=[])
 
 
 def test_folders_are_searched_to_any_depth_and_sorted(tmp_path: Path) -> None:
@@ -138,14 +139,14 @@ def test_the_key_of_settings_changes_with_what_moves_a_score(tmp_path: Path, toy
     before = Settings(toy).key()
     assert Settings(toy, threshold=1.0).key() != before
     assert Settings(toy, hop_s=0.1).key() != before
-    other = bundle.save(
+    other = weights.save(
         tmp_path / "b", Toy().build(), Toy(), card().model_copy(update={"name": "b"}), seen=[]
     )
     assert Settings(other).key() != before
 
 
 def test_the_key_of_settings_does_not_change_with_results(tmp_path: Path) -> None:
-    folder = bundle.save(tmp_path / "b", Toy().build(), Toy(), card(), seen=[])
+    folder = weights.save(tmp_path / "b", Toy().build(), Toy(), card(), seen=[])
     before = Settings(folder).key()
     line = {"protocol": "p", "n_bonafide": 1, "n_spoof": 1, "eer": 0.5}
     bundle.add_results(folder, [{**line, "eer_low": 0.0, "eer_high": 1.0}])

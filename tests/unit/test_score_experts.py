@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from unheard.detectors import Detector, Toy, window_scores
 from unheard.detectors.detector import window_opinions
+from unheard.detectors.table import Detector, Toy, window_scores
 from unheard.errors import BundleError
 from unheard.journal import SUFFIXES, Journal
 from unheard.score import Verdict

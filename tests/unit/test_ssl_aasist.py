@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from small_detectors import TINY_ENCODER, TINY_EXPERTS
 from synthetic_corpus import corpus
 from unheard.batch import Balanced, Batch
-from unheard.detectors import LoraExperts, SslAasist, outputs
 from unheard.detectors.bundle import load, model_card, read_card
 from unheard.detectors.detector import fresh
 from unheard.detectors.layers.aggregation import Adaptive, AdaptiveSum, WeightedSum, summed
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
+from unheard.detectors.table import LoraExperts, SslAasist, outputs
 from unheard.errors import BundleError, RecipeError
 from unheard.objectives import WithTerms
 from unheard.processes import average_gradients

@@ -11,7 +11,7 @@ from torch import nn
 
 from unheard import recipes
 from unheard.augment import Augment, Step
-from unheard.detectors import SslAasist, Toy
+from unheard.detectors.table import SslAasist, Toy
 from unheard.errors import RecipeError
 from unheard.recipe import (
     Adam,

@@ -164,7 +164,7 @@ class Job:
             facts = read_facts(self.folder / "eval" / "scores.parquet")
         except UnheardError:
             return False
-        weights = card.files["weights.safetensors"]
+        weights = card.weights_sha256
         return (facts.protocol, facts.weights_sha256) == (self.protocol, weights)
 
     def _is_measured(self) -> bool:

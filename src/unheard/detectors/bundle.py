@@ -1,12 +1,13 @@
-"""Bundles: a trained detector as a folder of JSON and safetensors, checked when it is loaded.
+"""Bundles: a detector as a folder of JSON and numbers, checked when it is loaded.
 
     bundle.json           the card: what to build, calibration, thresholds, provenance, hashes
-    weights.safetensors   parameters and running statistics
+    weights.safetensors   parameters and running statistics, if it is as training wrote it
+    model.onnx            the network with its weights, if it was exported
     seen.safetensors      first 8 bytes of the sha256 of each clip key it was trained or tuned on
     dev_scores.parquet    scores of the dev clips (optional)
 
 Nothing else in the folder is opened, and nothing is ever unpickled: a stranger's bundle can give
-wrong scores, but it cannot run code.
+wrong scores, but it cannot run code. What was exported is loaded and scored without torch.
 
 N windows, T samples at 16 kHz.
 """
@@ -19,45 +20,65 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
-from safetensors import torch as safetensors
-from torch import Tensor
+from safetensors import numpy as safetensors
 
-from unheard.detectors.card import FORMAT, Base, Card, model_card, parse_card, parse_results
-from unheard.detectors.detector import Detector, Spec, window_opinions, window_scores
-from unheard.detectors.layers.encoder_weights import hash_of
-from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.errors import BundleError, RecipeError, suggestion
+from unheard.detectors.card import FORMAT, Card, parse_card, parse_results
+from unheard.detectors.card_text import model_card
+from unheard.errors import BundleError, MissingExtra
 from unheard.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from unheard.detectors.detector import Detector
 
 __all__ = [
+    "DEV_SCORES",
     "FORMAT",
+    "GRAPH",
+    "SEEN",
+    "WEIGHTS",
     "Bundle",
     "Card",
+    "Model",
     "add_results",
     "default",
+    "experts_of",
     "load",
     "model_card",
     "read_card",
-    "save",
-    "spec_from_json",
-    "spec_to_json",
+    "replace",
+    "seen_bytes",
     "write_through",
 ]
 
 CARD = "bundle.json"
 WEIGHTS = "weights.safetensors"
+GRAPH = "model.onnx"
 SEEN = "seen.safetensors"
 DEV_SCORES = "dev_scores.parquet"
 
 LARGEST_CARD_BYTES = 16 * 1024**2
+
+
+class Model(Protocol):
+    """What scores windows: a module of torch, or a session of ONNX Runtime."""
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the detectors that it is a mixture of; none for most."""
+        ...
+
+    def scores(self, windows: FloatArray) -> FloatArray:
+        """Return one raw score per window, [N, T] float32 -> [N] float64."""
+        ...
+
+    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return `scores`, and each expert's raw score and weight, [N, E] and [N, E]."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,25 +89,47 @@ class Bundle:
         card: What is known of it.
         folder: Where it was loaded from.
         sha256: Hash of its bundle.json, which holds the hashes of the other files.
-        detector: The module, in evaluation mode.
+        model: What scores; its `scores` and `opinions` are those of the bundle.
     """
 
     card: Card
     folder: Path
     sha256: str
-    detector: Detector = field(repr=False)
+    model: Model = field(repr=False)
     _seen: IntArray = field(repr=False)
+
+    @property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the E detectors that it is a mixture of; none for most."""
+        return self.model.experts
+
+    @property
+    def detector(self) -> Detector:
+        """The module of torch, in evaluation mode.
+
+        Raises:
+            BundleError: If the bundle was exported, and so holds none.
+        """
+        if self.card.export is not None:
+            raise BundleError(
+                f"{self.folder}: was exported, so it scores and can do nothing else; "
+                "give the bundle that it was exported from"
+            )
+        from unheard.detectors.weights import Trained
+
+        assert isinstance(self.model, Trained)
+        return self.model.detector
 
     def scores(self, windows: FloatArray) -> FloatArray:
         """Return one raw score per window, [N, T] float32 at 16 kHz -> [N] float64.
 
         Higher is more bona fide; the calibration is not applied. Threads may call it at once.
         """
-        return window_scores(self.detector, windows)
+        return self.model.scores(windows)
 
     def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return `scores` and, of E experts, each one's raw score and weight, both [N, E]."""
-        return window_opinions(self.detector, windows)
+        return self.model.opinions(windows)
 
     def has_seen(self, keys: Sequence[str]) -> BoolArray:
         """Return whether the detector was trained or tuned on clips, shape [len(keys)].
@@ -97,91 +140,38 @@ class Bundle:
         return np.isin(_hashed(keys), self._seen)
 
 
-def save(
-    folder: Path,
-    detector: Detector,
-    spec: Spec,
-    card: Card,
-    *,
-    seen: Iterable[str],
-    parts: Sequence[Bundle] = (),
-    dev_scores: pa.Table | None = None,
-) -> Path:
-    """Write a bundle, in one step: whoever looks sees the whole bundle or none.
-
-    A bundle that is already there is replaced.
-
-    Args:
-        folder: Where to write it.
-        detector: The trained module, on any device.
-        spec: What it was built from.
-        card: What is known of it; its `detector` and `files` are filled in here.
-        seen: Keys of the clips it was trained or tuned on; see `Bundle.has_seen`.
-        parts: Detectors that it took weights from; what they have seen, it has.
-        dev_scores: Scores of the dev clips.
-
-    Returns:
-        The folder.
-
-    Raises:
-        BundleError: If the folder holds something else than a bundle, weights are not finite, or
-            the card has a wrong value.
-    """
-    if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
-        raise BundleError(f"{folder}: holds files that are no bundle; choose another folder")
-    state = {name: value.detach().cpu().contiguous() for name, value in _state(detector).items()}
-    _check_finite(state, str(folder))
-    tensors = {name: value for name, value in state.items() if name not in detector.borrowed()}
-    known = np.concatenate([_hashed(list(seen)), *(part._seen for part in parts)])
-    hashes = torch.from_numpy(np.unique(known))
-    contents = {WEIGHTS: safetensors.save(tensors), SEEN: safetensors.save({"seen": hashes})}
-    if dev_scores is not None:
-        contents[DEV_SCORES] = _parquet(dev_scores)
-    files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    base = _base(spec, state, detector.borrowed())
-    built = type(card.detector).model_validate(spec_to_json(spec))
-    text = _text(card.model_copy(update={"detector": built, "base": base, "files": files}))
-    parse_card(text, str(folder / CARD))
-
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    replaced = folder.with_name(f".{folder.name}.replaced")
-    for leftover in (unfinished, replaced):
-        shutil.rmtree(leftover, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    for name, content in {**contents, CARD: text}.items():
-        write_through(unfinished / name, content)
-    _sync(unfinished)
-    if folder.exists():
-        os.rename(folder, replaced)
-    os.rename(unfinished, folder)
-    _sync(folder.parent)
-    shutil.rmtree(replaced, ignore_errors=True)
-    return folder
-
-
 def load(path: Path, *, device: str = "cpu") -> Bundle:
     """Read a bundle and check all of it.
 
     Args:
         path: Its folder.
-        device: Where to score, such as "cpu" or "cuda".
+        device: Where to score, such as "cpu" or "cuda"; what was exported scores on "cpu".
 
     Raises:
         BundleError: If there is no bundle, a file is missing, altered or not one that a bundle
             may have, the weights do not fit the detector, or a newer version wrote it.
+        MissingExtra: If it holds weights and torch is not installed.
     """
     text = _card_bytes(path)
     card = parse_card(text, str(path / CARD))
     _check_files(path, card)
-    detector = _filled(spec_from_json(card.detector.model_dump()), path / WEIGHTS, card.base)
-    seen = _tensors(path / SEEN)
-    if seen.keys() != {"seen"} or seen["seen"].dtype != torch.int64 or seen["seen"].ndim != 1:
-        raise BundleError(f"{path / SEEN}: not a list of clip hashes; get the bundle again")
-    # Which parameters want a gradient decides how torch folds a product, so it stays as built:
-    # a bundle scores as its training did, to the bit.
-    detector.eval().to(device)
-    sha256 = hashlib.sha256(text).hexdigest()
-    return Bundle(card, path, sha256, detector, seen["seen"].numpy())
+    return Bundle(card, path, _sha256(text), _model(path, card, device), _seen(path / SEEN))
+
+
+def experts_of(path: Path) -> tuple[str, ...]:
+    """Return the names of the detectors that a bundle's detector is a mixture of.
+
+    Its weights are not read; none for most detectors.
+
+    Raises:
+        BundleError: If there is no bundle, or its detector cannot be built.
+        MissingExtra: If it holds weights and torch is not installed.
+    """
+    card = read_card(path)
+    if card.export is not None:
+        return tuple(card.export.experts)
+    names: tuple[str, ...] = _weights().experts_of(card)
+    return names
 
 
 def read_card(path: Path) -> Card:
@@ -233,6 +223,78 @@ def default() -> Path:
     return folder
 
 
+def replace(folder: Path, card: Card, contents: Mapping[str, bytes]) -> Path:
+    """Write the files of a bundle in one step; one that is already there is replaced.
+
+    Args:
+        folder: Where to write it.
+        card: What is known of it; its `files` are filled in here.
+        contents: Its other files by name.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BundleError: If the folder holds something else than a bundle, or the card a wrong value.
+    """
+    if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
+        raise BundleError(f"{folder}: holds files that are no bundle; choose another folder")
+    files = {name: _sha256(content) for name, content in contents.items()}
+    text = _text(card.model_copy(update={"files": files}))
+    parse_card(text, str(folder / CARD))
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    for leftover in (unfinished, replaced):
+        shutil.rmtree(leftover, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for name, content in {**contents, CARD: text}.items():
+        write_through(unfinished / name, content)
+    _sync(unfinished)
+    if folder.exists():
+        os.rename(folder, replaced)
+    os.rename(unfinished, folder)
+    _sync(folder.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
+    return folder
+
+
+def seen_bytes(keys: Iterable[str], parts: Sequence[Bundle] = ()) -> bytes:
+    """Return the content of seen.safetensors.
+
+    Args:
+        keys: Of clips that a detector was trained or tuned on; see `Bundle.has_seen`.
+        parts: Detectors that it took weights from; what they have seen, it has.
+    """
+    known = np.concatenate([_hashed(list(keys)), *(part._seen for part in parts)])
+    content: bytes = safetensors.save({"seen": np.unique(known)})
+    return content
+
+
+def _model(path: Path, card: Card, device: str) -> Model:
+    if card.export is None:
+        trained: Model = _weights().read(path, card, device=device)
+        return trained
+    from unheard.detectors import exported
+
+    if device != "cpu":
+        raise BundleError(
+            f"{path}: was exported and scores on the processor, not on {device!r}; leave the "
+            "device out, or give the bundle that it was exported from"
+        )
+    return exported.read(path / GRAPH, tuple(card.export.experts))
+
+
+def _weights() -> ModuleType:
+    """Return the module that knows torch."""
+    try:
+        from unheard.detectors import weights
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtra("train", "torch") from error
+    return weights
+
+
 def _card_bytes(path: Path) -> bytes:
     if path.is_file():
         raise BundleError(
@@ -251,13 +313,14 @@ def _card_bytes(path: Path) -> bytes:
 
 
 def _check_files(path: Path, card: Card) -> None:
+    model = WEIGHTS if card.export is None else GRAPH
     for name in card.files:
-        if name not in (WEIGHTS, SEEN, DEV_SCORES):
+        if name not in (model, SEEN, DEV_SCORES):
             raise BundleError(
-                f"{path / CARD}: lists the file {name!r}; a bundle holds {WEIGHTS}, {SEEN} and "
+                f"{path / CARD}: lists the file {name!r}; this bundle holds {model}, {SEEN} and "
                 f"{DEV_SCORES} and nothing else: do not use this one"
             )
-    for name in {WEIGHTS, SEEN, *card.files}:
+    for name in {model, SEEN, *card.files}:
         if name not in card.files or not (path / name).is_file():
             raise BundleError(f"{path}: {name} is missing; get the bundle again")
         with (path / name).open("rb") as stream:
@@ -269,98 +332,20 @@ def _check_files(path: Path, card: Card) -> None:
             )
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def _seen(path: Path) -> IntArray:
+    """Return the hashes of the clips that a detector has seen, shape [clips] int64."""
     try:
-        return safetensors.load_file(path)
-    except (SafetensorError, OSError) as error:
+        tensors = safetensors.load_file(path)
+    except (SafetensorError, OSError, KeyError) as error:
         raise BundleError(
             f"{path}: not a readable safetensors file ({error}); get the bundle again"
         ) from error
-
-
-def _state(detector: Detector) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = detector.state_dict()
-    return state
-
-
-def _base(spec: Spec, state: Mapping[str, Tensor], borrowed: frozenset[str]) -> Base | None:
-    """Return what the card says of weights that the bundle does not hold."""
-    if not borrowed:
-        return None
-    held = {name: state[name] for name in borrowed}
-    n_parameters = sum(value.numel() for value in held.values())
-    source = ", ".join(sorted(_sources(spec)))
-    return Base(source=source, sha256=hash_of(held), n_parameters=n_parameters)
-
-
-def _sources(spec: Spec) -> set[str]:
-    """Return where published weights of a detector, or of a mixture's experts, come from."""
-    own = str(getattr(getattr(spec, "encoder", spec), "source", ""))
-    experts: tuple[Spec, ...] = getattr(spec, "experts", ())
-    return ({own} - {""}).union(*(_sources(expert) for expert in experts))
-
-
-def _borrowed(detector: Detector, base: Base | None, where: str) -> dict[str, Tensor]:
-    """Return the published weights that a bundle stands on; they must be the very same."""
-    names = detector.borrowed()
-    if base is None or not names:
-        return {}
-    try:
-        found = detector.pretrained()
-    except RecipeError as error:
-        raise BundleError(f"{where}: stands on published weights: {error}") from error
-    held = {name: value for name, value in found.items() if name in names}
-    sha256 = hash_of(held)
-    if sha256 != base.sha256:
-        raise BundleError(
-            f"{where}: stands on weights of {base.source!r} with hash {base.sha256[:12]}, those "
-            f"found have {sha256[:12]}; get the ones that it was trained on"
-        )
-    return held
-
-
-def _filled(spec: Spec, weights: Path, base: Base | None) -> Detector:
-    """Build a detector and give it its weights; every one must be there, fit and be finite."""
-    tensors = _tensors(weights)
-    with torch.random.fork_rng(devices=[]):  # loading must not move anybody's random numbers
-        try:
-            with torch.device("meta"):  # a hostile width must not take memory before it is checked
-                skeleton = spec.build()
-        except (RecipeError, RuntimeError, TypeError, MemoryError) as error:
-            raise BundleError(
-                f"{weights.parent}: its detector cannot be built: {error}; get the bundle again"
-            ) from error
-        tensors |= _borrowed(skeleton, base, str(weights.parent))
-        _check_fit(_state(skeleton), tensors, str(weights))
-        detector = spec.build()
-    _check_finite(tensors, str(weights))
-    detector.load_state_dict(tensors)
-    return detector
-
-
-def _check_fit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
-    for name in found:
-        if name not in wanted:
-            raise BundleError(
-                f"{where}: holds {name!r}, which the detector does not have"
-                f"{suggestion(name, wanted)}; get the bundle again"
-            )
-    for name, value in wanted.items():
-        if name not in found:
-            raise BundleError(f"{where}: lacks {name!r}; get the bundle again")
-        if found[name].shape != value.shape or found[name].dtype != value.dtype:
-            raise BundleError(
-                f"{where}: {name!r} is {found[name].dtype} {list(found[name].shape)}, the detector "
-                f"needs {value.dtype} {list(value.shape)}; get the bundle again"
-            )
-
-
-def _check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
-    for name, value in tensors.items():
-        if not torch.isfinite(value).all():
-            raise BundleError(
-                f"{where}: {name!r} holds NaN or infinite weights; train the detector again"
-            )
+    if tensors.keys() != {"seen"}:
+        raise BundleError(f"{path}: not a list of clip hashes; get the bundle again")
+    seen: IntArray = tensors["seen"]
+    if seen.dtype != np.int64 or seen.ndim != 1:
+        raise BundleError(f"{path}: not a list of clip hashes; get the bundle again")
+    return seen
 
 
 def _hashed(keys: Sequence[str]) -> IntArray:
@@ -369,18 +354,12 @@ def _hashed(keys: Sequence[str]) -> IntArray:
     return np.frombuffer(b"".join(digests), ">i8").astype(np.int64)
 
 
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _text(card: Card) -> bytes:
     return (card.model_dump_json(indent=2) + "\n").encode()
-
-
-def _parquet(table: pa.Table) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
 
 
 def write_through(path: Path, content: bytes) -> None:

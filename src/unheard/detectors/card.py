@@ -1,11 +1,11 @@
-"""The card of a bundle: what bundle.json holds, checked, and as text for people."""
+"""The card of a bundle: what bundle.json holds, checked."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -17,10 +17,11 @@ __all__ = [
     "Base",
     "Built",
     "Card",
+    "Export",
     "Material",
     "Provenance",
     "Result",
-    "model_card",
+    "Shift",
     "parse_card",
     "parse_results",
 ]
@@ -128,6 +129,55 @@ class Result(_Strict):
     manifest: str = ""
 
 
+class Shift(_Strict):
+    """What rounding the weights of an export did to its scores.
+
+    Attributes:
+        protocol: On what it was measured, protocol and part.
+        n_bonafide: Bona fide clips of it.
+        n_spoof: Spoofed clips.
+        drift: Mean absolute change of a clip's raw score.
+        largest: Largest change.
+        spread: Standard deviation of the raw scores before, to compare those with.
+        eer_before: Equal error rate in [0, 1] with the weights as they were trained.
+        eer_after: Equal error rate of the export.
+    """
+
+    protocol: str
+    n_bonafide: int = Field(ge=0)
+    n_spoof: int = Field(ge=0)
+    drift: float = Field(ge=0)
+    largest: float = Field(ge=0)
+    spread: float = Field(ge=0)
+    eer_before: float = Field(ge=0, le=1)
+    eer_after: float = Field(ge=0, le=1)
+
+
+class Export(_Strict):
+    """How a trained detector was written as a graph that needs no torch.
+
+    Attributes:
+        source: sha256 of the card of the bundle that it was made from.
+        precision: "float32", or "int8" if the weights of its linear layers were rounded.
+        parity: Largest absolute difference of raw scores between torch and the graph, before
+            rounding.
+        parity_on: What they were compared on.
+        experts: Names of the detectors that it is a mixture of.
+        n_parameters: Numbers that it holds, published ones included.
+        tools: Versions of what made it, by name.
+        shift: What rounding did; None in float32.
+    """
+
+    source: str
+    precision: Literal["float32", "int8"] = "float32"
+    parity: float = Field(ge=0)
+    parity_on: str
+    experts: list[str] = []
+    n_parameters: int = Field(ge=0)
+    tools: dict[str, str] = {}
+    shift: Shift | None = None
+
+
 class Card(_Strict):
     """What bundle.json holds.
 
@@ -138,6 +188,7 @@ class Card(_Strict):
         created: When it was saved, ISO 8601, UTC.
         detector: What to build; `save` fills it in.
         base: The published weights that it stands on; `save` fills it in.
+        export: How it was written as a graph; None if it holds weights.
         window_s: Length of the windows that it scores.
         hop_s: Distance between windows.
         pooling: Rule that makes one score of the windows' scores; `unheard.score.POOLING`.
@@ -155,6 +206,7 @@ class Card(_Strict):
     created: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     detector: Built = Built()
     base: Base | None = None
+    export: Export | None = None
     window_s: float = Field(gt=0, le=600)
     hop_s: float = Field(gt=0, le=600)
     pooling: str = "mean"
@@ -165,10 +217,18 @@ class Card(_Strict):
     limits: list[str] = []
     files: dict[str, str] = {}
 
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the file with the weights; results that are added do not change it."""
+        return self.files["weights.safetensors" if self.export is None else "model.onnx"]
+
 
 _NAMES: dict[tuple[str, ...], Sequence[str]] = {
     (): list(Card.model_fields),
     ("detector",): list(Built.model_fields),
+    ("base",): list(Base.model_fields),
+    ("export",): list(Export.model_fields),
+    ("export", "shift"): list(Shift.model_fields),
     ("calibration",): list(Calibration.__dataclass_fields__),
     ("operating_points",): list(OperatingPoints.__dataclass_fields__),
     ("provenance",): list(Provenance.model_fields),
@@ -238,131 +298,3 @@ def _problem(error: ValidationError, root: tuple[str, ...]) -> str:
     if first["type"] == "missing":
         return f"lacks the name {name!r}{place}; a bundle is written by `unheard train`"
     return f"{'.'.join(path)} is {first['input']!r}: {first['msg'].lower()}; correct the value"
-
-
-def model_card(card: Card) -> str:
-    """Return a card as Markdown, for people who must decide whether to use the detector."""
-    calibration = card.calibration
-    kind = card.detector.kind
-    fields = ", ".join(f"{name}={_value(value)}" for name, value in card.detector.fields.items())
-    lines = [
-        f"# {card.name} {card.version}",
-        "",
-        "A detector of synthetic speech. It gives a natural-log likelihood ratio: above zero the",
-        "recording looks bona fide, below zero it looks spoofed. It is no proof of either.",
-        "",
-        f"- Detector: {kind} ({fields})",
-        *_base(card.base),
-        f"- Scores windows of {card.window_s:g} s every {card.hop_s:g} s, "
-        f"pooled by the rule {card.pooling!r}",
-        f"- Calibration: {calibration.scale:.4g} x raw score {calibration.offset:+.4g}",
-        f"- Created: {card.created}",
-        "",
-        "## Trained on",
-        "",
-        *_trained_on(card.provenance),
-        "",
-        "## Tested on",
-        "",
-        *_tested_on(card.results, card.provenance.families),
-        "",
-        *_operating_points(card.operating_points),
-        "## Not good for",
-        "",
-        *_limits(card),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: JsonValue) -> str:
-    """Return a field of a detector in one line; a part or a detector inside it in brackets."""
-    if isinstance(value, dict) and isinstance(held := value.get("fields"), dict):
-        inside = ", ".join(f"{name}={_value(one)}" for name, one in held.items())
-        return f"{value.get('part', value.get('kind'))}({inside})"
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(one) for one in value) + "]"
-    return str(value)
-
-
-def _base(base: Base | None) -> list[str]:
-    if base is None:
-        return []
-    return [
-        f"- Stands on {base.n_parameters:,} published weights that this bundle does not hold, from "
-        f"{base.source!r}, hash {base.sha256[:12]}; no others will do"
-    ]
-
-
-def _operating_points(points: OperatingPoints) -> list[str]:
-    return [
-        "## Operating points",
-        "",
-        "Thresholds on the score, fitted on the dev part; on other speech their rates will differ.",
-        "",
-        f"- sure (the default), {points.surely_spoof:+.2f} and {points.surely_bonafide:+.2f}: "
-        "below the first it says spoof, from the second bona fide, in between undecided; on dev, "
-        "at most 5 % of what it decides on either side is wrong",
-        f"- balanced, {points.balanced:+.2f}: on dev, bona fide clips are called spoof as rarely "
-        "as spoofed clips are called bona fide",
-        f"- false_alarm_1pct, {points.false_alarm_1pct:+.2f}: on dev, at most 1 % of bona fide "
-        "clips are called spoof; for when a false accusation is the worse mistake",
-        f"- miss_1pct, {points.miss_1pct:+.2f}: on dev, at most 1 % of spoofed clips are called "
-        "bona fide; "
-        "for when letting a spoofed clip pass is the worse mistake",
-        "",
-    ]
-
-
-def _trained_on(provenance: Provenance) -> list[str]:
-    if not provenance.material:
-        return ["Nothing is recorded of what it was trained on: do not rely on it."]
-    rows = [
-        f"| {line.part} | {line.corpus} | {line.licence or 'unknown'} | {line.n_bonafide:,} "
-        f"| {line.n_spoof:,} | {line.hours:.2f} |"
-        for line in provenance.material
-    ]
-    families = ", ".join(f"{name} ({n:,})" for name, n in sorted(provenance.families.items()))
-    return [
-        "| part | corpus | licence | bona fide clips | spoofed clips | hours |",
-        "|---|---|---|---|---|---|",
-        *rows,
-        "",
-        f"- Attack families in training, with clips: {families or 'not recorded'}",
-        f"- Recipe {provenance.recipe or 'not recorded'}, seed {provenance.seed}, "
-        f"revision {provenance.revision or 'not recorded'}",
-    ]
-
-
-def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[str]:
-    if not results:
-        return ["Not tested: nothing is known of how often it is wrong."]
-    rows = [
-        f"| {line.protocol} | {line.group} | {_heard(line.group, families)} "
-        f"| {line.n_bonafide:,} | {line.n_spoof:,} "
-        f"| {line.eer:.1%} ({line.eer_low:.1%} to {line.eer_high:.1%}) |"
-        for line in results
-    ]
-    return [
-        "| protocol | spoofed clips of | in training | bona fide | spoofed | EER (95 % interval) |",
-        "|---|---|---|---|---|---|",
-        *rows,
-    ]
-
-
-def _heard(group: str, families: Mapping[str, int]) -> str:
-    if group == "all":
-        return ""
-    return "yes" if group in families else "no"
-
-
-def _limits(card: Card) -> list[str]:
-    tested = {line.group for line in card.results}
-    untested = sorted(set(card.provenance.families) - tested)
-    limits = list(card.limits)
-    if card.results and untested:
-        limits.append(f"Attack families it was trained on but not tested on: {', '.join(untested)}")
-    limits.append(
-        "Kinds of synthesis, languages and channels that are not named above: "
-        "its error rate there is unknown and usually higher"
-    )
-    return [f"- {limit}" for limit in limits]

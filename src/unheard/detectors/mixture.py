@@ -230,7 +230,7 @@ def _at_least_single(tensor: Tensor) -> Tensor:
 
 
 def _check_experts(experts: Sequence[object]) -> None:
-    from unheard.detectors import PARTS  # the table's module imports this one
+    from unheard.detectors.table import PARTS  # the table's module imports this one
 
     for expert in experts:
         # Parts of detectors have a method build too.
@@ -240,7 +240,7 @@ def _check_experts(experts: Sequence[object]) -> None:
 
 def _names(experts: Sequence[Spec]) -> tuple[str, ...]:
     """Return a name for each expert: its kind, its feature if it has one, a number if needed."""
-    from unheard.detectors import DETECTORS  # the table's module imports this one
+    from unheard.detectors.table import DETECTORS  # the table's module imports this one
 
     names: list[str] = []
     for expert in experts:

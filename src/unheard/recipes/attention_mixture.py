@@ -15,7 +15,7 @@ Run:     unheard train attention_mixture --data MANIFEST --out runs/attention_mi
 
 from dataclasses import replace
 
-from unheard.detectors import AttentionGate, Mixture
+from unheard.detectors.table import AttentionGate, Mixture
 from unheard.objectives import WeightedCrossEntropy
 from unheard.recipes import mel_lcnn, resnet18_linear_full, resnet18_mel_full
 

@@ -11,7 +11,7 @@ Run:     unheard train attention_mixture_small --data MANIFEST --out runs/attent
 
 from dataclasses import replace
 
-from unheard.detectors import AttentionGate, Mixture
+from unheard.detectors.table import AttentionGate, Mixture
 from unheard.objectives import WeightedCrossEntropy
 from unheard.recipe import Budget
 from unheard.recipes import mel_lcnn_small, resnet18_linear_small, resnet18_mel_small

@@ -21,8 +21,8 @@ Run:     unheard train dropin_ssl --data MANIFEST --out runs/dropin_ssl
 
 from dataclasses import replace
 
-from unheard.detectors import SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import SslAasist
 from unheard.methods import Plasticity
 from unheard.recipes import lora_small
 

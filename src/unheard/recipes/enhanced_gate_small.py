@@ -9,7 +9,7 @@ Run:     unheard train enhanced_gate_small --data MANIFEST --out runs/enhanced_g
 
 from dataclasses import replace
 
-from unheard.detectors import EnhancedGate, Mixture
+from unheard.detectors.table import EnhancedGate, Mixture
 from unheard.recipes import attention_mixture_small
 
 recipe = replace(

@@ -10,7 +10,7 @@ Run:     unheard train grnn --data MANIFEST --out runs/grnn
 """
 
 from unheard.batch import Balanced
-from unheard.detectors import Grnn
+from unheard.detectors.table import Grnn
 from unheard.recipe import Adam, Budget, Cosine, Recipe
 from unheard.recipes import lcnn
 

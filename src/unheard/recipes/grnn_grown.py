@@ -7,7 +7,7 @@ Run:     unheard train grnn_grown --data MANIFEST --out runs/grnn_grown
 
 from dataclasses import replace
 
-from unheard.detectors import Grnn
+from unheard.detectors.table import Grnn
 from unheard.recipes import grnn
 
 recipe = replace(grnn.recipe, name="grnn_grown", detector=Grnn(hidden=(192, 192)))

@@ -7,7 +7,7 @@ Run:     unheard train lcnn --data MANIFEST --out runs/lcnn
 
 from unheard.augment import Augment, Step
 from unheard.batch import Balanced
-from unheard.detectors import Lcnn
+from unheard.detectors.table import Lcnn
 from unheard.recipe import Adam, Budget, Cosine, Recipe
 
 recipe = Recipe(

@@ -11,7 +11,7 @@ Run:     unheard train lora --data MANIFEST --out runs/lora
 
 from dataclasses import replace
 
-from unheard.detectors import LoraExperts, SslAasist
+from unheard.detectors.table import LoraExperts, SslAasist
 from unheard.recipe import Adam, Constant
 from unheard.recipes import ssl_aasist
 

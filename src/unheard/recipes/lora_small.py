@@ -8,8 +8,8 @@ Run:     unheard train lora_small --data MANIFEST --out runs/lora_small
 """
 
 from unheard.batch import Balanced
-from unheard.detectors import LoraExperts, SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import LoraExperts, SslAasist
 from unheard.recipe import Adam, Budget, Cosine, Recipe
 from unheard.recipes import lcnn
 

@@ -12,7 +12,7 @@ Run:     unheard train mel_lcnn --data MANIFEST --out runs/mel_lcnn
 """
 
 from unheard.batch import Balanced
-from unheard.detectors import MelLcnn
+from unheard.detectors.table import MelLcnn
 from unheard.objectives import WeightedCrossEntropy
 from unheard.recipe import Adam, Budget, Cosine, Recipe
 

@@ -13,7 +13,7 @@ Run:     unheard train moe_lora --data MANIFEST --out runs/moe_lora
 
 from dataclasses import replace
 
-from unheard.detectors import LoraExperts, SslAasist
+from unheard.detectors.table import LoraExperts, SslAasist
 from unheard.recipes import lora
 
 recipe = replace(

@@ -11,8 +11,8 @@ Run:     unheard train moe_lora_small --data MANIFEST --out runs/moe_lora_small
 
 from dataclasses import replace
 
-from unheard.detectors import LoraExperts, SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import LoraExperts, SslAasist
 from unheard.recipes import lora_small
 
 recipe = replace(

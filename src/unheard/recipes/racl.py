@@ -20,7 +20,7 @@ Run:     unheard train racl --data MANIFEST --out runs/racl
 """
 
 from unheard.augment import Augment, Step
-from unheard.detectors import SslAasist
+from unheard.detectors.table import SslAasist
 from unheard.objectives import Racl
 from unheard.recipe import Adam, Budget, HalveEvery, Recipe
 from unheard.samplers import WithTwins

@@ -11,7 +11,7 @@ Run:     unheard train racl_moe_lora --data MANIFEST --out runs/racl_moe_lora
 
 from dataclasses import replace
 
-from unheard.detectors import LoraExperts, SslAasist
+from unheard.detectors.table import LoraExperts, SslAasist
 from unheard.objectives import WithTerms
 from unheard.recipe import HalveEvery
 from unheard.recipes import racl

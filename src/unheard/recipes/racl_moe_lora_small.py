@@ -9,8 +9,8 @@ Run:     unheard train racl_moe_lora_small --data MANIFEST --out runs/racl_moe_l
 
 from dataclasses import replace
 
-from unheard.detectors import LoraExperts, SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import LoraExperts, SslAasist
 from unheard.objectives import WithTerms
 from unheard.recipes import racl_small
 

@@ -11,8 +11,8 @@ Run:     unheard train racl_none_small --data MANIFEST --out runs/racl_none_smal
 
 from dataclasses import replace
 
-from unheard.detectors import SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import SslAasist
 from unheard.objectives import Racl, WeightedCrossEntropy
 from unheard.recipes import racl_small
 from unheard.samplers import WithTwins

@@ -14,8 +14,8 @@ Run:     unheard train racl_small --data MANIFEST --out runs/racl_small
 
 from dataclasses import replace
 
-from unheard.detectors import SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import SslAasist
 from unheard.objectives import Racl, WeightedCrossEntropy
 from unheard.recipes import lora_small
 from unheard.samplers import WithTwins

@@ -7,7 +7,7 @@ Run:     unheard train resnet18_grown --data MANIFEST --out runs/resnet18_grown
 
 from dataclasses import replace
 
-from unheard.detectors import ResNet18
+from unheard.detectors.table import ResNet18
 from unheard.recipes import resnet18_small
 
 recipe = replace(

@@ -9,7 +9,7 @@ Run:     unheard train resnet18_linear_full --data MANIFEST --out runs/resnet18_
 
 from dataclasses import replace
 
-from unheard.detectors import ResNet18
+from unheard.detectors.table import ResNet18
 from unheard.recipes import resnet18_mel_full
 
 recipe = replace(

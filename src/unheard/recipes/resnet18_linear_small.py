@@ -7,7 +7,7 @@ Run:     unheard train resnet18_linear_small --data MANIFEST --out runs/resnet18
 
 from dataclasses import replace
 
-from unheard.detectors import ResNet18
+from unheard.detectors.table import ResNet18
 from unheard.recipes import mel_lcnn_small
 
 recipe = replace(

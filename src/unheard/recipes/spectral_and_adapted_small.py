@@ -11,7 +11,7 @@ Run:     unheard train spectral_and_adapted_small --data MANIFEST --out runs/spe
 
 from dataclasses import replace
 
-from unheard.detectors import AttentionGate, Mixture
+from unheard.detectors.table import AttentionGate, Mixture
 from unheard.recipes import attention_mixture_small, lora_small, resnet18_linear_small
 
 EXPERTS = (resnet18_linear_small.recipe, lora_small.recipe)

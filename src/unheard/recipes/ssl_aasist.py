@@ -13,7 +13,7 @@ Run:     unheard train ssl_aasist --data MANIFEST --out runs/ssl_aasist
 
 from unheard.augment import Augment, Step
 from unheard.batch import Shuffled
-from unheard.detectors import SslAasist
+from unheard.detectors.table import SslAasist
 from unheard.objectives import WeightedCrossEntropy
 from unheard.recipe import Adam, Budget, Constant, Recipe
 

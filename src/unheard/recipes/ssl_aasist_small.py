@@ -10,8 +10,8 @@ Run:     unheard train ssl_aasist_small --data MANIFEST --out runs/ssl_aasist_sm
 
 from dataclasses import replace
 
-from unheard.detectors import SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import SslAasist
 from unheard.recipe import Adam
 from unheard.recipes import lora_small
 

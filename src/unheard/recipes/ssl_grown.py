@@ -11,8 +11,8 @@ Run:     unheard train ssl_grown --data MANIFEST --out runs/ssl_grown
 
 from dataclasses import replace
 
-from unheard.detectors import SslAasist
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import SslAasist
 from unheard.methods import Supervised
 from unheard.recipes import dropin_ssl
 

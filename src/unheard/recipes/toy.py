@@ -6,7 +6,7 @@ Run:     unheard train toy --data MANIFEST --out runs/toy
 """
 
 from unheard.batch import Balanced
-from unheard.detectors import Toy
+from unheard.detectors.table import Toy
 from unheard.recipe import Budget, Constant, Recipe
 
 recipe = Recipe(

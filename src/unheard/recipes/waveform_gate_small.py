@@ -9,7 +9,7 @@ Run:     unheard train waveform_gate_small --data MANIFEST --out runs/waveform_g
 
 from dataclasses import replace
 
-from unheard.detectors import Mixture, WaveformGate
+from unheard.detectors.table import Mixture, WaveformGate
 from unheard.recipes import attention_mixture_small
 
 recipe = replace(

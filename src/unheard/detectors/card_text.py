@@ -1,0 +1,140 @@
+"""The card of a bundle as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+
+from unheard.detectors.card import Base, Card, Provenance, Result
+from unheard.metrics import OperatingPoints
+
+__all__ = ["model_card"]
+
+
+def model_card(card: Card) -> str:
+    """Return a card as Markdown, for people who must decide whether to use the detector."""
+    calibration = card.calibration
+    kind = card.detector.kind
+    fields = ", ".join(f"{name}={_value(value)}" for name, value in card.detector.fields.items())
+    lines = [
+        f"# {card.name} {card.version}",
+        "",
+        "A detector of synthetic speech. It gives a natural-log likelihood ratio: above zero the",
+        "recording looks bona fide, below zero it looks spoofed. It is no proof of either.",
+        "",
+        f"- Detector: {kind} ({fields})",
+        *_base(card.base),
+        f"- Scores windows of {card.window_s:g} s every {card.hop_s:g} s, "
+        f"pooled by the rule {card.pooling!r}",
+        f"- Calibration: {calibration.scale:.4g} x raw score {calibration.offset:+.4g}",
+        f"- Created: {card.created}",
+        "",
+        "## Trained on",
+        "",
+        *_trained_on(card.provenance),
+        "",
+        "## Tested on",
+        "",
+        *_tested_on(card.results, card.provenance.families),
+        "",
+        *_operating_points(card.operating_points),
+        "## Not good for",
+        "",
+        *_limits(card),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: JsonValue) -> str:
+    """Return a field of a detector in one line; a part or a detector inside it in brackets."""
+    if isinstance(value, dict) and isinstance(held := value.get("fields"), dict):
+        inside = ", ".join(f"{name}={_value(one)}" for name, one in held.items())
+        return f"{value.get('part', value.get('kind'))}({inside})"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(one) for one in value) + "]"
+    return str(value)
+
+
+def _base(base: Base | None) -> list[str]:
+    if base is None:
+        return []
+    return [
+        f"- Stands on {base.n_parameters:,} published weights that this bundle does not hold, from "
+        f"{base.source!r}, hash {base.sha256[:12]}; no others will do"
+    ]
+
+
+def _operating_points(points: OperatingPoints) -> list[str]:
+    return [
+        "## Operating points",
+        "",
+        "Thresholds on the score, fitted on the dev part; on other speech their rates will differ.",
+        "",
+        f"- sure (the default), {points.surely_spoof:+.2f} and {points.surely_bonafide:+.2f}: "
+        "below the first it says spoof, from the second bona fide, in between undecided; on dev, "
+        "at most 5 % of what it decides on either side is wrong",
+        f"- balanced, {points.balanced:+.2f}: on dev, bona fide clips are called spoof as rarely "
+        "as spoofed clips are called bona fide",
+        f"- false_alarm_1pct, {points.false_alarm_1pct:+.2f}: on dev, at most 1 % of bona fide "
+        "clips are called spoof; for when a false accusation is the worse mistake",
+        f"- miss_1pct, {points.miss_1pct:+.2f}: on dev, at most 1 % of spoofed clips are called "
+        "bona fide; "
+        "for when letting a spoofed clip pass is the worse mistake",
+        "",
+    ]
+
+
+def _trained_on(provenance: Provenance) -> list[str]:
+    if not provenance.material:
+        return ["Nothing is recorded of what it was trained on: do not rely on it."]
+    rows = [
+        f"| {line.part} | {line.corpus} | {line.licence or 'unknown'} | {line.n_bonafide:,} "
+        f"| {line.n_spoof:,} | {line.hours:.2f} |"
+        for line in provenance.material
+    ]
+    families = ", ".join(f"{name} ({n:,})" for name, n in sorted(provenance.families.items()))
+    return [
+        "| part | corpus | licence | bona fide clips | spoofed clips | hours |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+        f"- Attack families in training, with clips: {families or 'not recorded'}",
+        f"- Recipe {provenance.recipe or 'not recorded'}, seed {provenance.seed}, "
+        f"revision {provenance.revision or 'not recorded'}",
+    ]
+
+
+def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[str]:
+    if not results:
+        return ["Not tested: nothing is known of how often it is wrong."]
+    rows = [
+        f"| {line.protocol} | {line.group} | {_heard(line.group, families)} "
+        f"| {line.n_bonafide:,} | {line.n_spoof:,} "
+        f"| {line.eer:.1%} ({line.eer_low:.1%} to {line.eer_high:.1%}) |"
+        for line in results
+    ]
+    return [
+        "| protocol | spoofed clips of | in training | bona fide | spoofed | EER (95 % interval) |",
+        "|---|---|---|---|---|---|",
+        *rows,
+    ]
+
+
+def _heard(group: str, families: Mapping[str, int]) -> str:
+    if group == "all":
+        return ""
+    return "yes" if group in families else "no"
+
+
+def _limits(card: Card) -> list[str]:
+    tested = {line.group for line in card.results}
+    untested = sorted(set(card.provenance.families) - tested)
+    limits = list(card.limits)
+    if card.results and untested:
+        limits.append(f"Attack families it was trained on but not tested on: {', '.join(untested)}")
+    limits.append(
+        "Kinds of synthesis, languages and channels that are not named above: "
+        "its error rate there is unknown and usually higher"
+    )
+    return [f"- {limit}" for limit in limits]
