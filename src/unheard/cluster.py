@@ -61,13 +61,7 @@ def sources(patterns: Iterable[str], suffixes: frozenset[str], errors: list[Row]
         RecipeError: If the kind of store is unknown, or the package for it is not installed.
     """
     for pattern in patterns:
-        if pattern.endswith(".parquet"):
-            manifest = Manifest.read(Path(pattern))
-            yield from (str(manifest.root / path) for path in manifest.column("path"))
-        elif pattern.endswith(".txt"):
-            with open(pattern, encoding="utf-8", errors="surrogateescape") as lines:
-                yield from filter(None, map(str.strip, lines))
-        elif places.is_remote(pattern):
+        if places.is_remote(pattern):
             urls = places.find_at(pattern, suffixes)
             if (first := next(urls, None)) is None:
                 text = f"{pattern}: no audio there; check the URL and your permissions"
@@ -75,6 +69,12 @@ def sources(patterns: Iterable[str], suffixes: frozenset[str], errors: list[Row]
             else:
                 yield first
                 yield from urls
+        elif pattern.endswith(".parquet"):
+            manifest = Manifest.read(Path(pattern))
+            yield from (str(manifest.root / path) for path in manifest.column("path"))
+        elif pattern.endswith(".txt") and Path(pattern).is_file():
+            with open(pattern, encoding="utf-8", errors="surrogateescape") as lines:
+                yield from filter(None, map(str.strip, lines))
         else:
             files, missing = find([pattern], suffixes)
             errors += missing

@@ -1,0 +1,30 @@
+"""Settings whose scorer is slow enough to be interrupted and says what it hears, on any node."""
+
+import os
+import time
+from typing import Any
+
+from unheard.score import Scorer, Verdict
+from voice import FakeSettings
+
+__all__ = ["LOG", "SlowSettings"]
+
+LOG = "UNHEARD_TEST_HEARD"
+"""Variable with the file that each node appends to: its id and the recording that it begins."""
+
+SCORE_S = 0.3
+
+
+class _Slow(Scorer):
+    def file(self, source: Any, *, name: str = "") -> Verdict:
+        with open(os.environ[LOG], "a") as log:
+            log.write(f"{os.environ.get('RAY_NODE_ID', '-')} {name}\n")
+        time.sleep(SCORE_S)
+        return super().file(source, name=name)
+
+
+class SlowSettings(FakeSettings):
+    """The key is that of the bundle; the scorer is ready at once."""
+
+    def scorer(self) -> Scorer:
+        return _Slow(super().scorer().bundle)
