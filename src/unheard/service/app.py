@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -15,6 +15,7 @@ from typing import Annotated, Any, BinaryIO, Literal, cast
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -25,6 +26,7 @@ from unheard.casefile import about
 from unheard.errors import UnheardError
 from unheard.score import OPERATING_POINTS, Scorer
 from unheard.service import shapes
+from unheard.service.decoding import prepare
 from unheard.service.engine import Asked, Engine, Upload, Work
 from unheard.service.guard import Guard, refused
 from unheard.service.jobs import Job, Store
@@ -79,6 +81,7 @@ class House:
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Work on jobs while the application runs; queue them again at its end."""
+        await asyncio.to_thread(prepare)
         self.runner.start()
         yield
         await asyncio.to_thread(self.close)
@@ -166,6 +169,23 @@ def _asked(
     )
 
 
+class _SmallForm(Request):
+    """A request whose form has one file and few, short fields: only the file may be large."""
+
+    def form(self, **_: Any) -> Any:
+        return super().form(max_files=1, max_fields=16, max_part_size=4096)
+
+
+class _Bounded(APIRoute):
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def bounded(request: Request) -> Response:
+            return await answer(_SmallForm(request.scope, request.receive))
+
+        return bounded
+
+
 Recording = Annotated[UploadFile, File(description="A recording in any common format.")]
 Settings = Annotated[Asked, Depends(_asked)]
 TheHouse = Annotated[House, Depends(_house)]
@@ -173,7 +193,7 @@ TheHouse = Annotated[House, Depends(_house)]
 _bearer = HTTPBearer(auto_error=False, description="A key of `unheard serve --make-key`.")
 _open = APIRouter()
 _streams = APIRouter()
-_v1 = APIRouter(prefix="/v1", dependencies=[Depends(_bearer)])
+_v1 = APIRouter(prefix="/v1", dependencies=[Depends(_bearer)], route_class=_Bounded)
 _SENT = (400, 401, 403, 408, 413, 422, 429, 503)
 
 

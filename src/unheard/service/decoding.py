@@ -16,7 +16,7 @@ import resource
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from multiprocessing import reduction
+from multiprocessing import forkserver, reduction
 from multiprocessing.connection import Connection
 from typing import BinaryIO
 
@@ -27,7 +27,7 @@ from unheard.errors import AudioError
 from unheard.service.limits import Limits, Refusal
 from unheard.types import FloatArray
 
-__all__ = ["Decoded"]
+__all__ = ["Decoded", "prepare"]
 
 _PRELOAD = ["unheard.service.decoding", "unheard.cli", "soundfile", "soxr", "av"]
 """What the server of processes imports once; the command line, since a process that Python starts
@@ -37,6 +37,15 @@ _OPENED, _AUDIO, _END, _NOT_AUDIO, _UNUSABLE = b"O", b"A", b"E", b"N", b"U"
 _MOST_MESSAGE_BYTES = 256 << 20
 _PAGE_BYTES = resource.getpagesize()
 _LOCK = threading.Lock()
+
+
+def prepare() -> None:
+    """Start the server of processes, so that the first recording need not wait for it.
+
+    It stays until this process ends. A recording is decoded without it, too, but slower.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOAD)
+    forkserver.ensure_running()
 
 
 class Decoded:
@@ -63,7 +72,6 @@ class Decoded:
         self._name = name
         self._limits = limits
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOAD)
         self._pipe, theirs = context.Pipe()
         arguments = (theirs, name, limits, n_chunk)
         self._process = context.Process(target=_work, args=arguments, daemon=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.casefile import case, render
@@ -24,7 +24,7 @@ from unheard.sketch import Sketch
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
-    from unheard.detectors.bundle import Bundle
+    from unheard.detectors.bundle import Model
 
 __all__ = ["Asked", "Engine", "Upload", "Work"]
 
@@ -103,14 +103,11 @@ class Work:
             )
 
 
-class _Shared:
-    """A bundle whose windows go through a batcher; `Scorer` sees no difference."""
+class _Batched:
+    """A bundle's model whose windows go through a batcher; a `Scorer` sees no difference."""
 
-    def __init__(self, bundle: Bundle, batcher: Batcher) -> None:
-        self.card = bundle.card
-        self.folder = bundle.folder
-        self.sha256 = bundle.sha256
-        self.detector = bundle.detector
+    def __init__(self, model: Model, batcher: Batcher) -> None:
+        self.experts = model.experts
         self.opinions = batcher.hear
 
     def scores(self, windows: FloatArray) -> FloatArray:
@@ -135,7 +132,8 @@ class Engine:
         """
         self.limits = limits
         self.batcher = Batcher(scorer.bundle.opinions, n_threads=n_threads)
-        self._scorer = replace(scorer, bundle=cast("Bundle", _Shared(scorer.bundle, self.batcher)))
+        batched = _Batched(scorer.bundle.model, self.batcher)
+        self._scorer = replace(scorer, bundle=replace(scorer.bundle, model=batched))
 
     def scorer(self, asked: Asked) -> Scorer:
         """Return what scores as a client asks.

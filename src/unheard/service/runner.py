@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from typing import Any
 
@@ -62,11 +61,21 @@ class Runner:
             thread.join()
 
     def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._work()
+            except Exception as error:  # such as a full disk: other jobs may still be done
+                self._telemetry.fault(error, "")
+                with self._changed:
+                    self._changed.wait(_IDLE_S)
+
+    def _work(self) -> None:
         while taken := self._next():
             job, work = taken
-            with contextlib.ExitStack() as ended:
-                ended.callback(self._running.pop, job.id)
+            try:
                 self._score(job, work)
+            finally:
+                del self._running[job.id]
 
     def _next(self) -> tuple[Job, Work] | None:
         """Return a job and its work; None at the end."""

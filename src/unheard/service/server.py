@@ -61,6 +61,7 @@ def run(app: FastAPI, address: Address, say: Callable[[str], None]) -> None:
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
