@@ -34,7 +34,7 @@ ROWS = [
         "service",
     },
     {"recipes", "plans"},
-    {"compare", "stages"},
+    {"compare", "held_out", "stages"},
     CLI,
     {"__main__"},
 ]
@@ -53,6 +53,7 @@ SUITES = [
     {"batch", "rota", "samplers"},
     {"reconstruct", "protocols"},
     {"reconstruct", "twin_cues", "open_corpus"},
+    {"held_out", "stages"},
     CLI,
 ]
 NO_TORCH_ROWS = 2

@@ -22,7 +22,7 @@ from unheard.cli_compare import compare, cost
 from unheard.cli_corpus import AsJson, corpus, manifest_of, say
 from unheard.cli_encoder import encoder, layers, routing
 from unheard.cli_evaluate import evaluate, scores
-from unheard.cli_runs import curves
+from unheard.cli_runs import calibrate, curves
 from unheard.cli_serve import serve
 from unheard.cli_watch import watch
 from unheard.errors import RecipeError, UnheardError
@@ -223,6 +223,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(cost)
 app.command()(encoder)
+app.command()(calibrate)
 app.command()(curves)
 app.command()(routing)
 app.command()(layers)

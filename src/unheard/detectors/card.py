@@ -14,6 +14,7 @@ from unheard.metrics import Calibration, OperatingPoints
 
 __all__ = [
     "FORMAT",
+    "LEFT_OUT",
     "Base",
     "Built",
     "Card",
@@ -25,6 +26,9 @@ __all__ = [
     "parse_card",
     "parse_results",
 ]
+
+LEFT_OUT = "left out in turn"
+"""Protocol of results on families that a detector of the same recipe has not heard."""
 
 FORMAT = 1
 """Format of bundles that this version writes, and the newest that it reads."""

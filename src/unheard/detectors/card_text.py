@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from unheard.detectors.card import Base, Card, Provenance, Result
-from unheard.metrics import OperatingPoints
+from unheard.detectors.card import LEFT_OUT, Base, Card, Provenance, Result
 
 __all__ = ["model_card"]
 
@@ -38,7 +37,7 @@ def model_card(card: Card) -> str:
         "",
         *_tested_on(card.results, card.provenance.families),
         "",
-        *_operating_points(card.operating_points),
+        *_operating_points(card),
         "## Not good for",
         "",
         *_limits(card),
@@ -65,11 +64,13 @@ def _base(base: Base | None) -> list[str]:
     ]
 
 
-def _operating_points(points: OperatingPoints) -> list[str]:
+def _operating_points(card: Card) -> list[str]:
+    points, clips = card.operating_points, card.provenance.notes.get("calibrated_on", "")
     return [
         "## Operating points",
         "",
-        "Thresholds on the score, fitted on the dev part; on other speech their rates will differ.",
+        f"Thresholds on the score, fitted on dev{f', {clips}' if clips else ''}; on other speech "
+        "their rates will differ.",
         "",
         f"- sure (the default), {points.surely_spoof:+.2f} and {points.surely_bonafide:+.2f}: "
         "below the first it says spoof, from the second bona fide, in between undecided; on dev, "
@@ -109,7 +110,7 @@ def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[s
     if not results:
         return ["Not tested: nothing is known of how often it is wrong."]
     rows = [
-        f"| {line.protocol} | {line.group} | {_heard(line.group, families)} "
+        f"| {line.protocol} | {line.group} | {_heard(line, families)} "
         f"| {line.n_bonafide:,} | {line.n_spoof:,} "
         f"| {line.eer:.1%} ({line.eer_low:.1%} to {line.eer_high:.1%}) |"
         for line in results
@@ -121,10 +122,10 @@ def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[s
     ]
 
 
-def _heard(group: str, families: Mapping[str, int]) -> str:
-    if group == "all":
+def _heard(line: Result, families: Mapping[str, int]) -> str:
+    if line.group == "all":
         return ""
-    return "yes" if group in families else "no"
+    return "yes" if line.group in families and line.protocol != LEFT_OUT else "no"
 
 
 def _limits(card: Card) -> list[str]:
