@@ -24,6 +24,7 @@ from unheard.cli_encoder import encoder, layers, routing
 from unheard.cli_evaluate import evaluate, scores
 from unheard.cli_runs import calibrate, curves
 from unheard.cli_serve import serve
+from unheard.cli_stream import stream
 from unheard.cli_watch import watch
 from unheard.errors import RecipeError, UnheardError
 
@@ -229,6 +230,7 @@ app.command()(routing)
 app.command()(layers)
 app.command()(watch)
 app.command()(serve)
+app.command()(stream)
 
 
 @app.command()
