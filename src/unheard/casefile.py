@@ -208,7 +208,8 @@ def _parts(verdict: Mapping[str, Any]) -> Iterator[str]:
     places = [f' data-start="{one["start_s"]}" data-end="{one["end_s"]}"' for one in windows]
     table = _table(("time", "more like", "score", "speech in it"), rows, n_words=2, marks=places)
     opened = " open" if len(rows) <= _SHORT_TABLE else ""
-    yield f"<details{opened}><summary>All {len(rows)} parts</summary>{table}</details>"
+    summary = f"All {len(rows)} parts" if len(rows) > 1 else "The only part"
+    yield f"<details{opened}><summary>{summary}</summary>{table}</details>"
 
 
 def _warnings(verdict: Mapping[str, Any]) -> Iterator[str]:

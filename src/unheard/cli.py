@@ -20,6 +20,7 @@ from unheard.cli_archive import into_shards, show, wants_shards
 from unheard.cli_attack import attack
 from unheard.cli_compare import compare, cost
 from unheard.cli_corpus import AsJson, corpus, manifest_of, say
+from unheard.cli_drawn import Drawn, pictures_of, what_to_draw
 from unheard.cli_encoder import encoder, layers, routing
 from unheard.cli_evaluate import evaluate, scores
 from unheard.cli_runs import calibrate, curves
@@ -29,7 +30,7 @@ from unheard.cli_watch import watch
 from unheard.errors import RecipeError, UnheardError
 
 if TYPE_CHECKING:
-    from unheard.archive import Settings, Task
+    from unheard.archive import Task
     from unheard.journal import Journal
 
 __all__ = ["app", "main"]
@@ -44,8 +45,6 @@ app = typer.Typer(
 app.add_typer(attack, name="attack")
 app.add_typer(corpus, name="corpus")
 app.add_typer(scores, name="scores")
-
-PICTURES = (".png", ".pdf", ".svg")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -107,6 +106,13 @@ def score(  # noqa: PLR0913  a command has the options that it has
             "print a line for each: a .png for one file, a folder for many."
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a report for a case file, and beside it the same as JSON: a .html for one "
+            "file, a folder for many."
+        ),
+    ] = None,
     operating_point: Annotated[
         Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"],
         typer.Option(
@@ -134,26 +140,23 @@ def score(  # noqa: PLR0913  a command has the options that it has
     """Score recordings: a verdict for each, with the scores of its parts."""
     if threshold is not None and operating_point != "sure":
         raise typer.BadParameter("give --threshold or --operating-point, not both")
-    if timeline and explain:
-        raise typer.BadParameter("give --timeline or --explain, whose picture holds more, not both")
-    from unheard import timeline as pictures
     from unheard.archive import Settings, score_many
 
     settings = Settings(
         detector or _default_detector(), operating_point, threshold, spoof_prior, min_speech, hop
     )
+    drawn = what_to_draw(settings, timeline, explain, report)
     if wants_shards(out, engine):
         from unheard.cluster import Engine
 
-        if as_json or timeline or explain:
-            raise typer.BadParameter("a folder of shards has no --json, --timeline or --explain")
+        if as_json or drawn:
+            raise typer.BadParameter(
+                "a folder of shards has no --json, --timeline, --explain or --report"
+            )
         into_shards(paths, settings, str(out), Engine(engine, jobs, address))
         return
-    if explain:
-        _refuse_single(settings)
-    draw = pictures.explain if explain else pictures.draw
     with contextlib.ExitStack() as opened:
-        tasks, errors = _tasks(paths, explain or timeline, opened)
+        tasks, errors = _tasks(paths, drawn, opened)
         files = {task.source: task.audio for task in tasks}
         journal = _journal(out, settings.key(), opened)
         new, n_verdicts = tasks, 0
@@ -164,7 +167,7 @@ def score(  # noqa: PLR0913  a command has the options that it has
         for row in errors:
             show(row, as_json=as_json, quiet=False)
         advance = opened.enter_context(_progress(len(new), quiet=journal is not None))
-        for row in score_many(new, settings, n_jobs=jobs or 1, draw=draw):
+        for row in score_many(new, settings, n_jobs=jobs or 1, draw=drawn and drawn.draw):
             n_verdicts += row.get("score") is not None
             if journal is not None:
                 journal.add(row, files[row["source"]])
@@ -272,22 +275,8 @@ def _default_detector() -> Path:
     return bundle.default()
 
 
-def _refuse_single(settings: Settings) -> None:
-    """Refuse to explain a detector that is no mixture, and say how to get one."""
-    if settings.experts():
-        return
-    from unheard import recipes as known
-    from unheard.detectors.mixture import Mixture
-
-    mixtures = [name for name in known.names() if isinstance(known.load(name).detector, Mixture)]
-    raise RecipeError(
-        f"{settings.detector}: one detector, not a mixture, so it has no experts to show; draw its "
-        f"verdict with --timeline, or train a mixture with a recipe: {', '.join(mixtures)}"
-    )
-
-
 def _tasks(
-    paths: list[str], folder: Path | None, opened: contextlib.ExitStack
+    paths: list[str], drawn: Drawn | None, opened: contextlib.ExitStack
 ) -> tuple[list[Task], list[dict[str, Any]]]:
     """Files to score with the pictures to draw, and rows for what was not found."""
     from unheard.archive import Task, find
@@ -297,24 +286,8 @@ def _tasks(
     heard = {file: Path(file) for file in files}
     if "-" in paths:
         heard["-"] = _standard_input(opened)
-    pictures = _pictures(list(heard), folder) if folder else {}
+    pictures = pictures_of(list(heard), drawn) if drawn else {}
     return [Task(source, file, pictures.get(source)) for source, file in heard.items()], errors
-
-
-def _pictures(sources: list[str], folder: Path) -> dict[str, Path]:
-    """A picture for each source; files of one name in several folders get a number."""
-    if folder.suffix.lower() in PICTURES:
-        if len(sources) > 1:
-            raise typer.BadParameter(f"{len(sources)} files, one picture {folder}: give a folder")
-        return dict.fromkeys(sources, folder)
-    pictures: dict[str, Path] = {}
-    n_same: dict[str, int] = {}
-    for source in sources:
-        stem = "stdin" if source == "-" else Path(source).stem
-        n_same[stem] = n_same.get(stem, 0) + 1
-        number = f"-{n_same[stem]}" if n_same[stem] > 1 else ""
-        pictures[source] = folder / f"{stem}{number}.png"
-    return pictures
 
 
 def _standard_input(opened: contextlib.ExitStack) -> Path:

@@ -20,7 +20,7 @@ async function greet() {
     const info = await service.info();
     const { detector, limits } = info;
     at('key-form').hidden = true;
-    at('takes').textContent = `Sound or video, up to ${Math.floor(limits.most_bytes / 1e6)} MB and ${clock(limits.longest_job_s)}.`;
+    at('takes').textContent = `Sound or video, up to ${Math.floor(limits.most_bytes / 1e6)} MB and ${lasting(limits.longest_job_s)}.`;
     at('detector-name').textContent = `${detector.name} ${detector.version}`;
     at('limits-list').replaceChildren(...detector.limits.map((line) => Object.assign(document.createElement('li'), { textContent: line })));
     at('limits').hidden = !detector.limits.length;
@@ -29,6 +29,11 @@ async function greet() {
   } catch (error) {
     problem(error);
   }
+}
+
+function lasting(seconds) {
+  const [count, unit] = seconds >= 3600 ? [seconds / 3600, 'hour'] : [seconds / 60, 'minute'];
+  return `${Number(count.toFixed(1))} ${unit}${count === 1 ? '' : 's'}`;
 }
 
 function problem(error) {

@@ -3,7 +3,9 @@
 export class Report {
   constructor(html) {
     this.html = html;
-    this.page = new DOMParser().parseFromString(html, 'text/html');
+    // Its style is linked by the page; inside it the page's own policy would refuse it.
+    const bare = html.replace(/<style>[^]*?<\/style>/, '');
+    this.page = new DOMParser().parseFromString(bare, 'text/html');
   }
 
   /** The case as JSON text, which the report carries. */

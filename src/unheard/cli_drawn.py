@@ -1,0 +1,78 @@
+"""What `unheard score` draws or writes of each recording: timelines, experts, reports."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from unheard.errors import RecipeError
+
+if TYPE_CHECKING:
+    from unheard.archive import Draw, Settings
+
+__all__ = ["Drawn", "pictures_of", "what_to_draw"]
+
+PICTURES = (".png", ".pdf", ".svg")
+
+
+class Drawn(NamedTuple):
+    """What is drawn of each recording: to which file or folder, ending how, by what."""
+
+    place: Path
+    endings: tuple[str, ...]
+    draw: Draw
+
+
+def what_to_draw(
+    settings: Settings, timeline: Path | None, explain: Path | None, report: Path | None
+) -> Drawn | None:
+    """Return what the options ask to draw, or None if they ask for nothing."""
+    from unheard import casefile
+    from unheard import timeline as pictures
+
+    if sum(place is not None for place in (timeline, explain, report)) > 1:
+        raise typer.BadParameter(
+            "give one of --timeline, --explain, whose picture holds more, and --report"
+        )
+    if report:
+        asked = {"minimum_speech_s": settings.minimum_speech_s, "hop_s": settings.hop_s}
+        write = partial(casefile.write, detector=settings.detector, settings=asked)
+        return Drawn(report, (".html",), write)
+    if explain:
+        _refuse_single(settings)
+        return Drawn(explain, PICTURES, pictures.explain)
+    return Drawn(timeline, PICTURES, pictures.draw) if timeline else None
+
+
+def pictures_of(sources: list[str], drawn: Drawn) -> dict[str, Path]:
+    """Return a picture for each source; files of one name in several folders get a number."""
+    folder, endings, _ = drawn
+    if folder.suffix.lower() in endings:
+        if len(sources) > 1:
+            raise typer.BadParameter(f"{len(sources)} files, one picture {folder}: give a folder")
+        return dict.fromkeys(sources, folder)
+    pictures: dict[str, Path] = {}
+    n_same: dict[str, int] = {}
+    for source in sources:
+        stem = "stdin" if source == "-" else Path(source).stem
+        n_same[stem] = n_same.get(stem, 0) + 1
+        number = f"-{n_same[stem]}" if n_same[stem] > 1 else ""
+        pictures[source] = folder / f"{stem}{number}{endings[0]}"
+    return pictures
+
+
+def _refuse_single(settings: Settings) -> None:
+    """Refuse to explain a detector that is no mixture, and say how to get one."""
+    if settings.experts():
+        return
+    from unheard import recipes as known
+    from unheard.detectors.mixture import Mixture
+
+    mixtures = [name for name in known.names() if isinstance(known.load(name).detector, Mixture)]
+    raise RecipeError(
+        f"{settings.detector}: one detector, not a mixture, so it has no experts to show; draw its "
+        f"verdict with --timeline, or train a mixture with a recipe: {', '.join(mixtures)}"
+    )
