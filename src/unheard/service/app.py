@@ -362,18 +362,23 @@ async def _unfit(request: Request, error: Exception) -> Response:
     where = ".".join(str(step) for step in first["loc"][1:])
     given = "" if first["type"] == "missing" else f" is {str(first.get('input'))[:60]!r}"
     text = f"{where}{given}: {first['msg'].lower()}; /openapi.json shows what is taken"
-    return refused(Refusal(422, "bad_field", text), request.state.request_id)
+    return _refuse(request, Refusal(422, "bad_field", text))
 
 
 async def _not_there(request: Request, error: Exception) -> Response:
     found = cast(HTTPException, error)
     code = _CODES.get(found.status_code, "bad_request")
     text = f"{found.detail}; /openapi.json shows what is answered"
-    answer = refused(Refusal(found.status_code, code, text), request.state.request_id)
+    answer = _refuse(request, Refusal(found.status_code, code, text))
     answer.headers.update(found.headers or {})
     return answer
 
 
 async def _not_possible(request: Request, error: Exception) -> Response:
     refusal = error if isinstance(error, Refusal) else Refusal(422, "not_possible", str(error))
+    return _refuse(request, refusal)
+
+
+def _refuse(request: Request, refusal: Refusal) -> Response:
+    request.state.code = refusal.code  # for the log
     return refused(refusal, request.state.request_id)

@@ -117,8 +117,11 @@ class Guard:
     async def _open_stream(
         self, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
+        """Let a stream in; a browser cannot send its key before the first frame."""
         try:
             self._check_place(scope, headers)
+            if "authorization" in headers:
+                scope["state"]["owner"] = self._owner(scope["path"], headers)
         except Refusal:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -184,6 +187,7 @@ class Guard:
         method = scope["method"] if scope["method"] in {"GET", "POST", "DELETE"} else "other"
         self._telemetry.requests.labels(method, route, str(answer.status)).inc()
         self._telemetry.seconds.labels(route).observe(elapsed_s)
+        state = scope["state"]
         self._telemetry.note(
             "request",
             request_id=answer.request_id,
@@ -191,8 +195,8 @@ class Guard:
             route=route,
             status=answer.status,
             elapsed_s=round(elapsed_s, 3),
-            key=scope["state"]["owner"],
-            code=answer.code,
+            key=state["owner"],
+            code=answer.code or state.get("code"),
         )
 
 

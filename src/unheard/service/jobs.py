@@ -78,9 +78,14 @@ class Store:
         self._lock = threading.Lock()
         try:
             self._uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._mine = (folder / "lock").open("w")
-            fcntl.flock(self._mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._rows = sqlite3.connect(folder / "jobs.sqlite", check_same_thread=False)
+            with contextlib.ExitStack() as opened:
+                mine = opened.enter_context((folder / "lock").open("w"))
+                fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                rows = sqlite3.connect(folder / "jobs.sqlite", check_same_thread=False)
+                self._rows = opened.enter_context(contextlib.closing(rows))
+                self._rows.execute("PRAGMA journal_mode=WAL")
+                self._rows.execute("PRAGMA secure_delete=ON")
+                self._opened = opened.pop_all()
         except BlockingIOError as error:
             raise ServiceError(
                 f"{folder}: another service keeps its jobs there; stop it, or choose another folder"
@@ -91,8 +96,6 @@ class Store:
                 "written"
             ) from error
         self._rows.row_factory = sqlite3.Row
-        self._rows.execute("PRAGMA journal_mode=WAL")
-        self._rows.execute("PRAGMA secure_delete=ON")
         self._do(_SCHEMA)
         self._recover()
 
@@ -154,7 +157,7 @@ class Store:
             "UPDATE jobs SET status = ?, progress_s = ?, result = ?, error = ?, ended_s = ? "
             "WHERE id = ?",
             *("done" if error is None else "failed", progress_s),
-            *(result and json.dumps(result), error and json.dumps(error), time.time(), job),
+            *(_text(result), _text(error), time.time(), job),
         )
         self._discard(job)
 
@@ -175,8 +178,7 @@ class Store:
     def close(self) -> None:
         """Let go of the folder."""
         with self._lock:
-            self._rows.close()
-        self._mine.close()
+            self._opened.close()
 
     def _check_room(self, n_bytes: int) -> None:
         waiting = self._do(
@@ -230,6 +232,10 @@ class Store:
             (self._uploads / job).unlink()
 
 
+def _text(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
 def _job(row: sqlite3.Row) -> Job:
     return Job(
         id=row["id"],
@@ -240,6 +246,6 @@ def _job(row: sqlite3.Row) -> Job:
         sha256=row["sha256"],
         asked=Asked(**json.loads(row["asked"])),
         progress_s=row["progress_s"],
-        result=row["result"] and json.loads(row["result"]),
-        error=row["error"] and json.loads(row["error"]),
+        result=None if row["result"] is None else json.loads(row["result"]),
+        error=None if row["error"] is None else json.loads(row["error"]),
     )

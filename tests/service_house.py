@@ -1,0 +1,78 @@
+"""A service around a detector of nothing, in this process; no torch, no socket."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from starlette.testclient import TestClient
+
+from unheard.detectors.bundle import Bundle
+from unheard.detectors.card import Card
+from unheard.score import Scorer
+from unheard.service.app import create_app
+from unheard.service.keys import Keys
+from unheard.service.limits import Limits
+from unheard.types import FloatArray
+from voice import CALIBRATION, OPERATING_POINTS, RATE_HZ, level, voice
+
+
+@dataclass
+class Level:
+    """A model of nothing: how loud windows are."""
+
+    experts: tuple[str, ...] = ()
+
+    def scores(self, windows: FloatArray) -> FloatArray:
+        return self.opinions(windows)[0]
+
+    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        none = np.empty((len(windows), 0))
+        return level(windows), none, none
+
+
+def scorer(model: Any = None) -> Scorer:
+    """A scorer around it."""
+    card = Card(
+        name="level",
+        version="1",
+        window_s=1.0,
+        hop_s=0.5,
+        calibration=CALIBRATION,
+        operating_points=OPERATING_POINTS,
+        limits=["It hears nothing but loudness"],
+    )
+    seen = np.zeros(0, np.int64)
+    return Scorer(Bundle(card, Path("nowhere"), "0" * 64, model or Level(), seen))
+
+
+@contextmanager
+def served(
+    folder: Path, *, model: Any = None, keys: Keys | None = None, **limits: Any
+) -> Iterator[TestClient]:
+    """A client of a service that has started, and ends with it."""
+    app = create_app(
+        scorer(model),
+        Limits(**limits),
+        jobs=folder / "jobs",
+        keys=keys,
+        hosts=None if keys else frozenset({"testserver"}),
+    )
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def speech(duration_s: float = 2.0, seed: int = 0) -> bytes:
+    """A wav of syllables."""
+    file = io.BytesIO()
+    soundfile.write(file, voice(duration_s, seed), RATE_HZ, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def sent(data: bytes, name: str = "clip.wav") -> dict[str, tuple[str, bytes]]:
+    """A form with a file."""
+    return {"file": (name, data)}

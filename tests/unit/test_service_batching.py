@@ -1,0 +1,87 @@
+"""Are windows of several requests scored together, and each answered with its own?"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from unheard.service.batching import BATCH_WINDOWS, Batcher
+from unheard.types import FloatArray
+
+
+def said(windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """A mixture of two: the mean of a window, and the mean with its half as experts."""
+    mean = windows.mean(axis=1)
+    experts = np.stack([mean, mean / 2], axis=1)
+    return mean, experts, np.full_like(experts, 0.5)
+
+
+class Slow:
+    """A detector that waits to be let go, and remembers its batches."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.batches: list[int] = []
+
+    def __call__(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        self.entered.release()
+        assert self.go.wait(10)
+        self.batches.append(len(windows))
+        if (windows < 0).any():
+            raise ValueError("a window that breaks the detector")
+        return said(windows)
+
+
+def gathered(detector: Slow, parts: list[FloatArray]) -> list[object]:
+    """Ask for parts at once while the detector is busy with another; outcomes, in order."""
+    batcher = Batcher(detector)
+    with ThreadPoolExecutor(len(parts) + 1) as threads:
+        busy = threads.submit(batcher.hear, np.zeros((1, 4)))
+        assert detector.entered.acquire(timeout=10)
+        asked = []
+        for number, part in enumerate(parts, start=1):
+            asked.append(threads.submit(batcher.hear, part))
+            while len(batcher._waiting) < number:
+                pass
+        detector.go.set()
+        busy.result()
+        outcomes: list[object] = [one.exception() or one.result() for one in asked]
+    batcher.close()
+    return outcomes
+
+
+def test_windows_that_wait_share_a_pass_and_each_gets_its_own() -> None:
+    rng = np.random.default_rng(0)
+    parts = [rng.random((n, 4)) for n in (3, 1, 5)]
+    detector = Slow()
+    outcomes = gathered(detector, parts)
+    assert detector.batches == [1, 9]
+    for part, outcome in zip(parts, outcomes, strict=True):
+        for found, wanted in zip(outcome, said(part), strict=True):  # type: ignore[call-overload]
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_pass_holds_no_more_than_it_may_but_always_one_request() -> None:
+    detector = Slow()
+    gathered(detector, [np.ones((n, 4)) for n in (BATCH_WINDOWS - 1, 1, 1, BATCH_WINDOWS + 5, 2)])
+    assert detector.batches == [1, BATCH_WINDOWS, 1, BATCH_WINDOWS + 5, 2]
+
+
+def test_one_request_that_fails_fails_alone() -> None:
+    detector = Slow()
+    good, bad = np.ones((2, 4)), -np.ones((1, 4))
+    outcomes = gathered(detector, [good, bad, good])
+    assert isinstance(outcomes[1], ValueError)
+    assert not isinstance(outcomes[0], Exception)
+    assert not isinstance(outcomes[2], Exception)
+
+
+def test_closing_answers_what_waits() -> None:
+    batcher = Batcher(said, n_threads=2)
+    assert batcher.hear(np.ones((2, 4)))[0].tolist() == [1.0, 1.0]
+    batcher.close()
+    assert not any(thread.is_alive() for thread in batcher._threads)
+    with pytest.raises(AssertionError, match="closed"):
+        batcher.hear(np.ones((1, 4)))
