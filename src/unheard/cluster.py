@@ -8,6 +8,7 @@ machines of a cluster need Unheard, the detector and the recordings under the sa
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections import deque
@@ -199,6 +200,7 @@ def _on_ray(ledger: Ledger, settings: Settings, key: str, engine: Engine) -> Ite
         local = {} if engine.address else {"include_dashboard": False}
         ray.init(address=engine.address or "local", log_to_driver=False, **local)
     try:
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # progress is told by us
         ray.data.DataContext.get_current().enable_progress_bars = False
         plan = ray.data.from_items([{"file": file} for file in ledger.plan_files()])
         shards = plan.flat_map(partial(_shards, ledger.out), num_cpus=0.1)
