@@ -113,13 +113,16 @@ def score_archive(
 
 def _here(ledger: Ledger, settings: Settings, key: str, n_jobs: int) -> Iterator[Filled]:
     """Work through shards in threads, each with its own scoring process."""
-    idle = [_Hand(ledger, settings, key, n_jobs) for _ in range(n_jobs)]
+    hands = [_Hand(ledger, settings, key, n_jobs) for _ in range(n_jobs)]
+    idle = list(hands)
     shards = (shard for file in ledger.plan_files() for shard in ledger.planned(file))
     working: dict[Future[Filled], _Hand] = {}
     with ExitStack() as opened:
-        for hand in idle:
+        for hand in hands:
             opened.callback(hand.close)
         pool = opened.enter_context(ThreadPoolExecutor(n_jobs))
+        for hand in hands:  # called first, before the pool is waited for, at Ctrl-C too
+            opened.callback(hand.stop)
         while True:
             while idle and (shard := next(shards, None)) is not None:
                 hand = idle.pop()
@@ -146,12 +149,18 @@ class _Hand:
     def _rows(self, wanted: Iterable[str]) -> Iterator[Row]:
         with tempfile.TemporaryDirectory(prefix="unheard-") as folder:
             for source, file in _at_hand(wanted, Path(folder)):
+                if self._stopped:
+                    raise InterruptedError("the scoring was stopped")
                 if isinstance(file, AudioError):
                     yield {"source": source, "error": str(file)}
                     continue
                 yield self._apart.score(Task(source, file))
                 if places.is_remote(source):
                     file.unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """Let it end after the recording in its hand; rows until then are saved."""
+        self._stopped = True
 
     def close(self) -> None:
         self._apart.close()

@@ -208,7 +208,8 @@ def fill(
         ledger: Where the shard belongs to.
         shard: Which one.
         settings: Changes whenever scores may change, see `unheard.archive.Settings.key`.
-        score: Gives for each recording its row, in order.
+        score: Gives for each recording its row, in order. What it raises ends the scoring; the
+            rows until then are saved.
         clock: Seconds that pass.
     """
     rows = {row["source"]: row for row in ledger.rows(shard.number)}
@@ -220,15 +221,19 @@ def fill(
     ]
     saved_s = clock()
     errors: list[str] = []
-    for source, row in zip(tried, score(tried), strict=True):
-        size, changed_ns = stamps[source]
-        known = {"size_bytes": size, "changed_ns": changed_ns, "settings": settings}
-        rows[spelt(source)] = flat({**row, **known})
-        if "error" in row:
-            errors.append(spelt(row["error"]))
-        if clock() - saved_s > SAVE_S:
-            ledger.save(shard.number, rows.values())
-            saved_s = clock()
+    try:
+        for source, row in zip(tried, score(tried), strict=True):
+            size, changed_ns = stamps[source]
+            known = {"size_bytes": size, "changed_ns": changed_ns, "settings": settings}
+            rows[spelt(source)] = flat({**row, **known})
+            if "error" in row:
+                errors.append(spelt(row["error"]))
+            if clock() - saved_s > SAVE_S:
+                ledger.save(shard.number, rows.values())
+                saved_s = clock()
+    except Exception:
+        ledger.save(shard.number, rows.values())
+        raise
     if tried or not ledger.is_settled(shard.number):
         ledger.finish(shard.number, (rows[spelt(source)] for source in shard.sources))
     n_verdicts = sum(row["score"] is not None for row in rows.values())

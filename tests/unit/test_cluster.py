@@ -134,6 +134,21 @@ def test_many_shards_are_shared_out_and_all_are_told(tmp_path: Path) -> None:
     assert len(table(str(tmp_path / "out"))) == 5
 
 
+def test_stopping_keeps_what_was_scored_and_blames_no_recording(tmp_path: Path) -> None:
+    for index in range(6):
+        (tmp_path / f"{index}.wav").write_bytes(SPEECH)
+    listed, out = found(str(tmp_path)), str(tmp_path / "out")
+    with Ledger(out, shard_rows=2) as ledger:
+        scoring = score_archive(listed, SETTINGS, ledger, Engine(n_jobs=2))
+        next(scoring)
+        scoring.close()
+        rows = [row for number in range(3) for row in ledger.rows(number)]
+        assert {row["error"] for row in rows} == {None}
+        done = list(score_archive(listed, SETTINGS, ledger, Engine()))
+    assert sum(one.n_before for one in done) == len(rows) >= 2
+    assert [row["source"] for row in table(out)] == listed
+
+
 def test_a_store_is_scored_into_a_store_and_only_what_changes_again(store: Any) -> None:
     for index in range(7):
         store.pipe_file(f"/bucket/{index}.wav", wav(voice(1.2, seed=index)[None]))

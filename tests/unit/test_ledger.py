@@ -1,6 +1,7 @@
 """Has each recording of an archive exactly one row, whatever is killed and whenever?"""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -104,6 +105,22 @@ def test_a_kill_at_any_recording_costs_no_row_and_makes_none_twice(
     assert log == listed, "a recording was scored twice, or never"
     assert [row["source"] for row in table(tmp_path / "out")] == listed
     assert not list((tmp_path / "out" / "partial").glob("*"))
+
+
+def test_rows_until_a_fault_are_saved(tmp_path: Path) -> None:
+    listed = files(tmp_path / "in", 3)
+    log: list[str] = []
+
+    def faulty(sources: Iterable[str]) -> Iterator[dict[str, Any]]:
+        yield from itertools.islice(heard(log)(sources), 2)
+        raise RuntimeError("the detector is gone")
+
+    with Ledger(str(tmp_path / "out")) as ledger:
+        ledger.add(listed)
+        with pytest.raises(RuntimeError, match="the detector is gone"):
+            run(ledger, faulty)
+        run(ledger, heard(log))
+    assert log == listed
 
 
 def test_a_shard_that_was_saved_whole_but_not_finished_is_finished(tmp_path: Path) -> None:
