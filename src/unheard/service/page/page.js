@@ -80,8 +80,8 @@ async function take(file) {
     };
     const fields = { report: true, operating_point: at('operating-point').value, spoof_prior: prior() };
     const result = await service.score(file, fields, durationS, signal, told);
-    step('Drawing');
-    show(result, await heard);
+    show(result);
+    heard.then((sound) => draw(result, sound));
   } catch (error) {
     at('give').hidden = false;
     if (error.name === 'AbortError') {
@@ -99,25 +99,32 @@ function prior() {
   return percent > 0 && percent < 100 ? percent / 100 : 0.5;
 }
 
-function show(result, heard) {
+function show(result) {
   const report = new Report(result.report_html);
-  shown = { report, name: result.audio.name };
+  shown = { report, result, name: result.audio.name };
   at('name').textContent = result.audio.name;
   report.fill(at('result'));
   makeTimesButtons(at('result'), listen);
-  const failed = heard instanceof Error;
-  at('not-drawn').hidden = !failed;
-  at('not-drawn').textContent = failed ? heard.message : '';
-  at('chart').classList.toggle('plain', failed);
+  at('not-drawn').hidden = true;
   at('canvas').setAttribute('aria-label', report.picture());
   player.hidden = Boolean(player.error);
   at('give').hidden = true;
   at('before').hidden = true;
   at('result').hidden = false;
-  chart.show(result.verdict, failed ? null : heard);
+  draw(result, null);
   at('status').textContent = `${report.headline()}. ${result.audio.name}`;
   document.title = `${report.headline()}: ${result.audio.name}`;
   at('name').focus();
+}
+
+/** Draw the scores, and once the browser has heard it the sound: the verdict need not wait. */
+function draw(result, sound) {
+  if (shown.result !== result) return;
+  const failed = sound instanceof Error;
+  at('not-drawn').hidden = !failed;
+  at('not-drawn').textContent = failed ? sound.message : '';
+  at('chart').classList.toggle('plain', failed || !sound);
+  chart.show(result.verdict, failed ? null : sound);
 }
 
 function listen(startS, untilS = Infinity) {
