@@ -64,7 +64,7 @@ class Rule:
     first_speech_s: float = 4.0
     best_windows: float = 8.0
     assumed_spread: float = 2.0
-    assumed_windows: float = 4.0
+    assumed_windows: float = 8.0
 
     def __post_init__(self) -> None:
         if not 0 < self.error < 1 / math.e:
@@ -72,11 +72,14 @@ class Rule:
                 f"an error of {self.error} is asked of early decisions; "
                 "give more than 0 and less than 0.36, such as 0.05"
             )
-        for name in ("first_speech_s", "best_windows", "assumed_spread", "assumed_windows"):
-            value = getattr(self, name)
-            least = 0 if name == "first_speech_s" else 1e-6
-            if not (math.isfinite(value) and value >= least):
-                raise RecipeError(f"{name} of a running rule is {value}; give a number above 0")
+        if not (math.isfinite(self.first_speech_s) and self.first_speech_s >= 0):
+            raise RecipeError(
+                f"no decision before {self.first_speech_s} s of speech; give 0 or more"
+            )
+        for name in ("best_windows", "assumed_spread", "assumed_windows"):
+            value: float = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise RecipeError(f"{name} of a running rule is {value}; give more than 0")
 
     def margin(self, scores: FloatArray, overlap: float = 1.0) -> float:
         """Return how far the mean of scores may be from that of all that is to come.

@@ -1,0 +1,177 @@
+"""How early may a running verdict decide, how often is that wrong, and how late is a score?
+
+    python bench/stream.py MANIFEST [--parts dev dev_extra] [--detector BUNDLE]
+
+Recordings are the clips of one voice and attack, joined in several random orders. A decision that
+the rule makes early has *changed* if the whole recording is decided otherwise, and is *wrong* if
+it names the other class. Rules are chosen on dev parts; evaluation parts only report.
+
+Recordings of one voice are not independent, so the counts say how many voices there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+
+from unheard import audio
+from unheard.archive import Settings
+from unheard.clip import Clip, Manifest
+from unheard.detectors import bundle
+from unheard.running import Rule, Running, Update
+from unheard.score import OPERATING_POINTS, Scorer
+from unheard.types import FloatArray
+from unheard.verdict import Verdict, decide
+
+SHORTEST_S = 20.0
+CHUNK = 320  # 20 ms, as calls send them
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A recording, what was known after each of its windows, and in the end."""
+
+    bonafide: bool
+    voice: str
+    updates: list[Update]
+    verdict: Verdict
+    overlap: float
+
+    def early(self, rule: Rule, thresholds: tuple[float, float]) -> tuple[str, float] | None:
+        """Decision of a rule and seconds that it took; None if it made none."""
+        scores: list[float] = []
+        for update in self.updates:
+            if update.window.score is not None:
+                scores.append(update.window.score)
+            if update.score is None or update.speech_s < rule.first_speech_s:
+                continue
+            margin = rule.margin(np.array(scores), self.overlap)
+            low = decide(update.score - margin, thresholds)
+            if low == decide(update.score + margin, thresholds):
+                return low, update.heard_s
+        return None
+
+    def at_end(self, thresholds: tuple[float, float]) -> str | None:
+        """Decision on the whole."""
+        return None if self.verdict.score is None else decide(self.verdict.score, thresholds)
+
+
+def recordings(
+    manifest: Manifest, longest_s: float, n_orders: int
+) -> list[tuple[bool, str, FloatArray]]:
+    """Clips of each voice and attack joined: bona fide or not, voice, samples [T]."""
+    by_voice: dict[tuple[bool, str, str], list[Clip]] = defaultdict(list)
+    for clip in manifest:
+        by_voice[clip.bonafide, clip.speaker, clip.attack].append(clip)
+    found = []
+    for (bonafide, speaker, attack), clips in sorted(by_voice.items()):
+        if sum(clip.duration_s for clip in clips) < SHORTEST_S:
+            continue
+        heard = [audio.read(manifest.audio(clip)).samples for clip in clips]
+        for order in range(n_orders):
+            mixed = np.random.default_rng(order).permutation(len(heard))
+            joined = np.concatenate([heard[index] for index in mixed])
+            n_samples = round(longest_s * audio.SAMPLE_RATE_HZ)
+            found.append((bonafide, f"{speaker} {attack}", joined[:n_samples]))
+    return found
+
+
+def hear(scorer: Scorer, samples: FloatArray) -> tuple[list[Update], Verdict]:
+    """Push samples as a call sends them."""
+    running = Running(scorer)
+    updates: list[Update] = []
+    for start in range(0, samples.size, CHUNK):
+        updates += running.push(samples[start : start + CHUNK])
+    return updates, running.close()
+
+
+def line(heard: list[Heard], rule: Rule, thresholds: tuple[float, float], bonafide: bool) -> str:
+    """Cells of one class: decided early, changed, wrong early, wrong in the end, seconds."""
+    mine = [one for one in heard if one.bonafide is bonafide]
+    pairs = [(one.early(rule, thresholds), one) for one in mine]
+    early = [(found, one) for found, one in pairs if found is not None]
+    changed = sum(found[0] != one.at_end(thresholds) for found, one in early)
+    other = "spoof" if bonafide else "bonafide"
+    wrong = sum(found[0] == other for found, _ in early)
+    at_end = sum(one.at_end(thresholds) == other for one in mine)
+    taken_s = [found[1] for found, _ in early]
+    when = f"{np.median(taken_s):.0f} ({np.quantile(taken_s, 0.9):.0f})" if taken_s else "-"
+    return f"{len(early)} of {len(mine)} | {changed} | {wrong} | {at_end} | {when}"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    arguments.add_argument("manifest", type=Path)
+    arguments.add_argument("--parts", nargs="+", default=["dev", "dev_extra"])
+    arguments.add_argument("--detector", type=Path, default=None)
+    arguments.add_argument("--longest", type=float, default=90.0, help="seconds of a recording")
+    arguments.add_argument("--orders", type=int, default=4, help="random orders of each voice")
+    arguments.add_argument("--errors", type=float, nargs="+", default=[Rule.error])
+    arguments.add_argument("--best-windows", type=float, nargs="+", default=[Rule.best_windows])
+    arguments.add_argument("--spreads", type=float, nargs="+", default=[Rule.assumed_spread])
+    arguments.add_argument("--points", nargs="+", default=list(OPERATING_POINTS))
+    chosen = arguments.parse_args()
+    detector = chosen.detector or bundle.default()
+    scorer = Settings(detector).scorer()
+    manifest = Manifest.read(chosen.manifest).part(*chosen.parts)
+    found = recordings(manifest, chosen.longest, chosen.orders)
+    overlap = scorer.bundle.card.hop_s / scorer.bundle.card.window_s
+    cpu_s = time.process_time()
+    heard = [
+        Heard(bonafide, voice, *hear(scorer, samples), overlap)
+        for bonafide, voice, samples in found
+    ]
+    total_s = sum(samples.size for _, _, samples in found) / audio.SAMPLE_RATE_HZ
+    tell_speed(heard, total_s, time.process_time() - cpu_s, scorer)
+    for point in chosen.points:
+        tell_decisions(heard, point, Settings(detector, point).scorer().thresholds(), chosen)
+
+
+def tell_speed(heard: list[Heard], total_s: float, cpu_s: float, scorer: Scorer) -> None:
+    """Print how late scores came."""
+    late_s = np.array([update.latency_s for one in heard for update in one.updates])
+    card = scorer.bundle.card
+    n_voices = [len({one.voice for one in heard if one.bonafide is side}) for side in (True, False)]
+    spread = [
+        np.std([window.score for window in one.verdict.windows if window.score is not None])
+        for one in heard
+    ]
+    print(
+        f"{len(heard)} recordings of {n_voices[0]} bona fide and {n_voices[1]} spoofed voices, "
+        f"{total_s / 60:.0f} minutes in chunks of 20 ms: {total_s / cpu_s:.0f} x real time by "
+        f"processor time.\nA window of {card.window_s:g} s is scored "
+        f"{1000 * np.median(late_s):.0f} ms (99 %: {1000 * np.quantile(late_s, 0.99):.0f} ms) "
+        f"after its last sample, {np.median(late_s) / card.hop_s:.1%} of the hop of "
+        f"{card.hop_s:g} s.\nSpread of the windows of a recording: median "
+        f"{np.median(spread):.2f}, 90 % below {np.quantile(spread, 0.9):.2f}"
+    )
+
+
+def tell_decisions(
+    heard: list[Heard], point: str, thresholds: tuple[float, float], chosen: argparse.Namespace
+) -> None:
+    """Print what each rule would have decided."""
+    cells = "decided early | changed | wrong | wrong in the end | after s, median (90 %) |"
+    print(
+        f"\n{point}, parts {', '.join(chosen.parts)}\n\n"
+        f"| error | best windows | assumed spread | bona fide: {cells} spoofed: {cells}\n|"
+        + "---|"
+        * 13
+    )
+    for error, best, assumed in product(chosen.errors, chosen.best_windows, chosen.spreads):
+        rule = Rule(error=error, best_windows=best, assumed_spread=assumed)
+        bonafide, spoof = (line(heard, rule, thresholds, side) for side in (True, False))
+        print(f"| {error} | {best:g} | {assumed:g} | {bonafide} | {spoof} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
