@@ -128,8 +128,9 @@ def create_app(
         lifespan=house.lifespan,
     )
     app.state.house = house
+    locked = [] if keys is None else [Depends(_bearer)]  # for OpenAPI; the guard looks at keys
     app.include_router(_open)
-    app.include_router(_v1)
+    app.include_router(_inside, dependencies=locked)
     app.include_router(_streams)
     app.mount("/static", StaticFiles(directory=PAGE, check_dir=False), name="static")
     app.add_exception_handler(RequestValidationError, _unfit)
@@ -193,12 +194,12 @@ TheHouse = Annotated[House, Depends(_house)]
 _bearer = HTTPBearer(auto_error=False, description="A key of `unheard serve --make-key`.")
 _open = APIRouter()
 _streams = APIRouter()
-_v1 = APIRouter(prefix="/v1", dependencies=[Depends(_bearer)], route_class=_Bounded)
+_inside = APIRouter(route_class=_Bounded)
 _SENT = (400, 401, 403, 408, 413, 422, 429, 503)
 
 
-@_v1.post(
-    "/score",
+@_inside.post(
+    "/v1/score",
     summary="Score a recording at once",
     response_model=shapes.Result,
     responses=shapes.problems(*_SENT, 415),
@@ -224,8 +225,8 @@ async def _score(request: Request, house: TheHouse, file: Recording, asked: Sett
     return JSONResponse(result)
 
 
-@_v1.post(
-    "/jobs",
+@_inside.post(
+    "/v1/jobs",
     summary="Leave a long recording to be scored",
     status_code=202,
     response_model=shapes.Accepted,
@@ -252,8 +253,8 @@ async def _add_job(request: Request, house: TheHouse, file: Recording, asked: Se
     return JSONResponse({"id": job, "status": "queued", "url": url}, 202, {"Location": url})
 
 
-@_v1.get(
-    "/jobs/{job_id}",
+@_inside.get(
+    "/v1/jobs/{job_id}",
     summary="See where a job stands",
     response_model=shapes.JobState,
     responses=shapes.problems(401, 403, 404),
@@ -271,8 +272,8 @@ def _show_job(request: Request, house: TheHouse, job_id: str) -> Response:
     )
 
 
-@_v1.delete(
-    "/jobs/{job_id}",
+@_inside.delete(
+    "/v1/jobs/{job_id}",
     summary="Stop a job and forget its recording and result",
     status_code=204,
     responses=shapes.problems(401, 403, 404),
@@ -290,8 +291,8 @@ async def _stream(socket: WebSocket) -> None:
     await house.streams.answer(socket)
 
 
-@_v1.get(
-    "/info",
+@_inside.get(
+    "/v1/info",
     summary="Which detector answers, and what it takes",
     response_model=shapes.Info,
     responses=shapes.problems(401, 403),
@@ -305,10 +306,9 @@ async def _healthz() -> Response:
     return JSONResponse({"status": "ok"})
 
 
-@_open.get(
+@_inside.get(
     "/metrics",
     summary="Counters for Prometheus",
-    dependencies=[Depends(_bearer)],
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}, **shapes.problems(401, 403)},
 )

@@ -84,13 +84,14 @@ def run(app: FastAPI, address: Address, say: Callable[[str], None]) -> None:
 
 def _listen(address: Address) -> socket.socket:
     try:
-        family, kind, _, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM
-        )[0]
-        listening = socket.socket(family, kind)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(where)
-        listening.listen(2048)
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        family, kind, _, _, where = found[0]
+        with contextlib.ExitStack() as opened:
+            listening = opened.enter_context(socket.socket(family, kind))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(where)
+            listening.listen(_MOST_CONNECTIONS)
+            opened.pop_all()
     except OSError as error:
         raise ServiceError(
             f"cannot listen on {address.host} port {address.port} ({error.strerror}); "

@@ -1,0 +1,25 @@
+"""Runs a service around a detector of nothing that takes its time: python serve_program.py JOBS."""
+
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    # Processes that decode import this file again, so it imports nothing by itself.
+    from service_house import Level, scorer
+    from unheard.service.app import create_app
+    from unheard.service.server import Address, run
+    from unheard.types import FloatArray
+
+    class Slow(Level):
+        def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+            time.sleep(0.2)
+            return super().opinions(windows)
+
+    app = create_app(scorer(Slow()), jobs=Path(sys.argv[1]))
+    run(app, Address("127.0.0.1", 0), lambda url: print(url, flush=True))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
