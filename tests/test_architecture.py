@@ -14,7 +14,7 @@ import pytest
 import unheard
 
 SOURCE = Path(unheard.__file__).parent
-CLI = {path.stem for path in SOURCE.glob("cli*.py")}
+CLI = {"cli", *(path.stem for path in SOURCE.glob("cli_*.py"))}
 ROWS = [
     {"errors", "files", "memory", "types"},
     {"audio", "channel", "decode", "pcm", "speech", "metrics", "clip", "shards", "places"},
