@@ -63,7 +63,7 @@ class Rule:
     error: float = 0.05
     first_speech_s: float = 4.0
     best_windows: float = 8.0
-    assumed_spread: float = 2.0
+    assumed_spread: float = 1.0
     assumed_windows: float = 8.0
 
     def __post_init__(self) -> None:

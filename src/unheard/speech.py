@@ -1,19 +1,23 @@
 """How much speech a recording holds, and what is wrong with the recording.
 
 A `Gauge` is fed any chunks and gives the same numbers for any chunking. It keeps no audio but the
-beginning of a frame, and one byte for every 30 ms.
+last 60 ms, and six bytes for every 30 ms.
+
+K frames of 30 ms.
 """
 
 from __future__ import annotations
 
+import math
+from array import array
 from dataclasses import dataclass
 
 import numpy as np
 
 from unheard.audio import SAMPLE_RATE_HZ
-from unheard.types import FloatArray
+from unheard.types import BoolArray, FloatArray
 
-__all__ = ["FRAME_S", "VAD_MODE", "Condition", "Gauge"]
+__all__ = ["FRAME_S", "VAD_MODE", "Condition", "Gauge", "is_music"]
 
 FRAME_S = 0.03
 """Length of the frames that are called speech or not."""
@@ -24,6 +28,14 @@ VAD_MODE = 2
 _FRAME = round(FRAME_S * SAMPLE_RATE_HZ)
 _CLIPPED = 0.99
 _REST_OF_POWER = 10**-5.5
+
+_BLOCK = 10  # frames
+_N_FFT = 1024
+_BINS = slice(11, 321)  # 170 Hz to 5 kHz
+_AROUND = 10  # bins on each side that a peak stands out from
+_OVER_DB = 3.0
+_AUDIBLE_DB = 60.0
+_HELD = 0.8
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,8 @@ class Condition:
             no speech.
         level_spread_db: Standard deviation of the level of the frames called speech. In speech it
             is 3 dB and more, in noise and held tones less than 2 dB; infinite without speech.
+        held_tones: Share of the spectrum up to 5 kHz that holds a tone for 0.3 s, mean over the
+            frames called speech; see `is_music`.
     """
 
     duration_s: float
@@ -49,6 +63,26 @@ class Condition:
     clipped_share: float
     bandwidth_hz: float
     level_spread_db: float
+    held_tones: float = 0.0
+
+
+def is_music(held_tones: float, level_spread_db: float) -> bool:
+    """Return whether sound that is active at speech frequencies is music rather than speech.
+
+    Notes are held where a voice glides, and notes follow each other where a voice pauses: the more
+    the level varies, the more held tones it takes.
+
+    Args:
+        held_tones: Share of the spectrum that holds a tone for 0.3 s.
+        level_spread_db: Standard deviation of the level.
+
+    Source:
+        Held peaks are the continuous frequency activation of K. Seyerlehner, T. Pohle, M. Schedl,
+        G. Widmer, "Automatic music detection in television productions", DAFx 2007; differences:
+        a peak is held if it is one in 8 of 10 frames, and the share of such bins is the measure.
+        The line was fitted on windows of 4 s; docs/verdict.md has what it finds.
+    """
+    return math.log(held_tones + 0.005) - 0.35 * min(level_spread_db, 40.0) > -4.74
 
 
 class Gauge:
@@ -63,6 +97,8 @@ class Gauge:
 
         self._vad = webrtcvad.Vad(VAD_MODE)
         self._speech = bytearray()
+        self._levels_db = array("f")
+        self._tones = _Tones()
         self._rest: FloatArray = np.zeros(0, np.float32)
         self._taper = np.hanning(_FRAME).astype(np.float32)
         self._power = np.zeros(_FRAME // 2 + 1)
@@ -86,17 +122,29 @@ class Gauge:
         pcm = np.round(np.clip(frames, -1, 1) * 32767).astype("<i2")
         flags = bytes(self._vad.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in pcm)
         self._speech += flags
-        spoken = frames[np.frombuffer(flags, np.uint8) == 1]
-        level_db = 10 * np.log10(np.mean(spoken**2, axis=1, dtype=np.float64) + 1e-10)
+        self._tones.push(frames, flags)
+        level_db = 10 * np.log10(np.mean(frames**2, axis=1, dtype=np.float64) + 1e-10)
+        self._levels_db.extend(level_db)
+        is_spoken = np.frombuffer(flags, np.uint8) == 1
+        spoken, level_db = frames[is_spoken], level_db[is_spoken]
         self._level_sums += level_db.sum(), np.square(level_db).sum()
         spectrum = np.fft.rfft(spoken * self._taper, axis=1)
         self._power += np.sum(spectrum.real**2 + spectrum.imag**2, axis=0, dtype=np.float64)
 
     def speech_s(self, start_s: float, end_s: float) -> float:
-        """Return the seconds of speech in the whole frames between two times."""
-        first = -(-round(start_s * SAMPLE_RATE_HZ) // _FRAME)
-        last = round(end_s * SAMPLE_RATE_HZ) // _FRAME
-        return self._speech.count(1, first, max(first, last)) * FRAME_S
+        """Return the seconds of speech in the whole frames between two times; none if music."""
+        first, last = _frames(start_s, end_s)
+        active_s = self.active_s(start_s, end_s)
+        if active_s:
+            flags = np.frombuffer(self._speech[first:last], np.uint8) == 1
+            spread_db = float(np.std(np.array(self._levels_db[first:last], np.float64)[flags]))
+            if is_music(self._tones.held(first, last), spread_db):
+                return 0.0
+        return active_s
+
+    def active_s(self, start_s: float, end_s: float) -> float:
+        """Return the seconds active at speech frequencies between two times, music or not."""
+        return self._speech.count(1, *_frames(start_s, end_s)) * FRAME_S
 
     def condition(self) -> Condition:
         """Return what all samples until now are like."""
@@ -109,6 +157,7 @@ class Gauge:
             clipped_share=self._n_clipped / max(self._n_samples, 1),
             bandwidth_hz=self._bandwidth_hz(),
             level_spread_db=self._level_spread_db(),
+            held_tones=self._tones.held(0, len(self._speech)),
         )
 
     def _bandwidth_hz(self) -> float:
@@ -122,3 +171,58 @@ class Gauge:
             return float("inf")
         mean, square = self._level_sums / n_spoken
         return float(np.sqrt(max(square - mean**2, 0.0)))
+
+
+def _frames(start_s: float, end_s: float) -> tuple[int, int]:
+    """Return the first whole frame between two times, and the one after the last."""
+    first = -(-round(start_s * SAMPLE_RATE_HZ) // _FRAME)
+    return first, max(first, round(end_s * SAMPLE_RATE_HZ) // _FRAME)
+
+
+class _Tones:
+    """Which share of the spectrum holds a tone, in each block of ten frames."""
+
+    def __init__(self) -> None:
+        self._before: FloatArray = np.zeros(_N_FFT - _FRAME, np.float32)
+        self._taper = np.hanning(_N_FFT).astype(np.float32)
+        self._peaks: BoolArray = np.zeros((0, _BINS.stop - _BINS.start), bool)
+        self._flags = b""
+        self._shares = array("f")
+        self._weights = array("f")
+
+    def push(self, frames: FloatArray, flags: bytes) -> None:
+        """Take frames [K, 480], and a byte for each that is 1 if it is speech."""
+        if not flags:
+            return
+        wave = np.concatenate([self._before, frames.ravel()])
+        self._before = wave[wave.size - self._before.size :].copy()
+        views = np.lib.stride_tricks.sliding_window_view(wave, _N_FFT)[::_FRAME]
+        peaks = np.concatenate([self._peaks, _peaks(views * self._taper)])
+        waiting = self._flags + flags
+        n_blocks = len(peaks) // _BLOCK
+        whole = n_blocks * _BLOCK
+        self._peaks, self._flags = peaks[whole:].copy(), waiting[whole:]
+        held = peaks[:whole].reshape(n_blocks, _BLOCK, peaks.shape[1]).sum(axis=1) >= _HELD * _BLOCK
+        self._shares.extend(held.mean(axis=1))
+        spoken = np.frombuffer(waiting[:whole], np.uint8).reshape(n_blocks, _BLOCK)
+        self._weights.extend(spoken.sum(axis=1, dtype=np.float64))
+
+    def held(self, first: int, last: int) -> float:
+        """Return the mean share over the speech of the whole blocks between two frames."""
+        blocks = slice(-(-first // _BLOCK), last // _BLOCK)
+        weights = np.array(self._weights[blocks], np.float64)
+        total = weights.sum()
+        return float(weights @ np.array(self._shares[blocks], np.float64) / total) if total else 0.0
+
+
+def _peaks(tapered: FloatArray) -> BoolArray:
+    """Return which bins stand out from those around them, of frames [K, 1024]."""
+    spectrum = np.fft.rfft(tapered, axis=1)[:, : _BINS.stop + _AROUND + 1]
+    level_db = 10 * np.log10(spectrum.real**2 + spectrum.imag**2 + 1e-7)
+    sums = np.cumsum(level_db, axis=1, dtype=np.float64)
+    before = sums[:, _BINS.start - _AROUND - 1 : _BINS.stop - _AROUND - 1]
+    around = sums[:, _BINS.start + _AROUND : _BINS.stop + _AROUND]
+    here = level_db[:, _BINS]
+    loud = here > here.max(axis=1, keepdims=True) - _AUDIBLE_DB
+    found: BoolArray = loud & (here - (around - before) / (2 * _AROUND + 1) > _OVER_DB)
+    return found

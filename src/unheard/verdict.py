@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from unheard.audio import SAMPLE_RATE_HZ
-from unheard.speech import Condition
+from unheard.speech import Condition, is_music
 
 __all__ = [
     "MINIMUM_S",
@@ -222,6 +222,11 @@ def no_verdict(condition: Condition, minimum_speech_s: float, n_scored: int) -> 
             f"the sound is as steady as noise or a tone: its level varies by "
             f"{condition.level_spread_db:.1f} dB, that of speech by {_STEADY_DB:g} dB and more; "
             "give a recording in which the voice stands out"
+        )
+    if is_music(condition.held_tones, condition.level_spread_db):
+        return (
+            f"it sounds like music: tones are held in {condition.held_tones:.0%} of the spectrum, "
+            "in speech they glide; give a passage in which the voice is alone"
         )
     if not n_scored:
         return (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unheard import audio
-from unheard.speech import Condition, Gauge
+from unheard.speech import Condition, Gauge, is_music
 from unheard.types import FloatArray
 from voice import silence, voice
 
@@ -56,6 +56,43 @@ def test_clipping_and_peak_are_measured() -> None:
     assert measured(voice(2)).peak == pytest.approx(0.5)
 
 
+def melody(duration_s: float, seed: int = 0, note_s: float = 0.4) -> FloatArray:
+    """Chords that follow each other and ring on, as a piano's; shape [T] float32."""
+    rng = np.random.default_rng(seed)
+    n_note = round(note_s * 16_000)
+    time_s = np.arange(4 * n_note) / 16_000
+    wave = np.zeros(round(duration_s * 16_000) + 4 * n_note)
+    for start in range(0, wave.size - time_s.size, n_note):
+        for semitones in rng.choice(24, 3, replace=False):
+            pitch_hz = 220 * 2 ** (semitones / 12)
+            note = sum(np.sin(2 * np.pi * k * pitch_hz * time_s) / k for k in range(1, 8))
+            wave[start : start + time_s.size] += note * np.exp(-2 * time_s)
+    wave = wave[: round(duration_s * 16_000)]
+    return (0.5 * wave / np.abs(wave).max()).astype(np.float32)
+
+
+def test_held_tones_tell_music_from_voices() -> None:
+    music, speech = measured(melody(8)), measured(voice(8))
+    assert music.speech_s > 4, "the activity detector takes chords for speech"
+    assert music.held_tones > 3 * speech.held_tones
+    assert is_music(music.held_tones, music.level_spread_db)
+    assert not is_music(speech.held_tones, speech.level_spread_db)
+
+
+def test_the_more_the_level_varies_the_more_held_tones_it_takes() -> None:
+    assert is_music(0.05, 3.0)
+    assert not is_music(0.05, 8.0)
+    assert not is_music(0.0, np.inf)
+
+
+def test_music_holds_no_speech_and_a_voice_after_it_does() -> None:
+    gauge = Gauge()
+    gauge.push(np.concatenate([melody(4), voice(4)]))
+    assert gauge.active_s(0, 4) > 2
+    assert gauge.speech_s(0, 4) == 0
+    assert gauge.speech_s(4, 8) == gauge.active_s(4, 8) > 2
+
+
 @pytest.mark.parametrize("size", [1, 479, 480, 481, 16_000])
 def test_chunks_do_not_matter(size: int) -> None:
     samples = voice(1.01)
@@ -66,6 +103,7 @@ def test_chunks_do_not_matter(size: int) -> None:
     assert parts.speech_s == whole.speech_s
     assert parts.bandwidth_hz == whole.bandwidth_hz
     assert parts.level_spread_db == pytest.approx(whole.level_spread_db, rel=1e-9)
+    assert parts.held_tones == whole.held_tones > 0
     assert (parts.peak, parts.duration_s) == (whole.peak, whole.duration_s)
 
 
