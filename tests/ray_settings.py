@@ -10,15 +10,15 @@ from voice import FakeSettings
 __all__ = ["LOG", "SlowSettings"]
 
 LOG = "UNHEARD_TEST_HEARD"
-"""Variable with the file that each node appends to: its id and the recording that it begins."""
+"""Variable with the file where each node notes its raylet's number and what it begins."""
 
-SCORE_S = 0.3
+SCORE_S = 0.5
 
 
 class _Slow(Scorer):
     def file(self, source: Any, *, name: str = "") -> Verdict:
         with open(os.environ[LOG], "a") as log:
-            log.write(f"{os.environ.get('RAY_NODE_ID', '-')} {name}\n")
+            log.write(f"{os.environ.get('RAY_RAYLET_PID', '-')} {name}\n")
         time.sleep(SCORE_S)
         return super().file(source, name=name)
 

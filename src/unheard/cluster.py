@@ -7,6 +7,7 @@ machines of a cluster need Unheard, the detector and the recordings under the sa
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -15,8 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,8 +104,10 @@ def score_archive(
     key = settings.key()
     if engine.kind == "ray":
         _import_ray()
+        found = (one if places.is_remote(one) else os.path.abspath(one) for one in found)
     ledger.add(found)
     if engine.kind == "ray":
+        settings = replace(settings, detector=settings.detector.absolute())
         yield from _on_ray(ledger, settings, key, engine)
     else:
         yield from _here(ledger, settings, key, engine.n_jobs or 1)
@@ -209,13 +211,22 @@ def _on_ray(ledger: Ledger, settings: Settings, key: str, engine: Engine) -> Ite
         local = {} if engine.address else {"include_dashboard": False}
         ray.init(address=engine.address or "local", log_to_driver=False, **local)
     try:
+        if not ledger.plan_files():
+            return
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # progress is told by us
         ray.data.DataContext.get_current().enable_progress_bars = False
-        plan = ray.data.from_items([{"file": file} for file in ledger.plan_files()])
-        shards = plan.flat_map(partial(_shards, ledger.out), num_cpus=0.1)
-        filled = shards.repartition(target_num_rows_per_block=1).map_batches(
+        out = ledger.out if places.is_remote(ledger.out) else os.path.abspath(ledger.out)
+        # A block for each shard, by its place in the plan: no task has to cut blocks, which would
+        # wait for a processor that the actors hold.
+        planned = [
+            {"file": file.rpartition("/")[2], "at": at}
+            for file in ledger.plan_files()
+            for at in range(ledger.n_planned(file))
+        ]
+        shards = ray.data.from_items(planned, override_num_blocks=len(planned))
+        filled = shards.map_batches(
             _Actor,
-            fn_constructor_args=(ledger.out, settings, key),
+            fn_constructor_args=(out, settings, key),
             batch_size=1,
             num_cpus=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=engine.n_jobs),
@@ -227,26 +238,22 @@ def _on_ray(ledger: Ledger, settings: Settings, key: str, engine: Engine) -> Ite
             ray.shutdown()
 
 
-def _shards(out: str, row: dict[str, Any]) -> list[dict[str, str]]:
-    """Return the shards of a file of the plan as rows of text, which any path passes through."""
-    planned = Ledger(out).planned(row["file"])
-    return [{"shard": json.dumps([shard.number, shard.sources])} for shard in planned]
-
-
 class _Actor:
     """What a worker of a cluster does with shards; what it finds comes back as text."""
 
     def __init__(self, out: str, settings: Settings, key: str) -> None:
-        self._hand = _Hand(Ledger(out), settings, key)
+        self._ledger = Ledger(out)
+        self._hand = _Hand(self._ledger, settings, key)
         self._settings = settings
         self._key = key
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        (text,) = batch["shard"]
-        number, listed = json.loads(str(text))
+        ((file, at),) = zip(batch["file"], batch["at"], strict=True)
         try:
             self._check()
-            filled = asdict(self._hand.fill(Shard(number, tuple(listed))))
+            planned = self._ledger.planned(f"{self._ledger.out}/plan/{file}")
+            shard = next(itertools.islice(planned, int(at), None))
+            filled = asdict(self._hand.fill(shard))
         except UnheardError as error:
             filled = {"error": str(error), "kind": type(error).__name__}
         return {"filled": [json.dumps(filled)]}

@@ -35,8 +35,8 @@ SHARD_ROWS = 1_000
 SAVE_S = 30.0
 """How often the rows of a shard in work are saved; what a kill costs each process at most."""
 
-_PLAN_SHARDS = 1_000
-_GROUP_SHARDS = 50
+_PLAN_SHARDS = 100
+_GROUP_SHARDS = 20
 
 
 @dataclass(frozen=True)
@@ -127,15 +127,15 @@ class Ledger:
         """Return where the plan lies, in order."""
         return [f"{self.out}/plan/{name}" for name in places.names(f"{self.out}/plan")]
 
-    def n_shards(self) -> int:
-        """Return the number of shards in the plan."""
+    def n_planned(self, file: str) -> int:
+        """Return the number of shards in a file of the plan."""
         import pyarrow.parquet as pq
 
-        files = self.plan_files()
-        if not files:
-            return 0
-        last = pq.read_table(io.BytesIO(places.read(files[-1])), columns=["shard"])
-        return int(last["shard"][-1].as_py()) + 1
+        return int(pq.read_metadata(io.BytesIO(places.read(file))).num_rows)
+
+    def n_shards(self) -> int:
+        """Return the number of shards in the plan."""
+        return sum(map(self.n_planned, self.plan_files()))
 
     def planned(self, file: str) -> Iterator[Shard]:
         """Yield the shards of a file of the plan."""
