@@ -1,7 +1,7 @@
 """A verdict as a file for a case: one HTML page with all inside, and the same as JSON.
 
 It names the recording by its hash, the detector by its own, when and how it was asked, what it
-said of each part, why to doubt it, and how to ask again. docs/casefile.md shows one.
+said of each part, why to doubt it, and how to ask again. docs/page.md says how to read it.
 """
 
 from __future__ import annotations

@@ -91,7 +91,15 @@ def reliability(detector: Mapping[str, Any]) -> str:
     if not tests:
         return "How often this detector is wrong was never measured."
     worst = max(tests, key=lambda line: float(line["eer"]))
-    return (
+    told = (
         f"In its hardest test, {worst['protocol']}, the detector was wrong on about "
-        f"{100 * worst['eer']:.0f} in 100 recordings when made to decide on each."
+        f"{100 * worst['eer']:.0f} in 100 recordings when made to decide on each"
+    )
+    kinds = [line for line in detector["results"] if line["group"] != "all"]
+    kind = max(kinds, key=lambda line: float(line["eer"]), default=worst)
+    if kind["eer"] <= worst["eer"]:
+        return f"{told}; 50 is guessing."
+    return (
+        f"{told}, and on {100 * kind['eer']:.0f} in 100 with the kind of synthesis that it is "
+        f"worst at, {kind['group']}; 50 is guessing."
     )

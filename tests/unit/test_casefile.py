@@ -120,7 +120,12 @@ def test_without_a_verdict_the_reason_is_told() -> None:
 
 
 def test_the_hardest_test_is_told_first() -> None:
-    assert "open/eval_out, the detector was wrong on about 37 in 100" in reliability(about(CARD))
+    told = reliability(about(CARD))
+    assert "open/eval_out, the detector was wrong on about 37 in 100" in told
+    assert "diphone" not in told, "an easier kind"
+    hard = RESULT.model_copy(update={"group": "unit selection", "eer": 0.625})
+    told = reliability(about(CARD.model_copy(update={"results": [RESULT, hard]})))
+    assert "on 62 in 100 with the kind of synthesis that it is worst at, unit selection" in told
     untested = about(CARD.model_copy(update={"results": []}))
     assert "never measured" in reliability(untested)
 

@@ -106,8 +106,9 @@ export class Chart {
       pen.fillRect(LEFT, down(ceiling), this.#width(), down(floor) - down(ceiling));
     }
     for (const { start_s, end_s, score } of parts) {
-      const from = this.placeOf(start_s);
-      const width = this.placeOf(end_s) - from;
+      // Whole pixels: neighbours must not blend.
+      const from = Math.round(this.placeOf(start_s));
+      const width = Math.round(this.placeOf(end_s)) - from;
       if (score === null) {
         pen.globalAlpha = 0.18;
         pen.fillStyle = colour('--silent');
@@ -137,8 +138,13 @@ export class Chart {
       pen.fillText(value > 0 ? `+${value}` : `${value}`.replace('-', '\u2212'), LEFT - 5, down(value) + 4);
     }
     pen.textAlign = 'left';
-    pen.fillText('more like human speech', LEFT + 6, top + 14);
-    pen.fillText('more like synthetic speech', LEFT + 6, bottom - 6);
+    pen.strokeStyle = colour('--paper');
+    pen.lineWidth = 3;
+    for (const [words, place] of [['more like human speech', top + 14], ['more like synthetic speech', bottom - 6]]) {
+      pen.strokeText(words, LEFT + 6, place);
+      pen.fillText(words, LEFT + 6, place);
+    }
+    pen.lineWidth = 1;
   }
 
   #times(pen, foot) {
