@@ -34,7 +34,7 @@ ROWS = [
         "service",
     },
     {"recipes", "plans"},
-    {"compare", "held_out", "stages"},
+    {"compare", "export", "held_out", "stages"},
     CLI,
     {"__main__"},
 ]

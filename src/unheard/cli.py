@@ -23,6 +23,7 @@ from unheard.cli_corpus import AsJson, corpus, manifest_of, say
 from unheard.cli_drawn import Drawn, pictures_of, what_to_draw
 from unheard.cli_encoder import encoder, layers, routing
 from unheard.cli_evaluate import evaluate, scores
+from unheard.cli_export import export, pull
 from unheard.cli_runs import calibrate, curves
 from unheard.cli_serve import serve
 from unheard.cli_stream import stream
@@ -230,6 +231,8 @@ app.command()(encoder)
 app.command()(calibrate)
 app.command()(curves)
 app.command()(routing)
+app.command()(export)
+app.command()(pull)
 app.command()(layers)
 app.command()(watch)
 app.command()(serve)

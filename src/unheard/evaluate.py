@@ -48,6 +48,7 @@ __all__ = [
     "add_result",
     "evaluate",
     "read_scores",
+    "refuse_seen",
     "report",
 ]
 
@@ -124,7 +125,7 @@ def evaluate(
     manifests = [manifest] if isinstance(manifest, Manifest) else manifest
     chosen = protocol.chosen(manifests, allow_missing=options.allow_missing_sets)
     detector = load(bundle)
-    _refuse_seen(detector, chosen)
+    refuse_seen(detector, chosen)
     n_clips, conditions = len(chosen), options.conditions or (RAW,)
     if options.sample is not None:
         chosen = sampled(chosen, options.sample)
@@ -164,7 +165,12 @@ def add_result(bundle: Path, made: Report) -> None:
     add_results(bundle, made.results())
 
 
-def _refuse_seen(detector: Bundle, chosen: Manifest) -> None:
+def refuse_seen(detector: Bundle, chosen: Manifest) -> None:
+    """Raise if a detector was trained or tuned on one of some clips.
+
+    Raises:
+        EvaluationError: With how many, and examples.
+    """
     ids, hashes = chosen.column("id").tolist(), chosen.column("sha256").tolist()
     keys = [sha256 or name for name, sha256 in zip(ids, hashes, strict=True)]
     seen = detector.has_seen(keys) | detector.has_seen(ids)

@@ -45,6 +45,7 @@ __all__ = [
     "Card",
     "Model",
     "add_results",
+    "check",
     "default",
     "experts_of",
     "load",
@@ -152,10 +153,20 @@ def load(path: Path, *, device: str = "cpu") -> Bundle:
             may have, the weights do not fit the detector, or a newer version wrote it.
         MissingExtra: If it holds weights and torch is not installed.
     """
-    text = _card_bytes(path)
-    card = parse_card(text, str(path / CARD))
+    card = check(path)
+    sha256 = _sha256(_card_bytes(path))
+    return Bundle(card, path, sha256, _model(path, card, device), _seen(path / SEEN))
+
+
+def check(path: Path) -> Card:
+    """Return the card of a bundle whose files are all there, and as they were written.
+
+    Raises:
+        BundleError: If they are not, or there is no bundle.
+    """
+    card = read_card(path)
     _check_files(path, card)
-    return Bundle(card, path, _sha256(text), _model(path, card, device), _seen(path / SEEN))
+    return card
 
 
 def experts_of(path: Path) -> tuple[str, ...]:

@@ -23,8 +23,11 @@ BATCH_WINDOWS = 16
 INPUT = "waveform"
 OUTPUTS = ("score", "expert_scores", "expert_weights")
 
-LARGEST_GRAPH_BYTES = 2**31
+LARGEST_GRAPH_BYTES = 2**31 - 1
 """What protobuf, the format of the file, can hold."""
+
+ELSEWHERE = b"location"
+"""The key under which a graph names another file; exports of ours hold the word nowhere."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +59,25 @@ class Exported:
         numbers = np.empty((len(windows), n_numbers), np.float64)
         for start in range(0, len(windows), BATCH_WINDOWS):
             batch = np.ascontiguousarray(windows[start : start + BATCH_WINDOWS], np.float32)
-            found = self.session.run(list(outputs), {INPUT: batch})
+            found = self._told(list(outputs), batch)
+            wanted = [(len(batch),), *[(len(batch), len(self.experts))] * (len(outputs) - 1)]
+            if [one.shape for one in found] != wanted:
+                raise BundleError(
+                    f"the graph gave arrays of shape {[one.shape for one in found]}, {wanted} "
+                    "wanted; export the bundle again"
+                )
             numbers[start : start + len(batch)] = np.column_stack(found)
         return numbers
+
+    def _told(self, outputs: list[str], batch: FloatArray) -> list[FloatArray]:
+        try:
+            found: list[FloatArray] = self.session.run(outputs, {INPUT: batch})
+        except Exception as error:  # a graph that cannot take these windows
+            raise BundleError(
+                f"ONNX Runtime cannot run the graph on windows of {batch.shape[1]} samples "
+                f"({error}); give windows of the card's length, or export the bundle again"
+            ) from error
+        return found
 
 
 def read(graph: Path, experts: tuple[str, ...]) -> Exported:
@@ -72,35 +91,58 @@ def read(graph: Path, experts: tuple[str, ...]) -> Exported:
         BundleError: If it is no graph that an export of ours would be.
         MissingExtra: If ONNX Runtime is not installed.
     """
+    if graph.stat().st_size > LARGEST_GRAPH_BYTES:
+        raise BundleError(f"{graph}: over 2 GiB; an exported graph is one file below that")
+    return opened(graph.read_bytes(), str(graph), experts)
+
+
+def opened(content: bytes, where: str, experts: tuple[str, ...]) -> Exported:
+    """Open a graph.
+
+    One thread computes, or as many as OMP_NUM_THREADS says.
+
+    Args:
+        content: The file's bytes.
+        where: What messages call it.
+        experts: Names of the detectors that it is a mixture of.
+
+    Raises:
+        BundleError: If it is no graph that an export of ours would be.
+        MissingExtra: If ONNX Runtime is not installed.
+    """
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
         raise MissingExtra("serve", "onnxruntime") from error
-    if graph.stat().st_size > LARGEST_GRAPH_BYTES:
-        raise BundleError(f"{graph}: over 2 GiB; an exported graph is one file below that")
+    if ELSEWHERE in content:
+        raise BundleError(
+            f"{where}: keeps numbers in other files, which are not opened; an export of ours is "
+            "one file: do not use this one"
+        )
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 1)
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    options.intra_op_num_threads = int(threads) if threads.isdecimal() and int(threads) else 1
     options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what it has to say, it raises
+    # Threads that wait in a loop take the processor from decoders and from torch.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        # From bytes: what a graph says of files beside it leads nowhere.
-        session = onnxruntime.InferenceSession(
-            graph.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # whatever a damaged or hostile graph provokes
         raise BundleError(
-            f"{graph}: ONNX Runtime cannot run it ({error}); export the bundle again"
+            f"{where}: ONNX Runtime cannot run it ({error}); export the bundle again"
         ) from error
-    _check_ends(session, graph, experts)
+    _check_ends(session, where, experts)
     return Exported(session, experts)
 
 
-def _check_ends(session: Any, graph: Path, experts: tuple[str, ...]) -> None:
+def _check_ends(session: Any, where: str, experts: tuple[str, ...]) -> None:
     """Raise if what goes in or comes out is not what `Exported` gives and takes."""
-    wanted = OUTPUTS if experts else OUTPUTS[:1]
+    wanted = [INPUT], list(OUTPUTS if experts else OUTPUTS[:1])
     found = [one.name for one in session.get_inputs()], [one.name for one in session.get_outputs()]
-    if found != ([INPUT], list(wanted)):
+    kinds = {one.type for one in (*session.get_inputs(), *session.get_outputs())}
+    if found != wanted or kinds != {"tensor(float)"}:
         raise BundleError(
-            f"{graph}: takes {found[0]} and gives {found[1]}, {[INPUT]} and {list(wanted)} needed; "
-            "export the bundle again with this version"
+            f"{where}: takes {found[0]} and gives {found[1]} as {', '.join(sorted(kinds))}; "
+            f"{wanted[0]} and {wanted[1]} are wanted as tensor(float): export the bundle again"
         )

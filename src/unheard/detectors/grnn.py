@@ -5,14 +5,15 @@ B clips, T samples, F frames, K frequency bins, M features, C channels, N units,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from unheard.detectors.detector import Detector
+from unheard.detectors.layers.exporting import recurrent
 from unheard.detectors.layers.features import Framing, Lfcc, Log, Mel, Spectrogram
 from unheard.detectors.layers.growth import Reads, Width
 from unheard.errors import RecipeError, suggestion
@@ -173,8 +174,8 @@ class GrnnDetector(Detector):
         """Return the same from the detector's own spectrogram, [B, F, K] -> [B, D]."""
         features = self.norm(self.features(power).transpose(1, 2))  # [B, M, F]
         frames = self.convolutions(features).transpose(1, 2)  # [B, F / 4, C]
-        for index, layer in enumerate(self.recurrent):
-            frames, _ = layer(self.dropout(frames) if index else frames)  # [B, F / 4, N]
+        for index, layer in enumerate(cast(Iterable[nn.GRU | nn.LSTM], self.recurrent)):
+            frames = recurrent(layer, self.dropout(frames) if index else frames)  # [B, F / 4, N]
         embedding: Tensor = self.embedding(self._pooled(frames))
         return embedding
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from unheard.detectors.detector import Detector
+from unheard.detectors.layers.exporting import recurrent
 from unheard.detectors.layers.features import Lfcc, Spectrogram
 from unheard.detectors.layers.max_feature_map import light_convolutions
 from unheard.errors import RecipeError
@@ -87,8 +88,7 @@ class LcnnDetector(Detector):
         """Return the same from the detector's own spectrogram, [B, F, K] -> [B, 96]."""
         maps = self.convolutions(self.lfcc(power).unsqueeze(1))  # [B, C, F / 16, M / 16]
         frames = maps.transpose(1, 2).flatten(2)  # [B, F / 16, D]
-        recurrent, _ = self.recurrent(frames)
-        pooled: Tensor = (frames + recurrent).mean(dim=1)
+        pooled: Tensor = (frames + recurrent(self.recurrent, frames)).mean(dim=1)
         return pooled
 
     def classify(self, embedding: Tensor) -> Tensor:

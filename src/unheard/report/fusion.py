@@ -156,8 +156,8 @@ def _refuse_other_order(
     for path, own, file, theirs in zip(dev, learnt.facts, files, test.facts, strict=True):
         hashed = own.weights_sha256
         if path.is_dir():
-            files = json.loads((path / "bundle.json").read_bytes())["files"]
-            hashed = files.get("weights.safetensors") or files["model.onnx"]
+            hashes = json.loads((path / "bundle.json").read_bytes())["files"]
+            hashed = hashes.get("weights.safetensors") or hashes["model.onnx"]
         if hashed and theirs.weights_sha256 and hashed != theirs.weights_sha256:
             raise EvaluationError(
                 f"{path} holds dev scores of another detector than {file} (other weights); give "

@@ -35,7 +35,7 @@ class WeightedSum(nn.Module):
 
     def weights(self, states: Sequence[Tensor]) -> Tensor:
         """Return the weight of each state for each clip, [B, L]."""
-        return self.logits.softmax(dim=0).expand(len(states[0]), -1)
+        return self.logits.softmax(dim=0).expand(states[0].shape[0], -1)
 
     def forward(self, states: Sequence[Tensor]) -> Tensor:
         """Return the weighted sum."""

@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.detectors.layers.encoder_weights import config_of, find, read_weights
+from unheard.detectors.layers.exporting import power_spectrogram
 from unheard.errors import MissingExtra, RecipeError, suggestion
 
 __all__ = [
@@ -160,6 +161,13 @@ class SpeechEncoder(nn.Module):
         found = self.model.layers if self.family == "whisper" else self.model.encoder.layers
         return cast(nn.ModuleList, found)
 
+    @property
+    def longest(self) -> int:
+        """Samples that it reads at once; longer input is read in pieces. 0 if there is no limit."""
+        if self.family != "whisper":
+            return 0
+        return int(self.model.max_source_positions) * 2 * LogMel.n_hop
+
     def feed_forward(self, layer: int) -> tuple[str, str]:
         """Return the names in this module of the two projections of a layer's feed-forward part."""
         if self.family == "whisper":
@@ -213,8 +221,9 @@ class SpeechEncoder(nn.Module):
         return states
 
     def _whisper(self, waveform: Tensor) -> list[Tensor]:
-        longest = self.model.max_source_positions * 2 * LogMel.n_hop
-        pieces = [self._piece(piece) for piece in torch.split(waveform, longest, dim=1)]
+        if waveform.shape[1] <= self.longest:
+            return self._piece(waveform)
+        pieces = [self._piece(piece) for piece in torch.split(waveform, self.longest, dim=1)]
         return [torch.cat(states, dim=1) for states in zip(*pieces, strict=True)]
 
     def _piece(self, waveform: Tensor) -> list[Tensor]:
@@ -271,13 +280,22 @@ class LogMel(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Return log-mel features, [B, T] -> [B, n_mels, T // 160], in float32."""
         with torch.autocast(waveform.device.type, enabled=False):
-            transform = torch.stft(
-                waveform.float(), self.n_fft, self.n_hop, window=self.window, return_complex=True
-            )
-            power = torch.view_as_real(transform[..., :-1]).square().sum(dim=-1)
+            power = self._power(waveform.float())
             level = (self.filters @ power).clamp(min=1e-10).log10()
             floor = level.amax(dim=(1, 2), keepdim=True) - 8.0
             return (torch.maximum(level, floor) + 4.0) / 4.0
+
+    def _power(self, waveform: Tensor) -> Tensor:
+        """Return the power of all frames but the last, [B, T] -> [B, K, T // 160]."""
+        if torch.compiler.is_exporting():
+            power = power_spectrogram(
+                waveform, self.window, n_fft=self.n_fft, n_hop=self.n_hop, pad_mode="reflect"
+            )
+            return power[:, :-1].transpose(1, 2)
+        transform = torch.stft(
+            waveform, self.n_fft, self.n_hop, window=self.window, return_complex=True
+        )
+        return torch.view_as_real(transform[..., :-1]).square().sum(dim=-1)
 
 
 def _config(encoder: Encoder, config_name: str, depth_name: str) -> Any:

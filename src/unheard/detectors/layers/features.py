@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from unheard.audio import SAMPLE_RATE_HZ
+from unheard.detectors.layers.exporting import power_spectrogram
 from unheard.errors import RecipeError, suggestion
 from unheard.types import FloatArray
 
@@ -90,6 +91,14 @@ class Spectrogram(nn.Module):
             if framing.pre_emphasis:
                 emphasised = waveform[:, 1:] - framing.pre_emphasis * waveform[:, :-1]
                 waveform = torch.cat([waveform[:, :1], emphasised], dim=1)
+            if torch.compiler.is_exporting():
+                return power_spectrogram(
+                    waveform,
+                    self.window,
+                    n_fft=framing.n_fft,
+                    n_hop=framing.n_hop,
+                    pad_mode="constant",
+                )
             transform = torch.stft(
                 waveform,
                 n_fft=framing.n_fft,

@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from unheard.detectors.layers.exporting import at_least
 from unheard.errors import RecipeError, suggestion
 
 __all__ = ["AttentionGate", "EnhancedGate", "EvenGate", "Gate", "WaveformGate"]
@@ -252,16 +253,15 @@ class EvenGateModule(nn.Module):
 
     def forward(self, waveform: Tensor, embeddings: Sequence[Tensor]) -> Tensor:
         """Return one logit per clip and expert."""
-        return waveform.new_zeros(len(waveform), self.n_experts)
+        return waveform.new_zeros(waveform.shape[0], self.n_experts)
 
 
 def _of_length(waveform: Tensor, n_samples: int) -> Tensor:
     """Return the middle of longer windows, or shorter ones repeated, [B, T] -> [B, n_samples]."""
     n_found = waveform.shape[1]
-    if n_found < n_samples:
-        return waveform.repeat(1, -(-n_samples // n_found))[:, :n_samples]
-    start = (n_found - n_samples) // 2
-    return waveform[:, start : start + n_samples]
+    start = at_least(n_found - n_samples, 0) // 2
+    place = torch.arange(n_samples, device=waveform.device)
+    return waveform[:, (start + place) % place.new_full((1,), n_found)]
 
 
 def _check_dropout(dropout: float) -> None:

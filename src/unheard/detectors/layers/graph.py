@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, selu
 
+from unheard.detectors.layers.exporting import share_of
+
 __all__ = ["GraphAttention", "GraphPool", "JointGraphAttention"]
 
 INPUT_DROPOUT = 0.2
@@ -132,7 +134,7 @@ class GraphPool(nn.Module):
 
     def forward(self, nodes: Tensor) -> Tensor:
         """Return the nodes that are kept, highest score first."""
-        n_kept = max(int(nodes.shape[1] * self.share), 1)
+        n_kept = share_of(nodes.shape[1], self.share)
         scores = torch.sigmoid(self.score(self.dropout(nodes)))  # [B, N, 1]
         best, places = torch.topk(scores, n_kept, dim=1)
         return nodes.gather(1, places.expand(-1, -1, nodes.shape[2])) * best
@@ -155,6 +157,8 @@ def _products(nodes: Tensor) -> Tensor:
     Entry [:, n, p] belongs to the pair of n and n + p, counted in a circle, for p up to N / 2:
     every pair is there, and only pairs at the distance N / 2 are there twice.
     """
+    if torch.compiler.is_exporting():  # a graph with free N holds all pairs more easily than half
+        return nodes[:, :, None] * nodes[:, None]
     reach = nodes.shape[1] // 2
     circle = torch.cat([nodes, nodes[:, :reach]], dim=1)
     # In this order of dimensions the product comes out contiguous, so nothing copies it later.
@@ -163,6 +167,8 @@ def _products(nodes: Tensor) -> Tensor:
 
 def _places(n_nodes: int, device: torch.device) -> Tensor:
     """Return where `_products`, flattened over N and P, has each pair of nodes, [N, N]."""
+    if torch.compiler.is_exporting():
+        return torch.arange(n_nodes * n_nodes, device=device).view(n_nodes, n_nodes)
     node = torch.arange(n_nodes, device=device)
     reach = n_nodes // 2
     distance = (node[None, :] - node[:, None]) % n_nodes

@@ -1,0 +1,113 @@
+"""What a graph can hold in place of operations that it cannot; the same numbers, up to rounding.
+
+Layers take these roads while torch writes them as a graph (`torch.compiler.is_exporting()`), so
+that batch and length stay free in it. Training and scoring in torch never do.
+
+B clips, T samples, F frames, K frequency bins, N nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+__all__ = ["at_least", "power_spectrogram", "recurrent", "share_of"]
+
+
+_free: Any = torch
+"""Its functions of sizes that may be free have no types; int() and max() would fix such a size."""
+
+
+def power_spectrogram(
+    waveform: Tensor,
+    window: Tensor,
+    *,
+    n_fft: int,
+    n_hop: int,
+    pad_mode: Literal["constant", "reflect"],
+) -> Tensor:
+    """Return the power of a centred short-time Fourier transform, as a product with its matrix.
+
+    Args:
+        waveform: Shape [B, T].
+        window: Shape [n_window], n_window <= n_fft; it lies in the middle of the transform.
+        n_fft: Length of the transform.
+        n_hop: Samples from one frame to the next.
+        pad_mode: What the clip is continued with, by n_fft // 2 samples on both sides.
+
+    Returns:
+        Shape [B, F, K], F = T // n_hop + 1, K = n_fft // 2 + 1.
+    """
+    n_window, half, n_bins = len(window), n_fft // 2, n_fft // 2 + 1
+    before = (n_fft - n_window) // 2
+    after = n_fft - n_window - before
+    padded = nn.functional.pad(waveform[:, None], (half, half), mode=pad_mode)
+    turns = np.outer(np.arange(n_bins), np.arange(before, before + n_window)) % n_fft / n_fft
+    waves = np.concatenate([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)])
+    taps = torch.from_numpy(waves).to(waveform) * window  # [2 K, n_window]
+    heard = padded[:, :, before : padded.shape[2] - after]
+    parts = nn.functional.conv1d(heard, taps[:, None], stride=n_hop).square()
+    return (parts[:, :n_bins] + parts[:, n_bins:]).transpose(1, 2)
+
+
+def recurrent(cells: nn.GRU | nn.LSTM, frames: Tensor) -> Tensor:
+    """Return what recurrent layers make of frames; in a graph, as ONNX's operators GRU and LSTM.
+
+    torch would write out one step after the other, for a fixed number of frames.
+
+    Args:
+        cells: One or more layers, in one direction or both, with batch_first and biases.
+        frames: Shape [B, F, features].
+
+    Returns:
+        Shape [B, F, units of both directions].
+    """
+    if not torch.compiler.is_exporting():
+        found: Tensor = cells(frames)[0]
+        return found
+    from torch.onnx.ops import symbolic_multi_out
+
+    assert cells.batch_first, "the only layout that detectors use"
+    kind, order = ("GRU", (1, 0, 2)) if isinstance(cells, nn.GRU) else ("LSTM", (0, 3, 1, 2))
+    n_directions = 2 if cells.bidirectional else 1
+    steps = frames.transpose(0, 1)  # [F, B, features]
+    for layer in range(cells.num_layers):
+        own = cells.all_weights[n_directions * layer : n_directions * (layer + 1)]
+        weights, states, *biases = (
+            torch.stack([_in_order(one[kind_of], order) for one in own]) for kind_of in range(4)
+        )
+        shape = (steps.shape[0], n_directions, frames.shape[0], cells.hidden_size)
+        direction = "bidirectional" if cells.bidirectional else "forward"
+        attributes: dict[str, Any] = {"direction": direction, "hidden_size": cells.hidden_size}
+        if kind == "GRU":
+            attributes |= {"linear_before_reset": 1}  # as torch has it
+        made = symbolic_multi_out(
+            kind,
+            (steps, weights, states, torch.cat(biases, dim=1)),
+            attrs=attributes,
+            dtypes=(frames.dtype,),
+            shapes=(shape,),
+            version=14,
+        )
+        steps = made[0].transpose(1, 2).flatten(2)  # [F, B, both directions]
+    return steps.transpose(0, 1)
+
+
+def _in_order(weights: Tensor, order: Sequence[int]) -> Tensor:
+    """Return the gates of a cell's weights in the order that ONNX has."""
+    return weights.view(len(order), -1, *weights.shape[1:])[list(order)].flatten(0, 1)
+
+
+def share_of(n_nodes: int, share: float) -> int:
+    """Return how many of N nodes a share is, at least one; N may be free."""
+    return at_least(_free.sym_int(n_nodes * share), 1)
+
+
+def at_least(n: int, least: int) -> int:
+    """Return the larger of two numbers, the first of which may be free."""
+    largest: int = _free.sym_max(n, least)
+    return largest
