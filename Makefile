@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test cluster-test page-test check fix reference bench docs clean
+.PHONY: demo test cluster-test export-test page-test check fix reference bench docs clean
 
 demo: .venv/installed          ## score the example clips with the detector inside the package
 	$(BIN)/unheard score examples --timeline demo-output
@@ -14,6 +14,9 @@ test: .venv/developer          ## run every default test
 
 cluster-test: .venv/developer  ## score an archive on two nodes of a Ray cluster; one is killed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:randomly -m cluster tests/interfaces/test_cluster_ray.py
+
+export-test: .venv/developer   ## trace every detector as a graph and compare it with torch
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m export tests/contract/test_detectors_export.py
 
 page-test: .venv/developer     ## use the page in Chromium, which must be installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/browser

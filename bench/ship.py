@@ -1,4 +1,4 @@
-"""Put a trained bundle into the package, with what its sibling says of unheard families.
+"""Put a trained bundle into the package, exported, with what its sibling says of unheard families.
 
 Run:  python bench/ship.py runs/shipped/bundle runs/resnet18_mel/report
 
@@ -10,12 +10,13 @@ its numbers are read from that run's report and written among the limits of the 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import unheard
 from unheard.detectors import bundle
+from unheard.export import export
 
 TARGET = Path(unheard.__file__).parent / "default_detector"
 
@@ -45,17 +46,17 @@ def _told(eer: dict[str, float], digits: int) -> str:
 
 
 def main(trained: Path, sibling: Path) -> None:
-    if TARGET.exists():
-        shutil.rmtree(TARGET)
-    TARGET.mkdir()
-    for name in ("weights.safetensors", "seen.safetensors", "dev_scores.parquet"):
-        shutil.copyfile(trained / name, TARGET / name)
     card = bundle.read_card(trained)
     material = card.provenance.material
     hours = sum(line.hours for line in material if line.part.startswith("train"))
     card = card.model_copy(update={"limits": [*limits(sibling, hours), *card.limits]})
-    (TARGET / "bundle.json").write_text(card.model_dump_json(indent=2) + "\n")
-    print(bundle.model_card(bundle.load(TARGET).card))
+    with tempfile.TemporaryDirectory() as folder:
+        told = bundle.replace(
+            Path(folder) / "bundle",
+            card,
+            {name: (trained / name).read_bytes() for name in card.files},
+        )
+        print(bundle.model_card(export(told, TARGET).card))
 
 
 if __name__ == "__main__":

@@ -28,13 +28,16 @@ from unheard.cli_runs import calibrate, curves
 from unheard.cli_serve import serve
 from unheard.cli_stream import stream
 from unheard.cli_watch import watch
-from unheard.errors import RecipeError, UnheardError
+from unheard.errors import MissingExtra, RecipeError, UnheardError
 
 if TYPE_CHECKING:
     from unheard.archive import Task
     from unheard.journal import Journal
 
 __all__ = ["app", "main"]
+
+ONLY_TRAINING_NEEDS = ("torch", "sklearn")
+"""Packages that an installation that scores exported detectors does without."""
 
 app = typer.Typer(
     help="Unheard: detect speech deepfakes. Scores are up for bona fide speech, everywhere.",
@@ -59,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UnheardError as error:
         say(f"error: {error}")
         raise SystemExit(2 if isinstance(error, RecipeError) else 1) from None
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ONLY_TRAINING_NEEDS:
+            raise
+        say(f"error: {MissingExtra('train', package)}")
+        raise SystemExit(1) from None
 
 
 @app.command()

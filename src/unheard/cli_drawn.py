@@ -68,11 +68,7 @@ def _refuse_single(settings: Settings) -> None:
     """Refuse to explain a detector that is no mixture, and say how to get one."""
     if settings.experts():
         return
-    from unheard import recipes as known
-    from unheard.detectors.mixture import Mixture
-
-    mixtures = [name for name in known.names() if isinstance(known.load(name).detector, Mixture)]
     raise RecipeError(
         f"{settings.detector}: one detector, not a mixture, so it has no experts to show; draw its "
-        f"verdict with --timeline, or train a mixture with a recipe: {', '.join(mixtures)}"
+        "verdict with --timeline, or train a mixture, as by the recipe attention_mixture_small"
     )

@@ -12,7 +12,7 @@ import numpy as np
 from unheard import audio, metrics
 from unheard.detectors import bundle as bundles
 from unheard.detectors.card import Card, Shift
-from unheard.errors import AudioError, EvaluationError
+from unheard.errors import AudioError, BundleError, EvaluationError
 from unheard.evaluate import refuse_seen
 from unheard.score import pooled
 
@@ -61,6 +61,8 @@ def export(
         EvaluationError: If the clips were trained on, are of one class, or cannot be read.
         MissingExtra: If torch, onnx or onnxscript is not installed.
     """
+    if out.resolve() == source.resolve():
+        raise BundleError(f"{out}: the trained bundle would be lost; give --out another folder")
     made = bundles.load(source)
     detector, card = made.detector, made.card
     if rounded_on is not None:

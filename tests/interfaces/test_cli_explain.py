@@ -94,7 +94,7 @@ def test_one_detector_alone_cannot_be_explained(
     assert run.code == 2
     assert f"{toy}: one detector, not a mixture" in run.text
     assert "draw its verdict with --timeline" in run.text
-    assert "with a recipe: attention_mixture, attention_mixture_small," in run.text
+    assert "train a mixture, as by the recipe attention_mixture_small" in run.text
     assert run.out == ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from unheard.detectors.card import LEFT_OUT, Base, Card, Provenance, Result
+from unheard.detectors.card import LEFT_OUT, Card, Export, Provenance, Result
 
 __all__ = ["model_card"]
 
@@ -23,7 +23,8 @@ def model_card(card: Card) -> str:
         "recording looks bona fide, below zero it looks spoofed. It is no proof of either.",
         "",
         f"- Detector: {kind} ({fields})",
-        *_base(card.base),
+        *_base(card),
+        *_export(card.export),
         f"- Scores windows of {card.window_s:g} s every {card.hop_s:g} s, "
         f"pooled by the rule {card.pooling!r}",
         f"- Calibration: {calibration.scale:.4g} x raw score {calibration.offset:+.4g}",
@@ -55,13 +56,35 @@ def _value(value: JsonValue) -> str:
     return str(value)
 
 
-def _base(base: Base | None) -> list[str]:
+def _base(card: Card) -> list[str]:
+    base = card.base
     if base is None:
         return []
+    told = f"{base.n_parameters:,} published weights", f"{base.source!r}, hash {base.sha256[:12]}"
+    if card.export is not None:
+        return [f"- Holds {told[0]} of {told[1]}: their licence is that of who published them"]
     return [
-        f"- Stands on {base.n_parameters:,} published weights that this bundle does not hold, from "
-        f"{base.source!r}, hash {base.sha256[:12]}; no others will do"
+        f"- Stands on {told[0]} that this bundle does not hold, from {told[1]}; no others will do"
     ]
+
+
+def _export(export: Export | None) -> list[str]:
+    if export is None:
+        return []
+    tools = ", ".join(f"{name} {version}" for name, version in export.tools.items())
+    lines = [
+        f"- Exported from the bundle {export.source[:12]} by {tools}; raw scores differ from "
+        f"PyTorch's by at most {export.parity:.1g} ({export.parity_on})"
+    ]
+    if (shift := export.shift) is not None:
+        lines.append(
+            "- Large linear layers rounded to 8 bits, which moved raw scores by "
+            f"{shift.drift:.2g} on average and {shift.largest:.2g} at most (they spread by "
+            f"{shift.spread:.2g}), on {shift.n_bonafide:,} bona fide and {shift.n_spoof:,} spoofed "
+            f"clips of {shift.protocol}: an EER of {shift.eer_before:.2%} before and "
+            f"{shift.eer_after:.2%} after"
+        )
+    return lines
 
 
 def _operating_points(card: Card) -> list[str]:

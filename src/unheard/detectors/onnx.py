@@ -246,9 +246,9 @@ def _bare(model: ModelProto) -> ModelProto:
     del model.graph.value_info[:]
     del model.graph.metadata_props[:]
     del model.metadata_props[:]
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
+    for one in (*model.graph.node, *model.graph.input, *model.graph.output):
+        del one.metadata_props[:]
+        one.doc_string = ""
     used = {name for node in model.graph.node for name in node.input}
     used |= {output.name for output in model.graph.output}
     kept = [one for one in model.graph.initializer if one.name in used]
@@ -279,8 +279,6 @@ def _kept(model: ModelProto, detector: Detector) -> list[str]:
             return True
         return any(np.array_equal(matrix, one) for one in fixed)
 
-    return [
-        node.name
-        for node in model.graph.node
-        if node.op_type in ("MatMul", "Gemm") and stays(held.get(node.input[1]))
-    ]
+    nodes = [node for node in model.graph.node if node.op_type in ("MatMul", "Gemm")]
+    names = [node.name for node in nodes if stays(held.get(node.input[1]))]
+    return [*names, *(f"{name}_MatMul" for name in names)]  # what the rounding makes of a Gemm

@@ -48,7 +48,7 @@ def power_spectrogram(
     padded = nn.functional.pad(waveform[:, None], (half, half), mode=pad_mode)
     turns = np.outer(np.arange(n_bins), np.arange(before, before + n_window)) % n_fft / n_fft
     waves = np.concatenate([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)])
-    taps = torch.from_numpy(waves).to(waveform) * window  # [2 K, n_window]
+    taps = torch.from_numpy(waves.astype(np.float32)) * window  # [2 K, n_window]
     heard = padded[:, :, before : padded.shape[2] - after]
     parts = nn.functional.conv1d(heard, taps[:, None], stride=n_hop).square()
     return (parts[:, :n_bins] + parts[:, n_bins:]).transpose(1, 2)

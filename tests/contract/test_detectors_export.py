@@ -1,0 +1,101 @@
+"""Every row of DETECTORS becomes a graph with free batch and length; opt in with -m export.
+
+Tracing takes from 5 to 30 s each. What all graphs share is tested always, in test_exported.py.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from small_detectors import SMALL, TINY_ENCODER, TINY_EXPERTS
+from unheard.detectors import exported, onnx
+from unheard.detectors.detector import window_opinions
+from unheard.detectors.layers.encoder import Encoder
+from unheard.detectors.table import (
+    AttentionGate,
+    EnhancedGate,
+    EvenGate,
+    Grnn,
+    Mixture,
+    ResNet18,
+    Spec,
+    SslAasist,
+    Toy,
+    WaveformGate,
+)
+
+pytestmark = pytest.mark.export
+
+TINY_WHISPER = Encoder(
+    family="whisper",
+    settings=(
+        ("d_model", 16),
+        ("encoder_attention_heads", 2),
+        ("encoder_ffn_dim", 24),
+        ("encoder_layers", 2),
+    ),
+)
+PAIR = (Toy(n_bands=4), ResNet18(n_hop=400, n_mels=16, width=2, embedding=4, feature="linear"))
+
+SPECS: dict[str, Spec] = {
+    **SMALL,
+    "aasist of uneven shares": replace(SMALL["aasist"], kept=(0.4, 0.7, 0.7)),  # type: ignore[type-var]
+    "grnn of lstm": Grnn(
+        n_mels=8, channels=4, hidden=(4, 3), cell="lstm", bidirectional=False, feature="mel",
+        pooling="attentive",
+    ),
+    "resnet18 grown": replace(SMALL["resnet18"], inner_widths=(1, 2, 3, 4, 5, 6, 7, 8)),  # type: ignore[type-var]
+    "hubert, adaptive sum": SslAasist(
+        encoder=replace(TINY_ENCODER, family="hubert"), reading="adaptive"
+    ),
+    "wavlm, a router per clip, grown": SslAasist(
+        encoder=replace(TINY_ENCODER, family="wavlm"),
+        adapters=replace(TINY_EXPERTS, router="clip"),
+        feed_forward=(0, 30),
+    ),
+    "wavlm": SslAasist(encoder=replace(TINY_ENCODER, family="wavlm")),
+    "whisper, weighted sum": SslAasist(
+        encoder=TINY_WHISPER, adapters=TINY_EXPERTS, reading="weighted"
+    ),
+    "mixture by waveform": Mixture(experts=PAIR, gate=WaveformGate(n_samples=12_000)),
+    "mixture of probabilities": Mixture(
+        experts=PAIR, gate=EnhancedGate(width=4, hidden=4), blend="probabilities"
+    ),
+    "mixture of mixtures": Mixture(
+        experts=(SMALL["ssl_aasist"], Mixture(experts=(Toy(), SMALL["lcnn"]), gate=EvenGate())),
+        gate=AttentionGate(width=8, feed_forward=8, readout="token"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_graph_scores_as_torch_for_any_batch_and_length(name: str) -> None:
+    torch.manual_seed(0)
+    detector = SPECS[name].build()
+    with torch.no_grad():
+        for _ in range(2):  # running statistics that are no longer those of a fresh one
+            detector(0.1 * torch.randn(4, 8000))
+        for parameter in detector.parameters():
+            parameter += 0.05 * torch.randn_like(parameter)
+    detector.eval()
+    content = onnx.graph(detector, 1.0)
+    assert onnx.parity(detector, content, 1.0)[0] <= onnx.PARITY
+    assert exported.ELSEWHERE not in content
+    model = exported.opened(content, name, detector.experts)
+    for n_windows, n_samples in ((1, 3200), (5, 9_001), (17, 16_000), (2, 33_333)):
+        windows = 0.1 * np.random.default_rng(n_samples).standard_normal((n_windows, n_samples))
+        found = model.opinions(windows.astype(np.float32))
+        expected = window_opinions(detector, windows.astype(np.float32))
+        assert onnx.difference(found, expected) <= onnx.PARITY
+
+
+def test_longer_windows_than_whisper_reads_at_once_are_refused() -> None:
+    with pytest.raises(onnx.BundleError, match="takes 30 s at once; train it on shorter windows"):
+        onnx.graph(SslAasist(encoder=TINY_WHISPER).build().eval(), 31.0)
+
+
+def test_a_graph_is_the_same_to_the_bit_each_time() -> None:
+    detector = SMALL["toy"].build().eval()
+    assert onnx.graph(detector, 1.0) == onnx.graph(detector, 1.0)
