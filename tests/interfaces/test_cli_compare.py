@@ -143,7 +143,9 @@ def test_the_report_is_that_of_the_score_files(unheard: Unheard, here: Path) -> 
             assert line["numbers"][name]["value"] == pytest.approx(value)
             assert float(cells[line["method"], name]) == line["numbers"][name]["value"]
         assert line["parameters"] == 19
-    texts = {name: (here / "out/reports/own" / name).read_bytes() for name in ("report.md", "table.csv")}
+    texts = {
+        name: (here / "out/reports/own" / name).read_bytes() for name in ("report.md", "table.csv")
+    }
     unheard("compare", "own.py", "--out", "out", "--report", "--draws", 20)
     assert {name: (here / "out/reports/own" / name).read_bytes() for name in texts} == texts
 
