@@ -148,7 +148,7 @@ def test_optimiser_leaves_frozen_parameters_out() -> None:
 
 
 def test_a_detector_with_nothing_to_train_is_refused() -> None:
-    with pytest.raises(RecipeError, match="or, to average .* `unheard scores fuse`"):
+    with pytest.raises(RecipeError, match=r"or, to average .* `unheard scores fuse`"):
         Adam().build(nn.Linear(2, 1).requires_grad_(False))
 
 
