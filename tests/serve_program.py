@@ -19,6 +19,7 @@ def main() -> None:
 
     app = create_app(scorer(Slow()), jobs=Path(sys.argv[1]))
     run(app, Address("127.0.0.1", 0), lambda url: print(url, flush=True))  # noqa: T201
+    assert "torch" not in sys.modules, "a service of an exported detector needs no torch"
 
 
 if __name__ == "__main__":

@@ -67,9 +67,10 @@ def served(
 
 
 def speech(duration_s: float = 2.0, seed: int = 0) -> bytes:
-    """A wav of syllables."""
+    """A wav of syllables; the same four seconds again and again."""
+    samples = np.resize(voice(min(duration_s, 4.0), seed), round(duration_s * RATE_HZ))
     file = io.BytesIO()
-    soundfile.write(file, voice(duration_s, seed), RATE_HZ, format="WAV", subtype="PCM_16")
+    soundfile.write(file, samples, RATE_HZ, format="WAV", subtype="PCM_16")
     return file.getvalue()
 
 

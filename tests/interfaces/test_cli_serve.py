@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
             _listen(Address("127.0.0.1", port))
 
 
+@pytest.mark.timeout(300)
 def test_a_server_that_is_told_to_stop_finishes_and_keeps_its_jobs(tmp_path: Path) -> None:
     program = subprocess.Popen(
         [sys.executable, str(TESTS / "serve_program.py"), str(tmp_path / "jobs")],
@@ -66,6 +68,7 @@ def test_a_server_that_is_told_to_stop_finishes_and_keeps_its_jobs(tmp_path: Pat
     with program, httpx.Client(base_url=program.stdout.readline().strip(), timeout=60) as client:
         try:
             _talk(client)
+            _walk_away(client)
             jobs = [client.post("/v1/jobs", files=sent(speech(90.0))).json() for _ in range(2)]
             answers: list[httpx.Response] = []
             asking = threading.Thread(
@@ -74,6 +77,7 @@ def test_a_server_that_is_told_to_stop_finishes_and_keeps_its_jobs(tmp_path: Pat
             asking.start()
             while "unheard_uploads_in_house 1.0" not in client.get("/metrics").text:
                 assert asking.is_alive()
+                time.sleep(0.02)
             program.send_signal(signal.SIGTERM)
             asking.join()
             assert program.wait(30) == 0
@@ -88,6 +92,15 @@ def test_a_server_that_is_told_to_stop_finishes_and_keeps_its_jobs(tmp_path: Pat
     found = [store.find(job["id"], "") for job in jobs]
     assert [job and job.status for job in found] == ["queued", "queued"]
     store.close()
+
+
+def _walk_away(client: httpx.Client) -> None:
+    """A client that does not wait for its answer: its scoring is given up."""
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/v1/score", files=sent(speech(300.0)), timeout=httpx.Timeout(60, read=0.3))
+    while "unheard_uploads_in_house 0.0" not in (text := client.get("/metrics").text):
+        time.sleep(0.05)
+    assert 'route="/v1/score",status="200"' not in text
 
 
 def _talk(client: httpx.Client) -> None:

@@ -11,6 +11,26 @@ from unheard.verdict import Verdict
 __all__ = ["Accepted", "Health", "Info", "JobState", "Problem", "Result", "problems"]
 
 
+_VERDICT = {
+    "source": "call.wav",
+    "score": -3.12,
+    "spoof_probability": 0.958,
+    "decision": "spoof",
+    "reason": None,
+    "windows": [
+        {"start_s": 0.0, "end_s": 4.0, "score": -3.12, "speech_s": 3.63, "experts": []},
+    ],
+    "warnings": ["almost nothing above 3.6 kHz (telephone band or upsampled)"],
+    "duration_s": 4.0,
+    "speech_s": 3.63,
+    "operating_point": "sure",
+    "thresholds": [-1.47, 2.03],
+    "spoof_prior": 0.5,
+    "detector": {"name": "shipped", "version": "0.1.0", "sha256": "fe" * 32},
+    "experts": [],
+}
+
+
 class Audio(BaseModel):
     """The recording that was sent."""
 
@@ -29,7 +49,7 @@ class Settings(BaseModel):
 class Result(BaseModel):
     """A verdict on a recording, with what a case file needs."""
 
-    verdict: Verdict = Field(examples=[])
+    verdict: Verdict = Field(examples=[_VERDICT])
     audio: Audio
     settings: Settings
     scored_at: str = Field(description="ISO 8601, UTC.", examples=["2026-11-22T10:00:00+00:00"])
