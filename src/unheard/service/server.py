@@ -85,9 +85,9 @@ def run(app: FastAPI, address: Address, say: Callable[[str], None]) -> None:
 def _listen(address: Address) -> socket.socket:
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        family, kind, _, _, where = found[0]
+        family, kind, protocol, _, where = found[0]  # without its protocol it would wait for acks
         with contextlib.ExitStack() as opened:
-            listening = opened.enter_context(socket.socket(family, kind))
+            listening = opened.enter_context(socket.socket(family, kind, protocol))
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(where)
             listening.listen(_MOST_CONNECTIONS)
