@@ -10,6 +10,7 @@ music under them. Nothing is scored: windows are those of a detector of 4 s ever
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -111,7 +112,8 @@ def over(voices: list[FloatArray], beds: list[FloatArray], snr_db: float) -> Ite
     """Voices with music that much weaker under them."""
     for index, voice in enumerate(voices):
         bed = beds[index % len(beds)][: voice.size]
-        gain = np.sqrt(np.mean(voice**2) / max(np.mean(bed**2), 1e-9)) * 10 ** (-snr_db / 20)
+        powers = float(np.mean(voice**2)), max(float(np.mean(bed**2)), 1e-9)
+        gain = math.sqrt(powers[0] / powers[1]) * 10 ** (-snr_db / 20)
         mixed = voice + gain * bed
         yield mixed / max(1.0, float(np.abs(mixed).max()))
 
