@@ -68,7 +68,7 @@ def tell(name: str, recordings: Iterable[FloatArray], window_s: float = WINDOW_S
     found = [refused(samples, window_s) for samples in recordings]
     music = sum(reason == "it sounds like music" for reason, _, _ in found)
     other = sum(bool(reason) for reason, _, _ in found) - music
-    active, left_out = (sum(one[place] for one in found) for place in (1, 2))
+    active, left_out = sum(one[1] for one in found), sum(one[2] for one in found)
     print(
         f"| {name} | {len(found)} | {music} ({music / len(found):.1%}) | {other} "
         f"| {left_out} of {active} ({left_out / max(active, 1):.1%}) |",
