@@ -46,7 +46,7 @@ class Condition:
 
     Attributes:
         duration_s: Length.
-        speech_s: Sum of the frames that are speech.
+        speech_s: Sum of the frames that are speech, music left out.
         longest_pause_s: Longest stretch without a frame of speech.
         peak: Largest magnitude, 1 is full scale.
         clipped_share: Share of samples within 1 % of full scale.
@@ -56,6 +56,7 @@ class Condition:
             is 3 dB and more, in noise and held tones less than 2 dB; infinite without speech.
         held_tones: Share of the spectrum up to 5 kHz that holds a tone for 0.3 s, mean over the
             frames called speech; see `is_music`.
+        music_s: Sum of the frames called speech in stretches of 4 s that are music.
     """
 
     duration_s: float
@@ -66,6 +67,7 @@ class Condition:
     bandwidth_hz: float
     level_spread_db: float
     held_tones: float = 0.0
+    music_s: float = 0.0
 
 
 def is_music(held_tones: float, level_spread_db: float) -> bool:
@@ -102,6 +104,8 @@ class Gauge:
         self._speech = bytearray()
         self._levels_db = array("f")
         self._tones = _Tones()
+        self._n_music = 0
+        self._n_judged = 0
         self._rest: FloatArray = np.zeros(0, np.float32)
         self._taper = np.hanning(_FRAME).astype(np.float32)
         self._power = np.zeros(_FRAME // 2 + 1)
@@ -133,6 +137,10 @@ class Gauge:
         self._level_sums += level_db.sum(), np.square(level_db).sum()
         spectrum = np.fft.rfft(spoken * self._taper, axis=1)
         self._power += np.sum(spectrum.real**2 + spectrum.imag**2, axis=0, dtype=np.float64)
+        while len(self._speech) - self._n_judged >= _MUSIC_FRAMES:
+            first, self._n_judged = self._n_judged, self._n_judged + _MUSIC_FRAMES
+            if self._is_music(first, self._n_judged):
+                self._n_music += self._speech.count(1, first, self._n_judged)
 
     def speech_s(self, start_s: float, end_s: float) -> float:
         """Return the seconds of speech in the whole frames between two times; none if music.
@@ -140,32 +148,36 @@ class Gauge:
         Whether it is music is heard over at least the 4 s before the end; nothing is called so
         where fewer than 3 s have come.
         """
-        active_s = self.active_s(start_s, end_s)
         first, last = _frames(start_s, end_s)
-        first = max(0, min(first, last - _MUSIC_FRAMES))
-        if active_s and last - first >= _LEAST_MUSIC_FRAMES:
-            flags = np.frombuffer(self._speech[first:last], np.uint8) == 1
-            spread_db = float(np.std(np.array(self._levels_db[first:last], np.float64)[flags]))
-            if is_music(self._tones.held(first, last), spread_db):
-                return 0.0
-        return active_s
+        if self._is_music(max(0, min(first, last - _MUSIC_FRAMES)), last):
+            return 0.0
+        return self.active_s(start_s, end_s)
 
     def active_s(self, start_s: float, end_s: float) -> float:
         """Return the seconds active at speech frequencies between two times, music or not."""
         return self._speech.count(1, *_frames(start_s, end_s)) * FRAME_S
+
+    def _is_music(self, first: int, last: int) -> bool:
+        """Return whether the frames from first to before last are music."""
+        if last - first < _LEAST_MUSIC_FRAMES or not self._speech.count(1, first, last):
+            return False
+        flags = np.frombuffer(self._speech[first:last], np.uint8) == 1
+        spread_db = float(np.std(np.array(self._levels_db[first:last], np.float64)[flags]))
+        return is_music(self._tones.held(first, last), spread_db)
 
     def condition(self) -> Condition:
         """Return what all samples until now are like."""
         pauses = bytes(self._speech).split(b"\x01")
         return Condition(
             duration_s=self._n_samples / SAMPLE_RATE_HZ,
-            speech_s=self._speech.count(1) * FRAME_S,
+            speech_s=(self._speech.count(1) - self._n_music) * FRAME_S,
             longest_pause_s=max(map(len, pauses)) * FRAME_S,
             peak=self._peak,
             clipped_share=self._n_clipped / max(self._n_samples, 1),
             bandwidth_hz=self._bandwidth_hz(),
             level_spread_db=self._level_spread_db(),
             held_tones=self._tones.held(0, len(self._speech)),
+            music_s=self._n_music * FRAME_S,
         )
 
     def _bandwidth_hz(self) -> float:

@@ -211,7 +211,7 @@ def no_verdict(condition: Condition, minimum_speech_s: float, n_scored: int) -> 
             "every sample is zero (digital silence), speech needed; "
             "record it again, or give another channel"
         )
-    if condition.speech_s < minimum_speech_s:
+    if condition.speech_s + condition.music_s < minimum_speech_s:
         quiet = " (the recording is very quiet)" if condition.peak < _QUIET_PEAK else ""
         return (
             f"{condition.speech_s:.2f} s of speech found{quiet}, at least {minimum_speech_s:g} s "
@@ -223,7 +223,8 @@ def no_verdict(condition: Condition, minimum_speech_s: float, n_scored: int) -> 
             f"{condition.level_spread_db:.1f} dB, that of speech by {_STEADY_DB:g} dB and more; "
             "give a recording in which the voice stands out"
         )
-    if is_music(condition.held_tones, condition.level_spread_db):
+    heard_music = is_music(condition.held_tones, condition.level_spread_db)
+    if heard_music or condition.speech_s < minimum_speech_s:
         return (
             f"it sounds like music: tones are held in {condition.held_tones:.0%} of the spectrum, "
             "in speech they glide; give a passage in which the voice is alone"
@@ -258,7 +259,9 @@ def condition_warnings(
         found.append(f"clipped: {condition.clipped_share:.1%} of samples are at full scale")
     if 0 < condition.peak < _QUIET_PEAK:
         found.append("very quiet: the peak is more than 40 dB below full scale")
-    if 0 < condition.speech_s < _MOSTLY_SILENT * condition.duration_s:
+    if condition.music_s:
+        found.append(f"{condition.music_s:.0f} s of it sound like music and were not scored")
+    elif 0 < condition.speech_s < _MOSTLY_SILENT * condition.duration_s:
         share = condition.speech_s / condition.duration_s
         found.append(f"mostly silence: only {share:.0%} of the recording is speech")
     if condition.speech_s and condition.longest_pause_s >= _LONG_PAUSE_S:

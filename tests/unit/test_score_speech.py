@@ -73,7 +73,7 @@ def melody(duration_s: float, seed: int = 0, note_s: float = 0.4) -> FloatArray:
 
 def test_held_tones_tell_music_from_voices() -> None:
     music, speech = measured(melody(8)), measured(voice(8))
-    assert music.speech_s > 4, "the activity detector takes chords for speech"
+    assert music.speech_s + music.music_s > 4, "the activity detector takes chords for speech"
     assert music.held_tones > 3 * speech.held_tones
     assert is_music(music.held_tones, music.level_spread_db)
     assert not is_music(speech.held_tones, speech.level_spread_db)
@@ -91,6 +91,16 @@ def test_music_holds_no_speech_and_a_voice_after_it_does() -> None:
     assert gauge.active_s(0, 4) > 2
     assert gauge.speech_s(0, 4) == 0
     assert gauge.speech_s(4, 8) == gauge.active_s(4, 8) > 2
+    whole = gauge.condition()
+    assert whole.music_s == pytest.approx(gauge.active_s(0, 3.99))
+    assert whole.speech_s + whole.music_s == pytest.approx(gauge.active_s(0, 8))
+
+
+def test_under_three_seconds_nothing_is_called_music() -> None:
+    gauge = Gauge()
+    gauge.push(melody(2.9))
+    assert gauge.speech_s(0, 2.9) == gauge.active_s(0, 2.9) > 1
+    assert gauge.condition().music_s == 0
 
 
 @pytest.mark.parametrize("size", [1, 479, 480, 481, 16_000])
@@ -103,7 +113,7 @@ def test_chunks_do_not_matter(size: int) -> None:
     assert parts.speech_s == whole.speech_s
     assert parts.bandwidth_hz == whole.bandwidth_hz
     assert parts.level_spread_db == pytest.approx(whole.level_spread_db, rel=1e-9)
-    assert parts.held_tones == whole.held_tones > 0
+    assert (parts.held_tones, parts.music_s) == (whole.held_tones, whole.music_s)
     assert (parts.peak, parts.duration_s) == (whole.peak, whole.duration_s)
 
 

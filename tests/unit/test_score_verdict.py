@@ -38,6 +38,17 @@ def windows(*scores: float | None) -> list[WindowScore]:
     return [WindowScore(2.0 * i, 2.0 * i + 4, score, 3.0) for i, score in enumerate(scores)]
 
 
+def test_music_gets_no_verdict_and_beside_speech_a_warning() -> None:
+    music = replace(GOOD, held_tones=0.2, level_spread_db=4.0, music_s=7.0, speech_s=1.0)
+    assert "give a passage in which the voice is alone" in (no_verdict(music, 0.5, 3) or "")
+    only = replace(GOOD, music_s=8.0, speech_s=0.0)
+    assert "it sounds like music" in (no_verdict(only, 0.5, 0) or "")
+    beside = replace(GOOD, music_s=4.2, speech_s=3.0)
+    assert no_verdict(beside, 0.5, 1) is None
+    assert "4 s of it sound like music and were not scored" in warnings(beside)
+    assert "mostly silence" not in warnings(replace(beside, speech_s=0.9))
+
+
 @pytest.mark.parametrize(
     ("score", "decision"),
     [(-1.01, "spoof"), (-1.0, "undecided"), (1.99, "undecided"), (2.0, "bonafide")],
