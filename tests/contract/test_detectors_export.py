@@ -18,6 +18,7 @@ from unheard.detectors.table import (
     EnhancedGate,
     EvenGate,
     Grnn,
+    MelLcnn,
     Mixture,
     ResNet18,
     Spec,
@@ -41,6 +42,7 @@ PAIR = (Toy(n_bands=4), ResNet18(n_hop=400, n_mels=16, width=2, embedding=4, fea
 
 SPECS: dict[str, Spec] = {
     **SMALL,
+    "mel_lcnn": MelLcnn(n_mels=16),  # the small one's frames are too few for 0.2 s
     "aasist of uneven shares": replace(SMALL["aasist"], kept=(0.4, 0.7, 0.7)),  # type: ignore[type-var]
     "grnn of lstm": Grnn(
         n_mels=8, channels=4, hidden=(4, 3), cell="lstm", bidirectional=False, feature="mel",

@@ -101,7 +101,7 @@ def test_one_detector_alone_cannot_be_explained(
 @pytest.mark.parametrize(
     ("options", "remedy"),
     [
-        (["--timeline", "b.png", "--explain", "a.png"], "not both"),
+        (["--timeline", "b.png", "--explain", "a.png"], "give one of --timeline"),
         (["--explain", "a.png"], "folder"),
     ],
     ids=["two pictures", "two files"],
