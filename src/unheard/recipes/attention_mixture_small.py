@@ -3,7 +3,7 @@
 The experts, mel_lcnn_small, resnet18_mel_small and resnet18_linear_small, are trained first, unless
 their bundles lie beside this run; then the gate, on experts that stay as they are.
 
-Expects: EER 23.8 % on eval_in, 39.6 % on eval_out, open corpus medium, one seed, 2026-11-22.
+Expects: EER 23.8 % on eval_in, 41.0 % on eval_out, open corpus medium, mean of 3 seeds, 2026-11-22.
 Cost:    3 minutes on one core; 13 more if the experts have to be trained.
 Run:     unheard train attention_mixture_small --data MANIFEST --out runs/attention_mixture_small
          experts too: --set detector.frozen=false --set schedule.rate=1e-4
