@@ -263,7 +263,7 @@ def test_the_rows_of_the_ablation_differ_as_they_are_called() -> None:
     assert weights["none"] == weights["world"] == weights["aggregated"] == (0, 0, 0)
     assert weights["standard"] == (0.6, 0, 0)
     assert weights["enhanced"] == (0.6, 0.1, 0)
-    assert weights["racl"] == (0.6, 0.1, 0.3)
+    assert weights["racl_small"] == (0.6, 0.1, 0.3)
     sampled = {name: (row.sampler.generator, row.detector.reading) for name, row in made.items()}
     assert sampled["none"] == ("none", "last")
     assert sampled["world"] == ("world", "last")
