@@ -267,5 +267,5 @@ def test_the_rows_of_the_ablation_differ_as_they_are_called() -> None:
     sampled = {name: (row.sampler.generator, row.detector.reading) for name, row in made.items()}
     assert sampled["none"] == ("none", "last")
     assert sampled["world"] == ("world", "last")
-    assert sampled["aggregated"] == sampled["racl"] == ("diffusion", "adaptive")
+    assert sampled["aggregated"] == sampled["racl_small"] == ("diffusion", "adaptive")
     assert {row.sampler.batch_clips for row in made.values()} == {16}
