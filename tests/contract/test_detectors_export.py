@@ -65,6 +65,10 @@ SPECS: dict[str, Spec] = {
     "mixture of probabilities": Mixture(
         experts=PAIR, gate=EnhancedGate(width=4, hidden=4), blend="probabilities"
     ),
+    "mixture on one transform": Mixture(
+        experts=(MelLcnn(n_mels=16), ResNet18(n_mels=16, width=2, embedding=4)),
+        gate=AttentionGate(width=8, feed_forward=8),
+    ),
     "mixture of mixtures": Mixture(
         experts=(SMALL["ssl_aasist"], Mixture(experts=(Toy(), SMALL["lcnn"]), gate=EvenGate())),
         gate=AttentionGate(width=8, feed_forward=8, readout="token"),

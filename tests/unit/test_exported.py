@@ -19,6 +19,7 @@ from unheard.detectors import exported, weights
 from unheard.detectors import onnx as exporting
 from unheard.detectors.bundle import Bundle, Card, load, model_card
 from unheard.detectors.card import Shift
+from unheard.detectors.layers.exporting import largest_in_parts
 from unheard.detectors.layers.features import Framing, Spectrogram
 from unheard.detectors.layers.graph import GraphPool, JointGraphAttention
 from unheard.detectors.table import EnhancedGate, Grnn, Mixture, Toy
@@ -338,6 +339,16 @@ def test_all_pairs_of_nodes_attend_as_half_of_them_do(as_in_a_graph: Callable[[]
         found = attend(temporal, spectral, master)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(("n_frames", "n_features"), [(50, 10), (8, 16), (5, 1), (33, 47)])
+def test_parts_of_a_map_of_any_size_keep_their_maxima(
+    as_in_a_graph: Callable[[], None], n_frames: int, n_features: int
+) -> None:
+    maps = torch.randn(2, 3, n_frames, n_features)
+    expected = torch.nn.functional.adaptive_max_pool2d(maps, (8, 16))
+    as_in_a_graph()
+    assert torch.equal(largest_in_parts(maps, (8, 16)), expected)
 
 
 @pytest.mark.parametrize(("n_nodes", "share", "kept"), [(10, 0.7, 7), (1, 0.4, 1), (29, 0.5, 14)])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unheard.detectors.detector import Detector
 from unheard.detectors.layers.aasist import logit_difference
+from unheard.detectors.layers.exporting import largest_in_parts
 from unheard.detectors.layers.features import Framing, Log, Mel, Spectrogram
 from unheard.detectors.layers.max_feature_map import MaxFeatureMap, light_convolutions
 from unheard.errors import RecipeError
@@ -90,9 +91,7 @@ class MelLcnnDetector(Detector):
         )
         self.spectrogram = Spectrogram(framing)
         self.features = nn.Sequential(mel, Log())
-        self.convolutions = nn.Sequential(
-            *light_convolutions(affine=True), nn.AdaptiveMaxPool2d(POOLED)
-        )
+        self.convolutions = nn.Sequential(*light_convolutions(affine=True))
         self.n_embedding = 64
         self.embedding = nn.Sequential(
             nn.Linear(32 * POOLED[0] * POOLED[1], 2 * self.n_embedding), MaxFeatureMap()
@@ -109,8 +108,9 @@ class MelLcnnDetector(Detector):
 
     def embed_power(self, power: Tensor) -> Tensor:
         """Return the same from the detector's own spectrogram, [B, F, K] -> [B, 64]."""
-        maps = self.convolutions(self.features(power).unsqueeze(1))  # [B, C, 8, 16]
-        embedding: Tensor = self.embedding(maps.flatten(1))
+        maps = self.convolutions(self.features(power).unsqueeze(1))  # [B, C, F / 8, M / 8]
+        parts = largest_in_parts(maps, POOLED)  # [B, C, 8, 16]
+        embedding: Tensor = self.embedding(parts.flatten(1))
         return embedding
 
     def classify(self, embedding: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["at_least", "power_spectrogram", "recurrent", "share_of"]
+__all__ = ["at_least", "largest_in_parts", "power_spectrogram", "recurrent", "share_of"]
 
 
 _free: Any = torch
@@ -52,6 +52,34 @@ def power_spectrogram(
     heard = padded[:, :, before : padded.shape[2] - after]
     parts = nn.functional.conv1d(heard, taps[:, None], stride=n_hop).square()
     return (parts[:, :n_bins] + parts[:, n_bins:]).transpose(1, 2)
+
+
+def largest_in_parts(maps: Tensor, n_parts: tuple[int, int]) -> Tensor:
+    """Return the maxima of a map cut into a fixed number of parts, as `adaptive_max_pool2d`.
+
+    Args:
+        maps: Shape [B, C, F, M].
+        n_parts: Parts along F and along M.
+
+    Returns:
+        Shape [B, C, *n_parts].
+    """
+    if not torch.compiler.is_exporting():
+        pooled: Tensor = nn.functional.adaptive_max_pool2d(maps, n_parts)
+        return pooled
+    rows = _largest_along(maps.transpose(2, 3), n_parts[0])  # [B, C, M, parts]
+    return _largest_along(rows.transpose(2, 3), n_parts[1])
+
+
+def _largest_along(maps: Tensor, n_parts: int) -> Tensor:
+    """Return the maxima of parts of the last axis, whose length may be free."""
+    n_found = maps.shape[3]
+    place = torch.arange(n_found, device=maps.device)
+    part = torch.arange(n_parts, device=maps.device)[:, None]
+    length = part.new_full((1,), n_found)
+    first, last = part * length // n_parts, ((part + 1) * length - 1) // n_parts
+    inside = (place >= first) & (place <= last)  # [parts, places]
+    return torch.where(inside, maps[..., None, :], float("-inf")).amax(dim=4)
 
 
 def recurrent(cells: nn.GRU | nn.LSTM, frames: Tensor) -> Tensor:
