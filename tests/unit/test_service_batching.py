@@ -1,7 +1,8 @@
 """Are windows of several requests scored together, and each answered with its own?"""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,20 +35,31 @@ class Slow:
         return said(windows)
 
 
-def gathered(detector: Slow, parts: list[FloatArray]) -> list[object]:
+def gathered(detector: Slow, parts: list[FloatArray]) -> list[Any]:
     """Ask for parts at once while the detector is busy with another; outcomes, in order."""
     batcher = Batcher(detector)
-    with ThreadPoolExecutor(len(parts) + 1) as threads:
-        busy = threads.submit(batcher.hear, np.zeros((1, 4)))
-        assert detector.entered.acquire(timeout=10)
-        asked = []
-        for number, part in enumerate(parts, start=1):
-            asked.append(threads.submit(batcher.hear, part))
-            while len(batcher._waiting) < number:
-                pass
-        detector.go.set()
-        busy.result()
-        outcomes: list[object] = [one.exception() or one.result() for one in asked]
+    outcomes: list[Any] = [None] * len(parts)
+
+    def ask(place: int) -> None:
+        try:
+            outcomes[place] = batcher.hear(parts[place])
+        except ValueError as error:
+            outcomes[place] = error
+
+    busy = threading.Thread(target=batcher.hear, args=[np.zeros((1, 4))], daemon=True)
+    asking = [
+        threading.Thread(target=ask, args=[place], daemon=True) for place in range(len(parts))
+    ]
+    busy.start()
+    assert detector.entered.acquire(timeout=10)
+    for number, thread in enumerate(asking, start=1):
+        thread.start()
+        while len(batcher._waiting) < number:
+            time.sleep(0.001)
+    detector.go.set()
+    for thread in [busy, *asking]:
+        thread.join(10)
+        assert not thread.is_alive(), "a request was never answered"
     batcher.close()
     return outcomes
 
@@ -59,7 +71,7 @@ def test_windows_that_wait_share_a_pass_and_each_gets_its_own() -> None:
     outcomes = gathered(detector, parts)
     assert detector.batches == [1, 9]
     for part, outcome in zip(parts, outcomes, strict=True):
-        for found, wanted in zip(outcome, said(part), strict=True):  # type: ignore[call-overload]
+        for found, wanted in zip(outcome, said(part), strict=True):
             np.testing.assert_array_equal(found, wanted)
 
 
