@@ -95,17 +95,18 @@ def hear(scorer: Scorer, samples: FloatArray) -> tuple[list[Update], Verdict]:
 
 
 def line(heard: list[Heard], rule: Rule, thresholds: tuple[float, float], bonafide: bool) -> str:
-    """Cells of one class: decided early, changed, wrong early, wrong in the end, seconds."""
+    """Cells of one class: decided early, of them undecided, changed, wrong; wrong in the end; s."""
     mine = [one for one in heard if one.bonafide is bonafide]
     pairs = [(one.early(rule, thresholds), one) for one in mine]
     early = [(found, one) for found, one in pairs if found is not None]
+    unsure = sum(found[0] == "undecided" for found, _ in early)
     changed = sum(found[0] != one.at_end(thresholds) for found, one in early)
     other = "spoof" if bonafide else "bonafide"
     wrong = sum(found[0] == other for found, _ in early)
     at_end = sum(one.at_end(thresholds) == other for one in mine)
     taken_s = [found[1] for found, _ in early]
     when = f"{np.median(taken_s):.0f} ({np.quantile(taken_s, 0.9):.0f})" if taken_s else "-"
-    return f"{len(early)} of {len(mine)} | {changed} | {wrong} | {at_end} | {when}"
+    return f"{len(early)} of {len(mine)} | {unsure} | {changed} | {wrong} | {at_end} | {when}"
 
 
 def main() -> None:
@@ -160,7 +161,7 @@ def tell_decisions(
     heard: list[Heard], point: str, thresholds: tuple[float, float], chosen: argparse.Namespace
 ) -> None:
     """Print what each rule would have decided."""
-    cells = "decided early | changed | wrong | wrong in the end | after s, median (90 %) |"
+    cells = "decided early | as undecided | changed | wrong | wrong in the end | after s, median (90 %) |"
     print(
         f"\n{point}, parts {', '.join(chosen.parts)}\n\n"
         f"| error | best windows | assumed spread | bona fide: {cells} spoofed: {cells}\n|"
