@@ -161,7 +161,10 @@ def tell_decisions(
     heard: list[Heard], point: str, thresholds: tuple[float, float], chosen: argparse.Namespace
 ) -> None:
     """Print what each rule would have decided."""
-    cells = "decided early | as undecided | changed | wrong | wrong in the end | after s, median (90 %) |"
+    cells = (
+        "decided early | as undecided | changed | wrong | wrong in the end "
+        "| after s, median (90 %) |"
+    )
     print(
         f"\n{point}, parts {', '.join(chosen.parts)}\n\n"
         f"| error | best windows | assumed spread | bona fide: {cells} spoofed: {cells}\n|"
