@@ -55,9 +55,9 @@ def test_a_job_gives_what_the_request_would(tmp_path: Path) -> None:
         assert job["error"] is None
         assert job["result"]["verdict"]["thresholds"] == [1.0, 1.0]
         assert job["result"]["request_id"] == accepted.headers["x-request-id"]
-        assert os.listdir(tmp_path / "jobs" / "uploads") == []
         assert client.delete(url).status_code == 204
         assert client.get(url).status_code == 404
+    assert os.listdir(tmp_path / "jobs" / "uploads") == []
     assert b"clip.wav" not in (tmp_path / "jobs" / "jobs.sqlite").read_bytes()
 
 
