@@ -96,6 +96,13 @@ def test_music_holds_no_speech_and_a_voice_after_it_does() -> None:
     assert whole.speech_s + whole.music_s == pytest.approx(gauge.active_s(0, 8))
 
 
+def test_short_windows_are_judged_by_the_four_seconds_before_their_end() -> None:
+    gauge = Gauge()
+    gauge.push(np.concatenate([melody(6), silence(1)]))
+    assert gauge.active_s(5, 6) > 0.5
+    assert gauge.speech_s(5, 6) == 0
+
+
 def test_under_three_seconds_nothing_is_called_music() -> None:
     gauge = Gauge()
     gauge.push(melody(2.9))
