@@ -12,7 +12,6 @@ gives them to those that hold for unheard families.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unheard import metrics
-from unheard.detectors.card import LEFT_OUT
+from unheard.detectors.card import LEFT_OUT, parse_results
 from unheard.errors import TrainingError, suggestion
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.samplers import RECONSTRUCTION
@@ -225,6 +224,7 @@ def _rewritten(trained: Path, target: Path, folds: Sequence[Fold]) -> Path:
     first, heard = card.calibration, judged(folds)
     unheard = {one.family: asdict(one) for one in heard}
     notes = {**card.provenance.notes, "calibrated_on": CALIBRATED_ON, "held_out": unheard}
+    results = [_result(one, fold) for one, fold in zip(heard, folds, strict=True)]
     card = card.model_copy(
         update={
             "calibration": Calibration(
@@ -232,18 +232,12 @@ def _rewritten(trained: Path, target: Path, folds: Sequence[Fold]) -> Path:
             ),
             "operating_points": points,
             "provenance": card.provenance.model_copy(update={"notes": notes}),
+            "results": card.results + parse_results(results),
             "limits": [_limit(heard), *card.limits],
         }
     )
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    for leftover in (unfinished, target):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(trained, unfinished)
-    text = card.model_dump_json(indent=2) + "\n"
-    bundle.write_through(unfinished / bundle.CARD, text.encode())
-    unfinished.rename(target)
-    bundle.add_results(target, [_result(one, fold) for one, fold in zip(heard, folds, strict=True)])
-    return target
+    contents = {name: (trained / name).read_bytes() for name in card.files}
+    return bundle.replace(target, card, contents)
 
 
 def _result(one: Unheard, fold: Fold) -> dict[str, Any]:
