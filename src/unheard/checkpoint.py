@@ -26,10 +26,10 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from unheard.detectors.bundle import write_through
 from unheard.detectors.detector import Detector, Spec
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.errors import TrainingError
+from unheard.files import write_through
 from unheard.methods import Moments
 from unheard.processes import held_as, whole
 from unheard.recipe import Optimiser

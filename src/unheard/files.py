@@ -1,4 +1,7 @@
-"""Files that are written in one step: whoever looks sees the whole new file, or the one before."""
+"""Files that are written in one step: whoever looks sees the whole new file, or the one before.
+
+And what such files are made of: bytes that have reached the disk, tables as bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["in_one_step"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["in_one_step", "parquet_bytes", "write_through"]
 
 
 @contextmanager
@@ -27,3 +34,27 @@ def in_one_step(path: Path) -> Iterator[Path]:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def write_through(path: Path, content: bytes) -> None:
+    """Write a file and wait until its content is on the disk."""
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def parquet_bytes(table: pa.Table, *, group_rows: int | None = None) -> bytes:
+    """Return a table as the content of a Parquet file.
+
+    Args:
+        table: The table.
+        group_rows: Rows that are read at once; None leaves it to the library.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=group_rows)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content

@@ -23,6 +23,7 @@ from typing import Any
 
 from unheard import places
 from unheard.errors import EvaluationError
+from unheard.files import parquet_bytes
 from unheard.journal import flat, schema, spelt
 
 __all__ = ["SHARD_ROWS", "Filled", "Ledger", "Shard", "fill"]
@@ -270,23 +271,15 @@ def _plan_bytes(shards: Iterable[Shard]) -> bytes:
         {"shard": shard.number, "sources": list(map(os.fsencode, shard.sources))}
         for shard in shards
     ]
-    return _parquet(pa.Table.from_pylist(rows, schema=pa.schema(columns)), _GROUP_SHARDS)
+    table = pa.Table.from_pylist(rows, schema=pa.schema(columns))
+    return parquet_bytes(table, group_rows=_GROUP_SHARDS)
 
 
 def _row_bytes(rows: Iterable[Row]) -> bytes:
     import pyarrow as pa
 
-    return _parquet(pa.Table.from_pylist(list(rows), schema=schema()), SHARD_ROWS)
-
-
-def _parquet(table: Any, group_rows: int) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", row_group_size=group_rows)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    table = pa.Table.from_pylist(list(rows), schema=schema())
+    return parquet_bytes(table, group_rows=SHARD_ROWS)
 
 
 def _read_rows(file: str) -> list[Row]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unheard.errors import AudioError, MissingExtra, RecipeError
+from unheard.files import write_through
 from unheard.shards import MARK
 
 __all__ = [
@@ -154,10 +155,7 @@ def write(place: str, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{uuid.uuid4().hex}.unfinished")
     try:
-        with unfinished.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        write_through(unfinished, content)
         os.replace(unfinished, file)
     finally:
         unfinished.unlink(missing_ok=True)

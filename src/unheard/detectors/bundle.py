@@ -30,6 +30,7 @@ from safetensors import numpy as safetensors
 from unheard.detectors.card import FORMAT, Card, parse_card, parse_results
 from unheard.detectors.card_text import model_card
 from unheard.errors import BundleError, MissingExtra
+from unheard.files import write_through
 from unheard.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ __all__ = [
     "read_card",
     "replace",
     "seen_bytes",
-    "write_through",
 ]
 
 CARD = "bundle.json"
@@ -153,9 +153,10 @@ def load(path: Path, *, device: str = "cpu") -> Bundle:
             may have, the weights do not fit the detector, or a newer version wrote it.
         MissingExtra: If it holds weights and torch is not installed.
     """
-    card = check(path)
-    sha256 = _sha256(_card_bytes(path))
-    return Bundle(card, path, sha256, _model(path, card, device), _seen(path / SEEN))
+    text = _card_bytes(path)
+    card = parse_card(text, str(path / CARD))
+    _check_files(path, card)
+    return Bundle(card, path, _sha256(text), _model(path, card, device), _seen(path / SEEN))
 
 
 def check(path: Path) -> Card:
@@ -371,14 +372,6 @@ def _sha256(content: bytes) -> str:
 
 def _text(card: Card) -> bytes:
     return (card.model_dump_json(indent=2) + "\n").encode()
-
-
-def write_through(path: Path, content: bytes) -> None:
-    """Write a file and wait until its content is on the disk."""
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _sync(folder: Path) -> None:

@@ -23,6 +23,7 @@ from unheard.detectors.detector import Detector, Spec, window_opinions, window_s
 from unheard.detectors.layers.encoder_weights import hash_of
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.errors import BundleError, RecipeError, suggestion
+from unheard.files import parquet_bytes
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def save(
     tensors = {name: value for name, value in state.items() if name not in detector.borrowed()}
     contents = {WEIGHTS: safetensors.save(tensors), SEEN: seen_bytes(seen, parts)}
     if dev_scores is not None:
-        contents[DEV_SCORES] = _parquet(dev_scores)
+        contents[DEV_SCORES] = parquet_bytes(dev_scores)
     base = _base(spec, state, detector.borrowed())
     built = type(card.detector).model_validate(spec_to_json(spec))
     return replace(folder, card.model_copy(update={"detector": built, "base": base}), contents)
@@ -220,13 +221,3 @@ def _check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
             raise BundleError(
                 f"{where}: {name!r} holds NaN or infinite weights; train the detector again"
             )
-
-
-def _parquet(table: pa.Table) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
