@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from unheard.errors import BundleError, MissingExtra
+from unheard.errors import BundleError
 from unheard.types import FloatArray
 
 __all__ = ["Exported", "read"]
@@ -89,7 +89,6 @@ def read(graph: Path, experts: tuple[str, ...]) -> Exported:
 
     Raises:
         BundleError: If it is no graph that an export of ours would be.
-        MissingExtra: If ONNX Runtime is not installed.
     """
     if graph.stat().st_size > LARGEST_GRAPH_BYTES:
         raise BundleError(f"{graph}: over 2 GiB; an exported graph is one file below that")
@@ -108,12 +107,9 @@ def opened(content: bytes, where: str, experts: tuple[str, ...]) -> Exported:
 
     Raises:
         BundleError: If it is no graph that an export of ours would be.
-        MissingExtra: If ONNX Runtime is not installed.
     """
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise MissingExtra("serve", "onnxruntime") from error
+    import onnxruntime
+
     if ELSEWHERE in content:
         raise BundleError(
             f"{where}: keeps numbers in other files, which are not opened; an export of ours is "
