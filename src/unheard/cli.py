@@ -26,6 +26,7 @@ from unheard.cli_evaluate import evaluate, scores
 from unheard.cli_export import export, pull
 from unheard.cli_runs import calibrate, curves
 from unheard.cli_serve import serve
+from unheard.cli_settings import DetectorFolder, MinSpeech, SpoofPrior, Threshold, settings_of
 from unheard.cli_stream import stream
 from unheard.cli_watch import watch
 from unheard.errors import MissingExtra, RecipeError, UnheardError
@@ -75,9 +76,7 @@ def score(  # noqa: PLR0913  a command has the options that it has
     paths: Annotated[
         list[str], typer.Argument(help="Files, folders, globs, or - for standard input.")
     ],
-    detector: Annotated[
-        Path | None, typer.Option(help="Bundle to score with; the packaged one if left out.")
-    ] = None,
+    detector: DetectorFolder = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON object per file and line.")
     ] = False,
@@ -131,30 +130,17 @@ def score(  # noqa: PLR0913  a command has the options that it has
             "calls at most 1 % of bona fide spoof; miss_1pct at most 1 % of spoof bona fide."
         ),
     ] = "sure",
-    threshold: Annotated[
-        float | None, typer.Option(help="Decide at this score instead: below it is spoof.")
-    ] = None,
-    spoof_prior: Annotated[
-        float,
-        typer.Option(
-            min=1e-6, max=1 - 1e-6, help="Share of spoof you expect; moves the probability only."
-        ),
-    ] = 0.5,
-    min_speech: Annotated[
-        float, typer.Option(min=0, help="With fewer seconds of speech there is no verdict.")
-    ] = 0.5,
+    threshold: Threshold = None,
+    spoof_prior: SpoofPrior = 0.5,
+    min_speech: MinSpeech = 0.5,
     hop: Annotated[
         float | None, typer.Option(min=0.02, help="Seconds between windows, for a finer timeline.")
     ] = None,
 ) -> None:
     """Score recordings: a verdict for each, with the scores of its parts."""
-    if threshold is not None and operating_point != "sure":
-        raise typer.BadParameter("give --threshold or --operating-point, not both")
-    from unheard.archive import Settings, score_many
+    settings = settings_of(detector, operating_point, threshold, spoof_prior, min_speech, hop)
+    from unheard.archive import score_many
 
-    settings = Settings(
-        detector or _default_detector(), operating_point, threshold, spoof_prior, min_speech, hop
-    )
     drawn = what_to_draw(settings, timeline, explain, report)
     if wants_shards(out, engine):
         from unheard.cluster import Engine
@@ -279,12 +265,6 @@ def info(
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
-
-
-def _default_detector() -> Path:
-    from unheard.detectors import bundle
-
-    return bundle.default()
 
 
 def _tasks(

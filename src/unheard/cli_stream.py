@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -15,6 +14,7 @@ import typer
 
 from unheard.cli_archive import COLOURS, WORDS, show
 from unheard.cli_corpus import AsJson
+from unheard.cli_settings import DetectorFolder, MinSpeech, SpoofPrior, Threshold, settings_of
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -32,9 +32,7 @@ Format = Literal["s16le", "s24le", "s32le", "f32le", "u8", "mulaw", "alaw"]
 
 
 def stream(  # noqa: PLR0913  a command has the options that it has
-    detector: Annotated[
-        Path | None, typer.Option(help="Bundle to score with; the packaged one if left out.")
-    ] = None,
+    detector: DetectorFolder = None,
     raw: Annotated[
         Format | None,
         typer.Option(help="The input is headerless samples, written so; else it is a file format."),
@@ -60,18 +58,9 @@ def stream(  # noqa: PLR0913  a command has the options that it has
         Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"],
         typer.Option(help="How to decide, as `unheard score` has it."),
     ] = "sure",
-    threshold: Annotated[
-        float | None, typer.Option(help="Decide at this score instead: below it is spoof.")
-    ] = None,
-    spoof_prior: Annotated[
-        float,
-        typer.Option(
-            min=1e-6, max=1 - 1e-6, help="Share of spoof you expect; moves the probability only."
-        ),
-    ] = 0.5,
-    min_speech: Annotated[
-        float, typer.Option(min=0, help="With fewer seconds of speech there is no verdict.")
-    ] = 0.5,
+    threshold: Threshold = None,
+    spoof_prior: SpoofPrior = 0.5,
+    min_speech: MinSpeech = 0.5,
     hop: Annotated[
         float | None, typer.Option(min=0.02, help="Seconds between windows: sooner scores.")
     ] = None,
@@ -81,21 +70,15 @@ def stream(  # noqa: PLR0913  a command has the options that it has
     The end of the input or Ctrl-C ends the recording, and its verdict follows, as `unheard score`
     gives it of the same sound in a file. Each line is written at once.
     """
-    if threshold is not None and operating_point != "sure":
-        raise typer.BadParameter("give --threshold or --operating-point, not both")
+    settings = settings_of(detector, operating_point, threshold, spoof_prior, min_speech, hop)
     if raw is None and (rate is not None or channels is not None):
         raise typer.BadParameter("--rate and --channels are of headerless samples: give --raw too")
     if sys.stdin.isatty():
         raise typer.BadParameter("standard input is a terminal; pipe sound into it")
-    from unheard.archive import Settings
     from unheard.audio import SAMPLE_RATE_HZ
-    from unheard.detectors import bundle
     from unheard.errors import AudioError
     from unheard.running import Rule
 
-    settings = Settings(
-        detector or bundle.default(), operating_point, threshold, spoof_prior, min_speech, hop
-    )
     ear = _Ear(settings.scorer(), Rule(error=error, first_speech_s=first_speech), as_json, stop)
     try:
         if raw is None:

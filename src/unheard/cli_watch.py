@@ -9,6 +9,7 @@ import typer
 
 from unheard.cli_archive import show
 from unheard.cli_corpus import AsJson, say
+from unheard.cli_settings import DetectorFolder
 
 __all__ = ["watch"]
 
@@ -19,9 +20,7 @@ def watch(
         Path,
         typer.Option(help="Rows, one for each file: .jsonl, or .parquet or .csv, made at the end."),
     ],
-    detector: Annotated[
-        Path | None, typer.Option(help="Bundle to score with; the packaged one if left out.")
-    ] = None,
+    detector: DetectorFolder = None,
     as_json: AsJson = False,
     settle: Annotated[
         float, typer.Option(min=0, help="Seconds that a file must stay as it is.")
