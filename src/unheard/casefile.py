@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unheard import __version__
+from unheard.detectors.card_text import in_training
 from unheard.files import in_one_step
 from unheard.sketch import Sketch, sketch
 from unheard.timeline_svg import clock, svg
@@ -238,11 +239,7 @@ def _known(detector: Mapping[str, Any]) -> Iterator[str]:
         (
             line["protocol"],
             line["group"],
-            ""
-            if line["group"] == "all"
-            else "yes"
-            if line["group"] in detector["families"]
-            else "no",
+            in_training(line["protocol"], line["group"], detector["families"]),
             f"{line['n_bonafide']:,}",
             f"{line['n_spoof']:,}",
             f"{100 * line['eer']:.1f} % ({100 * line['eer_low']:.1f} to "

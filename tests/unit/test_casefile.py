@@ -16,7 +16,7 @@ import pytest
 from audio_files import wav
 from unheard import __version__
 from unheard.casefile import about, case, render
-from unheard.detectors.card import Card, Material, Provenance, Result
+from unheard.detectors.card import LEFT_OUT, Card, Material, Provenance, Result
 from unheard.sketch import Sketch
 from unheard.timeline_svg import clock, parts, svg
 from unheard.verdict import ExpertScore, Verdict
@@ -283,3 +283,11 @@ def test_hash_is_that_of_the_file(tmp_path: Path) -> None:
     assert held["detector"]["name"] == "shipped"
     assert held["audio"]["sha256"] in report.read_text()
     assert sorted(file.name for file in report.parent.iterdir()) == ["a.html", "a.json"]
+
+
+def test_a_family_that_was_left_out_in_turn_is_not_called_trained_on() -> None:
+    line = RESULT.model_copy(update={"group": "diphone", "protocol": LEFT_OUT})
+    left_out = CARD.model_copy(update={"results": [line]})
+    page = render({**whole(scored(voice(2.0))), "detector": about(left_out)})
+    row = page[page.index(f">{LEFT_OUT}<") :]
+    assert [cell in row[: row.index("</tr>")] for cell in (">no<", ">yes<")] == [True, False]

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from unheard.detectors.card import LEFT_OUT, Card, Export, Provenance, Result
 
-__all__ = ["model_card"]
+__all__ = ["in_training", "model_card"]
 
 
 def model_card(card: Card) -> str:
@@ -133,7 +133,7 @@ def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[s
     if not results:
         return ["Not tested: nothing is known of how often it is wrong."]
     rows = [
-        f"| {line.protocol} | {line.group} | {_heard(line, families)} "
+        f"| {line.protocol} | {line.group} | {in_training(line.protocol, line.group, families)} "
         f"| {line.n_bonafide:,} | {line.n_spoof:,} "
         f"| {line.eer:.1%} ({line.eer_low:.1%} to {line.eer_high:.1%}) |"
         for line in results
@@ -145,10 +145,17 @@ def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[s
     ]
 
 
-def _heard(line: Result, families: Mapping[str, int]) -> str:
-    if line.group == "all":
+def in_training(protocol: str, group: str, families: Mapping[str, int]) -> str:
+    """Return whether what a result is about was heard in training: "yes", "no", "" if it is all.
+
+    Args:
+        protocol: Of the result.
+        group: Of the result: a family or attack, or "all".
+        families: Of the training clips.
+    """
+    if group == "all":
         return ""
-    return "yes" if line.group in families and line.protocol != LEFT_OUT else "no"
+    return "yes" if group in families and protocol != LEFT_OUT else "no"
 
 
 def _limits(card: Card) -> list[str]:
