@@ -2,8 +2,8 @@
 
 Run:  python bench/seeds.py BASELINE NAME=RUN,RUN,RUN NAME=RUN,...
 
-RUN is a folder with bundle/ and eval/scores.parquet, as train and evaluate leave them. Prints
-Markdown.
+RUN is a folder with bundle/ and eval/scores.parquet, as train and evaluate leave them, or a score
+file. Scores under conditions have a table for each condition. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from unheard.detectors.bundle import read_card
 from unheard.detectors.spec_json import spec_from_json
 from unheard.report.seeds import SeededRate, compare_seeds
 
+N_DRAWS = 8000
+"""Bootstrap draws: p can still be small after the correction for dozens of tests."""
 
-def trained_parameters(run: Path) -> int:
+
+def trained_parameters(run: Path) -> int | None:
+    """None for a score file, which may be of any system."""
     import torch
 
+    if run.is_file():
+        return None
     card = read_card(run / "bundle")
     with torch.device("meta"):
         detector = spec_from_json(card.detector.model_dump()).build()
@@ -39,8 +45,11 @@ def main() -> None:
     runs = {
         name: [Path(p) for p in paths.split(",")] for name, paths in (g.split("=") for g in groups)
     }
-    files = {name: [run / "eval/scores.parquet" for run in found] for name, found in runs.items()}
-    made = compare_seeds(files, baseline=baseline)
+    files = {
+        name: [run if run.is_file() else run / "eval/scores.parquet" for run in found]
+        for name, found in runs.items()
+    }
+    made = compare_seeds(files, baseline=baseline, n_draws=N_DRAWS)
     for part in dict.fromkeys(row.part for row in made):
         print(f"\n{part}, against {baseline}\n")
         print("| system | trained parameters | EER, mean of seeds | seeds | difference | p, Holm |")
@@ -48,7 +57,7 @@ def main() -> None:
         for row in made:
             if row.part == part:
                 n = trained_parameters(runs[row.system][0])
-                print(f"| {row.system} | {n:,} | {cells(row)} |")
+                print(f"| {row.system} | {'-' if n is None else f'{n:,}'} | {cells(row)} |")
 
 
 if __name__ == "__main__":

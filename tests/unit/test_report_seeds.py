@@ -68,6 +68,23 @@ def test_same_seed_same_numbers(systems: dict[str, list[Path]]) -> None:
     assert one == other
 
 
+def test_each_condition_counts_by_itself(tmp_path: Path) -> None:
+    rng, rows = np.random.default_rng(1), np.arange(4 * N)
+    names = [f"c{i // 2}" + "@telephone" * (i % 2) for i in rows]
+    heard = np.where(rows % 2, "telephone", "raw")
+    bonafide = rows < 2 * N
+    score = np.where(bonafide & (heard == "raw"), 4.0, 0.0) + rng.normal(size=4 * N)
+    told = {"id": names, "score": score, "bonafide": bonafide}
+    told |= {"condition": heard, "part": ["open"] * len(rows)}
+    pq.write_table(pa.table(told), tmp_path / "heard.parquet")
+    made = compare_seeds({"only": [tmp_path / "heard.parquet"]}, baseline="only", n_draws=5)
+    rates = {row.part: row.mean for row in made}
+    for part, how in {"open": "raw", "open under telephone": "telephone"}.items():
+        there = heard == how
+        assert rates.pop(part) == eer(score[bonafide & there], score[~bonafide & there])
+    assert not rates
+
+
 def test_other_clips_and_an_unknown_baseline_are_refused(
     systems: dict[str, list[Path]], tmp_path: Path
 ) -> None:

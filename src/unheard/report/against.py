@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unheard.conditions import RAW
 from unheard.errors import EvaluationError
 from unheard.metrics import (
     METRICS,
@@ -21,7 +20,7 @@ from unheard.metrics import (
     mcnemar,
     paired_bootstrap,
 )
-from unheard.report.conditions import SURE, conditions_of
+from unheard.report.conditions import SURE, conditions_of, parts_told
 from unheard.report.markup import Block, Bullets, Heading, Table, Words, markdown
 from unheard.report.scores import SCORED, Facts
 from unheard.types import BoolArray, FloatArray
@@ -227,15 +226,9 @@ def _pairs(
 
 def _parts(system: System) -> Any:
     """Return the part of each row; of scores under conditions, the condition behind it."""
-    parts = system.table.column("part").to_numpy(zero_copy_only=False)
-    if not conditions_of(system.table, system.facts):
-        return parts
-    conditions = system.table.column("condition").to_pylist()
-    told = [
-        part if condition == RAW else f"{part} under {condition}"
-        for part, condition in zip(parts, conditions, strict=True)
-    ]
-    return np.array(told, object)
+    if conditions_of(system.table, system.facts):
+        return np.array(parts_told(system.table), object)
+    return system.table.column("part").to_numpy(zero_copy_only=False)
 
 
 def _pair(

@@ -17,7 +17,7 @@ from unheard.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SURE", "Under", "conditions_of", "raw_alone", "under_conditions"]
+__all__ = ["SURE", "Under", "conditions_of", "parts_told", "raw_alone", "under_conditions"]
 
 SURE = 0.05
 """Corrected p value below which a difference is more than luck."""
@@ -77,6 +77,18 @@ class Under:
     def sure(self) -> bool:
         """Whether the difference is more than luck."""
         return self.p_holm is not None and self.p_holm < SURE
+
+
+def parts_told(table: pa.Table) -> list[str]:
+    """Return the part of each row, with the condition behind it if not raw."""
+    parts = list(table.column("part").to_pylist())
+    if "condition" not in table.column_names:
+        return parts
+    conditions = table.column("condition").to_pylist()
+    return [
+        part if condition == RAW else f"{part} under {condition}"
+        for part, condition in zip(parts, conditions, strict=True)
+    ]
 
 
 def conditions_of(table: pa.Table, facts: Facts) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from unheard.errors import EvaluationError, suggestion
 from unheard.metrics import TiesWarning, corrected, eer
+from unheard.report.conditions import parts_told
 from unheard.report.scores import SCORED, read_scores
 from unheard.types import FloatArray, IntArray
 
@@ -74,7 +75,8 @@ def compare_seeds(
         seed: Of the draws.
 
     Returns:
-        A row per part and system, in the order given.
+        A row per part and system, in the order given. A part that was also scored under conditions
+        counts once for each, as in "eval_out under telephone".
 
     Raises:
         EvaluationError: If the baseline is not among the systems, a file cannot be read, or the
@@ -155,7 +157,7 @@ def _columns(path: Path) -> tuple[list[str], list[str], FloatArray, list[bool]]:
     table = table.filter(keep)
     return (
         table.column("id").to_pylist(),
-        table.column("part").to_pylist(),
+        parts_told(table),
         table.column("score").to_numpy(zero_copy_only=False),
         table.column("bonafide").to_pylist(),
     )
