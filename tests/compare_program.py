@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 STEPS = ("train", "evaluate", "cost")
 
 
@@ -16,7 +17,7 @@ def main(step: str, folder: Path, how: str) -> None:
     attempts = folder / "attempts"
     with attempts.open("a") as file:
         file.write(f"{step} {os.getpid()}\n")
-    n_threads = os.environ["OMP_NUM_THREADS"]
+    n_threads = "/".join(sorted({os.environ[name] for name in THREADS}))
     sys.stdout.write(f"{step} of {folder.name} with {n_threads} threads\n")
     sys.stdout.flush()
     if how == "fails":

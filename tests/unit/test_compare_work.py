@@ -25,7 +25,8 @@ Start = Callable[[Path, int, str], subprocess.Popen[bytes]]
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "POLL_S", 0.01)
     monkeypatch.setattr(work, "SCAN_S", 0.05)
-    monkeypatch.delenv("OMP_NUM_THREADS")
+    for name in work.THREADS:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -62,6 +63,15 @@ def test_steps_are_done_in_order_and_leave_a_log_and_their_cost(tmp_path: Path) 
     assert worker([job], tmp_path).work() == []
     assert job.attempts() == list(STEPS)
     assert not list(job.folder.glob("claim-*"))
+
+
+def test_the_number_of_threads_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    job = Job(tmp_path / "job", steps=("train",))
+    worker([job], tmp_path).work()
+    assert "with 7 threads" in (job.folder / LOG).read_text()
 
 
 def test_only_what_is_left_is_done(tmp_path: Path) -> None:

@@ -174,8 +174,9 @@ class Worker:
         return _Running(job, held, steps, process, time.monotonic(), before)
 
     def _environment(self) -> dict[str, str]:
-        n_threads = max(1, (os.cpu_count() or 1) // self._n_jobs)
-        return {**dict.fromkeys(THREADS, str(n_threads)), **os.environ}
+        fair = str(max(1, (os.cpu_count() or 1) // self._n_jobs))
+        n_threads = os.environ.get(THREADS[0], fair)  # torch heeds any of them, so all say one
+        return {**dict.fromkeys(THREADS, n_threads), **os.environ}
 
     def _collect(self) -> bool:
         """Take note of processes that ended; return whether there is room for others."""
