@@ -277,7 +277,7 @@ class Windows:
     """Equal pieces of a recording, in order.
 
     Attributes:
-        samples: Shape [N, T] float32.
+        samples: Shape [N, T] float32, not to be written to: windows that overlap may share memory.
         starts_s: Shape [N], seconds from the start of the recording.
         ends_s: Shape [N], end of the audio in the window; of a repeated clip, the clip's end.
         repeated: Whether the clip was shorter than one window and was repeated to fill it.
@@ -345,7 +345,7 @@ class Windower:
         if not len(starts):
             return self._windows(np.zeros((0, self.n_window), np.float32), starts)
         views = np.lib.stride_tricks.sliding_window_view(held, self.n_window)
-        return self._windows(views[starts - offset], starts)
+        return self._windows(views[starts[0] - offset :: self.n_hop], starts)
 
     def close(self) -> Windows:
         """Return what is left: the right-aligned last window, or a short clip repeated."""

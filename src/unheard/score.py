@@ -371,7 +371,8 @@ class _Track:
         enough = np.array([amount_s >= self._gate_s for amount_s in speech_s], bool)
         said: Iterator[tuple[float, list[float], list[float]]] = iter(())
         if enough.any():
-            heard = [np.asarray(found, np.float64) for found in self._hear(framed.samples[enough])]
+            samples = framed.samples if enough.all() else framed.samples[enough]
+            heard = [np.asarray(found, np.float64) for found in self._hear(samples)]
             if not all(np.isfinite(found).all() for found in heard):
                 raise BundleError(
                     f"the detector gave a score that is not finite, near {times[0][0]:g} s; "

@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from small_detectors import TINY_ENCODER
+from unheard import audio
+from unheard.detectors.detector import window_scores
 from unheard.detectors.layers.encoder import (
     WHISPER_BASE,
     WHISPER_TINY_EN,
@@ -20,6 +22,7 @@ from unheard.detectors.layers.encoder import (
     SpeechEncoder,
 )
 from unheard.detectors.layers.encoder_weights import config_of, find, read_weights
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.errors import RecipeError
 
 TINY_WHISPER = Encoder(
@@ -272,3 +275,30 @@ def test_wrong_settings_are_refused_when_built() -> None:
         replace(TINY_ENCODER, settings=(("hidden", 3),)).build()
     with pytest.raises(RecipeError, match="the encoder has 2; give fewer"):
         replace(TINY_ENCODER, n_layers=3).build()
+
+
+@pytest.mark.parametrize(
+    ("norm", "hop_s", "n_heard"),
+    [
+        ("layer", 0.2, 8_000 + 3 * 3_200),  # shared: one stretch
+        ("layer", 0.205, 4 * 8_000),  # a frame starts elsewhere in each window
+        ("group", 0.2, 4 * 8_000),  # normalised over each window
+        ("layer", 0.5, 4 * 8_000),  # nothing in common
+    ],
+)
+def test_overlapping_windows_are_convolved_once_where_that_changes_nothing(
+    norm: str, hop_s: float, n_heard: int
+) -> None:
+    settings = (*STABLE.settings, ("feat_extract_norm", norm), ("conv_bias", True))
+    detector = SslAasist(encoder=replace(STABLE, settings=settings)).build().eval()
+    heard = []
+    convolutions = detector.encoder.model.feature_extractor
+    convolutions.register_forward_pre_hook(lambda _, given: heard.append(given[0].numel()))
+    windower = audio.Windower(0.5, hop_s)
+    windows = windower.push(waves(1, 8_000 + 3 * round(hop_s * 16_000))[0].numpy()).samples
+    assert len(windows) == 4
+    scores = window_scores(detector, windows)
+    assert heard == [n_heard]
+    alone = np.concatenate([window_scores(detector, one[None].copy()) for one in windows])
+    assert np.abs(scores - alone).max() < 1e-5
+    assert alone.std() > 1e-4

@@ -213,7 +213,20 @@ def _by_batch(
     numbers = np.empty((len(windows), n_numbers), np.float64)
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
         for start in range(0, len(windows), BATCH_WINDOWS):
-            batch = np.array(windows[start : start + BATCH_WINDOWS], np.float32)
-            found = said(torch.from_numpy(batch).to(device))
-            numbers[start : start + len(batch)] = found.cpu().numpy()
+            batch = _on(device, windows[start : start + BATCH_WINDOWS])
+            numbers[start : start + len(batch)] = said(batch).cpu().numpy()
     return numbers
+
+
+def _on(device: torch.device, windows: FloatArray) -> Tensor:
+    """Return windows [B, T] on a device; those that share memory go on sharing it there.
+
+    Stretches of sound that lie in one piece of memory are known by their strides; see
+    `SpeechEncoder`, which computes what they have in common once.
+    """
+    (n_windows, n_samples), n_hop = windows.shape, windows.strides[0] // windows.itemsize
+    if windows.strides[1] != windows.itemsize or n_windows < 2 or not 0 < n_hop < n_samples:
+        return torch.from_numpy(np.array(windows, np.float32)).to(device)
+    stretch = np.concatenate([windows[:-1, :n_hop].ravel(), windows[-1]], dtype=np.float32)
+    whole = torch.from_numpy(stretch).to(device)
+    return whole.as_strided((n_windows, n_samples), (n_hop, 1))

@@ -9,6 +9,7 @@ B clips, T samples at 16 kHz, F frames (50 a second), C features.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -207,9 +208,7 @@ class SpeechEncoder(nn.Module):
 
     def _wav2vec2(self, waveform: Tensor) -> list[Tensor]:
         encoder = self.model.encoder
-        projected = self.model.feature_projection(
-            self.model.feature_extractor(waveform).transpose(1, 2)
-        )
+        projected = self.model.feature_projection(self._convolved(waveform))
         frames = projected[0] if isinstance(projected, tuple) else projected
         frames = frames + encoder.pos_conv_embed(frames)
         norm_last = bool(self.model.config.do_stable_layer_norm)
@@ -219,6 +218,23 @@ class SpeechEncoder(nn.Module):
         if norm_last and self.is_whole:
             states[-1] = encoder.layer_norm(states[-1])
         return states
+
+    def _convolved(self, waveform: Tensor) -> Tensor:
+        """Return what the first convolutions make of windows, [B, T] -> [B, F, C].
+
+        Windows that overlap in memory by a whole number of frames are convolved as the one stretch
+        they are, which gives each the same frames, if every frame is normalised by itself.
+        """
+        convolutions, config = self.model.feature_extractor, self.model.config
+        (n_windows, n_samples), n_hop = waveform.shape, waveform.stride(0)
+        n_step = math.prod(config.conv_stride)
+        shares = n_windows > 1 and 0 < n_hop < n_samples and n_hop % n_step == 0
+        if torch.compiler.is_exporting() or not shares or config.feat_extract_norm != "layer":
+            return cast(Tensor, convolutions(waveform).transpose(1, 2))
+        n_more = (n_windows - 1) * n_hop
+        frames = convolutions(waveform.as_strided((1, n_samples + n_more), (1, 1)))[0]
+        n_frames = frames.shape[1] - n_more // n_step
+        return frames.unfold(1, n_frames, n_hop // n_step).permute(1, 2, 0)
 
     def _whisper(self, waveform: Tensor) -> list[Tensor]:
         if waveform.shape[1] <= self.longest:
