@@ -310,7 +310,7 @@ def _journal(out: str | None, settings: str, opened: contextlib.ExitStack) -> Jo
 @contextlib.contextmanager
 def _progress(n_files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
     """A bar on a terminal, where no verdicts are printed in between; what moves it by a file."""
-    if not sys.stderr.isatty() or n_files < 2 or (quiet and sys.stdout.isatty()):
+    if not sys.stderr.isatty() or n_files < 2 or (not quiet and sys.stdout.isatty()):
         yield lambda: None
         return
     from rich.console import Console

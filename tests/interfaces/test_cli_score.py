@@ -1,9 +1,11 @@
 """Does `unheard score` score what it is given, whatever else it is given?"""
 
+import contextlib
 import csv
 import io
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -102,6 +104,26 @@ def test_whatever_holds_audio_is_scored(
     (row,) = rows(run)
     assert row["duration_s"] == pytest.approx(2.0, abs=0.1)
     assert any("8000 Hz" in warning for warning in row["warnings"]) == (name == "phone.wav")
+
+
+def test_a_terminal_shows_verdicts_or_a_bar_and_never_both(
+    toy: Path, good: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.wav"
+    other.write_bytes(good.read_bytes())
+    words = [sys.executable, "-m", "unheard", "score", good, other, "--detector", toy]
+    for more, is_a_bar in (([], False), (["--out", tmp_path / "rows.csv"], True)):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([*words, *more], stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux says that nobody writes any more
+            while piece := os.read(ours, 4096):
+                shown += piece
+        os.close(ours)
+        assert process.wait() == 0, shown
+        assert ("2/2" in shown.decode()) == is_a_bar
+        assert ("spoof probability" in shown.decode()) != is_a_bar
 
 
 def test_missing_and_forbidden_files_stop_nothing(
