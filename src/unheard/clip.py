@@ -25,7 +25,7 @@ from unheard.types import BoolArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["BONAFIDE_ATTACK", "PARTS", "Clip", "Manifest"]
+__all__ = ["BONAFIDE_ATTACK", "PARTS", "RECONSTRUCTION", "Clip", "Manifest"]
 
 BONAFIDE_ATTACK = "-"
 """What `attack` and `family` of a bona fide clip hold, as in the ASVspoof protocols."""
@@ -33,6 +33,8 @@ BONAFIDE_ATTACK = "-"
 PARTS = ("train", "dev", "eval_in", "eval_out")
 """Parts of the open corpus; corpora on disk keep the names their authors gave."""
 
+RECONSTRUCTION = "reconstruction"
+"""The family of a twin: a clip that a generator made from the clip its `source_clip` names."""
 
 _BLOCK_CLIPS = 50_000
 

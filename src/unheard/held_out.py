@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unheard import metrics
+from unheard.clip import RECONSTRUCTION
 from unheard.detectors.card import LEFT_OUT, parse_results
 from unheard.errors import TrainingError, suggestion
 from unheard.metrics import Calibration, OperatingPoints
-from unheard.samplers import RECONSTRUCTION
+from unheard.protocols.hold_out import twins_of
 from unheard.stages import train_stages
 from unheard.train import dev_scores
 from unheard.types import FloatArray
@@ -130,13 +131,7 @@ def without(manifest: Manifest, family: str) -> Manifest:
     """Return the clips without those of an attack family, nor twins of them or by it."""
     spoof = ~manifest.column("bonafide").astype(bool)
     gone = spoof & (manifest.column("family").astype(str) == family)
-    left_out = set(manifest.column("id")[gone].tolist())
-    twins = manifest.column("family").astype(str) == RECONSTRUCTION
-    sources, notes = manifest.column("source_clip").tolist(), manifest.column("notes").tolist()
-    for row in np.flatnonzero(twins):
-        by = dict(notes[row] or ()).get("generator_family")
-        gone[row] |= by == family or sources[row] in left_out
-    return manifest.where(~gone)
+    return manifest.where(~gone & ~twins_of(manifest, gone, by="family", value=family))
 
 
 def fit(folds: Sequence[Fold]) -> tuple[Calibration, OperatingPoints]:

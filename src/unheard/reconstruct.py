@@ -23,16 +23,13 @@ import numpy as np
 
 from unheard import audio, shards
 from unheard.attacks import VERSION, Attack, Pretrained, Speech, pretrained
-from unheard.clip import Clip, Manifest
+from unheard.clip import RECONSTRUCTION, Clip, Manifest
 from unheard.errors import AttackError, UnheardError
 from unheard.protocols import moved
 
-__all__ = ["FAMILY", "MADE_OF", "NOTE", "Reconstructed", "identity", "reconstruct"]
+__all__ = ["MADE_OF", "NOTE", "Reconstructed", "identity", "reconstruct"]
 
 Say = Callable[[str], None]
-
-FAMILY = "reconstruction"
-"""Family of every twin, whatever generator made it."""
 
 NOTE = "reconstructed"
 """The note that a twin has and no other clip: "bonafide" or "spoof", what its source is."""
@@ -210,7 +207,7 @@ def _twin(clip: Clip, task: _Task, out: Path, key: str) -> Clip:
         path=Path(os.path.relpath(task.target.resolve(), out.resolve())).as_posix(),
         bonafide=False,
         attack=attack.name,
-        family=FAMILY,
+        family=RECONSTRUCTION,
         source_clip=clip.id,
         duration_s=_duration_s(task.target),
         sha256=_sha256(task.target),

@@ -13,16 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from unheard.batch import Plan, Rota
-from unheard.clip import Manifest
+from unheard.clip import RECONSTRUCTION, Manifest
 from unheard.errors import RecipeError, TrainingError, suggestion
 from unheard.types import BoolArray, IntArray
 
-__all__ = ["RECONSTRUCTION", "ByDomain", "WithTwins"]
+__all__ = ["ByDomain", "WithTwins"]
 
 NOTES = "notes."
-
-RECONSTRUCTION = "reconstruction"
-"""The family of a twin: a clip that a generator made from the clip its `source_clip` names."""
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from copying import Crash, Echo, Weighted
 from synthetic_corpus import hum
 from unheard import audio
 from unheard.attacks import ATTACKS, FAMILIES
-from unheard.clip import Clip, Manifest
+from unheard.clip import RECONSTRUCTION, Clip, Manifest
 from unheard.errors import AttackError, ManifestError
-from unheard.reconstruct import FAMILY, identity, reconstruct
+from unheard.reconstruct import identity, reconstruct
 from unheard.twin_cues import compare_twins
 from unheard.types import FloatArray
 
@@ -59,7 +59,7 @@ def test_every_clip_of_train_and_dev_has_a_twin_and_no_other(tmp_path: Path) -> 
     given = corpus(tmp_path / "data")
     made = reconstruct(given, Echo(), tmp_path / "out")
     whole = Manifest.read(made.manifest)
-    twins = {one.source_clip: one for one in whole if one.family == FAMILY}
+    twins = {one.source_clip: one for one in whole if one.family == RECONSTRUCTION}
     assert set(twins) == {one.id for one in given if one.part != "eval_in"}
     assert {one.id for one in whole} - {one.id for one in twins.values()} == {c.id for c in given}
     assert (made.n_made, made.n_kept, made.failures) == (8, 0, {})
@@ -73,7 +73,7 @@ def test_a_twin_is_as_long_and_as_loud_as_its_source_and_lies_where_the_manifest
     row = replace(ATTACKS["griffin-lim-mel"], n_rounds=2)  # type: ignore[type-var]
     whole = Manifest.read(reconstruct(given, row, tmp_path / "out", parts=("dev",)).manifest)
     by_id = {one.id: one for one in whole}
-    twins = [one for one in whole if one.family == FAMILY]
+    twins = [one for one in whole if one.family == RECONSTRUCTION]
     assert len(twins) == 4
     for twin in twins:
         assert not Path(twin.path).is_absolute()
@@ -90,7 +90,7 @@ def test_a_twin_is_spoofed_whatever_its_source_is_and_keeps_speaker_part_and_lan
     given = corpus(tmp_path / "data")
     whole = Manifest.read(reconstruct(given, Echo(gain=0.9), tmp_path / "out").manifest)
     sources = {one.id: one for one in given}
-    for twin in (one for one in whole if one.family == FAMILY):
+    for twin in (one for one in whole if one.family == RECONSTRUCTION):
         source = sources[twin.source_clip]
         assert not twin.bonafide
         assert twin.attack == "echo"
@@ -235,7 +235,7 @@ def test_a_constant_offset_of_a_generator_does_not_reach_its_twins(tmp_path: Pat
     given = corpus(tmp_path / "data", n_each=1)
     whole = Manifest.read(reconstruct(given, Echo(offset=0.01), tmp_path / "out").manifest)
     by_id = {one.id: one for one in whole}
-    for twin in (one for one in whole if one.family == FAMILY):
+    for twin in (one for one in whole if one.family == RECONSTRUCTION):
         means = [heard(whole, one).mean(dtype=float) for one in (twin, by_id[twin.source_clip])]
         assert abs(means[0] - means[1]) < 1e-6
 
@@ -253,6 +253,6 @@ def test_a_manifest_without_twins_or_sources_cannot_be_compared(tmp_path: Path) 
     with pytest.raises(AttackError, match="has no twins; make some with `unheard attack recon"):
         compare_twins(given)
     whole = Manifest.read(reconstruct(given, Echo(), tmp_path / "out").manifest)
-    orphans = whole.where(whole.column("family") == FAMILY)
+    orphans = whole.where(whole.column("family") == RECONSTRUCTION)
     with pytest.raises(AttackError, match=r"sources of 4 twins are not in the manifest, .* give"):
         compare_twins(orphans)

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from synthetic_corpus import corpus, with_twins
-from unheard import audio, reconstruct
+from unheard import audio
 from unheard.batch import BatchSource
-from unheard.clip import Clip, Manifest
+from unheard.clip import RECONSTRUCTION, Clip, Manifest
 from unheard.detectors.table import Toy
 from unheard.errors import RecipeError, TrainingError
 from unheard.methods import Mldg
 from unheard.objectives import Racl
 from unheard.recipe import Recipe
-from unheard.samplers import RECONSTRUCTION, WithTwins
+from unheard.samplers import WithTwins
 from unheard.train import train
 
 
@@ -221,10 +221,6 @@ def test_batches_that_cannot_be_composed_are_refused(
 def test_fields_that_do_not_fit_are_refused(wrong: dict[str, Any], remedy: str) -> None:
     with pytest.raises(RecipeError, match=remedy):
         WithTwins(**wrong)
-
-
-def test_reconstruction_writes_the_family_that_the_sampler_looks_for() -> None:
-    assert reconstruct.FAMILY == RECONSTRUCTION
 
 
 @pytest.fixture(scope="module")

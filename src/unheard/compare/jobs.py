@@ -28,7 +28,6 @@ from unheard.plan import Entry, Plan
 from unheard.protocols import leave_one_out, moved
 from unheard.recipe import Recipe, recipe_to_json, with_settings
 from unheard.report import read_facts
-from unheard.samplers import RECONSTRUCTION
 
 __all__ = ["STEPS", "Job", "Source", "Stage", "jobs_of", "stages_of"]
 
@@ -302,13 +301,9 @@ def _all_needs(job: Job) -> Iterator[Job]:
 
 
 def _left_out(whole: Source, family: str, file: Path) -> Manifest:
-    """Write a manifest without a family, and without twins of its clips, if it is not there."""
+    """Write a manifest without a family, if it is not there."""
     assert whole.manifest is not None
-    left = leave_one_out(whole.manifest, by="family", value=family)
-    there = set(left.column("id").tolist())
-    twins = left.column("family").astype(str) == RECONSTRUCTION
-    sources = left.column("source_clip").tolist()
-    left = moved(left.where(~twins | [one in there for one in sources]), file.parent)
+    left = moved(leave_one_out(whole.manifest, by="family", value=family), file.parent)
     if not file.is_file():
         left.write(file)
     elif Manifest.read(file).sha256() != left.sha256():

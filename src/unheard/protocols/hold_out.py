@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from unheard.clip import RECONSTRUCTION
 from unheard.errors import ManifestError, suggestion
 from unheard.protocols.protocol import replaced
 from unheard.types import BoolArray
@@ -13,7 +14,7 @@ from unheard.types import BoolArray
 if TYPE_CHECKING:
     from unheard.clip import Manifest
 
-__all__ = ["DEV_PARTS", "TRAIN_PARTS", "held_out_values", "leave_one_out"]
+__all__ = ["DEV_PARTS", "TRAIN_PARTS", "held_out_values", "leave_one_out", "twins_of"]
 
 TRAIN_PARTS = ("train", "train_extra", "training", "trn")
 """Parts that a manifest is trained on."""
@@ -86,9 +87,23 @@ def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
     new[
         np.isin(new, ("train", "dev")) & _shared(manifest, np.isin(new, ("eval_in", "eval_out")))
     ] = ""
+    new[twins_of(manifest, new == "", by=by, value=value)] = ""
     _refuse_poor(new, bonafide, by, value)
     table = replaced(manifest.table, "part", new.tolist())
     return type(manifest)(table, manifest.root).where(new != "")
+
+
+def twins_of(manifest: Manifest, gone: BoolArray, *, by: By, value: str) -> BoolArray:
+    """Return which clips are twins of clips that go, or of any clip by what is held out."""
+    twins = manifest.column("family").astype(str) == RECONSTRUCTION
+    left_out = set(manifest.column("id")[gone].tolist())
+    sources, notes = manifest.column("source_clip").tolist(), manifest.column("notes").tolist()
+    generator = "generator_family" if by == "family" else "generator"
+    found = np.zeros(len(manifest), bool)
+    for row in np.flatnonzero(twins):
+        maker = dict(notes[row] or ()).get(generator)
+        found[row] = maker == value or sources[row] in left_out
+    return found
 
 
 def _bonafide(manifest: Manifest) -> BoolArray:
