@@ -234,7 +234,7 @@ class SpeechEncoder(nn.Module):
         n_more = (n_windows - 1) * n_hop
         frames = convolutions(waveform.as_strided((1, n_samples + n_more), (1, 1)))[0]
         n_frames = frames.shape[1] - n_more // n_step
-        return frames.unfold(1, n_frames, n_hop // n_step).permute(1, 2, 0)
+        return cast(Tensor, frames.unfold(1, n_frames, n_hop // n_step).permute(1, 2, 0))
 
     def _whisper(self, waveform: Tensor) -> list[Tensor]:
         if waveform.shape[1] <= self.longest:
