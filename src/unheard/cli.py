@@ -171,7 +171,8 @@ def score(  # noqa: PLR0913  a command has the options that it has
             advance()
         if journal is not None:
             journal.finish()
-    _sum_up(n_verdicts, len(tasks) + len(errors), len(tasks) - len(new), out)
+    n_asked, n_before = len(tasks) + len(errors), len(tasks) - len(new)
+    _sum_up(n_verdicts, n_asked, n_before, out, None if as_json else settings.detector)
 
 
 @app.command()
@@ -322,11 +323,18 @@ def _progress(n_files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
         yield lambda: progress.advance(bar)
 
 
-def _sum_up(n_verdicts: int, n_asked: int, n_before: int, out: str | None) -> None:
-    """Say what was done where there is more than one line to read, and leave with the code."""
+def _sum_up(
+    n_verdicts: int, n_asked: int, n_before: int, out: str | None, detector: Path | None
+) -> None:
+    """Say what was done if there is more than a line to read, and who spoke; leave by the code."""
     if out is not None or n_asked > 1:
         before = f" ({n_before} of them before)" if n_before else ""
         where = f": {out}" if out else ""
         say(f"{n_verdicts} of {n_asked} files have a verdict{before}{where}")
+    if detector is not None:
+        from unheard.detectors.bundle import read_card
+
+        card = read_card(detector)
+        say(f"detector: {card.name} {card.version}")
     if n_verdicts < n_asked:
         raise typer.Exit(1)

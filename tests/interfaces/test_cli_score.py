@@ -143,7 +143,7 @@ def test_missing_and_forbidden_files_stop_nothing(
     assert run.code == 1
     assert "gone: no such file or folder; check the path" in run.err
     assert "locked.wav: not permitted to read it; change its permissions" in run.err
-    assert "1 of 3 files have a verdict" in run.err
+    assert "1 of 3 files have a verdict\ndetector: toy 1\n" in run.err
     assert run.out.count("spoof probability") == 1
 
 
