@@ -27,6 +27,9 @@ NOTHING: Mapping[str, Card] = MappingProxyType({})
 
 __all__ = ["card_of", "dev_table", "revision", "seen_keys"]
 
+FEW_HOURS = 100.0
+"""With less speech to train on, a card says that it was little."""
+
 
 def card_of(
     recipe: Recipe,
@@ -160,4 +163,10 @@ def _limits(clips: Manifest, families: Iterable[str]) -> list[str]:
     limits = [f"In training it heard spoofed speech of these kinds only: {', '.join(families)}."]
     if languages:
         limits.append(f"In training it heard these languages only: {', '.join(languages)}.")
+    hours = float(clips.column("duration_s").astype(float).sum()) / 3600
+    if 0 < hours < FEW_HOURS:
+        limits.append(
+            f"It was trained on {hours:.1f} hours of speech: a starting point and a demonstration, "
+            "not evidence. Do not decide on a person by it."
+        )
     return limits

@@ -91,6 +91,7 @@ def test_what_the_parts_have_heard_the_whole_has_heard(manifest: Manifest, tmp_p
     families = {clip.family for clip in heard}
     assert set(made.card.provenance.families) == families
     assert all(family in made.card.limits[0] for family in families)
+    assert made.card.limits[-1].startswith("It was trained on 0.0 hours of speech")
     assert made.card.provenance.notes["parts"] == {"": "first"}
 
 
