@@ -3,7 +3,8 @@
 The baseline of dropin_resnet18 and plasticity_resnet18: the same network, trained as long, that
 never grows.
 
-Expects: not measured yet.
+Expects: EER 25.6 % on eval_in, 44.5 % on eval_out, open corpus medium, mean of 3 seeds,
+         2026-11-22; docs/plasticity.md.
 Cost:    about 3 minutes of processor time, estimated from bench/growth.py and the loading of clips.
 Run:     unheard train resnet18_small --data MANIFEST --out runs/resnet18_small
 """
