@@ -169,7 +169,7 @@ def tell_decisions(
         f"\n{point}, parts {', '.join(chosen.parts)}\n\n"
         f"| error | best windows | assumed spread | bona fide: {cells} spoofed: {cells}\n|"
         + "---|"
-        * 13
+        * 15
     )
     for error, best, assumed in product(chosen.errors, chosen.best_windows, chosen.spreads):
         rule = Rule(error=error, best_windows=best, assumed_spread=assumed)
