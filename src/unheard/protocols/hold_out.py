@@ -50,7 +50,8 @@ def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
     Test clips are those of all other parts. If none of them has the value, half of the speakers
     of dev become test speakers. A clip of train or dev goes if its speaker, or the recording that
     it is or was made from, is in a test. Bona fide test clips keep eval_in and eval_out if these
-    are their parts; else every second speaker (or clip, of one speaker) goes to each.
+    are their parts; else every second speaker (or clip, of one speaker) goes to each. Twins go with
+    their source, and with the family or attack whose generator made them.
 
     Args:
         manifest: Clips with parts for training, choosing and testing.
