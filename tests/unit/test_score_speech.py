@@ -79,6 +79,17 @@ def test_held_tones_tell_music_from_voices() -> None:
     assert not is_music(speech.held_tones, speech.level_spread_db)
 
 
+def test_tones_far_below_the_loudest_are_not_heard() -> None:
+    time_s = np.arange(8 * 16_000) / 16_000
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * time_s)
+    loud = 0.2 * swell * sum(np.sin(2 * np.pi * hz * time_s) for hz in (220.0, 440.0, 660.0))
+    row = sum(np.sin(2 * np.pi * hz * time_s) for hz in np.arange(2000.0, 5000.0, 150.0))
+    held = [measured((loud + a * row).astype(np.float32)).held_tones for a in (0.0, 2e-5, 2e-3)]
+    assert held[0] > 0, "nothing is taken for speech, so nothing is measured"
+    assert held[1] == pytest.approx(held[0], rel=0.05), "70 dB below the loudest and heard"
+    assert held[2] > 3 * held[0]
+
+
 def test_the_more_the_level_varies_the_more_held_tones_it_takes() -> None:
     assert is_music(0.05, 3.0)
     assert not is_music(0.05, 8.0)

@@ -6,7 +6,7 @@ diffusion model trained on the bona fide clips of train, and two signal vocoders
 
 Run: unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out d --parts train
      unheard attack reconstruct world --data d/manifest.parquet --out w --parts train
-     unheard attack reconstruct griffin-lim-mel --data w/manifest.parquet --out twins --parts train
+     unheard attack reconstruct griffin-lim-linear --data w/manifest.parquet --out twins --parts train
      unheard compare racl --data MANIFEST --data twins=twins/manifest.parquet --out runs
 """
 
@@ -23,7 +23,7 @@ plan = Plan(
         Entry(
             "griffin_lim",
             "racl_small",
-            (*LAST, *PLAIN, "sampler.generator=griffin-lim-mel"),
+            (*LAST, *PLAIN, "sampler.generator=griffin-lim-linear"),
             data="twins",
         ),
         Entry("world", "racl_small", (*LAST, *PLAIN, "sampler.generator=world"), data="twins"),
