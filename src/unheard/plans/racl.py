@@ -6,8 +6,8 @@ diffusion model trained on the bona fide clips of train, and two signal vocoders
 
 Run: unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out d --parts train
      unheard attack reconstruct world --data d/manifest.parquet --out w --parts train
-     unheard attack reconstruct griffin-lim-linear --data w/manifest.parquet --out twins --parts train
-     unheard compare racl --data MANIFEST --data twins=twins/manifest.parquet --out runs
+     unheard attack reconstruct griffin-lim-linear --data w/manifest.parquet --out t --parts train
+     unheard compare racl --data MANIFEST --data twins=t/manifest.parquet --out runs
 """
 
 from unheard.plan import Entry, Plan
