@@ -113,10 +113,12 @@ def reconstruct(
     folder.mkdir(parents=True, exist_ok=True)
     told = json.dumps(_settings(attack), indent=2, sort_keys=True)
     (folder / "generator.json").write_text(told + "\n", "utf-8")
-    hashes = [_sha256(manifest.audio(clip)) for clip in clips]  # whatever the manifest says
+    hashes, unread = _hashes(manifest, clips)
+    clips = [clip for clip in clips if clip.id in hashes]
+    root = manifest.root.resolve()
     tasks = [
-        _Task(clip.id, attack, manifest.root.resolve(), clip.path, sha256, _path(folder, sha256))
-        for clip, sha256 in zip(clips, hashes, strict=True)
+        _Task(clip.id, attack, root, clip.path, hashes[clip.id], _path(folder, hashes[clip.id]))
+        for clip in clips
     ]
     new = list({task.target: task for task in tasks if not task.target.exists()}.values())
     say(f"{len(tasks)} twins by {attack.name}, {len(tasks) - len(new)} of them there already")
@@ -129,7 +131,7 @@ def reconstruct(
         manifest=whole.write(out / "manifest.parquet"),
         n_made=len(new) - len(failures),
         n_kept=len(tasks) - len(new),
-        failures={clip_id: why for clip_id, why in lacking.items() if why},
+        failures=unread | {clip_id: why for clip_id, why in lacking.items() if why},
     )
 
 
@@ -181,6 +183,22 @@ def _clips(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> list[C
     if lacking:
         raise AttackError(f"{attack.name}: {lacking}")
     return [clip for clip in manifest.part(*parts) if NOTE not in clip.notes]
+
+
+def _hashes(manifest: Manifest, clips: list[Clip]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return hashes of the audio, whatever the manifest says, and why others cannot be read."""
+    found, unread = {}, {}
+    for clip in clips:
+        try:
+            found[clip.id] = _sha256(manifest.audio(clip))
+        except (UnheardError, OSError) as error:
+            unread[clip.id] = f"{clip.id}: {error}"
+    if unread and not found:
+        raise AttackError(
+            f"none of the {len(clips)} clips can be read, {next(iter(unread.values()))}; check "
+            f"that the audio of the manifest lies in {manifest.root}"
+        )
+    return found, unread
 
 
 def _path(folder: Path, sha256: str) -> Path:

@@ -180,6 +180,18 @@ def test_a_clip_that_fails_costs_one_twin(tmp_path: Path) -> None:
     assert len(Manifest.read(made.manifest)) == 12 + 7
 
 
+def test_a_recording_that_is_not_there_costs_one_twin(tmp_path: Path) -> None:
+    given = corpus(tmp_path / "data")
+    given.file(next(one for one in given if one.id == "train-human-1")).unlink()
+    made = reconstruct(given, Echo(), tmp_path / "out")
+    assert list(made.failures) == ["train-human-1"]
+    assert "No such file" in made.failures["train-human-1"]
+    assert (made.n_made, made.n_kept) == (7, 0)
+    elsewhere = given.write(tmp_path / "elsewhere" / "manifest.parquet")
+    with pytest.raises(AttackError, match=r"none of the 8 clips can be read, .*lies in .*elsewh"):
+        reconstruct(Manifest.read(elsewhere), Echo(), tmp_path / "other")
+
+
 def test_a_generator_that_makes_nothing_is_not_tried_for_ever(tmp_path: Path) -> None:
     root = tmp_path / "data"
     rng = np.random.default_rng(0)
