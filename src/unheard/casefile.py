@@ -238,7 +238,7 @@ def _known(detector: Mapping[str, Any]) -> Iterator[str]:
     rows = [
         (
             line["protocol"],
-            line["group"],
+            line["group"] + (f", language {line['language']}" if line["language"] else ""),
             in_training(line["protocol"], line["group"], detector["families"]),
             f"{line['n_bonafide']:,}",
             f"{line['n_spoof']:,}",
@@ -246,6 +246,7 @@ def _known(detector: Mapping[str, Any]) -> Iterator[str]:
             f"{100 * line['eer_high']:.1f})",
         )
         for line in detector["results"]
+        if not line["condition"]
     ]
     if rows:
         head = ("test", "kind of synthesis", "trained on it", "human", "synthetic", "wrong (95 %)")

@@ -326,8 +326,11 @@ def _show(made: Report, out: Path) -> None:
     from unheard.report.text import cautions
 
     for line in made.results():
+        if line.get("condition"):
+            continue
+        group = f"language {line['language']}" if line["language"] else line["group"]
         typer.echo(
-            f"{line['protocol'].strip('/'):24} {line['group']:20} EER {line['eer']:6.2%} "
+            f"{line['protocol'].strip('/'):24} {group:20} EER {line['eer']:6.2%} "
             f"[{line['eer_low']:.2%}, {line['eer_high']:.2%}]  "
             f"{line['n_bonafide']} bona fide, {line['n_spoof']} spoofed"
         )

@@ -87,7 +87,8 @@ def reliability(detector: Mapping[str, Any]) -> str:
     Args:
         detector: As `unheard.casefile.about` gives it.
     """
-    tests = [line for line in detector["results"] if line["group"] == "all"]
+    results = [line for line in detector["results"] if not line["language"] + line["condition"]]
+    tests = [line for line in results if line["group"] == "all"]
     if not tests:
         return "How often this detector is wrong was never measured."
     worst = max(tests, key=lambda line: float(line["eer"]))
@@ -95,7 +96,7 @@ def reliability(detector: Mapping[str, Any]) -> str:
         f"In its hardest test, {worst['protocol']}, the detector was wrong on about "
         f"{100 * worst['eer']:.0f} in 100 recordings when made to decide on each"
     )
-    kinds = [line for line in detector["results"] if line["group"] != "all"]
+    kinds = [line for line in results if line["group"] != "all"]
     kind = max(kinds, key=lambda line: float(line["eer"]), default=worst)
     if kind["eer"] <= worst["eer"]:
         return f"{told}; 50 is guessing."

@@ -462,7 +462,11 @@ def test_model_card_says_what_it_was_trained_and_tested_on(tmp_path: Path) -> No
     text = model_card(
         card(
             provenance=provenance,
-            results=[RESULT, RESULT | {"group": "formant"}, RESULT | {"group": "diffusion"}],
+            results=[
+                RESULT,
+                *(RESULT | {"group": family} for family in ("formant", "diffusion")),
+                *(RESULT | one for one in ({"language": "cs"}, {"condition": "telephone"})),
+            ],
             limits=["Singing"],
         )
     )
@@ -471,6 +475,8 @@ def test_model_card_says_what_it_was_trained_and_tested_on(tmp_path: Path) -> No
     assert "| open/eval_out | all |  | 100 | 200 | 25.0% (20.0% to 30.0%) |" in text
     assert "| open/eval_out | formant | yes |" in text
     assert "| open/eval_out | diffusion | no |" in text
+    assert "| open/eval_out | all, language cs |  |" in text
+    assert "| open/eval_out under telephone | all |  |" in text
     assert "false_alarm_1pct, -1.50" in text
     assert "- Singing" in text
     assert "trained on but not tested on: diphone" in text

@@ -26,6 +26,7 @@ from voice import CALIBRATION, OPERATING_POINTS, FakeMixture, scorer, silence, v
 RESULT = Result(
     protocol="open/eval_out", n_bonafide=280, n_spoof=499, eer=0.371, eer_low=0.33, eer_high=0.41
 )
+NARROW = ({"language": "cs"}, {"condition": "telephone"})
 CARD = Card(
     name="level",
     version="1",
@@ -126,6 +127,9 @@ def test_the_hardest_test_is_told_first() -> None:
     hard = RESULT.model_copy(update={"group": "unit selection", "eer": 0.625})
     told = reliability(about(CARD.model_copy(update={"results": [RESULT, hard]})))
     assert "on 62 in 100 with the kind of synthesis that it is worst at, unit selection" in told
+    narrow = [RESULT.model_copy(update={"eer": 0.9} | one) for one in NARROW]
+    told = reliability(about(CARD.model_copy(update={"results": [RESULT, *narrow]})))
+    assert "wrong on about 37 in 100" in told, "not of one language or condition"
     untested = about(CARD.model_copy(update={"results": []}))
     assert "never measured" in reliability(untested)
 

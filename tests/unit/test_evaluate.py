@@ -258,18 +258,20 @@ def test_results_go_into_the_card_and_scores_stay_valid(
     out = tmp_path / "out"
     made = evaluate(bundle, manifest, OPEN, out, options=replace(QUICK, into_card=True))
     results = bundles.read_card(bundle).results
-    assert [(line.protocol, line.group) for line in results] == [
-        ("open/eval_in", "all"),
-        ("open/eval_out", "all"),
-        ("open/eval_in", "formant"),
-        ("open/eval_out", "neural TTS"),
+    assert [(line.protocol, line.group, line.language) for line in results] == [
+        ("open/eval_in", "all", ""),
+        ("open/eval_out", "all", ""),
+        ("open/eval_in", "formant", ""),
+        ("open/eval_out", "neural TTS", ""),
+        ("open/eval_in", "all", "en"),
+        ("open/eval_out", "all", "en"),
     ]
     assert results[0].eer == made.pooled("eval_in").metrics["eer"].value
     assert results[0].date == "2026-11-22"
     # The card's hash has moved, the detector has not: the same folder is still good.
     assert evaluate(bundle, manifest, OPEN, out, options=QUICK).rows == made.rows
     add_result(bundle, made)
-    assert len(bundles.read_card(bundle).results) == 4
+    assert len(bundles.read_card(bundle).results) == 6
 
 
 def test_the_report_states_what_was_done(bundle: Path, manifest: Manifest, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from unheard.clip import Clip, Manifest
 from unheard.conditions import CONDITIONS
 from unheard.detectors import bundle as bundles
 from unheard.detectors import weights
+from unheard.detectors.card import parse_results
 from unheard.detectors.toy import Toy
 from unheard.errors import RecipeError
 from unheard.evaluate import PROTOCOLS, Options, Protocol, evaluate, read_scores
@@ -119,6 +120,18 @@ def test_the_usual_report_is_that_of_the_clips_as_they_are(
     assert known <= set((one[:start] + one[end:]).splitlines())
     assert not (tmp_path / "conditions.png").exists()
     assert 'alt="EER of each part under each condition' in (done / "report.html").read_text()
+
+
+def test_a_card_is_told_of_each_condition_and_language_once(done: Path, tmp_path: Path) -> None:
+    lines = report(done / "scores.parquet", tmp_path, n_draws=20).results()
+    found = [(one["protocol"], one.get("condition", "")) for one in lines if one.get("condition")]
+    assert found == [
+        (f"open/{part}", name) for part in ("eval_in", "eval_out") for name in NAMES[1:]
+    ]
+    parse_results(lines)
+    told = next(one for one in lines if one.get("condition"))
+    assert set(told["metrics"]) >= {"undecided", "bonafide_as_spoof"}
+    assert not any(one.get("condition") and one.get("group", "all") != "all" for one in lines)
 
 
 def test_clips_without_verdict_are_counted_and_the_others_compared(done: Path) -> None:

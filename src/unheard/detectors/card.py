@@ -117,6 +117,8 @@ class Result(_Strict):
         eer_low: Lower end of its 95 % interval.
         eer_high: Upper end.
         metrics: Further metrics by name, such as "cllr".
+        language: Language of the clips, of both classes; "" for all.
+        condition: Condition of `unheard.conditions` that they came under; "" for as they are.
         date: Day of the evaluation, ISO 8601.
         manifest: Hash of the clips.
     """
@@ -129,6 +131,8 @@ class Result(_Strict):
     eer_low: float = Field(ge=0, le=1)
     eer_high: float = Field(ge=0, le=1)
     metrics: dict[str, float] = {}
+    language: str = ""
+    condition: str = ""
     date: str = ""
     manifest: str = ""
 

@@ -133,7 +133,9 @@ def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[s
     if not results:
         return ["Not tested: nothing is known of how often it is wrong."]
     rows = [
-        f"| {line.protocol} | {line.group} | {in_training(line.protocol, line.group, families)} "
+        f"| {line.protocol}{f' under {line.condition}' if line.condition else ''} "
+        f"| {line.group}{f', language {line.language}' if line.language else ''} "
+        f"| {in_training(line.protocol, line.group, families)} "
         f"| {line.n_bonafide:,} | {line.n_spoof:,} "
         f"| {line.eer:.1%} ({line.eer_low:.1%} to {line.eer_high:.1%}) |"
         for line in results

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from unheard.conditions import RAW
 from unheard.metrics import METRICS, AsvRates
 from unheard.report.conditions import Under
 from unheard.report.groups import Average, Grid
@@ -157,11 +158,13 @@ class Report:
         return next(row for row in self.rows if row.part == part and row.by == "all")
 
     def results(self) -> list[dict[str, Any]]:
-        """Return lines for a bundle's card: pooled and by family, for each part."""
-        return [
+        """Return lines for a bundle's card: by family, language and condition, for each part."""
+        known = {"date": self.facts.date, "manifest": self.facts.manifest_sha256}
+        as_they_are = [
             {
                 "protocol": f"{self.facts.protocol}/{row.part}",
-                "group": row.group,
+                "group": "all" if row.by == "language" else row.group,
+                "language": row.group if row.by == "language" else "",
                 "n_bonafide": row.n_bonafide,
                 "n_spoof": row.n_spoof,
                 "eer": row.metrics["eer"].value,
@@ -170,9 +173,28 @@ class Report:
                 "metrics": {
                     name: metric.value for name, metric in row.metrics.items() if name in METRICS
                 },
-                "date": self.facts.date,
-                "manifest": self.facts.manifest_sha256,
+                **known,
             }
             for row in self.rows
-            if row.by in ("all", "family") and row.part != ALL_PARTS
+            if row.by in ("all", "family", "language") and row.part != ALL_PARTS
         ]
+        changed = [
+            {
+                "protocol": f"{self.facts.protocol}/{row.part}",
+                "condition": row.condition,
+                "n_bonafide": row.n_bonafide,
+                "n_spoof": row.n_spoof,
+                "eer": row.eer,
+                "eer_low": row.eer_low,
+                "eer_high": row.eer_high,
+                "metrics": {
+                    name: value
+                    for name in ("undecided", "wrong", "bonafide_as_spoof", "spoof_as_bonafide")
+                    if (value := getattr(row, name)) is not None
+                },
+                **known,
+            }
+            for row in self.conditions
+            if row.eer is not None and row.condition != RAW and row.part != ALL_PARTS
+        ]
+        return [*as_they_are, *changed]
