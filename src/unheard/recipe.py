@@ -250,11 +250,12 @@ class Recipe:
 
 
 def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """Return a recipe with single numbers or words changed, or an optional part set to none.
+    """Return a recipe with numbers, words or names changed, or an optional part set to none.
 
     Args:
         recipe: Where to start.
-        settings: Texts such as "schedule.rate=1e-4", applied in order.
+        settings: Texts such as "schedule.rate=1e-4", applied in order; names, such as those of
+            train_parts, apart by commas.
 
     Raises:
         RecipeError: If a name does not exist, is not a scalar, or the value does not fit its type.
@@ -315,6 +316,8 @@ def _scalar(text: str, wanted: Any, path: str) -> object:
         raise RecipeError(f"{path}={text}: {path} holds {kind}; give one") from None
     if wanted is str:
         return text
+    if wanted == tuple[str, ...] and (names := tuple(filter(None, text.split(",")))):
+        return names
     raise RecipeError(f"{path} is not a single value; change it in a recipe file of your own")
 
 

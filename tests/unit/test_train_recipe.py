@@ -67,6 +67,7 @@ def test_scalars_are_set_by_their_path_and_type() -> None:
         ("pooling=meen", "did you mean 'mean'"),
         ("budget.eval_every=0", "give 1 or more"),
         ("sampler.batch_clips=3", "give an even number"),
+        ("train_parts=", "change it in a recipe file of your own"),
     ],
 )
 def test_wrong_setting_fails_at_once(setting: str, remedy: str) -> None:
@@ -87,6 +88,12 @@ def test_words_of_a_closed_set_are_checked() -> None:
     assert with_settings(choosing, ["objective.limit=5"]).objective == Choosing("mel", 5)
     with pytest.raises(RecipeError, match="did you mean 'linear'"):
         with_settings(choosing, ["objective.feature=liner"])
+
+
+def test_names_are_given_apart_by_commas() -> None:
+    changed = with_settings(RECIPE, ["train_parts=train,train_extra", "dev_parts=dev"])
+    assert changed.train_parts == ("train", "train_extra")
+    assert changed.dev_parts == ("dev",)
 
 
 def test_an_optional_part_can_be_left_out() -> None:
