@@ -103,8 +103,8 @@ def reconstruct(
         say: Receives progress.
 
     Raises:
-        AttackError: If the generator speaks texts or is not ready, a part is one for testing, or
-            no clip at all can be reconstructed.
+        AttackError: If the generator speaks texts or is not ready, a part is one for testing, only
+            such parts know the attack or its family, or no clip at all can be reconstructed.
         ManifestError: If a part does not exist.
     """
     clips = _clips(manifest, attack, parts)
@@ -182,7 +182,22 @@ def _clips(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> list[C
     lacking = attack.missing()
     if lacking:
         raise AttackError(f"{attack.name}: {lacking}")
+    _refuse_tested(manifest, attack, parts)
     return [clip for clip in manifest.part(*parts) if NOTE not in clip.notes]
+
+
+def _refuse_tested(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> None:
+    """Raise if only parts for testing know the attack or its family: twins would make it known."""
+    heard, names = manifest.part(*parts), set(manifest.column("part").tolist())
+    tests = sorted(part for part in names if not part.startswith(MADE_OF))
+    tested = manifest.part(*tests) if tests else heard
+    for column, value in (("attack", attack.name), ("family", attack.family)):
+        if value in set(tested.column(column)) - set(heard.column(column)):
+            raise AttackError(
+                f"{column} {value!r} is among the clips to test on ({', '.join(tests)}) and not in "
+                f"{', '.join(parts)}: a detector trained on twins by {attack.name} would know it; "
+                "choose another generator, or give a manifest without those parts"
+            )
 
 
 def _hashes(manifest: Manifest, clips: list[Clip]) -> tuple[dict[str, str], dict[str, str]]:

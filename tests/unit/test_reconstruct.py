@@ -110,6 +110,23 @@ def test_no_twin_is_made_of_a_part_for_testing(tmp_path: Path, part: str) -> Non
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("column", ["attack", "family"])
+def test_a_generator_that_only_test_parts_know_is_refused(tmp_path: Path, column: str) -> None:
+    given, echo = corpus(tmp_path / "data"), Echo()
+    known = {"attack": echo.name, "family": echo.family}[column]
+
+    def spoken(parts: tuple[str, ...]) -> Manifest:
+        own = [one.part in parts and not one.bonafide for one in given]
+        changed = [replace(one, **{column: known}) for one in given]
+        pairs = zip(own, given, changed, strict=True)
+        return Manifest.of([new if mine else old for mine, old, new in pairs], given.root)
+
+    with pytest.raises(AttackError, match=f"{column} '{known}' is among .*eval_in.* and not in"):
+        reconstruct(spoken(("eval_in",)), echo, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert reconstruct(spoken(("eval_in", "train")), echo, tmp_path / "out").n_made == 8
+
+
 def test_a_part_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no clip is in part 'trains'; did you mean 'train'"):
         reconstruct(corpus(tmp_path / "data"), Echo(), tmp_path / "out", parts=("trains",))
