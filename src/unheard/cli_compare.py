@@ -19,7 +19,11 @@ __all__ = ["compare", "cost"]
 
 def compare(  # noqa: PLR0913  a command has the options that it has
     plan: Annotated[
-        str, typer.Argument(help="Name of a plan, papers or smoke, or path of your own (.py).")
+        str,
+        typer.Argument(
+            help="Name of a plan (papers, mldg, mixture, racl, growth_resnet18, growth_grnn, "
+            "growth_ssl, smoke), or path of your own (.py)."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the runs, which plans share, and reports.")],
     data: Annotated[

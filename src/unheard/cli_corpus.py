@@ -46,7 +46,7 @@ def corpus_build(
     cache: Annotated[
         Path | None, typer.Option(help="Folder for packages and corpora; ~/.cache/unheard.")
     ] = None,
-    size: Annotated[str, typer.Option(help="tiny, small or another size of the corpus.")] = "small",
+    size: Annotated[str, typer.Option(help="tiny, small, medium or full.")] = "small",
     seed: Annotated[int, typer.Option(min=0, help="Draws clips, texts, channels.")] = 0,
     nonfree: Annotated[
         bool, typer.Option("--nonfree", help="Add voices for evaluation that forbid other use.")
