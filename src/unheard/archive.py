@@ -20,8 +20,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from unheard import audio, memory, shards
-from unheard.errors import BundleError, RecipeError, UnheardError
+from unheard import __version__, audio, memory, places, shards
+from unheard.errors import AudioError, BundleError, RecipeError, UnheardError
 from unheard.score import Scorer, Verdict
 from unheard.types import FloatArray
 from unheard.verdict import MINIMUM_SPEECH_S
@@ -91,7 +91,8 @@ class Settings:
             stated = json.loads(text)
             stated.pop("results", None)  # a later evaluation changes no score
             text = json.dumps(stated, sort_keys=True).encode()
-        return hashlib.sha256(text + repr(astuple(self)[1:]).encode()).hexdigest()[:16]
+        numbers = repr((__version__, *astuple(self)[1:]))
+        return hashlib.sha256(text + numbers.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -126,21 +127,26 @@ def find(patterns: Iterable[str], suffixes: frozenset[str]) -> tuple[list[str], 
     files: dict[str, None] = {}
     errors: list[Row] = []
     for pattern in patterns:
+        n_before = len(errors)
         if os.path.isdir(pattern):
-            found = list(_scan(pattern, suffixes))
+            found = list(_scan(pattern, suffixes, errors))
         elif os.path.lexists(pattern):
             found = [pattern]
         else:
             found = sorted(glob.iglob(pattern, recursive=True))
             found = [path for path in found if not os.path.isdir(path)]
-        if not found:
+        if not found and len(errors) == n_before:
             errors.append({"source": pattern, "error": _nothing(pattern, suffixes)})
         files.update(dict.fromkeys(found))
     return list(files), errors
 
 
-def _scan(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
+def _scan(folder: str, suffixes: frozenset[str], errors: list[Row]) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        text = f"{error.filename}: cannot be listed ({error.strerror}); mend its permissions"
+        errors.append({"source": str(error.filename), "error": f"{text}, or leave it out"})
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
         for name in sorted(names):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
@@ -190,6 +196,7 @@ def score_many(
 def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
     try:
         heard: Path | bytes = task.audio
+        stamp = places.stamp(str(task.audio))
         if shards.MARK in str(task.audio) and not task.audio.exists():
             heard = shards.source(Path(), str(task.audio))
         if task.change is None:
@@ -198,10 +205,16 @@ def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
             recording = audio.read(heard, minimum_s=0.0, name=task.source)
             verdict = scorer.samples(task.change(recording.samples), name=task.source)
         if draw is not None and task.picture is not None:
+            if places.stamp(str(task.audio)) != stamp:
+                raise AudioError(f"{task.source}: changed while it was scored; score it again")
             draw(verdict, task.audio, task.picture)
         return verdict.to_dict()
     except UnheardError as error:
         return {"source": task.source, "error": str(error)}
+    except OSError as error:
+        text = f"{error.filename or task.source}: {error.strerror or error}"
+        advice = "check that it is there, its permissions, and the room on the disk"
+        return {"source": task.source, "error": f"{task.source}: {text}; {advice}"}
     except Exception as error:  # a fault of ours or of a library must not end a batch
         text = f"{task.source}: {type(error).__name__}: {error}; please report this file"
         return {"source": task.source, "error": text}

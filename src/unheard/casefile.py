@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from unheard import __version__
 from unheard.detectors.card_text import in_training
-from unheard.files import in_one_step
+from unheard.files import in_one_step, spelt
 from unheard.sketch import Sketch, sketch
 from unheard.timeline_svg import clock, svg
 from unheard.verdict import Verdict, percent
@@ -132,7 +132,7 @@ def write(
     result = {
         "verdict": verdict.to_dict(),
         "audio": {
-            "name": Path(verdict.source).name,
+            "name": spelt(Path(verdict.source).name),
             "bytes": source.stat().st_size,
             "sha256": sha256,
         },

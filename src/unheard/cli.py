@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from unheard import __version__
+from unheard import __version__, places
 from unheard.cli_archive import into_shards, show, wants_shards
 from unheard.cli_attack import attack
 from unheard.cli_compare import compare, cost
-from unheard.cli_corpus import AsJson, corpus, manifest_of, say
+from unheard.cli_corpus import AsJson, corpus, manifest_of, say, shown
 from unheard.cli_drawn import Drawn, pictures_of, what_to_draw
 from unheard.cli_encoder import encoder, layers, routing
 from unheard.cli_evaluate import evaluate, scores
@@ -63,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UnheardError as error:
         say(f"error: {error}")
         raise SystemExit(2 if isinstance(error, RecipeError) else 1) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        advice = "check the path, its permissions, and the room on the disk"
+        say(f"error: {place}{error.strerror or error}; {advice}")
+        raise SystemExit(1) from None
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in ONLY_TRAINING_NEEDS:
@@ -153,12 +158,12 @@ def score(  # noqa: PLR0913  a command has the options that it has
         return
     with contextlib.ExitStack() as opened:
         tasks, errors = _tasks(paths, drawn, opened)
-        files = {task.source: task.audio for task in tasks}
+        stamps = {task.source: places.stamp(str(task.audio)) for task in tasks}
         journal = _journal(out, settings.key(), opened)
         new, n_verdicts = tasks, 0
         if journal is not None:
             new = [task for task in tasks if not journal.is_done(task.source, task.audio)]
-            old = set(files) - {task.source for task in new}
+            old = set(stamps) - {task.source for task in new}
             n_verdicts = sum(map(journal.has_verdict, old))
         for row in errors:
             show(row, as_json=as_json, quiet=False)
@@ -166,7 +171,7 @@ def score(  # noqa: PLR0913  a command has the options that it has
         for row in score_many(new, settings, n_jobs=jobs or 1, draw=drawn and drawn.draw):
             n_verdicts += row.get("score") is not None
             if journal is not None:
-                journal.add(row, files[row["source"]])
+                journal.add(row, stamps[row["source"]])
             show(row, as_json=as_json, quiet=journal is not None, explain=bool(explain))
             advance()
         if journal is not None:
@@ -335,6 +340,6 @@ def _sum_up(
         from unheard.detectors.bundle import read_card
 
         card = read_card(detector)
-        say(f"detector: {card.name} {card.version}")
+        say(f"detector: {shown(card.name)} {shown(card.version)}")
     if n_verdicts < n_asked:
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from unheard.cli_corpus import say
+from unheard.cli_corpus import say, shown
 
 if TYPE_CHECKING:
     from unheard.archive import Settings
@@ -25,7 +25,7 @@ _TELL_S = 10.0
 def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = False) -> None:
     """Write one row: as JSON, as a line with its experts and warnings, or only its error."""
     if "error" in row:
-        say(f"error: {row['error']}")
+        say(f"error: {shown(row['error'])}")
     if as_json:
         typer.echo(json.dumps(row))
     elif not quiet and "error" not in row:
@@ -37,12 +37,12 @@ def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = Fal
             word = typer.style(f"{WORDS[row['decision']]:10}", fg=COLOURS[row["decision"]])
             probability = percent(row["spoof_probability"])
             head = f"{word}  score {row['score']:+6.2f}  spoof probability {probability:>7}"
-        typer.echo(f"{head}  {row['source']}")
+        typer.echo(f"{head}  {shown(row['source'])}")
         for one in row["experts"] if explain else []:
             said = f"score {one['score']:+6.2f}  weight {100 * one['weight']:5.1f} %"
-            typer.echo(f"{'':10}  {said}  expert {one['name']}")
+            typer.echo(f"{'':10}  {said}  expert {shown(one['name'])}")
         for warning in row["warnings"]:
-            typer.echo(f"{'':10}  warning: {warning}")
+            typer.echo(f"{'':10}  warning: {shown(warning)}")
 
 
 def wants_shards(out: str | None, engine: str) -> bool:
@@ -89,12 +89,12 @@ def into_shards(paths: list[str], settings: Settings, out: str, engine: Engine) 
             n_before += filled.n_before
             n_verdicts += filled.n_verdicts
             for error in filled.errors:
-                say(f"error: {error}")
+                say(f"error: {shown(error)}")
             if time.monotonic() - told > _TELL_S:
                 told = time.monotonic()
                 say(f"{n_shards} of {ledger.n_shards()} shards, {n_rows - n_before} rows new")
     for row in missing:
-        say(f"error: {row['error']}")
+        say(f"error: {shown(row['error'])}")
     before = f" ({n_before} rows were there before)" if n_before else ""
     say(f"{n_verdicts} of {n_rows} recordings have a verdict{before}: {ledger.out}/rows")
     if n_verdicts < n_rows or missing:

@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from unheard.clip import Manifest
 
-__all__ = ["AsJson", "Jobs", "corpus", "default_cache", "manifest_of", "say"]
+__all__ = ["AsJson", "Jobs", "corpus", "default_cache", "manifest_of", "say", "shown"]
 
 corpus = typer.Typer(help="Build, import, check and describe corpora.", no_args_is_help=True)
 
@@ -25,6 +25,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs."
 def say(line: str) -> None:
     """Write a line of progress or of an error."""
     typer.echo(line, err=True)
+
+
+def shown(text: str) -> str:
+    """Return a text for one line of a terminal: what would break or steer it is spelt out.
+
+    Names of files and detectors come from outside: a line break in one would forge a verdict.
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
+        for one in text
+    )
 
 
 def default_cache() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,19 +49,20 @@ def what_to_draw(
 
 
 def pictures_of(sources: list[str], drawn: Drawn) -> dict[str, Path]:
-    """Return a picture for each source; files of one name in several folders get a number."""
+    """Return a picture for each source; names that are taken, whatever their case, get a number."""
     folder, endings, _ = drawn
     if folder.suffix.lower() in endings:
         if len(sources) > 1:
             raise typer.BadParameter(f"{len(sources)} files, one picture {folder}: give a folder")
         return dict.fromkeys(sources, folder)
     pictures: dict[str, Path] = {}
-    n_same: dict[str, int] = {}
+    taken: set[str] = set()
     for source in sources:
         stem = "stdin" if source == "-" else Path(source).stem
-        n_same[stem] = n_same.get(stem, 0) + 1
-        number = f"-{n_same[stem]}" if n_same[stem] > 1 else ""
-        pictures[source] = folder / f"{stem}{number}{endings[0]}"
+        numbered = (f"{stem}-{number}" for number in count(2))
+        name = next(one for one in chain([stem], numbered) if one.casefold() not in taken)
+        taken.add(name.casefold())
+        pictures[source] = folder / f"{name}{endings[0]}"
     return pictures
 
 

@@ -146,7 +146,10 @@ class Manifest:
                 f"{path}: lacks the columns {', '.join(missing)}; "
                 "a manifest is written by `unheard corpus build` or `unheard corpus import`"
             )
-        return cls(table.select(_schema().names).cast(_schema()), path.parent)
+        try:
+            return cls(table.select(_schema().names).cast(_schema()), path.parent)
+        except pa.ArrowException as error:
+            raise ManifestError(f"{path}: a column is of another kind: {error}") from error
 
     def write(self, path: Path) -> Path:
         """Write the manifest as Parquet, in one step: a reader sees the old file or the new one."""

@@ -1,6 +1,7 @@
 """Files that are written in one step: whoever looks sees the whole new file, or the one before.
 
-And what such files are made of: bytes that have reached the disk, tables as bytes.
+And what such files are made of: bytes that have reached the disk, tables as bytes, names as
+text.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["in_one_step", "parquet_bytes", "write_through"]
+__all__ = ["in_one_step", "parquet_bytes", "spelt", "write_through"]
 
 
 @contextmanager
@@ -34,6 +35,11 @@ def in_one_step(path: Path) -> Iterator[Path]:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def spelt(text: str) -> str:
+    """Return a text with bytes of a file name that are not UTF-8 spelt out, as tables need it."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_through(path: Path, content: bytes) -> None:

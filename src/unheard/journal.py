@@ -16,13 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from unheard import places
 from unheard.errors import EvaluationError
-from unheard.files import in_one_step
+from unheard.files import in_one_step, spelt
+from unheard.places import Stamp
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SUFFIXES", "Journal", "flat", "schema", "spelt"]
+__all__ = ["SUFFIXES", "Journal", "flat", "schema"]
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 """What the name of an output may end in."""
@@ -30,13 +32,15 @@ SUFFIXES = (".parquet", ".csv", ".jsonl")
 Row = dict[str, Any]
 
 _BATCH_ROWS = 5_000
+_BEGIN = b'{"source": '
+"""How each row begins: a first line that was cut off is ours if it does."""
 
 
 class _Entry(NamedTuple):
     """Where a source's last row lies, what its file was like under these settings, its state."""
 
     offset: int
-    stamp: tuple[int, int] | None
+    stamp: Stamp | None
     failed: bool
     has_verdict: bool
 
@@ -89,9 +93,9 @@ class Journal:
     def is_done(self, source: str, file: Path) -> bool:
         """Return whether a source was scored under these settings and has not changed since."""
         entry = self._entries.get(source)
-        return entry is not None and not entry.failed and entry.stamp == _stamp(file)
+        return entry is not None and not entry.failed and entry.stamp == places.stamp(str(file))
 
-    def stamp(self, source: str) -> tuple[int, int] | None:
+    def stamp(self, source: str) -> Stamp | None:
         """Return size and time of change of a source's file when its row was made, failed or not.
 
         None if there is no row under these settings.
@@ -103,17 +107,22 @@ class Journal:
         """Return whether a source has a row with a score."""
         return source in self._entries and self._entries[source].has_verdict
 
-    def add(self, row: Row, file: Path) -> None:
-        """Append a row; it is on its way to the disk when this returns."""
-        size, changed_ns = _stamp(file)
+    def add(self, row: Row, stamp: Stamp) -> None:
+        """Append a row; it is on its way to the disk when this returns.
+
+        Args:
+            row: What was said of a source.
+            stamp: What its file was like before it was read, by `unheard.places.stamp`.
+        """
+        size, changed_ns = stamp
         row = {**row, "size_bytes": size, "changed_ns": changed_ns, "settings": self._settings}
         self._append(row)
 
-    def move(self, old: str, new: str, file: Path) -> Row:
+    def move(self, old: str, new: str, stamp: Stamp) -> Row:
         """Give the row of a source to another one, and return it; a kill may lose it."""
         row = self._at(self._entries[old].offset)
         self._append({"source": old, "moved_to": new})
-        self.add({**row, "source": new}, file)
+        self.add({**row, "source": new}, stamp)
         return row | {"source": new}
 
     def finish(self) -> Path:
@@ -152,10 +161,11 @@ class Journal:
         self._file.seek(0)
         offset = 0
         for line in self._file:
-            if not line.endswith(b"\n"):
+            cut_off = not line.endswith(b"\n")
+            if cut_off and (offset or _BEGIN.startswith(line[: len(_BEGIN)])):
                 break
             try:
-                self._note(json.loads(line), offset)
+                self._note({} if cut_off else json.loads(line), offset)
             except (ValueError, KeyError, TypeError) as error:
                 raise EvaluationError(
                     f"{self.path}: not written by `unheard score --out`; choose another name"
@@ -175,19 +185,6 @@ class Journal:
             failed,
             not failed and row["score"] is not None,
         )
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    try:
-        stat = file.stat()
-    except OSError:
-        return -1, -1
-    return stat.st_size, stat.st_mtime_ns
-
-
-def spelt(text: str) -> str:
-    """Return a text with bytes of a file name that are not UTF-8 spelt out, as tables need it."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _text(value: Any) -> Any:

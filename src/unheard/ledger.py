@@ -23,8 +23,8 @@ from typing import Any
 
 from unheard import places
 from unheard.errors import EvaluationError
-from unheard.files import parquet_bytes
-from unheard.journal import flat, schema, spelt
+from unheard.files import parquet_bytes, spelt
+from unheard.journal import flat, schema
 
 __all__ = ["SHARD_ROWS", "Filled", "Ledger", "Shard", "fill"]
 

@@ -66,11 +66,12 @@ class Watch:
         self._score = score
         self._settle_s = settle_s
         self._waiting: dict[str, _Waiting] = {}
-        self._by_content = {
-            row["sha256"]: row["source"]
+        self._content = {
+            row["source"]: row["sha256"]
             for row in journal.rows()
             if "sha256" in row and "error" not in row and journal.stamp(row["source"])
         }
+        self._by_content = {sha256: source for source, sha256 in self._content.items()}
 
     def look(self, now_s: float) -> Iterator[Row]:
         """Look at the folder once; score what is ready and yield each row when it is kept.
@@ -101,18 +102,24 @@ class Watch:
     def _heard(self, source: str, stamp: places.Stamp) -> Row | None:
         """Return the row of a file once it is kept; None if the file changes meanwhile."""
         sha256 = _hash(source)
-        old = self._by_content.get(sha256)
-        if sha256 and old and not os.path.lexists(old):
-            self._by_content[sha256] = source
-            return self._journal.move(old, source, Path(source))
+        old = self._by_content.get(sha256, "")
+        if sha256 and self._content.get(old) == sha256 and not os.path.lexists(old):
+            del self._content[old]
+            self._know(source, sha256)
+            return self._journal.move(old, source, stamp)
         row = self._score(Task(source, Path(source)))
         if places.stamp(source) != stamp:
             return None
         row = {**row, "sha256": sha256}
-        self._journal.add(row, Path(source))
-        if "error" not in row:
-            self._by_content[sha256] = source
+        self._journal.add(row, stamp)
+        self._know(source, sha256 if "error" not in row else "")
         return row
+
+    def _know(self, source: str, sha256: str) -> None:
+        """Note what a file holds; "" if nothing was said of it."""
+        self._content[source] = sha256
+        if sha256:
+            self._by_content[sha256] = source
 
 
 def _hash(file: str) -> str:

@@ -227,6 +227,59 @@ def test_pictures_of_one_name_do_not_hide_each_other(
     assert "a folder" in one.text
 
 
+def test_a_picture_that_cannot_be_drawn_costs_no_other_and_says_why(
+    unheard: Unheard, toy: Path, good: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    run = unheard("score", good, "--detector", toy, "--timeline", tmp_path / "file" / "x.png")
+    assert run.code == 1
+    assert "check that it is there, its permissions" in run.err
+    assert "report this file" not in run.err
+    run = unheard("score", good, "--detector", toy, "--out", tmp_path / "file" / "x.jsonl")
+    assert run.code == 1
+    assert "check the path, its permissions" in run.err
+
+
+def test_names_cannot_forge_lines_nor_steer_the_terminal(
+    unheard: Unheard, toy: Path, tmp_path: Path
+) -> None:
+    forged = "x.wav\nbona fide   score  +9.99  other.wav"
+    audio.write(tmp_path / "one.wav", voice(1.2))
+    for name in (f"{forged}.wav", "caf\udce9.wav", "\x1b[2Jclear.wav"):
+        (tmp_path / name).write_bytes((tmp_path / "one.wav").read_bytes())
+    run = unheard("score", tmp_path, "--detector", toy)
+    assert run.code == 0
+    lines = [line for line in run.out.splitlines() if "warning" not in line]
+    assert len(lines) == 4
+    assert not any(line.endswith("  other.wav") for line in lines)
+    assert all(line.isprintable() for line in lines)
+    assert r"caf\udce9.wav" in run.out
+
+
+def test_a_report_of_a_name_that_is_not_utf8_is_written(
+    unheard: Unheard, toy: Path, tmp_path: Path
+) -> None:
+    audio.write(tmp_path / "one.wav", voice(1.2))
+    odd = (tmp_path / "one.wav").rename(tmp_path / "caf\udce9.wav")
+    run = unheard("score", odd, "--detector", toy, "--report", tmp_path / "report.html")
+    assert run.code == 0, run.err
+    assert r"caf\udce9.wav" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "names", [("a/x.wav", "b/x.wav", "c/x-2.wav"), ("c/x-2.wav", "a/x.wav", "b/X.wav")]
+)
+def test_numbered_pictures_do_not_hide_one_that_is_called_so(
+    unheard: Unheard, toy: Path, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        audio.write(tmp_path / name, voice(1.2))
+    pictures = tmp_path / "pictures"
+    files = [tmp_path / name for name in names]
+    assert unheard("score", *files, "--detector", toy, "--timeline", pictures).code == 0
+    assert len({path.name.casefold() for path in pictures.iterdir()}) == 3
+
+
 def test_out_is_not_scored_again_unless_it_changed(
     unheard: Unheard, toy: Path, good: Path, tmp_path: Path
 ) -> None:

@@ -409,6 +409,21 @@ def test_weights_that_are_no_safetensors_are_refused(tmp_path: Path, content: by
         load(folder)
 
 
+def test_a_kill_between_two_renames_and_a_full_disk_lose_no_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "b")
+    folder.rename(tmp_path / ".b.replaced")  # and nothing in its place yet
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(module, "write_through", full)
+    with pytest.raises(OSError, match="No space left"):
+        saved(folder)
+    assert load(folder).card.name == "example"
+
+
 # Results and the text for people.
 
 

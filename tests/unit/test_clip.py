@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from unheard.clip import Clip, Manifest
@@ -58,6 +60,15 @@ def test_a_missing_or_foreign_file_says_how_to_make_a_manifest(tmp_path: Path) -
     text.write_text("not parquet")
     with pytest.raises(ManifestError, match="not a readable Parquet file"):
         Manifest.read(text)
+
+
+def test_a_column_of_another_kind_is_refused(tmp_path: Path) -> None:
+    file = Manifest.of([HUMAN], tmp_path).write(tmp_path / "m.parquet")
+    table = pq.read_table(file)
+    place = table.column_names.index("duration_s")
+    pq.write_table(table.set_column(place, "duration_s", pa.array(["n/a"])), file)
+    with pytest.raises(ManifestError, match=r"a column is of another kind: .*n/a"):
+        Manifest.read(file)
 
 
 def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:

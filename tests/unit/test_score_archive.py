@@ -1,11 +1,15 @@
 """Are files found, scored in one process or several, and does no bad one stop the others?"""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from audio_files import wav
+from unheard import audio
 from unheard.archive import Settings, Task, find, score_many
+from unheard.audio import AUDIO_SUFFIXES
 from unheard.detectors import bundle, weights
 from unheard.detectors.card import Card
 from unheard.detectors.table import Toy
@@ -48,6 +52,29 @@ def test_folders_are_searched_to_any_depth_and_sorted(tmp_path: Path) -> None:
     files, errors = find([str(tmp_path)], SUFFIXES)
     assert files == [str(tmp_path / name) for name in ("a.wav", "b/1.mp3", "b/c/2.WAV")]
     assert errors == []
+
+
+def test_a_folder_that_cannot_be_listed_is_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = tmp_path / "a.wav"
+    audio.write(good, voice(1.2))
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    listed = os.scandir
+
+    def refuse(path: str) -> Any:
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found, errors = find([str(tmp_path)], AUDIO_SUFFIXES)
+    assert found == [str(good)]
+    (row,) = errors
+    assert row["source"] == str(locked)
+    assert "cannot be listed (Permission denied)" in row["error"]
+    assert [one["source"] for one in find([str(locked)], AUDIO_SUFFIXES)[1]] == [str(locked)]
 
 
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from unheard.detectors.detector import window_opinions
 from unheard.detectors.table import Detector, Toy, window_scores
 from unheard.errors import BundleError
 from unheard.journal import SUFFIXES, Journal
+from unheard.places import stamp
 from unheard.score import Verdict
 from unheard.types import FloatArray
 from unheard.verdict import ExpertScore, WindowScore, mean_of_experts
@@ -196,7 +197,7 @@ def written(folder: Path, suffix: str, rows: dict[str, dict[str, Any]]) -> Path:
     with Journal(folder / f"out{suffix}", "s") as journal:
         for name, row in rows.items():
             (folder / name).touch()
-            journal.add({**row, "source": name}, folder / name)
+            journal.add({**row, "source": name}, stamp(str(folder / name)))
         return journal.finish()
 
 
@@ -223,7 +224,9 @@ def test_rows_of_before_there_were_experts_stay(tmp_path: Path, suffix: str) -> 
     out = written(tmp_path, suffix, {"old": old})
     with Journal(out, "s") as journal:
         assert journal.is_done("old", tmp_path / "old")
-        journal.add({**scorer(FakeMixture()).samples(SPEECH).to_dict(), "source": "new"}, out)
+        journal.add(
+            {**scorer(FakeMixture()).samples(SPEECH).to_dict(), "source": "new"}, stamp(str(out))
+        )
         journal.finish()
     if suffix == ".parquet":
         new, before = pq.read_table(out).to_pylist()

@@ -11,6 +11,7 @@ import pytest
 
 from unheard.errors import EvaluationError
 from unheard.journal import SUFFIXES, Journal
+from unheard.places import stamp
 from voice import scorer, silence, voice
 
 
@@ -28,9 +29,9 @@ def file(folder: Path, name: str = "a.wav", content: str = "abc") -> Path:
 def test_rows_come_back_sorted_and_complete(tmp_path: Path, suffix: str) -> None:
     out, a = tmp_path / f"out{suffix}", file(tmp_path)
     with Journal(out, "s") as journal:
-        journal.add(row("b", 2.5), a)
-        journal.add({"source": "c", "error": "broken"}, a)
-        journal.add(row("a", -1.5), a)
+        journal.add(row("b", 2.5), stamp(str(a)))
+        journal.add({"source": "c", "error": "broken"}, stamp(str(a)))
+        journal.add(row("a", -1.5), stamp(str(a)))
         assert journal.finish() == out
     if suffix == ".parquet":
         rows = pq.read_table(out).to_pylist()
@@ -49,7 +50,7 @@ def test_rows_come_back_sorted_and_complete(tmp_path: Path, suffix: str) -> None
 
 def test_rows_without_a_verdict_are_kept_with_the_reason(tmp_path: Path) -> None:
     with Journal(tmp_path / "out.parquet", "s") as journal:
-        journal.add(scorer().samples(silence(2), name="a").to_dict(), file(tmp_path))
+        journal.add(scorer().samples(silence(2), name="a").to_dict(), stamp(str(file(tmp_path))))
         assert journal.is_done("a", tmp_path / "a.wav")
         assert not journal.has_verdict("a")
         (found,) = pq.read_table(journal.finish()).to_pylist()
@@ -61,7 +62,7 @@ def test_rows_without_a_verdict_are_kept_with_the_reason(tmp_path: Path) -> None
 def test_what_was_written_before_a_kill_is_done_after_it(tmp_path: Path, suffix: str) -> None:
     out, a = tmp_path / f"out{suffix}", file(tmp_path)
     with Journal(out, "s") as journal:
-        journal.add(row("a"), a)
+        journal.add(row("a"), stamp(str(a)))
         path = journal.path
     with path.open("a") as lines:
         lines.write('{"source": "b", "sco')
@@ -69,7 +70,7 @@ def test_what_was_written_before_a_kill_is_done_after_it(tmp_path: Path, suffix:
         assert journal.is_done("a", a)
         assert journal.has_verdict("a")
         assert not journal.is_done("b", a)
-        journal.add(row("b", 7.0), a)
+        journal.add(row("b", 7.0), stamp(str(a)))
         journal.finish()
     with Journal(out, "s") as journal:
         assert journal.is_done("a", a)
@@ -79,8 +80,8 @@ def test_what_was_written_before_a_kill_is_done_after_it(tmp_path: Path, suffix:
 def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Path) -> None:
     a, out = file(tmp_path), tmp_path / "out.jsonl"
     with Journal(out, "s") as journal:
-        journal.add(row("a"), a)
-        journal.add({"source": "bad", "error": "broken"}, a)
+        journal.add(row("a"), stamp(str(a)))
+        journal.add({"source": "bad", "error": "broken"}, stamp(str(a)))
         assert journal.is_done("a", a)
         assert not journal.is_done("bad", a)
     with Journal(out, "other") as journal:
@@ -93,8 +94,8 @@ def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Pa
 def test_a_file_scored_again_has_one_row_the_last(tmp_path: Path) -> None:
     a = file(tmp_path)
     with Journal(tmp_path / "out.csv", "s") as journal:
-        journal.add(row("a", 1.0), a)
-        journal.add(row("a", 2.0), a)
+        journal.add(row("a", 1.0), stamp(str(a)))
+        journal.add(row("a", 2.0), stamp(str(a)))
         found = list(csv.DictReader(journal.finish().read_text().splitlines()))
     assert [r["score"] for r in found] == ["2.0"]
 
@@ -102,7 +103,7 @@ def test_a_file_scored_again_has_one_row_the_last(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_names_that_are_not_utf8_are_kept(tmp_path: Path, suffix: str) -> None:
     with Journal(tmp_path / f"out{suffix}", "s") as journal:
-        journal.add(row("caf\udce9.wav"), file(tmp_path))
+        journal.add(row("caf\udce9.wav"), stamp(str(file(tmp_path))))
         journal.finish()
         assert journal.is_done("caf\udce9.wav", tmp_path / "a.wav")
 
@@ -129,3 +130,25 @@ def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:
 def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match=r"choose one of \.parquet, \.csv, \.jsonl"):
         Journal(tmp_path / "out.xlsx", "s")
+
+
+def test_a_file_that_changes_while_it_is_scored_is_scored_again(tmp_path: Path) -> None:
+    a = file(tmp_path)
+    with Journal(tmp_path / "rows.jsonl", "s") as journal:
+        before = stamp(str(a))
+        a.write_bytes(b"and the rest of the copy")
+        journal.add(row("a"), before)
+        assert not journal.is_done("a", a)
+
+
+@pytest.mark.parametrize("content", ['{"important": "notes"}', "words", "{"])
+def test_a_foreign_file_without_a_last_line_break_is_kept(tmp_path: Path, content: str) -> None:
+    notes = tmp_path / "notes.jsonl"
+    notes.write_text(content)
+    if content == "{":  # a row of ours may have been cut off there
+        with Journal(notes, "s"):
+            assert notes.read_text() == ""
+        return
+    with pytest.raises(EvaluationError, match="not written by"):
+        Journal(notes, "s")
+    assert notes.read_text() == content

@@ -236,3 +236,20 @@ def test_a_folder_that_goes_away_and_comes_back_loses_nothing(box: Folder) -> No
 def test_no_folder_is_refused(box: Folder, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="make it, or check the path"):
         Watch(tmp_path / "gone", box.journal, box.score)
+
+
+def test_a_name_that_holds_something_else_by_now_gives_its_row_to_nobody(box: Folder) -> None:
+    rows = {}
+    for name, content in (("latest.wav", "fake"), ("latest.wav", "human")):
+        box.put(name, content)
+        box.look()
+        rows[content] = box.look()
+    assert rows == {"fake": ["latest.wav"], "human": ["latest.wav"]}
+    (box.folder / "latest.wav").unlink()
+    for name, content in (("archive.wav", "fake"), ("moved.wav", "human"), ("c.wav", "human")):
+        box.put(name, content)
+        box.look()
+        assert box.look() == [name]
+    assert box.heard == ["latest.wav", "latest.wav", "archive.wav", "c.wav"]
+    kept = {Path(one["source"]).name: one["score"] for one in box.journal.rows()}
+    assert kept == {"archive.wav": 3.0, "moved.wav": 2.0, "c.wav": 4.0}

@@ -256,6 +256,8 @@ def replace(folder: Path, card: Card, contents: Mapping[str, bytes]) -> Path:
     parse_card(text, str(folder / CARD))
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     replaced = folder.with_name(f".{folder.name}.replaced")
+    if replaced.exists() and not folder.exists():  # killed between the two renames
+        os.rename(replaced, folder)
     for leftover in (unfinished, replaced):
         shutil.rmtree(leftover, ignore_errors=True)
     unfinished.mkdir(parents=True)

@@ -299,6 +299,8 @@ def _problem(error: ValidationError, root: tuple[str, ...]) -> str:
     """Return the first problem that pydantic found, in our words."""
     first = error.errors()[0]
     path = root + tuple(str(step) for step in first["loc"] if not isinstance(step, int))
+    if not path:
+        return f"{first['msg'].lower()}; copy the bundle again"
     inside, name = path[:-1], path[-1]
     place = f" in {'.'.join(inside)!r}" if inside else ""
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
