@@ -129,9 +129,9 @@ def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> 
     write_through(unfinished / "state.json", json.dumps(state, indent=1).encode())
     finished = folder / f"step-{checkpoint.step:06d}"
     os.rename(unfinished, finished)
-    for other in folder.iterdir():
+    for other in folder.glob("*step-*"):
         if other != finished:
-            shutil.rmtree(other)
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:

@@ -21,8 +21,9 @@ import numpy as np
 
 from unheard import metrics
 from unheard.clip import RECONSTRUCTION
-from unheard.detectors.card import LEFT_OUT, parse_results
+from unheard.detectors.card import LEFT_OUT, Result, parse_results
 from unheard.errors import TrainingError, suggestion
+from unheard.files import parquet_bytes
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.protocols.hold_out import twins_of
 from unheard.stages import train_stages
@@ -30,6 +31,8 @@ from unheard.train import dev_scores
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from unheard.clip import Manifest
     from unheard.detectors.bundle import Bundle
     from unheard.recipe import Recipe
@@ -227,12 +230,31 @@ def _rewritten(trained: Path, target: Path, folds: Sequence[Fold]) -> Path:
             ),
             "operating_points": points,
             "provenance": card.provenance.model_copy(update={"notes": notes}),
-            "results": card.results + parse_results(results),
+            "results": [_ranked(line) for line in card.results] + parse_results(results),
             "limits": [_limit(heard), *card.limits],
         }
     )
     contents = {name: (trained / name).read_bytes() for name in card.files}
+    if bundle.DEV_SCORES in contents:
+        scores = _recalibrated(trained / bundle.DEV_SCORES, card.calibration)
+        contents[bundle.DEV_SCORES] = parquet_bytes(scores)
     return bundle.replace(target, card, contents)
+
+
+def _recalibrated(file: Path, calibration: Calibration) -> pa.Table:
+    """Return the scores of dev clips by another line."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(file)
+    scores = pa.array(calibration(table.column("raw").to_numpy()))
+    return table.set_column(table.column_names.index("score"), "score", scores)
+
+
+def _ranked(line: Result) -> Result:
+    """Return a result without what another calibration changes."""
+    kept = {name: value for name, value in line.metrics.items() if name.startswith("min_")}
+    return line.model_copy(update={"metrics": kept})
 
 
 def _result(one: Unheard, fold: Fold) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from unheard import __version__
 from unheard.checkpoint import Best
 from unheard.clip import Clip, Manifest
 from unheard.detectors.card import Card, Material, Provenance
-from unheard.metrics import Calibration, cllr, fit_calibration, fit_operating_points
+from unheard.metrics import Calibration, cllr, eer, fit_calibration, fit_operating_points
 from unheard.processes import n_processes
 from unheard.recipe import Recipe, recipe_to_json
 from unheard.types import FloatArray
@@ -70,7 +70,8 @@ def card_of(
         families=dict(sorted(families.items())),
         notes={
             "best_step": best.step,
-            "dev_eer": best.eer,
+            "checked_eer": best.eer,
+            "dev_eer": eer(scores[bonafide], scores[~bonafide]),
             "dev_cllr": cllr(llr[bonafide], llr[~bonafide]),
             "seconds": round(seconds, 1),
             "processes": n_processes(),

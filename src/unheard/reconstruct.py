@@ -125,7 +125,9 @@ def reconstruct(
     failures = _make_all(new, jobs, say)
     there = [(clip, task) for clip, task in zip(clips, tasks, strict=True) if task.target.exists()]
     twins = [_twin(clip, task, out, key) for clip, task in there]
-    whole = Manifest.of([*moved(manifest, out), *twins], out)
+    known = {twin.id for twin in twins}
+    before = [clip for clip in moved(manifest, out) if clip.id not in known]
+    whole = Manifest.of([*before, *twins], out)
     lacking = {task.clip_id: failures.get(task.target, "") for task in tasks} if failures else {}
     return Reconstructed(
         manifest=whole.write(out / "manifest.parquet"),

@@ -74,15 +74,18 @@ def test_denoising_is_ddim_from_a_partly_noised_start() -> None:
     )
     kept = np.cumprod(1 - np.linspace(1e-4, 0.02, 100))
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(5))
-    x = math.sqrt(kept[20]) * clean + math.sqrt(1 - kept[20]) * noise
-    for level, following in ((20, kept[10]), (10, kept[0]), (0, 1.0)):
+    x = math.sqrt(kept[29]) * clean + math.sqrt(1 - kept[29]) * noise
+    for level, following in ((29, kept[19]), (19, kept[9]), (9, 1.0)):
         predicted = torch.tanh(x) + level / 100
         start = (x - math.sqrt(1 - kept[level]) * predicted) / math.sqrt(kept[level])
         x = math.sqrt(following) * start + math.sqrt(1 - following) * predicted
     torch.testing.assert_close(found, x, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("strength", "n_steps"), [(0.1, 5), (0.5, 5), (0.5, 1), (1.0, 20)])
+@pytest.mark.parametrize(
+    ("strength", "n_steps"),
+    [(0.1, 5), (0.5, 5), (0.5, 1), (1.0, 20), (0.3, 20), (0.3, 151), (0.1, 60), (1.0, 501)],
+)
 def test_the_first_step_is_at_the_strength_and_there_are_as_many_as_said(
     strength: float, n_steps: int
 ) -> None:
@@ -102,9 +105,8 @@ def test_the_first_step_is_at_the_strength_and_there_are_as_many_as_said(
     )
     assert len(levels) == n_steps
     assert levels == sorted(levels, reverse=True)
-    assert levels[-1] == 0
-    # The levels of n steps begin where n + 1 would end.
-    assert levels[0] == pytest.approx(strength * 1000 * (1 - 1 / n_steps), abs=n_steps)
+    assert levels[0] == pytest.approx(strength * 1000 - 1, abs=3)
+    assert levels[-1] == pytest.approx(strength * 1000 / n_steps - 1, abs=2)
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,22 @@ def test_published_weights_of_another_shape_are_still_refused() -> None:
         fresh(SslAasist(encoder=other, feed_forward=(0, 40)))
 
 
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("lacking", ["names", "layers"])
+def test_published_weights_that_lack_some_are_refused_also_if_they_are_trained_on(
+    encoders: Path, lacking: str, frozen: bool
+) -> None:
+    file = encoders / "tiny/model.safetensors"
+    held = load_file(file)
+    if lacking == "names":
+        held = {f"backbone.{name}": value for name, value in held.items()}
+    else:
+        held = {name: value for name, value in held.items() if "layers.1." not in name}
+    save_file(held, file)
+    with pytest.raises(RecipeError, match=r"is not there, .* wanted"):
+        fresh(SslAasist(encoder=PUBLISHED, frozen=frozen))
+
+
 def test_feed_forward_widths_that_do_not_fit_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"layer 2, and the encoder has 2; give one width for"):
         SslAasist(encoder=TINY_ENCODER, feed_forward=(0, 0, 5)).build()

@@ -156,6 +156,28 @@ def test_published_shapes_have_their_published_size(encoder: Encoder, n_paramete
     assert sum(parameter.numel() for parameter in network.parameters()) == n_parameters
 
 
+def test_running_statistics_of_an_encoder_that_stays_stay() -> None:
+    settings = (*TINY_ENCODER.settings, ("conv_pos_batch_norm", True))
+    hubert = replace(TINY_ENCODER, family="hubert", settings=settings)
+    for frozen, moves in ((True, False), (False, True)):
+        detector = SslAasist(encoder=hubert, frozen=frozen).build().train()
+        before = {name: value.clone() for name, value in detector.encoder.named_buffers()}
+        assert any("running_mean" in name for name in before)
+        detector(waves())
+        after = dict(detector.encoder.named_buffers())
+        assert any(not torch.equal(after[name], before[name]) for name in before) == moves
+
+
+@pytest.mark.parametrize("n_more", [1, 200, 400, 4_000])
+def test_whisper_reads_a_few_samples_more_than_a_piece(n_more: int) -> None:
+    settings = (*TINY_WHISPER.settings, ("max_source_positions", 50))
+    encoder = built(replace(TINY_WHISPER, settings=settings))
+    with torch.inference_mode():
+        states = encoder(waves(2, encoder.longest + n_more))
+    assert torch.isfinite(states[-1]).all()
+    assert states[-1].shape[1] >= encoder.longest // 320
+
+
 @pytest.mark.parametrize("prefix", ["", "wav2vec2."])
 def test_weights_load_from_a_folder_under_either_name(prefix: str, tmp_path: Path) -> None:
     folder = written(TINY_ENCODER, tmp_path / "encoder", prefix)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from small_detectors import SMALL
@@ -83,7 +84,12 @@ def test_only_the_line_and_the_thresholds_differ(manifest: Manifest, calibrated:
     before, after = bundle.load(calibrated.parent / "bundle"), bundle.load(calibrated)
     wave = audio.read(manifest.audio(manifest[0])).samples
     assert Scorer(before).raw(wave) == Scorer(after).raw(wave)
-    assert after.card.files == before.card.files
+    weights, seen = "weights.safetensors", "seen.safetensors"
+    for name in (weights, seen):
+        assert after.card.files[name] == before.card.files[name]
+    dev = pq.read_table(calibrated / "dev_scores.parquet")
+    raw, score = (dev.column(name).to_numpy() for name in ("raw", "score"))
+    np.testing.assert_array_equal(score, after.card.calibration(raw))
     assert after.card.calibration != before.card.calibration
     assert after.card.operating_points != before.card.operating_points
 

@@ -17,7 +17,7 @@ from unheard.clip import Manifest
 from unheard.detectors.bundle import load, read_card
 from unheard.detectors.layers.growth import size
 from unheard.detectors.table import Detector, LoraExperts, Spec, SslAasist, outputs
-from unheard.errors import RecipeError
+from unheard.errors import RecipeError, TrainingError
 from unheard.methods import Method, Moments, Plasticity, Progress, Supervised
 from unheard.objectives import WeightedCrossEntropy
 from unheard.recipe import Adam, Budget, Recipe
@@ -190,6 +190,14 @@ def test_new_units_alone_are_trained_to_the_bit(score: Any, batch: Batch) -> Non
             new.view(9, 2, 6)[:, :, 4:] = True
         assert torch.equal(after[name][~new], before[name][~new]), name
         assert (after[name][new] != before[name][new]).all(), name
+
+
+def test_a_run_without_a_unit_left_to_train_ends_with_the_reason(batch: Batch) -> None:
+    method = replace(
+        CYCLE, n_growths=1, train="new", score="magnitude", init="preserving", grow=0.25
+    )
+    with pytest.raises(TrainingError, match="no new unit is left to train"):
+        stepped(replace(method, layers=("recurrent.0",)), SMALL["grnn"], batch, 8, 6)
 
 
 @pytest.mark.parametrize("method", [DROPIN, replace(DROPIN, remove=1.0, remove_after=0.7)])

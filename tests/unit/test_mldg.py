@@ -351,6 +351,11 @@ def test_each_step_splits_the_domains_anew_and_leaves_no_clip_out() -> None:
     assert set(objective.seen[1].domain.tolist()) == drawn[0]
 
 
+def test_zip_never_leaves_a_meta_test_domain_out() -> None:
+    with pytest.raises(TrainingError, match=r"each of 1 meta-train domains, and 3 are held out"):
+        Mldg(n_meta_test=3, pairing="zip").gradients(Line(), FOUR, Squares())
+
+
 def test_clips_of_no_domain_are_in_both_splits_and_twins_follow() -> None:
     batch = batch_of(numbers(6), [-1, 0, 0, 1, 1, -1], twin=[5, 2, 1, 4, -1, 0])
     objective = Squares()

@@ -166,6 +166,31 @@ def test_a_family_left_out_is_in_no_clip_of_train_and_dev_but_in_the_test(value:
     assert found["eval_out"] == {value, "-"}
 
 
+@pytest.mark.parametrize("value", ["B", "E"])
+def test_twins_are_never_tested_on_and_no_family_to_hold_out(value: str) -> None:
+    """Of E there are only training and dev clips, so half of the speakers of dev are tested on."""
+    clips = list(manifest("open", f"{OPEN} train:E1 dev:- dev:- dev:E1 dev:E2 dev:A1 dev:A2"))
+    twins = [
+        replace(
+            clip,
+            id=f"{clip.id}~twin",
+            bonafide=False,
+            attack="echo",
+            family="reconstruction",
+            source_clip=clip.id,
+        )
+        for clip in clips
+        if clip.part in ("train", "dev")
+    ]
+    plain, whole = (Manifest.of(held, ROOT) for held in (clips, [*clips, *twins]))
+    assert held_out_values(whole, "family") == held_out_values(plain, "family")
+    without, left = (leave_one_out(held, by="family", value=value) for held in (plain, whole))
+    for part in ("eval_in", "eval_out"):
+        ids = [{clip.id for clip in held if clip.part == part} for held in (without, left)]
+        assert ids[0] == ids[1]
+    assert any(clip.family == "reconstruction" for clip in left)
+
+
 def test_speakers_and_recordings_of_a_test_are_not_trained_on() -> None:
     clips = list(manifest("open", OPEN))
     test = next(clip for clip in clips if clip.part == "eval_in" and clip.bonafide)

@@ -187,6 +187,18 @@ def test_twins_get_no_twins_and_generators_add_up(tmp_path: Path) -> None:
     assert len({one.id for one in whole}) == 12 + 8 + 8
 
 
+def test_the_same_generator_again_goes_on_on_its_own_manifest(tmp_path: Path) -> None:
+    given = corpus(tmp_path / "data")
+    file = given.file(next(one for one in given if one.id == "train-human-1"))
+    whole = file.read_bytes()
+    file.write_bytes(b"no audio")
+    first = reconstruct(given, Echo(), tmp_path / "one")
+    file.write_bytes(whole)
+    again = reconstruct(Manifest.read(first.manifest), Echo(), tmp_path / "one")
+    assert (first.n_made, again.n_made, again.n_kept) == (7, 1, 7)
+    assert len(Manifest.read(again.manifest)) == 12 + 8
+
+
 def test_a_clip_that_fails_costs_one_twin(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data")
     broken = given.file(next(one for one in given if one.id == "train-human-1"))

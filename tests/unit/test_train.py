@@ -118,6 +118,15 @@ def test_killed_run_resumes_to_the_bit(manifest: Manifest, tmp_path: Path) -> No
     assert_identical(tmp_path / "killed", tmp_path / "whole")
 
 
+def test_a_foreign_file_among_checkpoints_is_left_alone(manifest: Manifest, tmp_path: Path) -> None:
+    foreign = tmp_path / "checkpoints" / ".DS_Store"
+    foreign.parent.mkdir()
+    foreign.write_bytes(b"of a file manager")
+    train(TINY, manifest, tmp_path)
+    assert foreign.read_bytes() == b"of a file manager"
+    assert len(list(foreign.parent.glob("step-*"))) == 1
+
+
 class Killed(BaseException):
     """Stands for a kill between two operations on files."""
 

@@ -19,7 +19,7 @@ __all__ = ["FAMILIES", "VERSION", "Attack", "Kind", "Speech"]
 Kind = Literal["copy", "text"]
 """What a generator starts from: a recording, or a text."""
 
-VERSION = 1
+VERSION = 2
 """Raised when what a generator makes of a clip changes: copies that were kept are made again."""
 
 FAMILIES = (

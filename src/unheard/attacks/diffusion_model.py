@@ -187,6 +187,7 @@ def denoised(
             f"n_steps={n_steps}, and {strength:g} of the schedule has {strength * n_levels:g} "
             "levels: give at least 1 step and no more than levels, or another strength"
         )
+    scheduler = type(scheduler).from_config(scheduler.config, timestep_spacing="trailing")
     scheduler.set_timesteps(min(n_levels, round(n_steps / strength)))
     levels = scheduler.timesteps[-n_steps:]
     noise = torch.randn(clean.shape, generator=generator).to(clean)

@@ -37,6 +37,7 @@ TRAIN_PARTS = ("train", "trn")
 
 _CHECKPOINT = "checkpoint"  # safetensors too, and no part of the model
 _NORMALISED_BY = 400
+_MOST_KEPT_BYTES = 1 << 30
 """Clips from which the mean and deviation of each band are taken."""
 
 
@@ -136,6 +137,7 @@ class _Spectrograms:
     def __init__(self, heard: Manifest, mel: Mel) -> None:
         self.heard, self.mel = heard, mel
         self.kept: dict[int, FloatArray] = {}
+        self.n_bytes = 0
 
     def __getitem__(self, row: int) -> FloatArray:
         """The spectrogram of a clip, shape [F, M], at the level the model hears everything at."""
@@ -144,8 +146,9 @@ class _Spectrograms:
         wave = audio.read(self.heard.audio(self.heard[row]), minimum_s=0.0).samples.astype(float)
         wave = wave * (LEVEL / max(np.sqrt(np.mean(wave**2)), sound.SILENCE))
         logs = self.mel.of(sound.at_rate(wave, self.mel.rate_hz)).astype(np.float32)
-        if len(self.kept) < 20_000:
+        if self.n_bytes + logs.nbytes < _MOST_KEPT_BYTES:
             self.kept[row] = logs
+            self.n_bytes += logs.nbytes
         return logs
 
     def batch(self, training: Training, step: int) -> tuple[Tensor, np.random.Generator]:

@@ -117,7 +117,7 @@ def fresh(spec: Spec) -> Detector:
     """
     detector = spec.build()
     tensors = detector.pretrained()
-    lacking = detector.borrowed() - tensors.keys()
+    lacking = detector.inherited() - tensors.keys()  # also of what is trained on
     state = detector.state_dict()
     wrong = [name for name, value in tensors.items() if value.shape != state[name].shape]
     if wrong or lacking:

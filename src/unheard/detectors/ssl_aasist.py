@@ -121,6 +121,15 @@ class SslAasistDetector(Detector):
         self.back_end = Aasist(self.encoder.n_features)
         self.n_embedding = self.back_end.n_embedding
 
+    def train(self, mode: bool = True) -> SslAasistDetector:
+        """Switch between training and scoring; running statistics of a kept encoder stay."""
+        super().train(mode)
+        if self.stays:
+            for part in self.encoder.modules():
+                if isinstance(part, nn.BatchNorm1d):
+                    part.eval()
+        return self
+
     def embed(self, waveform: Tensor) -> Tensor:
         """Return one embedding per clip, [B, T] -> [B, 160]."""
         return self.back_end.embed(self.frames(waveform))

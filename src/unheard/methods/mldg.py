@@ -158,6 +158,12 @@ class Mldg:
         test, train = order[: self.n_meta_test], order[self.n_meta_test :]
         splits = [(train, test)]
         if self.pairing == "zip":
+            if len(test) > len(train):
+                raise TrainingError(
+                    f"pairing=zip takes one meta-test domain for each of {len(train)} meta-train "
+                    f"domains, and {len(test)} are held out; set method.n_meta_test to half of the "
+                    "domains or fewer, or method.pairing=all"
+                )
             splits = [([one], [other]) for one, other in zip(train, cycle(test), strict=False)]
         pairs = [(_of(batch, train), _of(batch, test)) for train, test in splits]
         for train_clips, test_clips in pairs:

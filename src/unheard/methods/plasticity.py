@@ -19,7 +19,7 @@ from unheard.batch import Batch, Terms, total
 from unheard.detectors.detector import Detector, Resizable, Spec, outputs
 from unheard.detectors.layers.growth import Change, Init, Width, grow, places, remove, size
 from unheard.detectors.layers.places import Place
-from unheard.errors import RecipeError, suggestion
+from unheard.errors import RecipeError, TrainingError, suggestion
 from unheard.methods.method import Objective, Progress
 from unheard.methods.supervised import Supervised
 
@@ -192,8 +192,9 @@ class Plasticity:
         assert isinstance(model, Detector)
         terms = objective(outputs(model, batch.waveform), batch)
         learning = [model.get_parameter(name) for name in held if held[name].learns.any()]
-        if learning:
-            total(terms).backward(inputs=learning)  # type: ignore[no-untyped-call]
+        if not learning:
+            raise TrainingError("no new unit is left to train; lower method.remove, or train all")
+        total(terms).backward(inputs=learning)  # type: ignore[no-untyped-call]
         return {name: term.detach() for name, term in terms.items()}
 
     def after_step(self, model: nn.Module, progress: Progress) -> bool:

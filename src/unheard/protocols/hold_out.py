@@ -31,7 +31,8 @@ def held_out_values(manifest: Manifest, by: By) -> list[str]:
     Raises:
         ManifestError: If there are fewer than two: leaving the only one out leaves nothing.
     """
-    found = sorted(set(manifest.column(by)[~_bonafide(manifest)]) - {"", "-", "unknown"})
+    spoofed = ~_bonafide(manifest) & ~_twins(manifest)
+    found = sorted(set(manifest.column(by)[spoofed]) - {"", "-", "unknown"})
     if len(found) < 2:
         raise ManifestError(
             f"the manifest names {len(found)} {by} ({', '.join(found) or 'none'}), at least two "
@@ -51,7 +52,7 @@ def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
     of dev become test speakers. A clip of train or dev goes if its speaker, or the recording that
     it is or was made from, is in a test. Bona fide test clips keep eval_in and eval_out if these
     are their parts; else every second speaker (or clip, of one speaker) goes to each. Twins go with
-    their source, and with the family or attack whose generator made them.
+    their source, with the family or attack whose generator made them, and are never tested on.
 
     Args:
         manifest: Clips with parts for training, choosing and testing.
@@ -88,6 +89,7 @@ def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
     new[
         np.isin(new, ("train", "dev")) & _shared(manifest, np.isin(new, ("eval_in", "eval_out")))
     ] = ""
+    new[_twins(manifest) & np.isin(new, ("eval_in", "eval_out"))] = ""
     new[twins_of(manifest, new == "", by=by, value=value)] = ""
     _refuse_poor(new, bonafide, by, value)
     table = replaced(manifest.table, "part", new.tolist())
@@ -96,7 +98,7 @@ def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
 
 def twins_of(manifest: Manifest, gone: BoolArray, *, by: By, value: str) -> BoolArray:
     """Return which clips are twins of clips that go, or of any clip by what is held out."""
-    twins = manifest.column("family").astype(str) == RECONSTRUCTION
+    twins = _twins(manifest)
     left_out = set(manifest.column("id")[gone].tolist())
     sources, notes = manifest.column("source_clip").tolist(), manifest.column("notes").tolist()
     generator = "generator_family" if by == "family" else "generator"
@@ -105,6 +107,11 @@ def twins_of(manifest: Manifest, gone: BoolArray, *, by: By, value: str) -> Bool
         maker = dict(notes[row] or ()).get(generator)
         found[row] = maker == value or sources[row] in left_out
     return found
+
+
+def _twins(manifest: Manifest) -> BoolArray:
+    twins: BoolArray = manifest.column("family").astype(str) == RECONSTRUCTION
+    return twins
 
 
 def _bonafide(manifest: Manifest) -> BoolArray:

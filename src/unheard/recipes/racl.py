@@ -15,7 +15,7 @@ first: docs/racl.md.
 Expects: not run by this project: it needs the published weights, a diffusion codec and a GPU. The
          paper reports a mean EER of 8.25 % over five corpora, against 15.79 % without twins, sum
          and losses.
-Cost:    39,700 steps of 128 clips through 300 million frozen parameters; 447,245 are trained.
+Cost:    39,700 steps of 128 clips through 300 million frozen parameters; 446,733 are trained.
 Run:     unheard train racl --data MANIFEST --out runs/racl
 """
 

@@ -239,7 +239,9 @@ class SpeechEncoder(nn.Module):
     def _whisper(self, waveform: Tensor) -> list[Tensor]:
         if waveform.shape[1] <= self.longest:
             return self._piece(waveform)
-        pieces = [self._piece(piece) for piece in torch.split(waveform, self.longest, dim=1)]
+        parts = list(torch.split(waveform, self.longest, dim=1))
+        parts[-1] = nn.functional.pad(parts[-1], (0, max(0, SHORTEST - parts[-1].shape[1])))
+        pieces = [self._piece(part) for part in parts]
         return [torch.cat(states, dim=1) for states in zip(*pieces, strict=True)]
 
     def _piece(self, waveform: Tensor) -> list[Tensor]:
