@@ -52,9 +52,7 @@ OPERATING_POINTS = ("sure", "balanced", "false_alarm_1pct", "miss_1pct")
 """Published ways to turn a score into a decision; docs/verdict.md defines them."""
 
 _BATCH_WINDOWS = 4
-"""Windows of a long recording that a detector gets at once; more cost memory and gain no speed on
-a processor (bench/score.py)."""
-
+"""Windows a detector gets at once; more cost memory, no faster on processors (bench/score.py)."""
 
 _Heard = tuple[FloatArray, FloatArray, FloatArray]
 """Scores [N], and of E experts the scores and weights [N, E], as `Bundle.opinions` gives them."""
@@ -100,14 +98,16 @@ class Scorer:
                 f"no operating point is called {self.operating_point!r}"
                 f"{suggestion(self.operating_point, OPERATING_POINTS)}"
             )
-        if self.threshold is not None and not math.isfinite(self.threshold):
-            raise RecipeError(f"the threshold is {self.threshold}; give a finite score")
+        if self.threshold is not None and not abs(self.threshold) <= 1e6:
+            raise RecipeError(f"the threshold is {self.threshold}; give a finite score up to +-1e6")
         if not 0 < self.spoof_prior < 1:
             raise RecipeError(
                 f"the spoof prior is {self.spoof_prior}; give a probability above 0 and below 1"
             )
-        if not self.minimum_speech_s >= 0:
-            raise RecipeError(f"{self.minimum_speech_s} s of speech asked for; give 0 s or more")
+        if not 0 <= self.minimum_speech_s < math.inf:
+            raise RecipeError(
+                f"{self.minimum_speech_s} s of speech asked for; give a finite time of 0 s or more"
+            )
         if self.hop_s is not None and not 0 < self.hop_s <= self.bundle.card.window_s:
             raise RecipeError(
                 f"a hop of {self.hop_s} s does not fit windows of {self.bundle.card.window_s:g} s; "

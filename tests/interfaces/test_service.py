@@ -106,12 +106,16 @@ def test_silence_is_an_answer_without_a_verdict(client: TestClient) -> None:
     ("fields", "told"),
     [
         ({"operating_point": "suer"}, "operating_point is 'suer'.*'balanced'"),
-        ({"threshold": "nan"}, "give a finite score"),
+        ({"threshold": "nan"}, "threshold is 'nan'.*finite number"),
+        ({"threshold": "-inf"}, "threshold is '-inf'"),
+        ({"threshold": "1e10", "report": "true"}, "threshold is '1e10'.*equal to 1000000"),
         ({"threshold": "1", "operating_point": "sure"}, "not both"),
         ({"spoof_prior": "1"}, "spoof_prior is '1'.*less than 1"),
         ({"spoof_prior": "x"}, "spoof_prior is 'x'.*valid number"),
         ({"minimum_speech_s": "-1"}, "minimum_speech_s is '-1'"),
         ({"minimum_speech_s": "nan"}, "minimum_speech_s"),
+        ({"minimum_speech_s": "inf"}, "minimum_speech_s is 'inf'.*finite number"),
+        ({"minimum_speech_s": "1e999"}, "minimum_speech_s is '1e999'.*finite number"),
         ({"report": "perhaps"}, "report is 'perhaps'"),
     ],
 )
@@ -123,6 +127,13 @@ def test_a_field_that_does_not_fit_is_422_before_anything_is_scored(
     assert answer.status_code == 422
     with pytest.raises(ValueError, match=told):
         raise ValueError(error(answer)["message"])
+
+
+@pytest.mark.parametrize("threshold", ["-1e6", "1e6"])
+def test_the_farthest_threshold_is_drawn(client: TestClient, threshold: str) -> None:
+    asked = {"threshold": threshold, "report": "true"}
+    answer = client.post("/v1/score", files=sent(speech()), data=asked)
+    assert answer.json()["report_html"].startswith("<!doctype html>")
 
 
 def test_a_request_without_a_file_says_so(client: TestClient) -> None:
@@ -226,6 +237,25 @@ def test_pages_of_other_sites_are_not_answered(client: TestClient) -> None:
 def test_without_keys_only_its_own_names_are_answered(client: TestClient) -> None:
     answer = client.get("/v1/info", headers={"host": "rebound.example:80"})
     assert (answer.status_code, error(answer)["code"]) == (403, "wrong_host")
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/info", "/v1/jobs/x", "/nowhere"])
+def test_addresses_that_cannot_be_read_are_not_ours(client: TestClient, path: str) -> None:
+    for host in ("[", "[::1", "a]b", "[x]:1"):
+        answer = client.get(path, headers={"host": host})
+        assert (answer.status_code, error(answer)["code"]) == (403, "wrong_host"), host
+    for origin in ("http://[", "http://a]", "//[x]"):
+        answer = client.get(path, headers={"origin": origin})
+        assert (answer.status_code, error(answer)["code"]) == (403, "wrong_origin"), origin
+
+
+def test_with_keys_any_host_is_answered_and_no_origin_that_cannot_be_read(tmp_path: Path) -> None:
+    make_key(tmp_path / "keys", "newsroom")
+    with served(tmp_path, keys=Keys.read(tmp_path / "keys")) as client:
+        assert client.get("/healthz", headers={"host": "["}).status_code == 200
+        unread = {"host": "[", "origin": "http://["}
+        answer = client.get("/healthz", headers=unread)
+        assert (answer.status_code, error(answer)["code"]) == (403, "wrong_origin")
 
 
 def test_a_request_id_is_taken_over_if_it_is_plain(client: TestClient) -> None:

@@ -1,20 +1,26 @@
 """Do long recordings survive a restart, and leave nothing behind when they are done?"""
 
+import errno
+import logging
 import os
+import shutil
+import sqlite3
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 from starlette.testclient import TestClient
 
 from service_house import Level, sent, served, speech
 from unheard.errors import ServiceError
-from unheard.service.engine import Asked
-from unheard.service.jobs import Store
+from unheard.service.engine import Asked, Engine, Upload, Work
+from unheard.service.jobs import Job, Store
 from unheard.service.keys import Keys, make_key
 from unheard.service.limits import Limits, Refusal
+from unheard.service.runner import Runner
+from unheard.service.telemetry import Telemetry
 from unheard.types import FloatArray
 
 
@@ -161,8 +167,10 @@ def test_results_are_forgotten_in_time(tmp_path: Path) -> None:
     store.expire()
     assert store.find(job, "") is not None  # it waits still
     store.end(job, result={})
+    assert store.find(job, "") is None  # though a long job keeps it from being expired
+    assert store._do("SELECT * FROM jobs")
     store.expire()
-    assert store.find(job, "") is None
+    assert not store._do("SELECT * FROM jobs")
     store.close()
 
 
@@ -173,6 +181,170 @@ def test_uploads_take_no_more_room_than_they_may(tmp_path: Path) -> None:
         kept(store, tmp_path)
     assert len(os.listdir(tmp_path / "jobs" / "uploads")) == 1
     store.close()
+
+
+def test_uploads_that_arrive_together_take_no_more_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "jobs", Limits(stored_bytes=7))
+    copy = shutil.copyfileobj
+
+    def copy_while_another_comes(*arguments: Any) -> None:
+        monkeypatch.setattr("shutil.copyfileobj", copy)
+        with pytest.raises(Refusal, match=r"1 jobs with 0 MB wait.*try again later"):
+            kept(store, tmp_path)
+        copy(*arguments)
+
+    monkeypatch.setattr("shutil.copyfileobj", copy_while_another_comes)
+    job = kept(store, tmp_path)
+    assert os.listdir(tmp_path / "jobs" / "uploads") == [job]
+    store.close()
+
+
+def test_one_key_has_half_of_the_queue(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs", Limits(n_queued=5))
+    for _ in range(2):
+        kept(store, tmp_path, "mine")
+    with pytest.raises(Refusal, match=r"2 jobs of this key wait, the most.*wait for one") as told:
+        kept(store, tmp_path, "mine")
+    assert (told.value.status, told.value.code, told.value.retry_after_s) == (429, "too_many", 60)
+    kept(store, tmp_path, "theirs")
+    for _ in range(2):
+        kept(store, tmp_path)
+    with pytest.raises(Refusal, match="5 jobs with 0 MB wait"):
+        kept(store, tmp_path)
+    store.close()
+
+
+def test_bounds_of_one_key_are_halves_unless_they_are_given() -> None:
+    halves = Limits(n_streams=1, n_queued=9)
+    assert (halves.n_streams_per_key, halves.n_queued_per_key) == (1, 4)
+    given = Limits(n_streams_per_key=3, n_queued_per_key=7)
+    assert (given.n_streams_per_key, given.n_queued_per_key) == (3, 7)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"), [(errno.ENOSPC, 503, "queue_full"), (errno.EIO, 500, "internal")]
+)
+def test_an_upload_that_cannot_be_stored_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int, status: int, code: str
+) -> None:
+    def fail(_: BinaryIO, kept: BinaryIO, __: int) -> None:
+        kept.write(b"a part of it")
+        raise OSError(fault, os.strerror(fault))
+
+    data = speech()
+    with served(tmp_path, stored_bytes=len(data)) as client:
+        with monkeypatch.context() as full:
+            full.setattr("shutil.copyfileobj", fail)
+            answer = client.post("/v1/jobs", files=sent(data))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert answer.headers.get("retry-after") == ("60" if status == 503 else None)
+        assert os.listdir(tmp_path / "jobs" / "uploads") == []
+        url = client.post("/v1/jobs", files=sent(data)).json()["url"]
+        assert ended(client, url)["status"] == "done"
+
+
+def test_a_row_that_finds_the_disk_full_leaves_no_upload(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs", Limits())
+    store._do("PRAGMA max_page_count = 1")
+    with (tmp_path / "clip").open("w+b") as file, pytest.raises(Refusal, match="disk is full") as t:
+        store.add(
+            file, owner="", request_id="r", name="n" * 100_000, sha256="0" * 64, asked=Asked()
+        )
+    assert (t.value.status, t.value.code) == (503, "queue_full")
+    assert os.listdir(tmp_path / "jobs" / "uploads") == []
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [(sqlite3.OperationalError("disk is full"), "done"), (TypeError("no JSON"), "failed")],
+)
+def test_an_outcome_that_cannot_be_written_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception, status: str
+) -> None:
+    monkeypatch.setattr("unheard.service.runner._IDLE_S", 0.05)
+    with served(tmp_path) as client:
+        house = client.app.state.house  # type: ignore[attr-defined]
+        end, faults = house.store.end, [fault]
+
+        def fail_once(*job: str, **outcome: Any) -> None:
+            if faults:
+                raise faults.pop()
+            end(*job, **outcome)
+
+        monkeypatch.setattr(house.store, "end", fail_once)
+        url = client.post("/v1/jobs", files=sent(speech())).json()["url"]
+        assert ended(client, url)["status"] == status
+    counted = house.telemetry.jobs.collect()[0].samples
+    totals = {each.labels["status"]: each.value for each in counted if each.name.endswith("total")}
+    assert totals == {status: 1.0}
+    assert os.listdir(tmp_path / "jobs" / "uploads") == []
+
+
+def test_an_outcome_is_written_at_the_end_if_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+    with served(tmp_path) as client:
+        store = client.app.state.house.store  # type: ignore[attr-defined]
+        end = store.end
+
+        def fail_once(*_: str, **__: Any) -> None:
+            monkeypatch.setattr(store, "end", end)
+            failed.set()
+            raise sqlite3.OperationalError("disk is full")
+
+        monkeypatch.setattr(store, "end", fail_once)
+        job = client.post("/v1/jobs", files=sent(speech())).json()["id"]
+        assert failed.wait(20)
+    store = Store(tmp_path / "jobs", Limits())
+    found = store.find(job, "")
+    assert found is not None
+    assert found.status == "done"
+    store.close()
+
+
+def test_a_job_that_is_deleted_as_it_is_taken_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Patient:
+        limits = Limits()
+
+        def score(self, _: Upload, __: Asked, work: Work) -> None:
+            assert work.stopped.wait(20)
+            work.check("n")
+
+    store = Store(tmp_path / "jobs", Limits())
+    runner = Runner(store, cast(Engine, Patient()), Telemetry())
+    job = kept(store, tmp_path)
+    take, deleting = store.take, threading.Thread(target=runner.forget, args=(job,))
+
+    def take_while_deleted() -> Job | None:
+        taken = take()
+        if taken is not None:
+            deleting.start()
+            deleting.join(0.3)  # it must not end before the job is known to run
+        return taken
+
+    monkeypatch.setattr(store, "take", take_while_deleted)
+    with caplog.at_level(logging.INFO, logger="unheard.service"):
+        runner.start()
+        while not logged(caplog):
+            time.sleep(0.01)
+        deleting.join()
+        runner.stop()
+    assert logged(caplog) == [("job", "stopped")]
+    assert store.find(job, "") is None
+    assert os.listdir(tmp_path / "jobs" / "uploads") == []
+    store.close()
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str | None]]:
+    """Events that were logged, each with its status."""
+    fields = [vars(record)["fields"] for record in caplog.records if "fields" in vars(record)]
+    return [(each["event"], each.get("status")) for each in fields]
 
 
 def test_leftovers_of_a_kill_are_cleared(tmp_path: Path) -> None:

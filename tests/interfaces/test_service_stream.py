@@ -1,5 +1,6 @@
 """Does a stream over a WebSocket end with the file's verdict, and is a wrong one refused?"""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service_house import scorer, served
 from unheard.service.keys import Keys, make_key
@@ -88,6 +90,8 @@ def test_a_stream_may_decide_in_its_own_way(client: TestClient) -> None:
         ([opening(channels=0)], "not_possible", "give 1 to 64 channels"),
         ([opening(format="s61le")], "not_possible", "did you mean 's16le'"),
         ([opening(spoof_prior=2.0)], "not_possible", "give a probability above 0"),
+        ([opening(threshold=1e10)], "not_possible", "give a finite score"),
+        (['{"minimum_speech_s": 1e999}'], "bad_field", "minimum_speech_s: .*finite number"),
         ([opening(), bytes(4), "stop"], "bad_field", "send samples as binary"),
         ([opening(), '{"end": false}'], "bad_field", "send samples as binary"),
         ([opening(), bytes(MOST_FRAME_BYTES + 1)], "too_large", "send smaller ones"),
@@ -114,6 +118,50 @@ def test_a_stream_that_falls_silent_is_closed(tmp_path: Path) -> None:
             assert said[-2]["error"]["code"] == "too_slow"
 
 
+async def trickled(client: TestClient, frames: list[bytes | str]) -> list[dict[str, Any]]:
+    """Send a frame each 20 ms, and return what came until the service closed."""
+    sent: list[Message] = [{"type": "websocket.connect"}]
+    sent += [{"type": "websocket.receive", kind(frame): frame} for frame in frames]
+    waiting, said = iter(sent), []
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.02)
+        return next(waiting, {"type": "websocket.disconnect"})
+
+    async def send(message: Message) -> None:
+        if message["type"] == "websocket.send":
+            said.append(json.loads(message["text"]))
+
+    scope = {"type": "websocket", "headers": [], "state": {"request_id": "r", "owner": ""}}
+    await client.app.state.house.streams.answer(WebSocket(scope, receive, send))  # type: ignore[attr-defined]
+    return said
+
+
+@pytest.mark.parametrize(
+    ("frame", "ends"), [(b"", "error"), (b"\0" * 640, "verdict")], ids=["empty", "samples"]
+)
+def test_only_samples_keep_a_stream_open(tmp_path: Path, frame: bytes, ends: str) -> None:
+    with served(tmp_path, idle_s=0.4) as client:
+        said = asyncio.run(trickled(client, [opening(), *[frame] * 50, END]))
+    assert ends in said[-1]
+    assert ends == "verdict" or said[-1]["error"]["code"] == "too_slow"
+
+
+def test_one_key_has_half_of_the_streams(tmp_path: Path) -> None:
+    mine, theirs = (make_key(tmp_path / "keys", name) for name in ("mine", "theirs"))
+    with served(tmp_path, keys=Keys.read(tmp_path / "keys"), n_streams=3) as client:
+        with client.websocket_connect("/v1/stream") as first:
+            first.send_text(opening(key=mine))
+            first.send_bytes(np.zeros(16_000, "<i2").tobytes())
+            assert first.receive_json()["window"]
+            said = conversation(client, opening(key=mine), END)
+            assert said[0]["error"]["code"] == "too_many"
+            assert "1 streams of this key are open" in said[0]["error"]["message"]
+            assert said[1] == {"closed": 1008}
+            assert "verdict" in conversation(client, opening(key=theirs), END)[0]
+        assert "verdict" in conversation(client, opening(key=mine), END)[0]
+
+
 def test_a_full_house_takes_no_more_streams(tmp_path: Path) -> None:
     with served(tmp_path, n_streams=1) as client:
         with client.websocket_connect("/v1/stream") as first:
@@ -134,10 +182,19 @@ def test_a_stream_wants_the_key_in_its_header_or_first_frame(tmp_path: Path) -> 
         assert "verdict" in conversation(client, opening(), END, headers=header)[0]
 
 
-def test_a_page_of_another_site_opens_no_stream(client: TestClient) -> None:
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "http://["},
+        {"host": "rebound.example"},
+        {"host": "["},
+    ],
+)
+def test_a_page_of_another_site_opens_no_stream(client: TestClient, place: dict[str, str]) -> None:
     with (
         pytest.raises(WebSocketDisconnect),
-        client.websocket_connect("/v1/stream", headers={"origin": "http://evil.example"}),
+        client.websocket_connect("/v1/stream", headers=place),
     ):
         pass
 

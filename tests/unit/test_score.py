@@ -200,11 +200,15 @@ def test_a_detector_that_gives_nan_is_refused() -> None:
     [
         ({"operating_point": "balance"}, "did you mean 'balanced'"),
         ({"threshold": math.nan}, "give a finite score"),
+        ({"threshold": -math.inf}, "threshold is -inf; give a finite score"),
+        ({"threshold": 1e10}, r"10000000000.0; give a finite score up to \+-1e6"),
         ({"spoof_prior": 0.0}, "above 0 and below 1"),
         ({"spoof_prior": 1.0}, "above 0 and below 1"),
         ({"hop_s": 1.5}, "at most the window"),
         ({"hop_s": 0.0}, "more than 0 s"),
         ({"minimum_speech_s": -1.0}, "0 s or more"),
+        ({"minimum_speech_s": math.nan}, "0 s or more"),
+        ({"minimum_speech_s": math.inf}, "inf s of speech asked for; give a finite time"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], remedy: str) -> None:

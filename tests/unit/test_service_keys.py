@@ -56,6 +56,16 @@ def test_a_name_is_given_once(tmp_path: Path) -> None:
         make_key(tmp_path / "keys", "lab")
 
 
+def test_a_last_line_without_its_end_is_ended_first(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    first = make_key(file, "newsroom")
+    file.write_text(file.read_text().rstrip("\n"))
+    second, third = make_key(file, "lab"), make_key(file, "desk")
+    keys = Keys.read(file)
+    assert [keys.name(key) for key in (first, second, third)] == ["newsroom", "lab", "desk"]
+    assert len(file.read_text().splitlines()) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

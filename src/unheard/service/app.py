@@ -150,14 +150,26 @@ def _asked(
         Form(description="How to decide; sure if left out."),
     ] = None,
     threshold: Annotated[
-        float | None, Form(description="Decide at this score instead: below it is spoof.")
+        float | None,
+        Form(
+            ge=-1e6,
+            le=1e6,
+            allow_inf_nan=False,
+            description="Decide at this score instead: below it is spoof.",
+        ),
     ] = None,
     spoof_prior: Annotated[
         float | None,
-        Form(gt=0, lt=1, description="Share of spoof you expect; moves the probability only."),
+        Form(
+            gt=0,
+            lt=1,
+            allow_inf_nan=False,
+            description="Share of spoof you expect; moves the probability only.",
+        ),
     ] = None,
     minimum_speech_s: Annotated[
-        float | None, Form(ge=0, description="With less speech there is no verdict.")
+        float | None,
+        Form(ge=0, allow_inf_nan=False, description="With less speech there is no verdict."),
     ] = None,
     report: Annotated[bool, Form(description="Draw up a report as well.")] = False,
 ) -> Asked:
@@ -280,8 +292,7 @@ def _show_job(request: Request, house: TheHouse, job_id: str) -> Response:
 )
 def _delete_job(request: Request, house: TheHouse, job_id: str) -> Response:
     job = _find(request, house, job_id)
-    house.store.delete(job.id)
-    house.runner.cancel(job.id)
+    house.runner.forget(job.id)
     return Response(status_code=204)
 
 

@@ -139,7 +139,7 @@ class Guard:
                 f"{', '.join(sorted(self._hosts))} only: use that address, or start it with --keys",
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place(origin) != host.lower():
             raise Refusal(
                 403,
                 "wrong_origin",
@@ -305,4 +305,17 @@ def _request_id(headers: Headers) -> str:
 
 def _name(host: str) -> str:
     """Return the name in a Host header, without its port."""
-    return (urlsplit(f"//{host}").hostname or "") if host.isprintable() else ""
+    if not host.isprintable():
+        return ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _place(origin: str) -> str | None:
+    """Return the host and port in an Origin header; None if it has none that can be read."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None

@@ -7,6 +7,7 @@ service stopped is queued again; one that took the service down with it too ofte
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -15,6 +16,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -76,6 +78,7 @@ class Store:
         self._limits = limits
         self._uploads = folder / "uploads"
         self._lock = threading.Lock()
+        self._coming: dict[str, tuple[str, int]] = {}
         try:
             self._uploads.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.ExitStack() as opened:
@@ -108,24 +111,27 @@ class Store:
             Refusal: If too many wait, or they take too much room.
         """
         n_bytes = os.fstat(file.fileno()).st_size
-        self._check_room(n_bytes)
         job = secrets.token_urlsafe(16)
         file.seek(0)
-        with self._open(job, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as kept:
-            shutil.copyfileobj(file, kept, 1 << 20)
-            kept.flush()
-            os.fsync(kept.fileno())
-        self._do(
-            "INSERT INTO jobs (id, owner, status, request_id, name, bytes, sha256, asked, "
-            "created_s) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
-            *(job, owner, request_id, name, n_bytes, sha256),
-            *(json.dumps(asdict(asked)), time.time()),
-        )
+        with self._room(job, owner, n_bytes):
+            with self._open(job, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as kept:
+                shutil.copyfileobj(file, kept, 1 << 20)
+                kept.flush()
+                os.fsync(kept.fileno())
+            self._do(
+                "INSERT INTO jobs (id, owner, status, request_id, name, bytes, sha256, asked, "
+                "created_s) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
+                *(job, owner, request_id, name, n_bytes, sha256),
+                *(json.dumps(asdict(asked)), time.time()),
+            )
         return job
 
     def find(self, job: str, owner: str) -> Job | None:
-        """Return a job of an owner, None if there is none of that id."""
-        rows = self._do("SELECT * FROM jobs WHERE id = ? AND owner = ?", job, owner)
+        """Return a job of an owner, None if there is none of that id, or it ended too long ago."""
+        rows = self._do(
+            "SELECT * FROM jobs WHERE id = ? AND owner = ? AND (ended_s IS NULL OR ended_s >= ?)",
+            *(job, owner, time.time() - self._limits.keep_s),
+        )
         return _job(rows[0]) if rows else None
 
     def take(self) -> Job | None:
@@ -180,18 +186,38 @@ class Store:
         with self._lock:
             self._opened.close()
 
-    def _check_room(self, n_bytes: int) -> None:
-        waiting = self._do(
-            "SELECT COUNT(*) AS n, COALESCE(SUM(bytes), 0) AS bytes FROM jobs "
-            "WHERE status IN ('queued', 'running')"
-        )[0]
-        full = waiting["n"] >= self._limits.n_queued
-        if full or waiting["bytes"] + n_bytes > self._limits.stored_bytes:
+    @contextlib.contextmanager
+    def _room(self, job: str, owner: str, n_bytes: int) -> Iterator[None]:
+        """Keep room for an upload until its row is there; leave nothing of one that fails."""
+        with self._lock:
+            rows = self._rows.execute(
+                "SELECT id, owner, bytes FROM jobs WHERE status IN ('queued', 'running')"
+            )
+            waiting = {row["id"]: (row["owner"], row["bytes"]) for row in rows} | self._coming
+            self._check_room(list(waiting.values()), owner, n_bytes)
+            self._coming[job] = (owner, n_bytes)
+        try:
+            yield
+        except BaseException as error:
+            self._discard(job)
+            if _disk_is_full(error):
+                raise _no_room("the disk is full") from error
+            raise
+        finally:
+            with self._lock:
+                del self._coming[job]
+
+    def _check_room(self, waiting: list[tuple[str, int]], owner: str, n_bytes: int) -> None:
+        """Refuse a job beside those that wait, each with its owner and bytes."""
+        taken = sum(size for _, size in waiting)
+        if len(waiting) >= self._limits.n_queued or taken + n_bytes > self._limits.stored_bytes:
+            raise _no_room(f"{len(waiting)} jobs with {taken >> 20} MB wait")
+        n_own = sum(other == owner for other, _ in waiting)
+        if owner and n_own >= self._limits.n_queued_per_key:
             raise Refusal(
-                503,
-                "queue_full",
-                f"{waiting['n']} jobs with {waiting['bytes'] >> 20} MB wait, there is no room for "
-                "another; try again later",
+                429,
+                "too_many",
+                f"{n_own} jobs of this key wait, the most that one may have; wait for one of them",
                 retry_after_s=60,
             )
 
@@ -230,6 +256,17 @@ class Store:
     def _discard(self, job: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             (self._uploads / job).unlink()
+
+
+def _no_room(found: str) -> Refusal:
+    text = f"{found}, there is no room for another; try again later"
+    return Refusal(503, "queue_full", text, retry_after_s=60)
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _text(value: dict[str, Any] | None) -> str | None:

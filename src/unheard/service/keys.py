@@ -82,13 +82,16 @@ def make_key(file: Path, name: str) -> str:
         raise ServiceError(
             f"{name!r} cannot name a key; use 1 to 40 of the characters A-Z a-z 0-9 . _ -"
         )
-    if file.exists() and file.stat().st_size and name in Keys.read(file)._hashes:
+    held = file.read_bytes() if file.exists() else b""
+    if held and name in Keys.read(file)._hashes:
         raise ServiceError(
             f"{file}: has a key named {name!r} already; choose another name, or delete its line"
         )
     key = f"unheard_{secrets.token_urlsafe(32)}"
     file.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as stream:
+        if held and not held.endswith(b"\n"):  # as an editor may leave it
+            stream.write("\n")
         stream.write(f"{name} {_hash(key)}\n")
     return key
 

@@ -45,8 +45,10 @@ class Limits:
         n_waiting: Requests that may wait for that; more are refused.
         n_per_key: Requests of one key that may be in the house at once.
         n_streams: Streams at once.
+        n_streams_per_key: Streams of one key at once; 0 stands for half of all, at least one.
         n_jobs: Jobs that are scored at once.
         n_queued: Jobs that may wait.
+        n_queued_per_key: Jobs of one key that may wait; 0 stands for half of all, at least one.
         stored_bytes: Size of all uploads of waiting jobs.
         keep_s: How long the result of a job is kept.
     """
@@ -64,7 +66,14 @@ class Limits:
     n_waiting: int = 32
     n_per_key: int = 16
     n_streams: int = 16
+    n_streams_per_key: int = 0
     n_jobs: int = 1
     n_queued: int = 100
+    n_queued_per_key: int = 0
     stored_bytes: int = 4 << 30
     keep_s: float = 24 * 3600.0
+
+    def __post_init__(self) -> None:
+        for bound, n_all in (("streams", self.n_streams), ("queued", self.n_queued)):
+            if not getattr(self, f"n_{bound}_per_key"):
+                object.__setattr__(self, f"n_{bound}_per_key", max(1, n_all // 2))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from collections import deque
+from dataclasses import dataclass, replace
 from typing import Any
 
 from unheard.errors import UnheardError
@@ -15,6 +18,15 @@ __all__ = ["Runner"]
 _IDLE_S = 60.0
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """What came of a job, until the store has it."""
+
+    job: Job
+    progress_s: float
+    outcome: dict[str, Any]
+
+
 class Runner:
     """Takes jobs out of a store, one for each of its threads, until it is stopped."""
 
@@ -23,6 +35,7 @@ class Runner:
         self._engine = engine
         self._telemetry = telemetry
         self._running: dict[str, Work] = {}
+        self._ended: deque[_Ended] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self._threads = [
@@ -45,10 +58,12 @@ class Runner:
         work = self._running.get(job.id)
         return job.progress_s if work is None else work.progress_s
 
-    def cancel(self, job: str) -> None:
-        """Stop a job, if it is running."""
-        if work := self._running.get(job):
-            work.stopped.set()
+    def forget(self, job: str) -> None:
+        """Stop a job, if it is running, and delete it."""
+        with self._changed:  # so that none is taken and not yet known as running
+            if work := self._running.get(job):
+                work.stopped.set()
+            self._store.delete(job)
 
     def stop(self) -> None:
         """Queue again what is running, and end the threads."""
@@ -59,6 +74,10 @@ class Runner:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        try:
+            self._keep()
+        except Exception as error:  # they are scored again after the next start
+            self._telemetry.fault(error, "")
 
     def _run(self) -> None:
         while not self._stopping:
@@ -67,7 +86,8 @@ class Runner:
             except Exception as error:  # such as a full disk: other jobs may still be done
                 self._telemetry.fault(error, "")
                 with self._changed:
-                    self._changed.wait(_IDLE_S)
+                    if not self._stopping:
+                        self._changed.wait(_IDLE_S)
 
     def _work(self) -> None:
         while taken := self._next():
@@ -81,6 +101,7 @@ class Runner:
         """Return a job and its work; None at the end."""
         with self._changed:
             while not self._stopping:
+                self._keep()
                 self._store.expire()
                 if job := self._store.take():
                     work = Work(job.request_id, self._engine.limits.longest_job_s)
@@ -107,14 +128,33 @@ class Runner:
         self._end(job, work, result=result)
 
     def _end(self, job: Job, work: Work, **outcome: Any) -> None:
-        status = "failed" if "error" in outcome else "done"
-        self._store.end(job.id, progress_s=work.progress_s, **outcome)
+        self._ended.append(_Ended(job, work.progress_s, outcome))
+        self._keep()
+
+    def _keep(self) -> None:
+        """Write what came of jobs; what cannot be written is held until the next time."""
+        with self._changed:
+            while self._ended:
+                ended = self._ended[0]
+                try:
+                    self._store.end(ended.job.id, progress_s=ended.progress_s, **ended.outcome)
+                except (OSError, sqlite3.Error):
+                    raise
+                except Exception as error:  # it never can be
+                    outcome = {"error": told(error, ended.job.request_id)}
+                    self._ended[0] = replace(ended, outcome=outcome)
+                    raise
+                self._ended.popleft()
+                self._note(ended)
+
+    def _note(self, ended: _Ended) -> None:
+        status = "failed" if "error" in ended.outcome else "done"
         self._telemetry.jobs.labels(status).inc()
         self._telemetry.note(
             "job",
-            job=job.id,
-            request_id=job.request_id,
+            job=ended.job.id,
+            request_id=ended.job.request_id,
             status=status,
-            audio_s=round(work.progress_s, 1),
-            code=outcome.get("error", {}).get("code"),
+            audio_s=round(ended.progress_s, 1),
+            code=ended.outcome.get("error", {}).get("code"),
         )

@@ -8,8 +8,11 @@ The client sends a text frame that says what will come, binary frames of samples
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -67,8 +70,8 @@ class Streams:
         self._keys = keys
         self._limits = engine.limits
         self._threads = ThreadPoolExecutor(engine.limits.n_streams, thread_name_prefix="stream")
-        self._n_open = 0
-        telemetry.watch("unheard_streams_open", "Streams that are open.", lambda: self._n_open)
+        self._open: Counter[str] = Counter()
+        telemetry.watch("unheard_streams_open", "Streams that are open.", self._n_open)
 
     async def answer(self, socket: WebSocket) -> None:
         """Score one stream, and close it."""
@@ -102,7 +105,7 @@ class Streams:
         Raises:
             Refusal: If it may not, or the frame does not fit.
         """
-        frame = await self._receive(socket)
+        frame = await self._receive(socket, time.monotonic() + self._limits.idle_s)
         try:
             opening = Opening.model_validate_json(frame)
         except ValidationError as error:
@@ -123,33 +126,53 @@ class Streams:
         asked = Asked(**opening.model_dump(include=set(Asked.__dataclass_fields__)))
         reader = PcmReader(opening.format, opening.rate_hz, opening.channels)
         running = Running(self._engine.scorer(asked), source_rate_hz=opening.rate_hz)
-        if self._n_open >= limits.n_streams:
-            raise Refusal(503, "busy", f"{self._n_open} streams are open; try again later")
-        self._n_open += 1
-        try:
+        with self._place(socket.state.owner):
             n_samples = 0
-            while isinstance(frame := await self._receive(socket), bytes):
+            deadline_s = time.monotonic() + limits.idle_s
+            while isinstance(frame := await self._receive(socket, deadline_s), bytes):
                 samples = reader.push(frame)
                 n_samples += samples.size
                 if n_samples > limits.longest_job_s * SAMPLE_RATE_HZ:
                     text = f"longer than {limits.longest_job_s:g} s; start another stream"
                     raise Refusal(413, "too_long", text)
                 await self._send(socket, await self._apart(partial(running.push, samples)))
+                if samples.size:
+                    deadline_s = time.monotonic() + limits.idle_s
             _check_end(frame)
             last = partial(running.push, reader.close())
             await self._send(socket, await self._apart(last))
             return await self._apart(running.close)
+
+    @contextmanager
+    def _place(self, owner: str) -> Iterator[None]:
+        """Count a stream while it is open; without keys nobody is told from another."""
+        if self._n_open() >= self._limits.n_streams:
+            raise Refusal(503, "busy", f"{self._n_open()} streams are open; try again later")
+        if owner and self._open[owner] >= self._limits.n_streams_per_key:
+            raise Refusal(
+                429,
+                "too_many",
+                f"{self._open[owner]} streams of this key are open, the most that one may have; "
+                "end one of them",
+            )
+        self._open[owner] += 1
+        try:
+            yield
         finally:
-            self._n_open -= 1
+            self._open[owner] -= 1
+            self._open += Counter()  # forget owners without streams
+
+    def _n_open(self) -> int:
+        return self._open.total()
 
     async def _apart(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    async def _receive(self, socket: WebSocket) -> bytes | str:
+    async def _receive(self, socket: WebSocket, deadline_s: float) -> bytes | str:
         try:
-            message = await asyncio.wait_for(socket.receive(), self._limits.idle_s)
+            message = await asyncio.wait_for(socket.receive(), deadline_s - time.monotonic())
         except TimeoutError:
-            text = f'nothing came for {self._limits.idle_s:g} s; send {{"end": true}} at the end'
+            text = f'no samples came for {self._limits.idle_s:g} s; send {{"end": true}} at the end'
             raise Refusal(408, "too_slow", text) from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
