@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from unheard.detectors.card import LEFT_OUT
 from unheard.verdict import percent
 
 __all__ = ["NO_PROOF", "headline", "meaning", "more_like", "reliability"]
@@ -87,7 +88,8 @@ def reliability(detector: Mapping[str, Any]) -> str:
     Args:
         detector: As `unheard.casefile.about` gives it.
     """
-    results = [line for line in detector["results"] if not line["language"] + line["condition"]]
+    own = [line for line in detector["results"] if line["protocol"] != LEFT_OUT]
+    results = [line for line in own if not line["language"] + line["condition"]]
     tests = [line for line in results if line["group"] == "all"]
     if not tests:
         return "How often this detector is wrong was never measured."

@@ -127,6 +127,9 @@ def test_the_hardest_test_is_told_first() -> None:
     hard = RESULT.model_copy(update={"group": "unit selection", "eer": 0.625})
     told = reliability(about(CARD.model_copy(update={"results": [RESULT, hard]})))
     assert "on 62 in 100 with the kind of synthesis that it is worst at, unit selection" in told
+    folds = RESULT.model_copy(update={"protocol": LEFT_OUT, "group": "neural TTS", "eer": 0.9})
+    told = reliability(about(CARD.model_copy(update={"results": [RESULT, folds]})))
+    assert "neural TTS" not in told, "of other detectors, which had not heard it"
     narrow = [RESULT.model_copy(update={"eer": 0.9} | one) for one in NARROW]
     told = reliability(about(CARD.model_copy(update={"results": [RESULT, *narrow]})))
     assert "wrong on about 37 in 100" in told, "not of one language or condition"

