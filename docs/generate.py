@@ -21,7 +21,7 @@ to standard error. Colour and progress bars appear on a terminal only.
 |---|---|
 | 0 | all done; for `score`: every file has a verdict |
 | 1 | some of it failed; for `score`: a file could not be read, or holds too little speech |
-| 2 | the command was not understood: a wrong option, number, or name of a recipe, plan, protocol or generator |
+| 2 | not understood: a wrong option, number, or name of a recipe, plan, protocol or generator |
 
 `unheard score --json` writes one JSON object per file and line: the fields of
 [a verdict](verdict.md), or `{"source": ..., "error": ...}` for a file that could not be scored.
