@@ -6,9 +6,9 @@ reconstructed, spoofed, and theirs reconstructed. The paper's weights of 10 to 1
 which one clip in twenty is bona fide; 3 to 1 fit these. Augmentation, optimiser and schedule are
 those of lora_small. The rows of the paper's ablation are settings of this recipe: docs/racl.md.
 
-Expects: EER 32.0 % on eval_in, 40.2 % on eval_out with 16 clips a batch and twins by diffusion; with
-         standard, enhanced and variance at 0 it is 25.9 and 36.4 %; open corpus medium, mean of 3
-         seeds, 2026-11-22.
+Expects: EER 32.0 % on eval_in, 40.2 % on eval_out, batches of 16 clips, twins by diffusion; without
+         its contrasts (objective.standard, enhanced and variance 0) 25.9 and 36.4 %; open corpus
+         medium, mean of 3 seeds, 2026-11-22.
 Cost:    4 minutes of processor time for its steps, 2.1 s each; dev checks beside.
 Run:     unheard train racl_small --data MANIFEST --out runs/racl_small
          one generator: --set sampler.generator=encodec
