@@ -196,7 +196,7 @@ def score_many(
 def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
     try:
         heard: Path | bytes = task.audio
-        stamp = places.stamp(str(task.audio))
+        stamp = places.stamp(str(task.audio)) if task.picture else places.GONE
         if shards.MARK in str(task.audio) and not task.audio.exists():
             heard = shards.source(Path(), str(task.audio))
         if task.change is None:

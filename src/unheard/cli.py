@@ -158,11 +158,11 @@ def score(  # noqa: PLR0913  a command has the options that it has
         return
     with contextlib.ExitStack() as opened:
         tasks, errors = _tasks(paths, drawn, opened)
-        stamps = {task.source: places.stamp(str(task.audio)) for task in tasks}
         journal = _journal(out, settings.key(), opened)
         new, n_verdicts = tasks, 0
         if journal is not None:
-            new = [task for task in tasks if not journal.is_done(task.source, task.audio)]
+            stamps = {task.source: places.stamp(str(task.audio)) for task in tasks}
+            new = [one for one in tasks if not journal.is_done(one.source, stamps[one.source])]
             old = set(stamps) - {task.source for task in new}
             n_verdicts = sum(map(journal.has_verdict, old))
         for row in errors:

@@ -212,6 +212,11 @@ class Manifest:
         """Return where a clip's audio lies; for one in a shard, a name for messages."""
         return self.root / clip.path
 
+    def twins(self) -> BoolArray:
+        """Return which clips a generator reconstructed from another clip, shape [N]."""
+        made: BoolArray = self.column("family").astype(str) == RECONSTRUCTION
+        return made
+
     def audio(self, clip: Clip) -> Path | bytes:
         """Return what `unheard.audio.read` takes: the file, or the bytes of one in a shard.
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unheard import places
 from unheard.errors import EvaluationError
 from unheard.files import in_one_step, spelt
 from unheard.places import Stamp
@@ -90,10 +89,10 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
-    def is_done(self, source: str, file: Path) -> bool:
+    def is_done(self, source: str, stamp: Stamp) -> bool:
         """Return whether a source was scored under these settings and has not changed since."""
         entry = self._entries.get(source)
-        return entry is not None and not entry.failed and entry.stamp == places.stamp(str(file))
+        return entry is not None and not entry.failed and entry.stamp == stamp
 
     def stamp(self, source: str) -> Stamp | None:
         """Return size and time of change of a source's file when its row was made, failed or not.

@@ -147,7 +147,7 @@ class WithTwins:
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
         """Return the values of `by` among spoofed clips that are no twins, sorted."""
-        plain = ~_bonafide(manifest) & ~_twins(manifest)
+        plain = ~_bonafide(manifest) & ~manifest.twins()
         return tuple(sorted(set(manifest.column(self.by)[plain])))
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
@@ -157,7 +157,7 @@ class WithTwins:
             TrainingError: If there are no twins, one's source is not among the clips, clips lack a
                 twin and may not be left out, or too few of a class are left.
         """
-        bonafide, twins = _bonafide(manifest), _twins(manifest)
+        bonafide, twins = _bonafide(manifest), manifest.twins()
         names, values = self.domains(manifest), manifest.column(self.by).astype(str)
         source = np.arange(len(manifest))
         drawn, turns = ~twins, values
@@ -236,12 +236,6 @@ class WithTwins:
 def _bonafide(manifest: Manifest) -> BoolArray:
     truth: BoolArray = manifest.column("bonafide").astype(bool)
     return truth
-
-
-def _twins(manifest: Manifest) -> BoolArray:
-    """Return which clips are twins, [N] bool."""
-    made: BoolArray = manifest.column("family").astype(str) == RECONSTRUCTION
-    return made
 
 
 def _sources(manifest: Manifest, drawn: BoolArray, twins: BoolArray) -> list[int]:

@@ -223,7 +223,7 @@ def test_rows_of_before_there_were_experts_stay(tmp_path: Path, suffix: str) -> 
         del window["experts"]
     out = written(tmp_path, suffix, {"old": old})
     with Journal(out, "s") as journal:
-        assert journal.is_done("old", tmp_path / "old")
+        assert journal.is_done("old", stamp(str(tmp_path / "old")))
         journal.add(
             {**scorer(FakeMixture()).samples(SPEECH).to_dict(), "source": "new"}, stamp(str(out))
         )

@@ -37,8 +37,9 @@ TRAIN_PARTS = ("train", "trn")
 
 _CHECKPOINT = "checkpoint"  # safetensors too, and no part of the model
 _NORMALISED_BY = 400
-_MOST_KEPT_BYTES = 1 << 30
 """Clips from which the mean and deviation of each band are taken."""
+
+_MOST_KEPT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)

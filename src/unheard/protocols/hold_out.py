@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from unheard.clip import RECONSTRUCTION
 from unheard.errors import ManifestError, suggestion
 from unheard.protocols.protocol import replaced
 from unheard.types import BoolArray
@@ -31,7 +30,7 @@ def held_out_values(manifest: Manifest, by: By) -> list[str]:
     Raises:
         ManifestError: If there are fewer than two: leaving the only one out leaves nothing.
     """
-    spoofed = ~_bonafide(manifest) & ~_twins(manifest)
+    spoofed = ~_bonafide(manifest) & ~manifest.twins()
     found = sorted(set(manifest.column(by)[spoofed]) - {"", "-", "unknown"})
     if len(found) < 2:
         raise ManifestError(
@@ -89,7 +88,7 @@ def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
     new[
         np.isin(new, ("train", "dev")) & _shared(manifest, np.isin(new, ("eval_in", "eval_out")))
     ] = ""
-    new[_twins(manifest) & np.isin(new, ("eval_in", "eval_out"))] = ""
+    new[manifest.twins() & np.isin(new, ("eval_in", "eval_out"))] = ""
     new[twins_of(manifest, new == "", by=by, value=value)] = ""
     _refuse_poor(new, bonafide, by, value)
     table = replaced(manifest.table, "part", new.tolist())
@@ -98,7 +97,7 @@ def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
 
 def twins_of(manifest: Manifest, gone: BoolArray, *, by: By, value: str) -> BoolArray:
     """Return which clips are twins of clips that go, or of any clip by what is held out."""
-    twins = _twins(manifest)
+    twins = manifest.twins()
     left_out = set(manifest.column("id")[gone].tolist())
     sources, notes = manifest.column("source_clip").tolist(), manifest.column("notes").tolist()
     generator = "generator_family" if by == "family" else "generator"
@@ -107,11 +106,6 @@ def twins_of(manifest: Manifest, gone: BoolArray, *, by: By, value: str) -> Bool
         maker = dict(notes[row] or ()).get(generator)
         found[row] = maker == value or sources[row] in left_out
     return found
-
-
-def _twins(manifest: Manifest) -> BoolArray:
-    twins: BoolArray = manifest.column("family").astype(str) == RECONSTRUCTION
-    return twins
 
 
 def _bonafide(manifest: Manifest) -> BoolArray:
