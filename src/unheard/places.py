@@ -37,7 +37,8 @@ Stamp = tuple[int, int]
 GONE: Stamp = (-1, -1)
 """Stamp of a file that is not there, or cannot be looked at."""
 
-_CHANGED = ("mtime", "LastModified", "last_modified", "updated", "ETag", "etag", "created")
+_CHANGED = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
+"""What stores say of a file's change, the surest first: their times may be whole seconds."""
 
 
 def is_remote(place: str) -> bool:
@@ -192,7 +193,7 @@ def _number(changed: Any) -> int:
     import hashlib
 
     if isinstance(changed, datetime.datetime):
-        return int(changed.timestamp()) * 10**9
+        return round(changed.timestamp() * 10**6) * 10**3
     if isinstance(changed, int | float):
         return int(changed * 10**9)
     return int.from_bytes(hashlib.sha256(str(changed).encode()).digest()[:6])

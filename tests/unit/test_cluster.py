@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from voice import FakeSettings, silence, voice
 
 SUFFIXES = frozenset({".wav", ".mp3"})
 SPEECH = wav(voice(1.2)[None])
+SECOND = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class Fragile(Scorer):
@@ -160,6 +162,24 @@ def test_a_store_is_scored_into_a_store_and_only_what_changes_again(store: Any) 
     assert score(found("memory://bucket"), "memory://out").n_before == 6
     after = table("memory://out")
     assert [a == b for a, b in zip(before, after, strict=True)] == [i != 3 for i in range(7)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"created": SECOND}, {"created": SECOND + timedelta(microseconds=1)}),
+        ({"mtime": 1.7e9}, {"mtime": 1.7e9 + 0.001}),
+        ({"LastModified": SECOND, "ETag": "a"}, {"LastModified": SECOND, "ETag": "b"}),
+    ],
+)
+def test_a_file_changed_within_a_second_has_another_stamp(
+    store: Any, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    stamps = []
+    for said in (before, after, after):
+        monkeypatch.setattr(type(store), "info", lambda *_, said=said: {"size": 9, **said})
+        stamps.append(places.stamp("memory://bucket/a.wav"))
+    assert stamps[0] != stamps[1] == stamps[2]
 
 
 def test_a_recording_that_cannot_be_fetched_is_a_row_with_its_remedy(store: Any) -> None:
