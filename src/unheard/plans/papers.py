@@ -20,6 +20,7 @@ from unheard.plan import Entry, Plan
 SIXTEEN = ("sampler.batch_clips=16",)
 STEPS = ("budget.n_steps=300", "budget.eval_every=75", "budget.dev_clips=160")
 TWINS = (*SIXTEEN, "sampler.generator=diffusion")
+PLAIN = ("objective.standard=0", "objective.enhanced=0", "objective.variance=0")
 
 plan = Plan(
     name="papers",
@@ -38,9 +39,11 @@ plan = Plan(
         Entry("dropin_ssl", "dropin_ssl"),
         Entry("plasticity_ssl", "plasticity_ssl"),
         Entry("racl_small", "racl_small", TWINS, data="twins"),
+        Entry("aggregated", "racl_small", (*TWINS, *PLAIN), data="twins"),
         Entry("mldg_moe_lora_small", "mldg_moe_lora_small"),
         Entry("racl_moe_lora_small", "racl_moe_lora_small", TWINS, data="twins"),
         Entry("racl_mldg_moe_lora_small", "racl_mldg_moe_lora_small", TWINS, data="twins"),
+        Entry("aggregated_lora_small", "aggregated_lora_small", TWINS, data="twins"),
         Entry("spectral_and_adapted_small", "spectral_and_adapted_small"),
     ),
     baseline="lora_small",
