@@ -48,4 +48,6 @@ plan = Plan(
     ),
     baseline="lora_small",
     seeds=(1, 2, 3),
+    held_out=("formant", "neural vocoder"),
+    held_out_entries=("lora_small", "aggregated", "aggregated_lora_small"),
 )
