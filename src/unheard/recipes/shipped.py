@@ -1,4 +1,4 @@
-"""The detector inside the package: twins and a sum over the layers of Whisper-tiny, every free family.
+"""The detector inside the package: twins, a sum over layers of Whisper-tiny, every free family.
 
 Its recipe, half of paper 5 (docs/racl.md), hears unheard families best of what was compared at one
 budget (docs/results.md). It has heard the families that the default protocol holds out, so its
