@@ -13,11 +13,23 @@ Run:     unheard train aggregated_lora_small --data MANIFEST --out runs/aggregat
 
 from dataclasses import replace
 
-from unheard.recipes import lora_small, racl_small
+from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import LoraExperts, SslAasist
+from unheard.objectives import Racl, WeightedCrossEntropy
+from unheard.recipes import racl_small
 
 recipe = replace(
     racl_small.recipe,
     name="aggregated_lora_small",
-    detector=replace(lora_small.recipe.detector, reading="adaptive"),
-    objective=replace(racl_small.recipe.objective, standard=0.0, enhanced=0.0, variance=0.0),
+    detector=SslAasist(
+        encoder=WHISPER_TINY_EN,
+        adapters=LoraExperts(rank=16, alpha=16.0),
+        reading="adaptive",
+    ),
+    objective=Racl(
+        cross_entropy=WeightedCrossEntropy(bonafide_weight=3.0),
+        standard=0.0,
+        enhanced=0.0,
+        variance=0.0,
+    ),
 )
