@@ -231,7 +231,7 @@ def test_every_plan_can_be_laid_out(name: str, data: dict[str, Path], tmp_path: 
 def test_every_method_of_the_papers_gets_the_same_number_of_steps_on_one_network(
     data: dict[str, Path], tmp_path: Path
 ) -> None:
-    made = lay_out(plans.load("papers"), data, tmp_path)
+    made = lay_out(replace(plans.load("papers"), held_out=()), data, tmp_path)
     for job in made:
         spec = job.recipe.detector
         pretrained = isinstance(spec, SslAasist) or job.recipe.start
