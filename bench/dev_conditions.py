@@ -9,15 +9,15 @@ detectors. This scores all bona fide dev clips and as many spoofed ones as asked
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from unheard import metrics
-from unheard.archive import Settings, Task, score_many
-from unheard.clip import Clip, Manifest
-from unheard.conditions import CONDITIONS, RAW
+from unheard.archive import Settings, score_many
+from unheard.clip import Manifest
+from unheard.conditions import RAW
+from unheard.evaluate import task_under
 
 NAMES = (RAW, "processed", "laundered", "telephone", "mp3_16", "opus_6", "noise_10", "room_large")
 
@@ -39,7 +39,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for bundle in chosen.bundles:
         for name in NAMES:
-            tasks = [task(manifest, clip, name) for clip in clips]
+            tasks = [task_under(manifest.file(clip), clip, name) for clip in clips]
             human = {one.source: clip.bonafide for one, clip in zip(tasks, clips, strict=True)}
             rows = [
                 (human[row["source"]], row["score"], row["decision"] == "spoof")
@@ -51,13 +51,6 @@ def main() -> None:
             rates = (eer, called[bonafide].mean(), called[~bonafide].mean())
             told = " | ".join(f"{100 * value:.1f}" for value in rates)
             print(f"| {bundle} | {name} | {len(rows)} | {told} |", flush=True)
-
-
-def task(manifest: Manifest, clip: Clip, name: str) -> Task:
-    """Return what is to be scored: a clip, changed as the condition says."""
-    file = manifest.file(clip)
-    change = None if name == RAW else partial(CONDITIONS[name], clip_id=clip.id)
-    return Task(f"{file} under {name}", file, change=change)
 
 
 if __name__ == "__main__":

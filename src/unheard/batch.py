@@ -150,7 +150,7 @@ class Balanced:
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
         """Return the values of `by` among spoofed clips, sorted; "corpus/family" if several."""
-        found = np.unique(_columns(manifest, self.by)[~_bonafide(manifest)], axis=0)
+        found = np.unique(_columns(manifest, self.by)[~manifest.bonafide()], axis=0)
         return tuple("/".join(values) for values in found.tolist())
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
@@ -159,7 +159,7 @@ class Balanced:
         Raises:
             TrainingError: If the manifest has no bona fide or no spoofed clip.
         """
-        bonafide = _bonafide(manifest)
+        bonafide = manifest.bonafide()
         if not bonafide.any() or bonafide.all():
             raise TrainingError(
                 f"{int(bonafide.sum())} bona fide and {int((~bonafide).sum())} spoofed clips to "
@@ -201,14 +201,14 @@ class Shuffled:
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
         """Return the values of the column `by` among spoofed clips, sorted."""
-        return tuple(sorted(set(manifest.column(self.by)[~_bonafide(manifest)])))
+        return tuple(sorted(set(manifest.column(self.by)[~manifest.bonafide()])))
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
         """Return a function from a step to the next clips of a random order."""
         names = self.domains(manifest)
         index = {name: place for place, name in enumerate(names)}
         column = manifest.column(self.by).tolist()
-        truth = _bonafide(manifest).tolist()
+        truth = manifest.bonafide().tolist()
         domain = np.array(
             [-1 if human else index[name] for human, name in zip(truth, column, strict=True)]
         )
@@ -249,7 +249,7 @@ class BatchSource(Dataset[Batch]):
         self._plan = sampler.planner(manifest, seed)
         self._paths = manifest.column("path")
         self._ids = manifest.column("id")
-        self._bonafide = _bonafide(manifest)
+        self._bonafide = manifest.bonafide()
         self._duration_s = manifest.column("duration_s")
         n_bytes = 2 * SAMPLE_RATE_HZ * self._duration_s.sum()
         self._cached = bool((self._duration_s > 0).all()) and n_bytes <= cache_bytes
@@ -333,10 +333,6 @@ class BatchSource(Dataset[Batch]):
     def _decode(self, row: int) -> np.ndarray[Any, np.dtype[np.int16]]:
         samples = self._reader(row)().samples
         return np.clip(np.rint(samples * 32768), -32768, 32767).astype(np.int16)
-
-
-def _bonafide(manifest: Manifest) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    return manifest.column("bonafide").astype(bool)
 
 
 def _columns(manifest: Manifest, by: str) -> np.ndarray[Any, Any]:

@@ -212,6 +212,11 @@ class Manifest:
         """Return where a clip's audio lies; for one in a shard, a name for messages."""
         return self.root / clip.path
 
+    def bonafide(self) -> BoolArray:
+        """Return which clips are bona fide, shape [N]."""
+        truth: BoolArray = self.column("bonafide").astype(bool)
+        return truth
+
     def twins(self) -> BoolArray:
         """Return which clips a generator reconstructed from another clip, shape [N]."""
         made: BoolArray = self.column("family").astype(str) == RECONSTRUCTION

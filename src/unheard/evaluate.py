@@ -50,6 +50,7 @@ __all__ = [
     "read_scores",
     "refuse_seen",
     "report",
+    "task_under",
 ]
 
 
@@ -268,7 +269,7 @@ def _score_all(
     tasks: dict[str, Task] = {}
     heard: dict[str, list[tuple[str, Clip]]] = {}
     for clip, condition in waiting:
-        task = _task(chosen.file(clip), clip, condition)
+        task = task_under(chosen.file(clip), clip, condition)
         tasks.setdefault(task.source, task)
         heard.setdefault(task.source, []).append((_trial_id(clip.id, condition), clip))
     started = told = time.monotonic()
@@ -292,7 +293,8 @@ def _trial_id(clip_id: str, condition: str) -> str:
     return clip_id if condition == RAW else f"{clip_id}@{condition}"
 
 
-def _task(file: Path, clip: Clip, condition: str) -> Task:
+def task_under(file: Path, clip: Clip, condition: str) -> Task:
+    """Return what is to be scored: the file of a clip, changed as a condition says."""
     if condition == RAW:  # the samples as the decoder gives them, at constant memory
         return Task(str(file), file)
     recording = clip.id.removesuffix(f"@{clip.part}")  # a clip of two test sets is one recording

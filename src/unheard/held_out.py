@@ -132,7 +132,7 @@ def calibrate(
 
 def without(manifest: Manifest, family: str) -> Manifest:
     """Return the clips without those of an attack family, nor twins of them or by it."""
-    spoof = ~manifest.column("bonafide").astype(bool)
+    spoof = ~manifest.bonafide()
     gone = spoof & (manifest.column("family").astype(str) == family)
     return manifest.where(~gone & ~twins_of(manifest, gone, by="family", value=family))
 
@@ -185,7 +185,7 @@ def judged(folds: Sequence[Fold]) -> list[Unheard]:
 
 def _families(dev: Manifest, wanted: Sequence[str]) -> list[str]:
     """Return the families to leave out, each with enough dev clips."""
-    spoof = dev.where(~dev.column("bonafide").astype(bool))
+    spoof = dev.where(~dev.bonafide())
     names, counts = np.unique(spoof.column("family").astype(str), return_counts=True)
     known = dict(zip(names.tolist(), counts.tolist(), strict=True))
     known.pop(RECONSTRUCTION, None)
@@ -206,10 +206,10 @@ def _families(dev: Manifest, wanted: Sequence[str]) -> list[str]:
 
 def _heard_by(fold: Bundle, recipe: Recipe, dev: Manifest, family: str) -> Fold:
     """Score the dev clips that a fold is asked about."""
-    bonafide = dev.column("bonafide").astype(bool)
+    bonafide = dev.bonafide()
     asked = dev.where(bonafide | (dev.column("family").astype(str) == family))
     llr = fold.card.calibration(dev_scores(fold.detector, asked, recipe))
-    human = asked.column("bonafide").astype(bool)
+    human = asked.bonafide()
     return Fold(family, llr[human], llr[~human])
 
 

@@ -52,7 +52,7 @@ def card_of(
         seconds: How long the run took, interruptions left out.
         before: Cards of the detectors that parts of this one started from, by submodule.
     """
-    bonafide = dev.column("bonafide").astype(bool)
+    bonafide = dev.bonafide()
     calibration = fit_calibration(scores[bonafide], scores[~bonafide])
     llr = calibration(scores)
     families = _families(clips)
@@ -130,7 +130,7 @@ def revision() -> str:
 
 def _families(clips: Manifest) -> Counter[str]:
     """Count spoofed clips by family; a twin lets its generator's family be heard as well."""
-    spoof = clips.where(~clips.column("bonafide").astype(bool))
+    spoof = clips.where(~clips.bonafide())
     found = Counter(spoof.column("family").tolist())
     found.update(
         family

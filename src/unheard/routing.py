@@ -235,7 +235,7 @@ def _batches(
 
 
 def _chosen(manifest: Manifest, by: str, most_clips: int) -> list[int]:
-    groups = np.where(manifest.column("bonafide").astype(bool), BONAFIDE, manifest.column(by))
+    groups = np.where(manifest.bonafide(), BONAFIDE, manifest.column(by))
     rows: list[int] = []
     for name in sorted(set(groups.tolist())):
         found = np.flatnonzero(groups == name)

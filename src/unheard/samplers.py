@@ -61,7 +61,7 @@ class ByDomain:
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
         """Return the values of `by` among spoofed clips, sorted."""
-        return tuple(sorted(set(_values(manifest, self.by)[~_bonafide(manifest)].tolist())))
+        return tuple(sorted(set(_values(manifest, self.by)[~manifest.bonafide()].tolist())))
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
         """Return a function from a step to a mini-batch of each of its domains.
@@ -76,7 +76,7 @@ class ByDomain:
                 f"on ({', '.join(names[:5])}), and {max(self.domains_per_step, 2)} or more are "
                 "needed: name another column in sampler.by, or set sampler.domains_per_step lower"
             )
-        bonafide = _bonafide(manifest)
+        bonafide = manifest.bonafide()
         rotas = []
         for index, name in enumerate(names):
             spoof = ~bonafide & (values == name)
@@ -147,7 +147,7 @@ class WithTwins:
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
         """Return the values of `by` among spoofed clips that are no twins, sorted."""
-        plain = ~_bonafide(manifest) & ~manifest.twins()
+        plain = ~manifest.bonafide() & ~manifest.twins()
         return tuple(sorted(set(manifest.column(self.by)[plain])))
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
@@ -157,7 +157,7 @@ class WithTwins:
             TrainingError: If there are no twins, one's source is not among the clips, clips lack a
                 twin and may not be left out, or too few of a class are left.
         """
-        bonafide, twins = _bonafide(manifest), manifest.twins()
+        bonafide, twins = manifest.bonafide(), manifest.twins()
         names, values = self.domains(manifest), manifest.column(self.by).astype(str)
         source = np.arange(len(manifest))
         drawn, turns = ~twins, values
@@ -225,17 +225,12 @@ class WithTwins:
 
     def _check_lacking(self, manifest: Manifest, lacking: BoolArray) -> None:
         if lacking.any() and self.lacking == "refuse":
-            human = _bonafide(manifest)
+            human = manifest.bonafide()
             raise TrainingError(
                 f"{int((lacking & human).sum())} bona fide and {int((lacking & ~human).sum())} "
                 f"spoofed clips have no twin, such as {manifest.column('id')[lacking][0]!r}; make "
                 "theirs too, or train without these clips: sampler.lacking=leave_out"
             )
-
-
-def _bonafide(manifest: Manifest) -> BoolArray:
-    truth: BoolArray = manifest.column("bonafide").astype(bool)
-    return truth
 
 
 def _sources(manifest: Manifest, drawn: BoolArray, twins: BoolArray) -> list[int]:

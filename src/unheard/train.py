@@ -258,7 +258,7 @@ def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, 
     """Return EER and calibrated Cllr of a model on dev clips; leave it in training mode."""
     scores = dev_scores(model.eval(), dev, recipe)
     model.train()
-    bonafide = dev.column("bonafide").astype(bool)
+    bonafide = dev.bonafide()
     human, machine = scores[bonafide], scores[~bonafide]
     calibrate = metrics.fit_calibration(human, machine)
     with warnings.catch_warnings():
@@ -280,7 +280,7 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
     clips, dev = manifest.part(*recipe.train_parts), manifest.part(*recipe.dev_parts)
     train_name, dev_name = "+".join(recipe.train_parts), "+".join(recipe.dev_parts)
     for name, part in ((train_name, clips), (dev_name, dev)):
-        bonafide = part.column("bonafide").astype(bool)
+        bonafide = part.bonafide()
         if bonafide.all() or not bonafide.any():
             raise TrainingError(
                 f"part {name!r} has {int(bonafide.sum())} bona fide and "
@@ -336,7 +336,7 @@ def _spread(dev: Manifest, n_clips: int) -> Manifest:
     """Return at most n_clips of a manifest, half of each class, evenly spread; 0 for all."""
     if not 0 < n_clips < len(dev):
         return dev
-    bonafide = dev.column("bonafide").astype(bool)
+    bonafide = dev.bonafide()
     chosen = np.zeros(len(dev), bool)
     for rows in (np.flatnonzero(bonafide), np.flatnonzero(~bonafide)):
         n = min(len(rows), max(n_clips // 2, 1))

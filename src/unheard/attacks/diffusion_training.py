@@ -253,7 +253,7 @@ def _clips(manifest: Manifest, parts: tuple[str, ...]) -> Manifest:
                 "detector is tested on tells of them; give parts whose names begin with train"
             )
     chosen = manifest.part(*parts)
-    heard = chosen.where(chosen.column("bonafide").astype(bool))
+    heard = chosen.where(chosen.bonafide())
     if not len(heard):
         raise AttackError(
             f"no bona fide clip in {', '.join(parts)}; a generator learns from human speech"

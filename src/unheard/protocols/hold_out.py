@@ -30,7 +30,7 @@ def held_out_values(manifest: Manifest, by: By) -> list[str]:
     Raises:
         ManifestError: If there are fewer than two: leaving the only one out leaves nothing.
     """
-    spoofed = ~_bonafide(manifest) & ~manifest.twins()
+    spoofed = ~manifest.bonafide() & ~manifest.twins()
     found = sorted(set(manifest.column(by)[spoofed]) - {"", "-", "unknown"})
     if len(found) < 2:
         raise ManifestError(
@@ -64,7 +64,7 @@ def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
     known = held_out_values(manifest, by)
     if value not in known:
         raise ManifestError(f"no spoofed clip has {by} {value!r}{suggestion(value, known)}")
-    bonafide, held = _bonafide(manifest), manifest.column(by) == value
+    bonafide, held = manifest.bonafide(), manifest.column(by) == value
     parts = manifest.column("part").astype(str)
     train, dev = np.isin(parts, TRAIN_PARTS), np.isin(parts, DEV_PARTS)
     test = ~train & ~dev
@@ -106,10 +106,6 @@ def twins_of(manifest: Manifest, gone: BoolArray, *, by: By, value: str) -> Bool
         maker = dict(notes[row] or ()).get(generator)
         found[row] = maker == value or sources[row] in left_out
     return found
-
-
-def _bonafide(manifest: Manifest) -> BoolArray:
-    return manifest.column("bonafide").astype(bool)
 
 
 def _every_second(speakers: Any, inside: BoolArray) -> BoolArray:

