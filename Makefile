@@ -13,13 +13,13 @@ test: .venv/developer          ## run every default test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 cluster-test: .venv/developer  ## score an archive on two nodes of a Ray cluster; one is killed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:randomly -m cluster tests/interfaces/test_cluster_ray.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:randomly -m cluster tests/scoring/test_cluster_ray.py
 
 export-test: .venv/developer   ## trace every detector as a graph and compare it with torch
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m export tests/contract/test_detectors_export.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m export tests/detectors/test_export.py
 
 page-test: .venv/developer     ## use the page in Chromium, which must be installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser tests/service/page
 
 check: .venv/developer         ## format, lint, docstrings, strict types
 	$(BIN)/ruff format --check .
@@ -31,7 +31,7 @@ fix: .venv/developer           ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 
 reference: .venv/developer     ## record the numbers of independent implementations again
-	for script in tests/reference/make_*.py; do $(BIN)/python $$script; done
+	for script in tests/metrics/make_reference.py tests/detectors/layers/make_reference.py; do $(BIN)/python $$script; done
 
 bench: .venv/developer         ## measure speed and memory; prints Markdown
 	for script in bench/*.py; do $(BIN)/python $$script; done

@@ -24,12 +24,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 
 from unheard import audio
-from unheard.archive import Settings, Task, score_many
-from unheard.cluster import Engine, score_archive
+from unheard.audio.activity import Gauge
+from unheard.data.row_shards import SHARD_ROWS, Ledger, fill
 from unheard.detectors import bundle
-from unheard.ledger import SHARD_ROWS, Ledger, fill
-from unheard.score import Scorer
-from unheard.speech import Gauge
+from unheard.scoring.cluster import Engine, score_archive
+from unheard.scoring.many import Settings, Task, score_many
+from unheard.scoring.scorer import Scorer
 from unheard.types import FloatArray
 
 CLIP_S = (4.0, 60.0)

@@ -25,9 +25,9 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 import numpy as np  # noqa: E402
 
 import rawboost_reference  # type: ignore[import-not-found]  # noqa: E402
-from unheard import channel  # noqa: E402
-from unheard.augment import AUGMENTS  # noqa: E402
-from unheard.rawboost import rawboost  # noqa: E402
+from unheard.audio import codecs  # noqa: E402
+from unheard.audio.augment import AUGMENTS  # noqa: E402
+from unheard.audio.rawboost import rawboost  # noqa: E402
 from unheard.types import FloatArray  # noqa: E402
 from voice import voice  # type: ignore[import-not-found]  # noqa: E402
 
@@ -50,11 +50,11 @@ def transforms(wave: FloatArray, repeats: int) -> None:
         print(f"| {name} | {statistics.median(times):.2f} | {min(times):.2f} |")
 
 
-def codecs(wave: FloatArray, repeats: int) -> None:
+def codec_times(wave: FloatArray, repeats: int) -> None:
     print("\n| codec | kbit/s | median, ms |")
     print("|---|---|---|")
-    for name, codec in channel.CODECS.items():
-        times = [once_ms(channel.round_trip, wave, name) for _ in range(max(repeats // 5, 3))]
+    for name, codec in codecs.CODECS.items():
+        times = [once_ms(codecs.round_trip, wave, name) for _ in range(max(repeats // 5, 3))]
         print(f"| {name} | {codec.default_kbps:g} | {statistics.median(times):.1f} |")
 
 
@@ -78,7 +78,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     wave = voice(CLIP_S)
     transforms(wave, repeats)
-    codecs(wave, repeats)
+    codec_times(wave, repeats)
     against_transcription(wave, repeats)
 
 

@@ -21,7 +21,7 @@ import soundfile  # noqa: E402
 
 from audio_files import FORMATS, encoded, tone  # type: ignore[import-not-found]  # noqa: E402
 from unheard import audio  # noqa: E402
-from unheard.channel import CODECS, round_trip  # noqa: E402
+from unheard.audio.codecs import CODECS, round_trip  # noqa: E402
 
 CLIP_S = 30.0
 HOUR_S = 3600

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from unheard import metrics
-from unheard.archive import Settings, score_many
-from unheard.clip import Manifest
-from unheard.conditions import RAW
-from unheard.evaluate import task_under
+from unheard.audio.conditions import RAW
+from unheard.data.clip import Manifest
+from unheard.evaluation.evaluate import task_under
+from unheard.scoring.many import Settings, score_many
 
 NAMES = (RAW, "processed", "laundered", "telephone", "mp3_16", "opus_6", "noise_10", "room_large")
 

@@ -27,12 +27,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from unheard.batch import Batch
-from unheard.checkpoint import moments_of, optimizer_of
-from unheard.methods import Method, Plasticity, Progress
-from unheard.objectives import WeightedCrossEntropy
-from unheard.recipe import Recipe
+from unheard.data.batches import Batch
 from unheard.recipes import load
+from unheard.training.checkpoint import moments_of, optimizer_of
+from unheard.training.methods import Method, Plasticity, Progress
+from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.recipe import Recipe
 
 N_CLIPS, N_SAMPLES = 16, 64_000
 OBJECTIVE = WeightedCrossEntropy()

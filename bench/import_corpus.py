@@ -20,8 +20,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from unheard.clip import Clip, Manifest
-from unheard.corpora import CORPORA, import_corpus
+from unheard.corpora import CORPORA
+from unheard.corpora.importing import import_corpus
+from unheard.data.clip import Clip, Manifest
 
 WAYS = ("import", "read", "plain")
 COMPRESSIONS = ("nocodec", "low_mp3", "high_mp3", "low_m4a", "high_ogg", "mp3m4a")

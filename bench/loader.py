@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from unheard import audio, recipes
-from unheard.batch import CACHE_BYTES, BatchSource
-from unheard.clip import Clip, Manifest
-from unheard.recipe import Recipe
+from unheard.data.batches import CACHE_BYTES, BatchSource
+from unheard.data.clip import Clip, Manifest
+from unheard.training.recipe import Recipe
 
 N_CLIPS, CLIP_S = 200, 6.0
 

@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 
-from unheard.running import Rule
+from unheard.scoring.live import Rule
 
 
 def main() -> None:

@@ -22,11 +22,11 @@ from typing import Any
 
 import torch
 
-from unheard.batch import Batch
+from unheard.data.batches import Batch
 from unheard.detectors.table import Detector, SslAasist
-from unheard.methods import Method, Mldg, Supervised
-from unheard.objectives import WeightedCrossEntropy
 from unheard.recipes import load
+from unheard.training.methods import Method, Mldg, Supervised
+from unheard.training.objectives import WeightedCrossEntropy
 
 N_CLIPS, N_DOMAINS, N_SAMPLES = 16, 4, 64_000
 OBJECTIVE = WeightedCrossEntropy()

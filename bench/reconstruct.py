@@ -24,7 +24,7 @@ import numpy as np
 from unheard import audio
 from unheard.attacks import Attack, Speech, attacks
 from unheard.attacks.mel import Mel
-from unheard.clip import Manifest
+from unheard.data.clip import Manifest
 from unheard.types import FloatArray
 
 HERE = ("griffin-lim-linear", "griffin-lim-mel", "world", "mlsa", "codec2-3200", "mb-melgan")

@@ -22,13 +22,13 @@ import numpy as np
 import torch
 
 from unheard import audio
-from unheard.archive import Settings
+from unheard.audio.activity import Gauge
 from unheard.detectors import weights
 from unheard.detectors.card import Card
 from unheard.detectors.table import DETECTORS
 from unheard.metrics import Calibration, OperatingPoints
-from unheard.score import Scorer
-from unheard.speech import Gauge
+from unheard.scoring.many import Settings
+from unheard.scoring.scorer import Scorer
 from unheard.types import FloatArray
 
 CLIP_S = 4.0
@@ -74,7 +74,7 @@ def command(file: Path, detector: Path) -> tuple[float, float]:
     The process reports its own peak: that of a child counts the parent it was forked from.
     """
     code = (
-        "import sys, pathlib\nfrom unheard.cli import main\ntry:\n    main()\nfinally:\n"
+        "import sys, pathlib\nfrom unheard.cli.app import main\ntry:\n    main()\nfinally:\n"
         "    print(pathlib.Path('/proc/self/status').read_text(), file=sys.stderr)"
     )
     start = time.perf_counter()

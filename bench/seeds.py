@@ -11,9 +11,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from unheard.compare.seeds import SeededRate, compare_seeds
 from unheard.detectors.bundle import read_card
 from unheard.detectors.spec_json import spec_from_json
-from unheard.report.seeds import SeededRate, compare_seeds
 
 N_DRAWS = 8000
 """Bootstrap draws: p can still be small after the correction for dozens of tests."""

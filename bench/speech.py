@@ -21,11 +21,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 
 from unheard import audio
-from unheard.clip import Manifest
+from unheard.audio.activity import Gauge
+from unheard.data.clip import Manifest
 from unheard.errors import AudioError
-from unheard.speech import Gauge
+from unheard.scoring.verdict import MINIMUM_SPEECH_S, WINDOW_SPEECH_S, no_verdict
 from unheard.types import FloatArray
-from unheard.verdict import MINIMUM_SPEECH_S, WINDOW_SPEECH_S, no_verdict
 
 LENGTH = 20 * audio.SAMPLE_RATE_HZ
 LEAST_BYTES = 150_000  # smaller files are sounds of buttons

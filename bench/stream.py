@@ -24,13 +24,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 
 from unheard import audio
-from unheard.archive import Settings
-from unheard.clip import Clip, Manifest
+from unheard.data.clip import Clip, Manifest
 from unheard.detectors import bundle
-from unheard.running import Rule, Running, Update
-from unheard.score import OPERATING_POINTS, Scorer
+from unheard.scoring.live import Rule, Running, Update
+from unheard.scoring.many import Settings
+from unheard.scoring.scorer import OPERATING_POINTS, Scorer
+from unheard.scoring.verdict import Verdict, decide
 from unheard.types import FloatArray
-from unheard.verdict import Verdict, decide
 
 SHORTEST_S = 20.0
 CHUNK = 320  # 20 ms, as calls send them

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer.main
 
-from unheard.cli import app
+from unheard.cli.app import app
 from unheard.corpora import CORPORA, about
 from unheard.corpora.corpus import Corpus
 

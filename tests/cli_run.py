@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from unheard.cli import main
+from unheard.cli.app import main
 
 __all__ = ["Run", "runner"]
 

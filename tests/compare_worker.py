@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unheard.compare.work import Failure, Worker
+from unheard.compare.runner import Failure, Worker
 
 PROGRAM = (sys.executable, "-S", "-E", str(Path(__file__).with_name("compare_program.py")))
 STEPS = ("train", "evaluate", "cost")

@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import distributed as dist
+from torch import nn
 
 from small_detectors import SMALL, TINY_ENCODER
-from unheard import processes
-from unheard import train as training
-from unheard.augment import Augment, Step
-from unheard.batch import Balanced, Batch, BatchSource
-from unheard.clip import Manifest
+from unheard.audio.augment import Augment, Step
+from unheard.data.batches import Balanced, Batch, BatchSource
+from unheard.data.clip import Manifest
 from unheard.detectors.table import SslAasist
 from unheard.errors import TrainingError
-from unheard.methods import METHODS, Plasticity
-from unheard.objectives import WeightedCrossEntropy
-from unheard.recipe import Adam, Budget, Constant, Recipe
+from unheard.training import distributed
+from unheard.training import loop as training
+from unheard.training.methods import METHODS, Plasticity
+from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.recipe import Adam, Budget, Constant, Recipe
 
 LONGEST_WAIT_S = 400
 TOY = Recipe(
@@ -91,7 +92,7 @@ class Pair:
 def _serve(rank: int, store: str, pipe: Any) -> None:
     torch.set_num_threads(1)
     wait = timedelta(seconds=LONGEST_WAIT_S)
-    distributed.init_process_group(
+    dist.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=2, timeout=wait
     )
     while asked := pipe.recv():
@@ -100,7 +101,7 @@ def _serve(rank: int, store: str, pipe: Any) -> None:
             pipe.send((False, globals()[name](*arguments)))
         except Exception as error:
             pipe.send((True, f"{type(error).__name__}: {error}"))
-    distributed.destroy_process_group()
+    dist.destroy_process_group()
 
 
 def batches(data: Path) -> BatchSource:
@@ -114,7 +115,7 @@ def made(method: str, detector: str, data: Path, numbers: list[int]) -> nn.Modul
     torch.manual_seed(0)
     model = METHODS[method]().prepare(SMALL[detector].build()).train()
     for number in numbers:
-        processes.seed_draws(0, number)
+        distributed.seed_draws(0, number)
         METHODS[method]().gradients(model, batches(data)[number], WeightedCrossEntropy())
     return model
 
@@ -122,8 +123,8 @@ def made(method: str, detector: str, data: Path, numbers: list[int]) -> nn.Modul
 def gradients(method: str, detector: str, data: Path) -> float:
     """Return how far this process's gradients are from those of one process, in their own size."""
     alone = made(method, detector, data, [0, 1])
-    shared = made(method, detector, data, [distributed.get_rank()])
-    processes.average_gradients(shared)
+    shared = made(method, detector, data, [dist.get_rank()])
+    distributed.average_gradients(shared)
     farthest = 0.0
     for one, other in zip(alone.parameters(), shared.parameters(), strict=True):
         assert (one.grad is None) == (other.grad is None)
@@ -135,23 +136,23 @@ def gradients(method: str, detector: str, data: Path) -> float:
 
 def given() -> list[Any]:
     """Return means of gradients of 10 * index + rank, of which the last parameter has none."""
-    rank = distributed.get_rank()
+    rank = dist.get_rank()
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1, bias=False))
     for index, parameter in enumerate(model.parameters()):
         parameter.grad = torch.full_like(parameter, 10.0 * index + rank)
     model[2].weight.grad = None
-    processes.average_gradients(model, 2)
+    distributed.average_gradients(model, 2)
     model[1].running_mean.fill_(rank)
     model[1].running_var.fill_(3.0 + rank)
-    processes.average_statistics(model)
-    terms = processes.average_terms(
+    distributed.average_statistics(model)
+    terms = distributed.average_terms(
         [{"a": torch.tensor(1.0 + rank), "_b": torch.tensor(0.0 + rank)}]
     )
     return [
         [None if p.grad is None else p.grad.unique().tolist() for p in model.parameters()],
         [model[1].running_mean.tolist(), model[1].running_var.tolist()],
         {name: term.item() for name, term in terms.items()},
-        processes.of_first(rank, 0.1 + rank),
+        distributed.of_first(rank, 0.1 + rank),
     ]
 
 
@@ -176,7 +177,7 @@ def scored(data: Path) -> tuple[list[float], list[str]]:
 
 def agreed(same: bool) -> str:
     try:
-        processes.agree("a" if same else f"a{distributed.get_rank()}")
+        distributed.agree("a" if same else f"a{dist.get_rank()}")
     except TrainingError as error:
         return str(error)
     return ""
@@ -186,7 +187,7 @@ def encoder_share() -> tuple[int, int]:
     """Return how many of the encoder's numbers this process holds, and how many there are."""
     model = RECIPES["encoder"].detector.build()
     n_all = sum(p.numel() for p in model.encoder.parameters())
-    processes.shard(model, torch.device("cpu"))
+    distributed.shard(model, torch.device("cpu"))
     local = [p.to_local().numel() for p in model.encoder.parameters()]  # type: ignore[operator]
     return sum(local), n_all
 
@@ -244,7 +245,7 @@ def _dies_once(marker: Path, before_batch: int) -> None:
 
 
 if __name__ == "__main__":
-    from unheard.cli import main
+    from unheard.cli.app import main
 
     _dies_once(Path(sys.argv[1]), int(sys.argv[2]))
     main(sys.argv[3:])

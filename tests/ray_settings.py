@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from unheard.score import Scorer, Verdict
+from unheard.scoring.scorer import Scorer, Verdict
 from voice import FakeSettings
 
 __all__ = ["LOG", "SlowSettings"]

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from unheard.detectors.bundle import Bundle
 from unheard.detectors.card import Card
-from unheard.score import Scorer
+from unheard.scoring.scorer import Scorer
 from unheard.service.app import create_app
 from unheard.service.keys import Keys
 from unheard.service.limits import Limits

@@ -16,7 +16,7 @@ from unheard.detectors.table import (
     SslAasist,
     Toy,
 )
-from unheard.methods import METHODS
+from unheard.training.methods import METHODS
 
 TINY_ENCODER = Encoder(
     family="wav2vec2",

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from unheard import audio
-from unheard.clip import Clip, Manifest
+from unheard.data.clip import Clip, Manifest
 from unheard.types import FloatArray
 
 PARTS = {"train": 6, "dev": 4}

@@ -1,4 +1,4 @@
-"""Does the tree still have the shape that docs/design.md draws?"""
+"""Does the tree still have the shape that docs/design.md draws? As a program: its counts."""
 
 import ast
 import importlib
@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,124 +15,114 @@ import pytest
 import unheard
 
 SOURCE = Path(unheard.__file__).parent
-CLI = {"cli", *(path.stem for path in SOURCE.glob("cli_*.py"))}
-ROWS = [
-    {"errors", "files", "memory", "types"},
-    {"audio", "channel", "decode", "pcm", "speech", "metrics", "clip", "shards", "places"},
-    {
-        *("augment", "conditions", "rawboost", "rooms", "transforms"),
-        *("attacks", "corpora", "detectors", "batch", "rota", "samplers"),
-        *("verdict", "sketch"),
-    },
-    {"objectives", "methods", "score", "running", "casefile", "timeline_svg", "wording"},
-    {
-        *("train", "checkpoint", "processes", "parts", "recipe", "provenance"),
-        *("evaluate", "report", "protocols"),
-        *("archive", "journal", "timeline", "routing", "curves"),
-        *("ledger", "cluster", "watch"),
-        *("cost", "named", "open_corpus", "plan"),
-        *("reconstruct", "twin_cues"),
-        "service",
-    },
-    {"recipes", "plans"},
-    {"compare", "export", "held_out", "stages"},
-    CLI,
+LAYERS = (
+    {"errors", "types", "files", "memory", "workers"},
+    {"audio", "metrics"},
+    {"data", "detectors"},
+    {"scoring", "attacks"},
+    {"training", "service", "corpora"},
+    {"evaluation", "recipes"},
+    {"compare"},
+    {"cli"},
     {"__main__"},
-]
-ROW = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
-# Rooms of one row that are one room in several files, as a package would be.
-SUITES = [
-    {"audio", "channel", "decode", "pcm", "speech"},
-    {"score", "running"},
-    {"casefile", "timeline_svg", "wording"},
-    {"clip", "shards", "places"},
-    {"train", "checkpoint", "processes", "parts", "recipe", "provenance"},
-    {"evaluate", "report", "protocols"},
-    {"archive", "journal", "ledger", "cluster", "watch"},
-    {"archive", "evaluate"},
-    {"augment", "conditions", "rawboost", "rooms", "transforms"},
-    {"batch", "rota", "samplers"},
-    {"reconstruct", "protocols"},
-    {"reconstruct", "twin_cues", "open_corpus"},
-    {"held_out", "stages"},
-    CLI,
-]
-NO_TORCH_ROWS = 2
-FORBIDDEN = {
-    ("score", "batch"),
-    ("score", "corpora"),
-    ("score", "attacks"),
-    ("train", "evaluate"),
-}
+)
+LAYER = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
+WITHOUT_TORCH = LAYERS[0] | LAYERS[1]
 FILES = sorted(SOURCE.rglob("*.py"))
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 40
-LONGER_FUNCTIONS = {("train", "train"): 120}
+LONGER_FUNCTIONS = {("training.loop", "train"): 120}
 
 
-def room(path: Path) -> str:
-    first = path.relative_to(SOURCE).parts[0]
-    return first.removesuffix(".py")
+def module(path: Path) -> str:
+    """Return the dotted name of a file without the package's own; "" for its __init__."""
+    return (
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").strip(".")
+    )
+
+
+def package(name: str) -> str:
+    return name.partition(".")[0]
+
+
+MODULES = {module(path): path for path in FILES}
 
 
 def imports(path: Path) -> set[str]:
-    """Rooms of ours that a file imports, anywhere in it, and outside packages by name."""
-    found: set[str] = set()
+    """Return all that a file imports, anywhere in it, by its dotted name."""
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            module = node.module or ""
-            if module == "unheard":
-                found |= {f"unheard.{alias.name}" for alias in node.names}
-            else:
-                found.add(module)
-    return found
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 def ours(path: Path) -> set[str]:
-    rooms = {name.split(".")[1] for name in imports(path) if name.startswith("unheard.")}
-    return rooms - {"__version__"}
+    """Return the files of ours that a file imports, as keys of MODULES."""
+    files = set()
+    for name in imports(path):
+        if name.startswith("unheard."):
+            inside = name.removeprefix("unheard.")
+            files.add(inside if inside in MODULES else inside.rpartition(".")[0])
+    return files - {"", module(path)}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_point_down(path: Path) -> None:
-    here = room(path)
-    if here == "__init__":
-        assert not ours(path)
-        return
-    assert here in ROW, f"{here} has no row in docs/design.md and in this test"
-    for other in ours(path) - {here}:
-        assert (here, other) not in FORBIDDEN, f"{here} must never import {other}"
-        together = any({here, other} <= suite for suite in SUITES)
-        assert together or ROW[other] < ROW[here], f"{here} imports {other}, which is not above it"
+ARROWS = {name: ours(path) for name, path in MODULES.items()}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_lower_rows_know_no_torch(path: Path) -> None:
-    if ROW.get(room(path), 0) < NO_TORCH_ROWS:
-        assert not {name for name in imports(path) if name.split(".")[0] == "torch"}
+def test_every_package_has_a_layer() -> None:
+    assert {package(name) for name in MODULES} - {""} <= LAYER.keys()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_files_and_functions_stay_readable(path: Path) -> None:
-    text = path.read_text()
-    assert len(text.splitlines()) <= LONGEST_FILE
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            first = node.body[0]
-            documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-            start = first.end_lineno if documented else first.lineno - 1
-            assert node.end_lineno is not None
-            assert start is not None
-            limit = LONGER_FUNCTIONS.get((room(path), node.name), LONGEST_FUNCTION)
-            assert node.end_lineno - start <= limit, f"{node.name} in {path.name}"
+def test_imports_point_down() -> None:
+    for name, others in ARROWS.items():
+        for other in others:
+            assert other in MODULES, f"{name} imports {other}, which is no file"
+            if package(other) != package(name):
+                below = LAYER[package(other)] < LAYER.get(package(name), 0)
+                assert below, f"{name} imports {other}, which is not in a lower layer"
 
 
-def test_folders_are_two_levels_deep() -> None:
-    deepest = {path.relative_to(SOURCE).parts[:-1] for path in FILES}
-    assert {parts for parts in deepest if len(parts) > 1} == {("detectors", "layers")}
+def test_files_import_each_other_in_no_circle() -> None:
+    list(TopologicalSorter(ARROWS).static_order())
+
+
+def test_scoring_knows_no_batches() -> None:
+    reached = {other for name in MODULES if package(name) == "scoring" for other in ARROWS[name]}
+    assert not reached & {"data.batches", "data.samplers"}
+
+
+def test_the_lowest_layers_know_no_torch() -> None:
+    for name, path in MODULES.items():
+        if package(name) in WITHOUT_TORCH:
+            assert "torch" not in {package(other) for other in imports(path)}, name
+
+
+def test_files_and_functions_stay_readable() -> None:
+    for name, path in MODULES.items():
+        text = path.read_text()
+        assert len(text.splitlines()) <= LONGEST_FILE, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                limit = LONGER_FUNCTIONS.get((name, node.name), LONGEST_FUNCTION)
+                assert n_lines_of(node) <= limit, f"{node.name} in {path}"
+
+
+def n_lines_of(function: ast.FunctionDef) -> int:
+    """Return how many lines a function has after its docstring."""
+    first = function.body[0]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    start = first.end_lineno if documented else first.lineno - 1
+    assert function.end_lineno is not None
+    assert start is not None
+    return function.end_lineno - start
+
+
+def test_folders_are_at_most_three_levels_deep() -> None:
+    assert max(len(path.relative_to(SOURCE).parts) for path in FILES) <= 3
 
 
 def test_no_forbidden_file_names() -> None:
@@ -140,39 +131,36 @@ def test_no_forbidden_file_names() -> None:
 
 
 def test_only_methods_call_backward() -> None:
-    # A generator that is trained is no detector: it has a small loop of its own.
-    apart = SOURCE / "attacks" / "diffusion_training.py"
-    users = {room(path) for path in FILES if ".backward(" in path.read_text() and path != apart}
-    assert users <= {"methods"}
+    methods = {"training.supervised", "training.mldg", "training.plasticity"}
+    generator = {"training.diffusion"}  # no detector: it has a small loop of its own
+    users = {name for name, path in MODULES.items() if ".backward(" in path.read_text()}
+    assert users <= methods | generator
 
 
 def test_one_loop_calls_gradients() -> None:
-    users = [path for path in FILES if "method.gradients(" in path.read_text()]
-    assert [path.name for path in users] == ["train.py"]
+    users = [name for name, path in MODULES.items() if "method.gradients(" in path.read_text()]
+    assert users == ["training.loop"]
 
 
 def test_nothing_is_unpickled() -> None:
     for path in FILES:
         text = path.read_text()
-        assert "pickle" not in imports(path), path
+        assert "pickle" not in {package(name) for name in imports(path)}, path
         loads = text.count("torch.load(")
         assert loads == len(re.findall(r"torch\.load\([^)]*weights_only=True\)", text)), path
 
 
-@pytest.mark.parametrize(
-    "name",
-    [module.name for module in pkgutil.walk_packages([str(SOURCE)], "unheard.")],
-)
-def test_public_names_are_declared(name: str) -> None:
-    module = importlib.import_module(name)
-    own = [held for held in vars(module).values() if getattr(held, "__module__", "") == name]
-    assert hasattr(module, "__all__") or not own, f"{name} has no __all__"
-    for public in getattr(module, "__all__", []):
-        assert hasattr(module, public), f"{name}.__all__ lists {public}, which does not exist"
+def test_public_names_are_declared() -> None:
+    for found in pkgutil.walk_packages([str(SOURCE)], "unheard."):
+        file, name = importlib.import_module(found.name), found.name
+        own = [value for value in vars(file).values() if getattr(value, "__module__", "") == name]
+        assert hasattr(file, "__all__") or not own, f"{name} has no __all__"
+        for public in getattr(file, "__all__", []):
+            assert hasattr(file, public), f"{name}.__all__ lists {public}, which is not there"
 
 
 @pytest.mark.parametrize(
-    "command", ["import unheard", "from unheard.cli import main; main(['--help'])"]
+    "command", ["import unheard", "from unheard.cli.app import main; main(['--help'])"]
 )
 def test_start_up_loads_nothing_heavy(command: str) -> None:
     heavy = ["torch", "numpy", "scipy", "pyarrow", "matplotlib", "av", "sklearn"]
@@ -185,3 +173,16 @@ def test_start_up_loads_nothing_heavy(command: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     assert run.stderr.strip().splitlines()[-1] == "[]"
+
+
+if __name__ == "__main__":
+    between = {
+        (package(name), package(other))
+        for name, others in ARROWS.items()
+        for other in others
+        if package(other) != package(name) and name
+    }
+    n_lines = sum(len(path.read_text().splitlines()) for path in FILES)
+    top = {package(name) for name in MODULES} - {""}
+    counts = (len(top), "names at the top,", len(FILES), "files,", n_lines, "lines,")
+    sys.stdout.write(" ".join(map(str, (*counts, len(between), "arrows\n"))))

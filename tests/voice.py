@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from unheard.archive import Settings
 from unheard.metrics import Calibration, OperatingPoints
-from unheard.score import Scorer, Verdict
+from unheard.scoring.many import Settings
+from unheard.scoring.scorer import Scorer, Verdict
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:

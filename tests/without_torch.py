@@ -21,6 +21,6 @@ class Missing:
 
 if __name__ == "__main__":
     sys.meta_path.insert(0, Missing)  # type: ignore[arg-type]
-    from unheard.cli import main
+    from unheard.cli.app import main
 
     main(sys.argv[1:])

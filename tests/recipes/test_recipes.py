@@ -12,15 +12,15 @@ from safetensors.torch import load_file
 from small_detectors import SMALL, TINY_ENCODER
 from synthetic_corpus import corpus, with_twins
 from unheard import audio, recipes
-from unheard.batch import Batch, BatchSource
-from unheard.clip import Manifest
+from unheard.data.batches import Batch, BatchSource
+from unheard.data.clip import Manifest
+from unheard.data.samplers import ByDomain, WithTwins
 from unheard.detectors import bundle
 from unheard.detectors.table import DETECTORS, Mixture, ResNet18, Spec, SslAasist
-from unheard.methods import Mldg
-from unheard.recipe import Budget, Constant, Recipe, recipe_to_json
-from unheard.samplers import ByDomain, WithTwins
-from unheard.score import Scorer
-from unheard.train import train
+from unheard.scoring.scorer import Scorer
+from unheard.training.loop import train
+from unheard.training.methods import Mldg
+from unheard.training.recipe import Budget, Constant, Recipe, recipe_to_json
 
 every_recipe = pytest.mark.parametrize("name", recipes.names())
 

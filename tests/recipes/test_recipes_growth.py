@@ -7,8 +7,8 @@ import torch
 
 from unheard import recipes
 from unheard.detectors.table import Detector, SslAasist
-from unheard.methods import Plasticity, Progress, Supervised
-from unheard.recipe import Recipe, with_settings
+from unheard.training.methods import Plasticity, Progress, Supervised
+from unheard.training.recipe import Recipe, with_settings
 
 ARCHITECTURES = ("resnet18", "grnn", "ssl")
 UNGROWN = {"resnet18": "resnet18_small", "grnn": "grnn"}

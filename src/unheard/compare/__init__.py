@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unheard.compare.states import Overview, State, overview
-from unheard.compare.work import PROGRAM, Failure, Worker
+from unheard.compare.plan import Plan
+from unheard.compare.runner import PROGRAM, Failure, Worker
+from unheard.compare.status import Overview, State, overview
 from unheard.errors import RecipeError
-from unheard.plan import Plan
 
 if TYPE_CHECKING:
     from unheard.compare.jobs import Job

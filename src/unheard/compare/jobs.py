@@ -18,16 +18,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from unheard import protocols, recipes
-from unheard.clip import Manifest
-from unheard.compare.spent import spent
-from unheard.cost import read_cost
+from unheard import recipes
+from unheard.compare.cost import read_cost
+from unheard.compare.plan import Entry, Plan
+from unheard.compare.time_used import spent
+from unheard.data import protocols
+from unheard.data.clip import Manifest
+from unheard.data.protocols import leave_one_out, moved
 from unheard.detectors.bundle import Card, read_card
 from unheard.errors import RecipeError, UnheardError
-from unheard.plan import Entry, Plan
-from unheard.protocols import leave_one_out, moved
-from unheard.recipe import Recipe, recipe_to_json, with_settings
-from unheard.report import read_facts
+from unheard.evaluation.report import read_facts
+from unheard.training.recipe import Recipe, recipe_to_json, with_settings
 
 __all__ = ["STEPS", "Job", "Source", "Stage", "jobs_of", "stages_of"]
 
@@ -254,7 +255,7 @@ class _Layout:
         for part in (recipe.train_parts, recipe.dev_parts):
             source.sha256(part)
         needs = tuple(
-            self._first(recipe, name) for name in dict.fromkeys(one for _, one in recipe.start)
+            self._first(recipe, name) for name in dict.fromkeys(one.name for _, one in recipe.start)
         )
         job = Job(
             stage=self.stage,

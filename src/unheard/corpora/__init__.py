@@ -1,4 +1,4 @@
-"""Corpora on disk: readers of their layouts, and `import_corpus` to make a manifest of one.
+"""Corpora on disk: readers of their layouts; `importing` makes a manifest of one.
 
 A new corpus is one file with a reader and one row in `CORPORA`.
 """
@@ -23,7 +23,6 @@ from unheard.corpora.diffssd import Diffssd, Purdue
 from unheard.corpora.fake_or_real import FakeOrReal
 from unheard.corpora.fakeavceleb import FakeAvCeleb
 from unheard.corpora.folders import Folders
-from unheard.corpora.importing import import_corpus
 from unheard.corpora.in_the_wild import InTheWild
 from unheard.corpora.jsut import Jsut
 from unheard.corpora.librispeech import LibriSpeech
@@ -36,7 +35,7 @@ from unheard.corpora.vctk import Vctk
 from unheard.corpora.wavefake import WaveFake
 from unheard.errors import CorpusError, suggestion
 
-__all__ = ["CORPORA", "Corpus", "Imported", "about", "corpus_named", "import_corpus"]
+__all__ = ["CORPORA", "Corpus", "Imported", "about", "corpus_named"]
 
 CORPORA: dict[str, Corpus] = {
     "asvspoof2019_la": Asvspoof2019La(),

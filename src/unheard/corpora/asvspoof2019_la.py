@@ -36,8 +36,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.corpora.tables import agree, folder, key, rows, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.tables import agree, folder, key, rows, wrong_part
 
 __all__ = ["ATTACK_FAMILY", "Asvspoof2019La"]
 

@@ -44,10 +44,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
 from unheard.corpora.asvspoof2019_la import ATTACK_FAMILY
 from unheard.corpora.asvspoof2021_la import SUBSETS, keys_of, subset
-from unheard.corpora.tables import agree, key, rows, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.tables import agree, key, rows, wrong_part
 
 __all__ = ["Asvspoof2021Df"]
 

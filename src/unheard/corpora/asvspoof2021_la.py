@@ -37,9 +37,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
 from unheard.corpora.asvspoof2019_la import ATTACK_FAMILY
-from unheard.corpora.tables import agree, file, key, rows, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.tables import agree, file, key, rows, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["SUBSETS", "Asvspoof2021La", "keys_of", "subset"]

@@ -45,8 +45,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.corpora.tables import agree, file, key, rows, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.tables import agree, file, key, rows, wrong_part
 
 __all__ = ["Asvspoof5"]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from unheard.clip import Clip
 from unheard.corpora.corpus import Corpus
+from unheard.data.clip import Clip
 
 __all__ = ["beside"]
 

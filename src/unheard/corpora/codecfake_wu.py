@@ -46,11 +46,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
 from unheard.corpora.codecfake_xie import voice
-from unheard.corpora.tables import key, listed, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.shards import MARK
+from unheard.data.tables import key, listed, wrong_part
 from unheard.errors import CorpusError
-from unheard.shards import MARK
 
 __all__ = ["CodecfakeWu"]
 

@@ -46,8 +46,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.corpora.tables import key, rows, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.tables import key, rows, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["CodecfakeXie", "voice"]

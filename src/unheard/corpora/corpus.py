@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from unheard.clip import Clip
+from unheard.data.clip import Clip
 
 __all__ = ["GET_LFS", "Corpus", "Imported", "PartsOnDisk", "parts_of"]
 

@@ -48,8 +48,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from unheard.clip import Clip
-from unheard.corpora.tables import csv_rows, file, key, wrong_part
+from unheard.data.clip import Clip
+from unheard.data.tables import csv_rows, file, key, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["Diffssd", "Purdue"]

@@ -47,8 +47,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.corpora.tables import csv_rows, file, key, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.tables import csv_rows, file, key, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["FakeAvCeleb"]

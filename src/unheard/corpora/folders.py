@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.corpora.tables import listed, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.tables import listed, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["Folders"]

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unheard import shards
-from unheard.clip import Manifest
 from unheard.corpora.corpus import GET_LFS, Corpus, Imported, parts_of
 from unheard.corpora.inspecting import POINTER, UNREADABLE, Seen, inspect, pointers_among
-from unheard.corpora.tables import listed
+from unheard.data import shards
+from unheard.data.clip import Manifest
+from unheard.data.tables import listed
 from unheard.errors import CorpusError
 
 if TYPE_CHECKING:

@@ -37,8 +37,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.corpora.tables import csv_rows, file, key, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.tables import csv_rows, file, key, wrong_part
 
 __all__ = ["InTheWild"]
 

@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unheard.corpora.tables import LFS_HEAD
+from unheard.data.shards import MARK, source
+from unheard.data.tables import LFS_HEAD
 from unheard.errors import AudioError, CorpusError
-from unheard.shards import MARK, source
 
 __all__ = ["POINTER", "UNREADABLE", "Seen", "inspect", "pointers_among"]
 

@@ -35,8 +35,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import Clip
-from unheard.corpora.tables import lines, wrong_part
+from unheard.data.clip import Clip
+from unheard.data.tables import lines, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["Jsut"]

@@ -40,9 +40,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import Clip
 from unheard.corpora.ljspeech import metadata
-from unheard.corpora.tables import listed, subfolders, wrong_part
+from unheard.data.clip import Clip
+from unheard.data.tables import listed, subfolders, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["MAilabs"]

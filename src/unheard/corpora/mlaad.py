@@ -46,10 +46,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.clip import Clip
 from unheard.corpora.beside import beside
 from unheard.corpora.m_ailabs import MAilabs
-from unheard.corpora.tables import csv_rows, folder, subfolders, wrong_part
+from unheard.data.clip import Clip
+from unheard.data.tables import csv_rows, folder, subfolders, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["Mlaad"]

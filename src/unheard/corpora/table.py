@@ -45,10 +45,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from unheard.clip import BONAFIDE_ATTACK, Clip
-from unheard.corpora.tables import BONAFIDE_WORDS, SPOOF_WORDS, csv_rows, lines, wrong_part
+from unheard.data.clip import BONAFIDE_ATTACK, Clip
+from unheard.data.shards import MARK
+from unheard.data.tables import BONAFIDE_WORDS, SPOOF_WORDS, csv_rows, lines, wrong_part
 from unheard.errors import CorpusError, suggestion
-from unheard.shards import MARK
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq

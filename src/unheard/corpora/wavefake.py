@@ -46,11 +46,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from unheard.clip import Clip
 from unheard.corpora.beside import beside
 from unheard.corpora.jsut import Jsut
 from unheard.corpora.ljspeech import LjSpeech
-from unheard.corpora.tables import folder, listed, wrong_part
+from unheard.data.clip import Clip
+from unheard.data.tables import folder, listed, wrong_part
 
 __all__ = ["WaveFake"]
 

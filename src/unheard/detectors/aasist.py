@@ -6,6 +6,7 @@ B clips, T samples, N filters, K channels, S spectral nodes, F temporal nodes, D
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -35,6 +36,8 @@ class RawAasist:
             embedding has five times the latter.
         kept: Share of the nodes that pooling keeps: spectral, temporal, and in the joint graphs.
     """
+
+    kind: ClassVar[str] = "aasist"
 
     n_filters: int = 70
     n_taps: int = 129

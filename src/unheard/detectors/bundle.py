@@ -16,35 +16,39 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
+from unheard.detectors.bundle_files import (
+    CARD,
+    DEV_SCORES,
+    GRAPH,
+    SEEN,
+    WEIGHTS,
+    Bundle,
+    Model,
+    card_bytes,
+    sync,
+)
 from unheard.detectors.card import FORMAT, Card, parse_card, parse_results
 from unheard.detectors.card_text import model_card
 from unheard.errors import BundleError, MissingExtra
 from unheard.files import write_through
-from unheard.types import BoolArray, FloatArray, IntArray
+from unheard.types import IntArray
 
 if TYPE_CHECKING:
-    from unheard.detectors.detector import Detector
+    pass
 
 __all__ = [
-    "DEV_SCORES",
     "FORMAT",
-    "GRAPH",
-    "SEEN",
-    "WEIGHTS",
     "Bundle",
     "Card",
-    "Model",
     "add_results",
     "check",
     "default",
@@ -52,93 +56,10 @@ __all__ = [
     "load",
     "model_card",
     "read_card",
-    "replace",
-    "seen_bytes",
 ]
 
-CARD = "bundle.json"
-WEIGHTS = "weights.safetensors"
-GRAPH = "model.onnx"
-SEEN = "seen.safetensors"
-DEV_SCORES = "dev_scores.parquet"
 
 LARGEST_CARD_BYTES = 16 * 1024**2
-
-
-class Model(Protocol):
-    """What scores windows: a module of torch, or a session of ONNX Runtime."""
-
-    @property
-    def experts(self) -> tuple[str, ...]:
-        """Names of the detectors that it is a mixture of; none for most."""
-        ...
-
-    def scores(self, windows: FloatArray) -> FloatArray:
-        """Return one raw score per window, [N, T] float32 -> [N] float64."""
-        ...
-
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return `scores`, and each expert's raw score and weight, [N, E] and [N, E]."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Bundle:
-    """A detector that is ready to score; `load` makes it.
-
-    Attributes:
-        card: What is known of it.
-        folder: Where it was loaded from.
-        sha256: Hash of its bundle.json, which holds the hashes of the other files.
-        model: What scores; its `scores` and `opinions` are those of the bundle.
-    """
-
-    card: Card
-    folder: Path
-    sha256: str
-    model: Model = field(repr=False)
-    _seen: IntArray = field(repr=False)
-
-    @property
-    def experts(self) -> tuple[str, ...]:
-        """Names of the E detectors that it is a mixture of; none for most."""
-        return self.model.experts
-
-    @property
-    def detector(self) -> Detector:
-        """The module of torch, in evaluation mode.
-
-        Raises:
-            BundleError: If the bundle was exported, and so holds none.
-        """
-        if self.card.export is not None:
-            raise BundleError(
-                f"{self.folder}: was exported, so it scores and can do nothing else; "
-                "give the bundle that it was exported from"
-            )
-        from unheard.detectors.weights import Trained
-
-        assert isinstance(self.model, Trained)
-        return self.model.detector
-
-    def scores(self, windows: FloatArray) -> FloatArray:
-        """Return one raw score per window, [N, T] float32 at 16 kHz -> [N] float64.
-
-        Higher is more bona fide; the calibration is not applied. Threads may call it at once.
-        """
-        return self.model.scores(windows)
-
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return `scores` and, of E experts, each one's raw score and weight, both [N, E]."""
-        return self.model.opinions(windows)
-
-    def has_seen(self, keys: Sequence[str]) -> BoolArray:
-        """Return whether the detector was trained or tuned on clips, shape [len(keys)].
-
-        Args:
-            keys: Of each clip the sha256 of its file, or its id where that is not known.
-        """
-        return np.isin(_hashed(keys), self._seen)
 
 
 def load(path: Path, *, device: str = "cpu") -> Bundle:
@@ -156,7 +77,9 @@ def load(path: Path, *, device: str = "cpu") -> Bundle:
     text = _card_bytes(path)
     card = parse_card(text, str(path / CARD))
     _check_files(path, card)
-    return Bundle(card, path, _sha256(text), _model(path, card, device), _seen(path / SEEN))
+    return Bundle(
+        card, path, hashlib.sha256(text).hexdigest(), _model(path, card, device), _seen(path / SEEN)
+    )
 
 
 def check(path: Path) -> Card:
@@ -214,9 +137,9 @@ def add_results(folder: Path, results: Sequence[Mapping[str, Any]]) -> Card:
     kept = [line for line in card.results if line.protocol not in protocols]
     card = card.model_copy(update={"results": kept + new})
     unfinished = folder / f".{CARD}.unfinished"
-    write_through(unfinished, _text(card))
+    write_through(unfinished, card_bytes(card))
     os.replace(unfinished, folder / CARD)
-    _sync(folder)
+    sync(folder)
     return card
 
 
@@ -226,62 +149,13 @@ def default() -> Path:
     Raises:
         BundleError: If this installation has none.
     """
-    folder = Path(__file__).parents[1] / "default_detector"
+    folder = Path(__file__).parent / "shipped"
     if not (folder / CARD).is_file():
         raise BundleError(
             "this installation of Unheard has no default detector; "
             "name a bundle, or install the package again: pip install --force-reinstall unheard"
         )
     return folder
-
-
-def replace(folder: Path, card: Card, contents: Mapping[str, bytes]) -> Path:
-    """Write the files of a bundle in one step; one that is already there is replaced.
-
-    Args:
-        folder: Where to write it.
-        card: What is known of it; its `files` are filled in here.
-        contents: Its other files by name.
-
-    Returns:
-        The folder.
-
-    Raises:
-        BundleError: If the folder holds something else than a bundle, or the card a wrong value.
-    """
-    if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
-        raise BundleError(f"{folder}: holds files that are no bundle; choose another folder")
-    files = {name: _sha256(content) for name, content in contents.items()}
-    text = _text(card.model_copy(update={"files": files}))
-    parse_card(text, str(folder / CARD))
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    replaced = folder.with_name(f".{folder.name}.replaced")
-    if replaced.exists() and not folder.exists():  # killed between the two renames
-        os.rename(replaced, folder)
-    for leftover in (unfinished, replaced):
-        shutil.rmtree(leftover, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    for name, content in {**contents, CARD: text}.items():
-        write_through(unfinished / name, content)
-    _sync(unfinished)
-    if folder.exists():
-        os.rename(folder, replaced)
-    os.rename(unfinished, folder)
-    _sync(folder.parent)
-    shutil.rmtree(replaced, ignore_errors=True)
-    return folder
-
-
-def seen_bytes(keys: Iterable[str], parts: Sequence[Bundle] = ()) -> bytes:
-    """Return the content of seen.safetensors.
-
-    Args:
-        keys: Of clips that a detector was trained or tuned on; see `Bundle.has_seen`.
-        parts: Detectors that it took weights from; what they have seen, it has.
-    """
-    known = np.concatenate([_hashed(list(keys)), *(part._seen for part in parts)])
-    content: bytes = safetensors.save({"seen": np.unique(known)})
-    return content
 
 
 def _model(path: Path, card: Card, device: str) -> Model:
@@ -360,26 +234,3 @@ def _seen(path: Path) -> IntArray:
     if seen.dtype != np.int64 or seen.ndim != 1:
         raise BundleError(f"{path}: not a list of clip hashes; get the bundle again")
     return seen
-
-
-def _hashed(keys: Sequence[str]) -> IntArray:
-    """Return the first 8 bytes of each key's sha256, shape [len(keys)] int64."""
-    digests = [hashlib.sha256(key.encode()).digest()[:8] for key in keys]
-    return np.frombuffer(b"".join(digests), ">i8").astype(np.int64)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _text(card: Card) -> bytes:
-    return (card.model_dump_json(indent=2) + "\n").encode()
-
-
-def _sync(folder: Path) -> None:
-    """Make names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -118,7 +118,7 @@ class Result(_Strict):
         eer_high: Upper end.
         metrics: Further metrics by name, such as "cllr".
         language: Language of the clips, of both classes; "" for all.
-        condition: Condition of `unheard.conditions` that they came under; "" for as they are.
+        condition: Condition of `unheard.audio.conditions` that they came under; "" for as they are.
         date: Day of the evaluation, ISO 8601.
         manifest: Hash of the clips.
     """
@@ -199,7 +199,7 @@ class Card(_Strict):
         export: How it was written as a graph; None if it holds weights.
         window_s: Length of the windows that it scores.
         hop_s: Distance between windows.
-        pooling: Rule that makes one score of the windows' scores; `unheard.score.POOLING`.
+        pooling: Rule that makes one score of the windows' scores; `unheard.scoring.scorer.POOLING`.
         calibration: From pooled raw scores to natural-log likelihood ratios, fitted on dev.
         operating_points: Thresholds on that ratio, fitted on dev.
         provenance: Where the detector comes from.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -89,7 +89,13 @@ class Detector(nn.Module):
 
 @runtime_checkable
 class Spec(Protocol):
-    """A frozen dataclass with the numbers of a detector; compared, printed, saved as JSON."""
+    """A frozen dataclass with the numbers of a detector; compared, printed, saved as JSON.
+
+    Attributes:
+        kind: The detector's row in DETECTORS, and what a bundle calls it.
+    """
+
+    kind: ClassVar[str]
 
     def build(self) -> Detector:
         """Return a new module with fresh weights, drawn from torch's global generator."""

@@ -41,6 +41,7 @@ class Exported:
 
     session: Any
     experts: tuple[str, ...]
+    detector: None = None
 
     def scores(self, windows: FloatArray) -> FloatArray:
         """Return one raw score per window, [N, T] -> [N]."""

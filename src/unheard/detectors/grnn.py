@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,8 @@ class Grnn:
             "statistics", mean and standard deviation.
         embedding: Features of the embedding.
     """
+
+    kind: ClassVar[str] = "grnn"
 
     feature: Literal["lfcc", "mel"] = "lfcc"
     n_filters: int = 20

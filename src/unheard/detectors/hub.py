@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
-from unheard.detectors.bundle import CARD, DEV_SCORES, GRAPH, SEEN, WEIGHTS, check, replace
+from unheard.detectors.bundle import check
+from unheard.detectors.bundle_files import CARD, DEV_SCORES, GRAPH, SEEN, WEIGHTS, replace
 from unheard.detectors.card_text import model_card
 from unheard.errors import BundleError, MissingExtra
 from unheard.files import in_one_step

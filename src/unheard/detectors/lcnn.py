@@ -6,6 +6,7 @@ B clips, T samples, F frames, K frequency bins, C channels, D embedding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -30,6 +31,8 @@ class Lcnn:
         band: Share of 0 to 8 kHz that the front end sees; the source takes 0.5, up to 4 kHz.
         dropout: Share of the last feature maps that is dropped in training.
     """
+
+    kind: ClassVar[str] = "lcnn"
 
     n_filters: int = 20
     band: float = 0.5

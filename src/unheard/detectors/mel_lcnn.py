@@ -6,7 +6,7 @@ B clips, T samples, F frames, K frequency bins, M features, C channels, D embedd
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -40,6 +40,8 @@ class MelLcnn:
         low_hz: Lowest frequency seen.
         high_hz: Highest frequency seen.
     """
+
+    kind: ClassVar[str] = "mel_lcnn"
 
     n_window: int = 400
     n_hop: int = 160

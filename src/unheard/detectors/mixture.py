@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,8 @@ class Mixture:
             that they give to bona fide, and the score is the logit of that average.
         frozen: Train the gate alone; the experts stay as they are, in evaluation mode.
     """
+
+    kind: ClassVar[str] = "mixture"
 
     experts: tuple[Spec, ...] = EXPERTS
     gate: Gate = field(default_factory=AttentionGate)
@@ -230,22 +232,16 @@ def _at_least_single(tensor: Tensor) -> Tensor:
 
 
 def _check_experts(experts: Sequence[object]) -> None:
-    from unheard.detectors.table import PARTS  # the table's module imports this one
-
     for expert in experts:
-        # Parts of detectors have a method build too.
-        if not isinstance(expert, Spec) or isinstance(expert, (type, *PARTS.values())):
+        if not isinstance(expert, Spec) or isinstance(expert, type):
             raise RecipeError(f"an expert is {expert!r}; give detectors such as ResNet18()")
 
 
 def _names(experts: Sequence[Spec]) -> tuple[str, ...]:
     """Return a name for each expert: its kind, its feature if it has one, a number if needed."""
-    from unheard.detectors.table import DETECTORS  # the table's module imports this one
-
-    names: list[str] = []
+    names = []
     for expert in experts:
-        kinds = [kind for kind, row in DETECTORS.items() if type(expert) is row]
         feature = getattr(expert, "feature", "")
-        names.append("_".join(part for part in (*kinds, feature) if part) or type(expert).__name__)
+        names.append(f"{expert.kind}_{feature}" if feature else expert.kind)
     again = [names[:place].count(name) for place, name in enumerate(names)]
     return tuple(f"{name}_{n + 1}" if n else name for name, n in zip(names, again, strict=True))

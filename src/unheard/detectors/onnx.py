@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.detectors import exported
-from unheard.detectors.bundle import DEV_SCORES, GRAPH, SEEN, Bundle, replace
+from unheard.detectors.bundle_files import DEV_SCORES, GRAPH, SEEN, Bundle, replace
 from unheard.detectors.card import Export, Shift
 from unheard.detectors.detector import Detector, window_opinions
 from unheard.detectors.layers.encoder import SpeechEncoder

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,8 @@ class ResNet18:
             cost of what follows).
         embedding: Features of the embedding.
     """
+
+    kind: ClassVar[str] = "resnet18"
 
     feature: Literal["mel", "linear"] = "mel"
     n_window: int = 400

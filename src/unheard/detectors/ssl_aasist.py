@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,8 @@ class SslAasist:
             and saved, whatever else is frozen.
         adaptive: How an adaptive sum finds its weights.
     """
+
+    kind: ClassVar[str] = "ssl_aasist"
 
     encoder: Encoder = XLS_R_300M
     frozen: bool = False

@@ -6,6 +6,7 @@ B clips, T samples, F frames, K frequency bins, D embedding.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ class Toy:
     Attributes:
         n_bands: Bands of equal width in which the spectrum's shape is measured.
     """
+
+    kind: ClassVar[str] = "toy"
 
     n_bands: int = 8
 

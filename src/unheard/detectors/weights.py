@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from unheard.detectors.bundle import DEV_SCORES, SEEN, WEIGHTS, Bundle, replace, seen_bytes
+from unheard.detectors.bundle_files import DEV_SCORES, SEEN, WEIGHTS, Bundle, replace, seen_bytes
 from unheard.detectors.card import Base, Card
 from unheard.detectors.detector import Detector, Spec, window_opinions, window_scores
 from unheard.detectors.layers.encoder_weights import hash_of

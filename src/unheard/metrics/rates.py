@@ -177,7 +177,7 @@ def eer(bonafide: ArrayLike, spoof: ArrayLike) -> float:
 
     Source:
         The crossing of the piecewise-linear ROC; agrees with scikit-learn's `roc_curve` and a root
-        finder to 1e-12 on tests/reference/metrics.json.
+        finder to 1e-12 on tests/metrics/reference.json.
 
     Example:
         >>> eer([2.0, 3.0], [0.0, 1.0])

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unheard import named
+from unheard.training import named
 
 if TYPE_CHECKING:
-    from unheard.recipe import Recipe
+    from unheard.training.recipe import Recipe
 
 __all__ = ["load", "names"]
 
@@ -27,6 +27,6 @@ def load(name: str) -> Recipe:
     Raises:
         RecipeError: If there is none.
     """
-    from unheard.recipe import Recipe
+    from unheard.training.recipe import Recipe
 
     return named.load(name, "recipes", Recipe)

@@ -16,8 +16,8 @@ Run:     unheard train attention_mixture --data MANIFEST --out runs/attention_mi
 from dataclasses import replace
 
 from unheard.detectors.table import AttentionGate, Mixture
-from unheard.objectives import WeightedCrossEntropy
 from unheard.recipes import mel_lcnn, resnet18_linear_full, resnet18_mel_full
+from unheard.training.objectives import WeightedCrossEntropy
 
 EXPERTS = (mel_lcnn.recipe, resnet18_mel_full.recipe, resnet18_linear_full.recipe)
 
@@ -27,5 +27,5 @@ recipe = replace(
     detector=Mixture(experts=tuple(one.detector for one in EXPERTS), gate=AttentionGate()),
     objective=WeightedCrossEntropy(),
     budget=replace(mel_lcnn.recipe.budget, n_steps=20_000),
-    start=tuple((f"detectors.{place}", one.name) for place, one in enumerate(EXPERTS)),
+    start=tuple((f"detectors.{place}", one) for place, one in enumerate(EXPERTS)),
 )

@@ -12,9 +12,9 @@ Run:     unheard train attention_mixture_small --data MANIFEST --out runs/attent
 from dataclasses import replace
 
 from unheard.detectors.table import AttentionGate, Mixture
-from unheard.objectives import WeightedCrossEntropy
-from unheard.recipe import Budget
 from unheard.recipes import mel_lcnn_small, resnet18_linear_small, resnet18_mel_small
+from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.recipe import Budget
 
 EXPERTS = (mel_lcnn_small.recipe, resnet18_mel_small.recipe, resnet18_linear_small.recipe)
 
@@ -24,5 +24,5 @@ recipe = replace(
     detector=Mixture(experts=tuple(one.detector for one in EXPERTS), gate=AttentionGate()),
     objective=WeightedCrossEntropy(),
     budget=Budget(n_steps=120, eval_every=40, log_every=10, dev_clips=160),
-    start=tuple((f"detectors.{place}", one.name) for place, one in enumerate(EXPERTS)),
+    start=tuple((f"detectors.{place}", one) for place, one in enumerate(EXPERTS)),
 )

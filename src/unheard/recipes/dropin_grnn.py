@@ -19,8 +19,8 @@ Run:     unheard train dropin_grnn --data MANIFEST --out runs/dropin_grnn
 
 from dataclasses import replace
 
-from unheard.methods import Plasticity
 from unheard.recipes import grnn
+from unheard.training.methods import Plasticity
 
 recipe = replace(
     grnn.recipe,

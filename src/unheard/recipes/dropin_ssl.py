@@ -24,8 +24,8 @@ from dataclasses import replace
 
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
 from unheard.detectors.table import SslAasist
-from unheard.methods import Plasticity
 from unheard.recipes import lora_small
+from unheard.training.methods import Plasticity
 
 recipe = replace(
     lora_small.recipe,

@@ -10,10 +10,10 @@ Run:     unheard train grnn --data MANIFEST --out runs/grnn
          other networks: --set detector.cell=lstm --set detector.feature=mel
 """
 
-from unheard.batch import Balanced
+from unheard.data.batches import Balanced
 from unheard.detectors.table import Grnn
-from unheard.recipe import Adam, Budget, Cosine, Recipe
 from unheard.recipes import lcnn
+from unheard.training.recipe import Adam, Budget, Cosine, Recipe
 
 recipe = Recipe(
     name="grnn",

@@ -5,10 +5,10 @@ Cost:    28 minutes on one busy core.
 Run:     unheard train lcnn --data MANIFEST --out runs/lcnn
 """
 
-from unheard.augment import Augment, Step
-from unheard.batch import Balanced
+from unheard.audio.augment import Augment, Step
+from unheard.data.batches import Balanced
 from unheard.detectors.table import Lcnn
-from unheard.recipe import Adam, Budget, Cosine, Recipe
+from unheard.training.recipe import Adam, Budget, Cosine, Recipe
 
 recipe = Recipe(
     name="lcnn",

@@ -12,8 +12,8 @@ Run:     unheard train lora --data MANIFEST --out runs/lora
 from dataclasses import replace
 
 from unheard.detectors.table import LoraExperts, SslAasist
-from unheard.recipe import Adam, Constant
 from unheard.recipes import ssl_aasist
+from unheard.training.recipe import Adam, Constant
 
 recipe = replace(
     ssl_aasist.recipe,

@@ -7,11 +7,11 @@ Cost:    6 minutes on one busy core.
 Run:     unheard train lora_small --data MANIFEST --out runs/lora_small
 """
 
-from unheard.batch import Balanced
+from unheard.data.batches import Balanced
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
 from unheard.detectors.table import LoraExperts, SslAasist
-from unheard.recipe import Adam, Budget, Cosine, Recipe
 from unheard.recipes import lcnn
+from unheard.training.recipe import Adam, Budget, Cosine, Recipe
 
 recipe = Recipe(
     name="lora_small",

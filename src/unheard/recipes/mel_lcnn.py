@@ -11,10 +11,10 @@ Cost:    60,000 steps of 64 clips, 0.68 million parameters.
 Run:     unheard train mel_lcnn --data MANIFEST --out runs/mel_lcnn
 """
 
-from unheard.batch import Balanced
+from unheard.data.batches import Balanced
 from unheard.detectors.table import MelLcnn
-from unheard.objectives import WeightedCrossEntropy
-from unheard.recipe import Adam, Budget, Cosine, Recipe
+from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.recipe import Adam, Budget, Cosine, Recipe
 
 recipe = Recipe(
     name="mel_lcnn",

@@ -7,9 +7,9 @@ Run:     unheard train mel_lcnn_small --data MANIFEST --out runs/mel_lcnn_small
 
 from dataclasses import replace
 
-from unheard.batch import Balanced
-from unheard.recipe import Adam, Budget, Cosine
+from unheard.data.batches import Balanced
 from unheard.recipes import lcnn, mel_lcnn
+from unheard.training.recipe import Adam, Budget, Cosine
 
 recipe = replace(
     mel_lcnn.recipe,

@@ -19,10 +19,10 @@ Run:     unheard train mldg_lora --data MANIFEST --out runs/mldg_lora
 
 from dataclasses import replace
 
-from unheard.methods import Mldg
-from unheard.objectives import WeightedCrossEntropy
+from unheard.data.samplers import ByDomain
 from unheard.recipes import lora
-from unheard.samplers import ByDomain
+from unheard.training.methods import Mldg
+from unheard.training.objectives import WeightedCrossEntropy
 
 recipe = replace(
     lora.recipe,

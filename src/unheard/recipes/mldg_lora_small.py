@@ -12,9 +12,9 @@ Run:     unheard train mldg_lora_small --data MANIFEST --out runs/mldg_lora_smal
 
 from dataclasses import replace
 
-from unheard.methods import Mldg
+from unheard.data.samplers import ByDomain
 from unheard.recipes import lora_small
-from unheard.samplers import ByDomain
+from unheard.training.methods import Mldg
 
 recipe = replace(
     lora_small.recipe,

@@ -21,8 +21,8 @@ Run:     unheard train plasticity_grnn --data MANIFEST --out runs/plasticity_grn
 
 from dataclasses import replace
 
-from unheard.methods import Plasticity
 from unheard.recipes import grnn
+from unheard.training.methods import Plasticity
 
 recipe = replace(
     grnn.recipe,

@@ -23,8 +23,8 @@ Run:     unheard train plasticity_ssl --data MANIFEST --out runs/plasticity_ssl
 
 from dataclasses import replace
 
-from unheard.methods import Plasticity
 from unheard.recipes import dropin_ssl
+from unheard.training.methods import Plasticity
 
 recipe = replace(
     dropin_ssl.recipe,

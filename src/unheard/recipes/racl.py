@@ -19,11 +19,11 @@ Cost:    39,700 steps of 128 clips through 300 million frozen parameters; 446,73
 Run:     unheard train racl --data MANIFEST --out runs/racl
 """
 
-from unheard.augment import Augment, Step
+from unheard.audio.augment import Augment, Step
+from unheard.data.samplers import WithTwins
 from unheard.detectors.table import SslAasist
-from unheard.objectives import Racl
-from unheard.recipe import Adam, Budget, HalveEvery, Recipe
-from unheard.samplers import WithTwins
+from unheard.training.objectives import Racl
+from unheard.training.recipe import Adam, Budget, HalveEvery, Recipe
 
 EPOCH = 397
 

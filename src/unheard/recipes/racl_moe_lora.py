@@ -12,9 +12,9 @@ Run:     unheard train racl_moe_lora --data MANIFEST --out runs/racl_moe_lora
 from dataclasses import replace
 
 from unheard.detectors.table import LoraExperts, SslAasist
-from unheard.objectives import WithTerms
-from unheard.recipe import HalveEvery
 from unheard.recipes import racl
+from unheard.training.objectives import WithTerms
+from unheard.training.recipe import HalveEvery
 
 recipe = replace(
     racl.recipe,

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
 from unheard.detectors.table import LoraExperts, SslAasist
-from unheard.objectives import WithTerms
 from unheard.recipes import racl_small
+from unheard.training.objectives import WithTerms
 
 recipe = replace(
     racl_small.recipe,

@@ -16,11 +16,11 @@ Run:     unheard train racl_small --data MANIFEST --out runs/racl_small
 
 from dataclasses import replace
 
+from unheard.data.samplers import WithTwins
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
 from unheard.detectors.table import SslAasist
-from unheard.objectives import Racl, WeightedCrossEntropy
 from unheard.recipes import lora_small
-from unheard.samplers import WithTwins
+from unheard.training.objectives import Racl, WeightedCrossEntropy
 
 recipe = replace(
     lora_small.recipe,

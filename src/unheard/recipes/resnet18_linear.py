@@ -8,8 +8,8 @@ Run:     unheard train resnet18_linear --data MANIFEST --out runs/resnet18_linea
 from dataclasses import replace
 
 from unheard.detectors.table import ResNet18
-from unheard.recipe import Budget
 from unheard.recipes import resnet18_mel
+from unheard.training.recipe import Budget
 
 recipe = replace(
     resnet18_mel.recipe,

@@ -8,8 +8,8 @@ Run:     unheard train resnet18_mel --data MANIFEST --out runs/resnet18_mel
 from dataclasses import replace
 
 from unheard.detectors.table import ResNet18
-from unheard.recipe import Adam, Budget, Cosine
 from unheard.recipes import lcnn
+from unheard.training.recipe import Adam, Budget, Cosine
 
 recipe = replace(
     lcnn.recipe,

@@ -12,8 +12,8 @@ Run:     unheard train resnet18_small --data MANIFEST --out runs/resnet18_small
 from dataclasses import replace
 
 from unheard.detectors.table import ResNet18
-from unheard.recipe import Adam
 from unheard.recipes import grnn
+from unheard.training.recipe import Adam
 
 recipe = replace(
     grnn.recipe,

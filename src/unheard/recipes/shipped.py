@@ -19,9 +19,9 @@ Run:     unheard train shipped --data MANIFEST --out runs/shipped
 
 from dataclasses import replace
 
-from unheard.augment import Augment, Step
-from unheard.recipe import Budget
+from unheard.audio.augment import Augment, Step
 from unheard.recipes import lora_small
+from unheard.training.recipe import Budget
 
 STEPS = lora_small.recipe.augment.steps
 

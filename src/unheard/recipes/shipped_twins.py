@@ -15,9 +15,9 @@ Run:     unheard train shipped_twins --data TWINS/manifest.parquet --out runs/sh
 
 from dataclasses import replace
 
-from unheard.recipe import Budget
+from unheard.data.samplers import WithTwins
 from unheard.recipes import aggregated_lora_small, shipped
-from unheard.samplers import WithTwins
+from unheard.training.recipe import Budget
 
 recipe = replace(
     shipped.recipe,

@@ -21,5 +21,5 @@ recipe = replace(
     attention_mixture_small.recipe,
     name="spectral_and_adapted_small",
     detector=Mixture(experts=tuple(one.detector for one in EXPERTS), gate=AttentionGate()),
-    start=tuple((f"detectors.{place}", one.name) for place, one in enumerate(EXPERTS)),
+    start=tuple((f"detectors.{place}", one) for place, one in enumerate(EXPERTS)),
 )

@@ -11,11 +11,11 @@ Run:     unheard train ssl_aasist --data MANIFEST --out runs/ssl_aasist
          on ASVspoof 2019 LA imported with `unheard corpus import asvspoof2019_la`
 """
 
-from unheard.augment import Augment, Step
-from unheard.batch import Shuffled
+from unheard.audio.augment import Augment, Step
+from unheard.data.batches import Shuffled
 from unheard.detectors.table import SslAasist
-from unheard.objectives import WeightedCrossEntropy
-from unheard.recipe import Adam, Budget, Constant, Recipe
+from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.recipe import Adam, Budget, Constant, Recipe
 
 recipe = Recipe(
     name="ssl_aasist",

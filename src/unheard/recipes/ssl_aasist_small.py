@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
 from unheard.detectors.table import SslAasist
-from unheard.recipe import Adam
 from unheard.recipes import lora_small
+from unheard.training.recipe import Adam
 
 recipe = replace(
     lora_small.recipe,

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
 from unheard.detectors.table import SslAasist
-from unheard.methods import Supervised
 from unheard.recipes import dropin_ssl
+from unheard.training.methods import Supervised
 
 recipe = replace(
     dropin_ssl.recipe,

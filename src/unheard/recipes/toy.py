@@ -5,9 +5,9 @@ Cost:    seconds.
 Run:     unheard train toy --data MANIFEST --out runs/toy
 """
 
-from unheard.batch import Balanced
+from unheard.data.batches import Balanced
 from unheard.detectors.table import Toy
-from unheard.recipe import Budget, Constant, Recipe
+from unheard.training.recipe import Budget, Constant, Recipe
 
 recipe = Recipe(
     name="toy",

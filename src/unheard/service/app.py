@@ -22,9 +22,9 @@ from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
 from unheard import __version__
-from unheard.casefile import about
 from unheard.errors import UnheardError
-from unheard.score import OPERATING_POINTS, Scorer
+from unheard.scoring.case_report import STYLE, about
+from unheard.scoring.scorer import OPERATING_POINTS, Scorer
 from unheard.service import shapes
 from unheard.service.decoding import prepare
 from unheard.service.engine import Asked, Engine, Upload, Work
@@ -330,6 +330,11 @@ def _metrics(house: TheHouse) -> Response:
 @_open.get("/", include_in_schema=False)
 def _page() -> FileResponse:
     return FileResponse(PAGE / "index.html")
+
+
+@_open.get("/static/case_report.css", include_in_schema=False)
+def _style() -> FileResponse:
+    return FileResponse(STYLE)
 
 
 def _find(request: Request, house: House, job_id: str) -> Job:

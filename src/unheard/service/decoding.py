@@ -29,7 +29,7 @@ from unheard.types import FloatArray
 
 __all__ = ["Decoded", "prepare"]
 
-_PRELOAD = ["unheard.service.decoding", "unheard.cli", "soundfile", "soxr", "av"]
+_PRELOAD = ["unheard.service.decoding", "unheard.cli.app", "soundfile", "soxr", "av"]
 """What the server of processes imports once; the command line, since a process that Python starts
 imports the program again."""
 

@@ -1,7 +1,7 @@
 """One upload, from opened file to result; used by requests and jobs alike.
 
 The file is decoded in a process of its own, its windows are scored together with those of others,
-and `unheard.score` makes the verdict: the same as that of the file on the command line.
+and `unheard.scoring.scorer` makes the verdict: the same as that of the file on the command line.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from unheard.audio import SAMPLE_RATE_HZ
-from unheard.casefile import case, render
 from unheard.errors import RecipeError
-from unheard.score import Scorer
+from unheard.scoring.case_report import case, render
+from unheard.scoring.scorer import Scorer
+from unheard.scoring.spectrogram import Sketch
 from unheard.service.batching import Batcher
 from unheard.service.decoding import Decoded
 from unheard.service.limits import Limits, Refusal
-from unheard.sketch import Sketch
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
-    from unheard.detectors.bundle import Model
+    from unheard.detectors.bundle_files import Model
 
 __all__ = ["Asked", "Engine", "Upload", "Work"]
 
@@ -34,7 +34,7 @@ class Asked:
     """How a client wants a recording scored; None leaves it to the service.
 
     Attributes:
-        operating_point: One of `unheard.score.OPERATING_POINTS`.
+        operating_point: One of `unheard.scoring.scorer.OPERATING_POINTS`.
         threshold: A score to decide at instead.
         spoof_prior: Share of spoof that the client expects.
         minimum_speech_s: With less speech there is no verdict.

@@ -1,4 +1,4 @@
-"""What goes over the wire, as OpenAPI shows it; a verdict is `unheard.verdict.Verdict` itself."""
+"""What goes over the wire, as OpenAPI shows it; a verdict is `unheard.scoring.verdict.Verdict`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from unheard.verdict import Verdict
+from unheard.scoring.verdict import Verdict
 
 __all__ = ["Accepted", "Health", "Info", "JobState", "Problem", "Result", "problems"]
 

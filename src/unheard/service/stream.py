@@ -20,14 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from unheard.audio import SAMPLE_RATE_HZ
+from unheard.audio.pcm import PcmReader
 from unheard.errors import UnheardError
-from unheard.pcm import PcmReader
-from unheard.running import Running, Update
+from unheard.scoring.live import Running, Update
+from unheard.scoring.verdict import Verdict
 from unheard.service.engine import Asked, Engine
 from unheard.service.keys import Keys
 from unheard.service.limits import Refusal
 from unheard.service.telemetry import Telemetry, told
-from unheard.verdict import Verdict
 
 __all__ = ["MOST_FRAME_BYTES", "Opening", "Streams"]
 

@@ -216,7 +216,8 @@ class Lfcc(nn.Module):
 
     Source:
         LFCC front end of the ASVspoof 2021 LFCC-LCNN baseline; the layer agrees with the plain
-        NumPy computation of tests/reference/make_lfcc.py element by element. Its details, kept:
+        NumPy computation of tests/detectors/layers/make_reference.py element by element. Its
+        details, kept:
         the band holds int(band * K) bins, whose frequencies are taken to reach exactly
         band * 8 kHz (up to one bin too high for band < 1); the energy is that of the band; a
         delta is x[t + 1] - x[t - 1] without a factor, the first and last frame repeated.

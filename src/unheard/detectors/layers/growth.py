@@ -33,7 +33,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unheard.detectors.layers.places import Place, made, n_made, normed, read, set_sizes
+from unheard.detectors.layers.unit_axis import Place, made, n_made, normed, read, set_sizes
 from unheard.errors import RecipeError
 
 __all__ = [

@@ -1,0 +1,38 @@
+"""Recordings in, mono float32 at 16 kHz out, and what may be done to the samples. No torch.
+
+`unheard.audio` itself holds the names of `recording`: reading, windows, writing.
+"""
+
+from unheard.audio.recording import (
+    AUDIO_SUFFIXES,
+    LONGEST_READ_S,
+    SAMPLE_RATE_HZ,
+    AudioStream,
+    Source,
+    Waveform,
+    Windower,
+    Windows,
+    open_stream,
+    read,
+    resample,
+    resampler,
+    windows,
+    write,
+)
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "LONGEST_READ_S",
+    "SAMPLE_RATE_HZ",
+    "AudioStream",
+    "Source",
+    "Waveform",
+    "Windower",
+    "Windows",
+    "open_stream",
+    "read",
+    "resample",
+    "resampler",
+    "windows",
+    "write",
+]

@@ -1,0 +1,400 @@
+"""Recordings in, mono float32 at 16 kHz out; windows of it; and files of it.
+
+The only place, with decode and channel beside it, that decodes or resamples: one resampler (soxr
+HQ) everywhere, so a file, a stream and a training clip of one recording have the same samples.
+
+N windows, T samples.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from unheard.audio.decode import Track, joined, open_track
+from unheard.errors import AudioError
+from unheard.files import in_one_step
+from unheard.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from soxr import ResampleStream
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "LONGEST_READ_S",
+    "SAMPLE_RATE_HZ",
+    "AudioStream",
+    "Source",
+    "Waveform",
+    "Windower",
+    "Windows",
+    "open_stream",
+    "read",
+    "resample",
+    "resampler",
+    "windows",
+    "write",
+]
+
+SAMPLE_RATE_HZ = 16_000
+
+Source = Path | str | bytes | BinaryIO
+"""A path (also as text), encoded audio in memory, or an opened file or pipe of encoded audio."""
+
+# fmt: off
+AUDIO_SUFFIXES = frozenset({
+    ".wav", ".w64", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".webm", ".mka",
+    ".mkv", ".mp4", ".m4v", ".mov", ".3gp", ".amr", ".wma", ".caf", ".aif", ".aiff", ".au", ".sph",
+})
+# fmt: on
+"""File names that a folder scan takes for recordings; content decides when they are read."""
+
+LONGEST_READ_S = 4 * 3600.0
+"""What `read` will hold in memory: 0.9 GB of samples. `open_stream` has no such limit."""
+
+BLOCK_S = 0.5
+LEAD_S = 0.05
+"""Audio before a part that the resampler is warmed up with; longer than its filter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Waveform:
+    """A recording, or a part of one, ready to be scored.
+
+    Attributes:
+        samples: Shape [T] float32, mono, 16 kHz, in [-1, 1].
+        source: Path or name, for messages.
+        source_rate_hz: Rate that it was recorded with.
+        n_channels: Channels that were averaged.
+        codec: FFmpeg's name of its coding, such as "pcm_s16le", "mp3", "opus".
+        n_bad_packets: Damaged packets that were left out.
+    """
+
+    samples: FloatArray
+    source: str
+    source_rate_hz: int
+    n_channels: int
+    codec: str
+    n_bad_packets: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+
+class AudioStream:
+    """A recording as float32 chunks [n] at 16 kHz, one after another, in constant memory.
+
+    A context manager and an iterator that runs once. Its chunks joined are the samples that
+    `read` gives, to the bit, however the source arrives. Made by `open_stream`.
+
+    Attributes:
+        name: Path or name, for messages.
+        source_rate_hz: Rate that it was recorded with.
+        n_channels: Channels that are averaged.
+        codec: FFmpeg's name of its coding.
+    """
+
+    def __init__(self, source: Source, *, name: str = "", start_s: float = 0.0) -> None:
+        if not (math.isfinite(start_s) and start_s >= 0):
+            raise AudioError(f"start_s is {start_s}; seconds from the beginning, 0 or more")
+        self.name = name or _name(source)
+        with _told(self.name), contextlib.ExitStack() as opened:
+            file = _open(source, self.name)
+            if not hasattr(source, "read"):
+                opened.callback(file.close)
+            self._track: Track = open_track(file, self.name, opened)
+            self._opened = opened.pop_all()
+        self.source_rate_hz = self._track.rate_hz
+        self.n_channels = self._track.n_channels
+        self.codec = self._track.codec
+        self._chunks = self._convert(round(start_s * SAMPLE_RATE_HZ))
+
+    @property
+    def n_bad_packets(self) -> int:
+        """Damaged packets that were left out so far."""
+        return self._track.n_bad_packets
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        return self._chunks
+
+    def __enter__(self) -> AudioStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the decoder, and the file if it was opened here."""
+        self._opened.close()
+
+    def _convert(self, start: int) -> Iterator[FloatArray]:
+        """Yield chunks from sample `start` of the 16 kHz signal on.
+
+        A part starts where input and output samples coincide, with a lead for the filter, so its
+        samples are those of the whole recording to rounding error.
+        """
+        rate_hz = self.source_rate_hz
+        common = math.gcd(rate_hz, SAMPLE_RATE_HZ)
+        n_in, n_out = rate_hz // common, SAMPLE_RATE_HZ // common
+        steps = max(0, start // n_out - math.ceil(LEAD_S * SAMPLE_RATE_HZ / n_out))
+        drop = start - steps * n_out
+        blocks = joined(self._track.blocks(steps * n_in), int(BLOCK_S * rate_hz))
+        with _told(self.name):
+            for chunk in _resampled(blocks, rate_hz, SAMPLE_RATE_HZ):
+                kept = np.clip(chunk[drop:], -1, 1)
+                drop = max(0, drop - len(chunk))
+                if len(kept):
+                    yield kept
+
+
+def open_stream(source: Source, *, name: str = "") -> AudioStream:
+    """Open a recording of any length, to be read chunk by chunk.
+
+    Args:
+        source: Path, bytes, or an opened file or pipe; what is opened by the caller stays open.
+        name: What to call it in messages; the path if empty.
+
+    Returns:
+        A context manager and iterator of float32 chunks [n], half a second each, at 16 kHz.
+
+    Raises:
+        AudioError: If it is missing, unreadable, not audio, or without an audio track; and while
+            iterating, if it turns out to be cut off or to hold samples that are not numbers.
+    """
+    return AudioStream(source, name=name)
+
+
+def read(
+    source: Source,
+    *,
+    start_s: float = 0.0,
+    length_s: float | None = None,
+    minimum_s: float = 0.2,
+    name: str = "",
+) -> Waveform:
+    """Read a recording, or a part of it, into memory.
+
+    Of wav and flac only the part is decoded; of other formats everything before its end.
+    Channels are averaged. Samples beyond full scale are clipped to [-1, 1], NaN is refused.
+
+    Args:
+        source: Path, bytes, or an opened file or pipe.
+        start_s: Where the part begins, seconds.
+        length_s: How long it is at most, seconds; None for all that is left.
+        minimum_s: What is shorter is refused, seconds.
+        name: What to call it in messages; the path if empty.
+
+    Raises:
+        AudioError: If it is missing, unreadable, not audio, damaged beyond use, too short, or
+            longer than `LONGEST_READ_S`.
+    """
+    if length_s is not None and not length_s > 0:
+        raise AudioError(f"length_s is {length_s}; more than 0 s is wanted, or None for all")
+    wanted = math.inf if length_s is None else round(length_s * SAMPLE_RATE_HZ)
+    limit = round(LONGEST_READ_S * SAMPLE_RATE_HZ)
+    gathered = bytearray()
+    n_samples = 0
+    with AudioStream(source, name=name, start_s=start_s) as stream:
+        for chunk in stream:
+            kept = chunk[: int(min(len(chunk), wanted - n_samples))]
+            gathered += kept.astype(np.float32, copy=False).tobytes()
+            n_samples += len(kept)
+            if n_samples > limit:
+                raise AudioError(
+                    f"{stream.name}: longer than {LONGEST_READ_S / 3600:g} hours, the most that is "
+                    "read at once; read parts with start_s and length_s, or use open_stream"
+                )
+            if n_samples >= wanted:
+                break
+    duration_s = n_samples / SAMPLE_RATE_HZ
+    if n_samples == 0 or duration_s < minimum_s:
+        after = f" after {start_s:g} s" if start_s else ""
+        raise AudioError(
+            f"{stream.name}: {duration_s:.2f} s of audio{after}, at least {minimum_s:g} s needed; "
+            "pass a smaller minimum_s to accept less"
+        )
+    return Waveform(
+        samples=np.frombuffer(gathered, np.float32),
+        source=stream.name,
+        source_rate_hz=stream.source_rate_hz,
+        n_channels=stream.n_channels,
+        codec=stream.codec,
+        n_bad_packets=stream.n_bad_packets,
+    )
+
+
+def resample(samples: FloatArray, from_hz: int, to_hz: int = SAMPLE_RATE_HZ) -> FloatArray:
+    """Return samples [T] at another rate, shape [round(T * to_hz / from_hz)] float32."""
+    return np.concatenate([*_resampled(iter([np.asarray(samples, np.float32)]), from_hz, to_hz)])
+
+
+def resampler(from_hz: int, to_hz: int = SAMPLE_RATE_HZ) -> ResampleStream:
+    """Return the one resampler of all; its output is the same, to the bit, for any chunking."""
+    import soxr
+
+    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
+
+
+def write(path: Path, samples: FloatArray) -> None:
+    """Write 16 kHz mono audio with 16 bits, FLAC or WAV by suffix, in one step.
+
+    A sample x is stored as round(32768 x), clipped: what `read` gives back of a file written here
+    is what was stored, to the bit. A reader sees the old file or the whole new one.
+
+    Args:
+        path: Where to; ends in .flac or .wav. Its folder is made if missing.
+        samples: Shape [T], T at least 1, in [-1, 1].
+
+    Raises:
+        AudioError: If the suffix is another one, or the samples are empty, not finite or not [T].
+    """
+    import soundfile
+
+    kind = {".flac": "FLAC", ".wav": "WAV"}.get(path.suffix.lower())
+    if kind is None:
+        raise AudioError(f"{path}: written as FLAC or WAV; let the name end in .flac or .wav")
+    if samples.ndim != 1 or samples.size == 0 or not np.isfinite(samples).all():
+        raise AudioError(
+            f"{path}: samples of shape {samples.shape}, all finite: {np.isfinite(samples).all()}; "
+            "a non-empty one-dimensional array of finite numbers is wanted: check what made them"
+        )
+    levels = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    with in_one_step(path) as unfinished:
+        soundfile.write(unfinished, levels, SAMPLE_RATE_HZ, format=kind, subtype="PCM_16")
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Equal pieces of a recording, in order.
+
+    Attributes:
+        samples: Shape [N, T] float32, not to be written to: windows that overlap may share memory.
+        starts_s: Shape [N], seconds from the start of the recording.
+        ends_s: Shape [N], end of the audio in the window; of a repeated clip, the clip's end.
+        repeated: Whether the clip was shorter than one window and was repeated to fill it.
+    """
+
+    samples: FloatArray
+    starts_s: FloatArray
+    ends_s: FloatArray
+    repeated: bool
+
+
+def windows(samples: FloatArray, *, window_s: float, hop_s: float) -> Windows:
+    """Cut a recording into windows of equal length.
+
+    The last window is aligned with the end of the recording, so all of it is covered and nothing
+    is padded: silence at the end would be a cue. A shorter clip is repeated to fill one window.
+
+    Args:
+        samples: Shape [T'], at 16 kHz.
+        window_s: Length of a window, seconds.
+        hop_s: From one start to the next, seconds; at most `window_s`, so that no audio is missed.
+
+    Returns:
+        Windows [N, T]; N is 0 for an empty recording.
+
+    Raises:
+        AudioError: If window_s or hop_s do not fit.
+    """
+    windower = Windower(window_s, hop_s)
+    body, tail = windower.push(samples), windower.close()
+    return Windows(
+        samples=np.concatenate([body.samples, tail.samples]),
+        starts_s=np.concatenate([body.starts_s, tail.starts_s]),
+        ends_s=np.concatenate([body.ends_s, tail.ends_s]),
+        repeated=tail.repeated,
+    )
+
+
+class Windower:
+    """Cuts a stream into the windows that `windows` would cut of the whole, for any chunking.
+
+    Between two pushes it holds at most one window of audio.
+    """
+
+    def __init__(self, window_s: float, hop_s: float) -> None:
+        self.n_window = round(window_s * SAMPLE_RATE_HZ)
+        self.n_hop = round(hop_s * SAMPLE_RATE_HZ)
+        if not 1 <= self.n_hop <= self.n_window:
+            raise AudioError(
+                f"windows of {window_s:g} s every {hop_s:g} s; "
+                "a hop above 0 and at most one window is wanted, so that no audio is missed"
+            )
+        self._held = np.zeros(0, np.float32)
+        self._n_seen = 0
+        self._next = 0
+
+    def push(self, samples: FloatArray) -> Windows:
+        """Take samples [n]; return the windows that they complete, N may be 0."""
+        held = np.concatenate([self._held, np.asarray(samples, np.float32)])
+        offset = self._n_seen - len(self._held)
+        self._n_seen += len(samples)
+        starts = np.arange(self._next, self._n_seen - self.n_window + 1, self.n_hop)
+        self._next += len(starts) * self.n_hop
+        self._held = held[max(0, len(held) - self.n_window) :].copy()
+        if not len(starts):
+            return self._windows(np.zeros((0, self.n_window), np.float32), starts)
+        views = np.lib.stride_tricks.sliding_window_view(held, self.n_window)
+        return self._windows(views[starts[0] - offset :: self.n_hop], starts)
+
+    def close(self) -> Windows:
+        """Return what is left: the right-aligned last window, or a short clip repeated."""
+        n_left = self._n_seen - self._next
+        n_covered = self.n_window - self.n_hop if self._next else 0
+        if n_left <= n_covered:
+            return self._windows(np.zeros((0, self.n_window), np.float32), np.zeros(0, np.int64))
+        short = self._n_seen < self.n_window
+        last = np.resize(self._held, self.n_window) if short else self._held
+        return self._windows(last[None], np.array([max(0, self._n_seen - self.n_window)]), short)
+
+    def _windows(self, samples: FloatArray, starts: IntArray, short: bool = False) -> Windows:
+        ends = np.minimum(starts + self.n_window, self._n_seen)
+        return Windows(samples, starts / SAMPLE_RATE_HZ, ends / SAMPLE_RATE_HZ, short)
+
+
+@contextlib.contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Tell of a disk or a pipe that fails, wherever it does, as of any other bad recording."""
+    try:
+        yield
+    except OSError as error:
+        raise AudioError(f"{name}: cannot be read ({error}); check where it comes from") from error
+
+
+def _name(source: Source) -> str:
+    if isinstance(source, bytes):
+        return f"{len(source)} bytes"
+    return str(source if isinstance(source, Path | str) else getattr(source, "name", "stream"))
+
+
+def _open(source: Source, name: str) -> BinaryIO:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    if not isinstance(source, Path | str):
+        return source
+    try:
+        return Path(source).open("rb")
+    except (FileNotFoundError, ValueError) as error:
+        raise AudioError(f"{name}: no such file; check the path") from error
+    except IsADirectoryError as error:
+        raise AudioError(f"{name}: a folder; name the recordings in it") from error
+    except PermissionError as error:
+        raise AudioError(f"{name}: not permitted to read it; change its permissions") from error
+
+
+def _resampled(blocks: Iterator[FloatArray], from_hz: int, to_hz: int) -> Iterator[FloatArray]:
+    stream = resampler(from_hz, to_hz) if from_hz != to_hz else None
+    for block in blocks:
+        yield block if stream is None else stream.resample_chunk(block)
+    if stream is not None:
+        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)

@@ -1,0 +1,101 @@
+"""The command line's page of many rows: how one is shown, and archives that become shards."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from unheard.cli.corpus import say, shown
+
+if TYPE_CHECKING:
+    from unheard.scoring.cluster import Engine
+    from unheard.scoring.many import Settings
+
+__all__ = ["into_shards", "show", "wants_shards"]
+
+COLOURS = {"bonafide": "green", "spoof": "red", "undecided": "yellow"}
+WORDS = {"bonafide": "bona fide", "spoof": "spoof", "undecided": "undecided"}
+
+_TELL_S = 10.0
+
+
+def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = False) -> None:
+    """Write one row: as JSON, as a line with its experts and warnings, or only its error."""
+    if "error" in row:
+        say(f"error: {shown(row['error'])}")
+    if as_json:
+        typer.echo(json.dumps(row))
+    elif not quiet and "error" not in row:
+        from unheard.scoring.verdict import percent
+
+        if row["score"] is None:
+            head = f"{'no verdict':10}  {row['reason']}"
+        else:
+            word = typer.style(f"{WORDS[row['decision']]:10}", fg=COLOURS[row["decision"]])
+            probability = percent(row["spoof_probability"])
+            head = f"{word}  score {row['score']:+6.2f}  spoof probability {probability:>7}"
+        typer.echo(f"{head}  {shown(row['source'])}")
+        for one in row["experts"] if explain else []:
+            said = f"score {one['score']:+6.2f}  weight {100 * one['weight']:5.1f} %"
+            typer.echo(f"{'':10}  {said}  expert {shown(one['name'])}")
+        for warning in row["warnings"]:
+            typer.echo(f"{'':10}  warning: {shown(warning)}")
+
+
+def wants_shards(out: str | None, engine: str) -> bool:
+    """Return whether rows go to a folder of Parquet shards: for Ray, a URL, and a folder's name.
+
+    Raises:
+        typer.BadParameter: If Ray is to score and no folder is named.
+    """
+    import os
+
+    from unheard.data.rows import SUFFIXES
+
+    if engine == "ray" and (out is None or out.endswith(SUFFIXES)):
+        given = f"--out {out}" if out else "no --out"
+        raise typer.BadParameter(
+            f"{given}: a cluster writes a folder of Parquet shards; give one, as in --out rows/"
+        )
+    if out is None:
+        return False
+    return engine == "ray" or "://" in out or out.endswith("/") or os.path.isdir(out)
+
+
+def into_shards(paths: list[str], settings: Settings, out: str, engine: Engine) -> None:
+    """Score what paths stand for, into the shards of a folder; leave with the code.
+
+    Raises:
+        typer.BadParameter: If standard input is to be read.
+        typer.Exit: If a recording has no verdict.
+    """
+    from unheard.audio import AUDIO_SUFFIXES
+    from unheard.data.row_shards import Ledger
+    from unheard.scoring.cluster import score_archive, sources
+
+    if "-" in paths:
+        raise typer.BadParameter("- is one recording; a folder of shards is for many: give --json")
+    missing: list[dict[str, Any]] = []
+    n_shards = n_rows = n_before = n_verdicts = 0
+    told = time.monotonic()
+    with Ledger(out) as ledger:
+        found = sources(paths, AUDIO_SUFFIXES, missing)
+        for filled in score_archive(found, settings, ledger, engine):
+            n_shards += 1
+            n_rows += filled.n_rows
+            n_before += filled.n_before
+            n_verdicts += filled.n_verdicts
+            for error in filled.errors:
+                say(f"error: {shown(error)}")
+            if time.monotonic() - told > _TELL_S:
+                told = time.monotonic()
+                say(f"{n_shards} of {ledger.n_shards()} shards, {n_rows - n_before} rows new")
+    for row in missing:
+        say(f"error: {shown(row['error'])}")
+    before = f" ({n_before} rows were there before)" if n_before else ""
+    say(f"{n_verdicts} of {n_rows} recordings have a verdict{before}: {ledger.out}/rows")
+    if n_verdicts < n_rows or missing:
+        raise typer.Exit(1)

@@ -1,0 +1,146 @@
+"""The command line's page of comparisons: `unheard compare` and `unheard cost`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from unheard.cli.corpus import AsJson, Jobs, say
+
+if TYPE_CHECKING:
+    from unheard.compare import Failure, Overview
+
+__all__ = ["compare", "cost"]
+
+
+def compare(  # noqa: PLR0913  a command has the options that it has
+    plan: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a plan (papers, mldg, mixture, racl, growth_resnet18, growth_grnn, "
+            "growth_ssl, smoke), or path of your own (.py)."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the runs, which plans share, and reports.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Manifest, or the folder of a built corpus; again as NAME=MANIFEST for each that "
+            "entries of the plan call by a name, such as twins. Not needed for --report."
+        ),
+    ] = None,
+    jobs: Jobs = 1,
+    only: Annotated[
+        str | None, typer.Option(help="Entries of the plan to run, as in lora_small,lcnn.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and how far it is.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Make the report anew from what is there.")
+    ] = False,
+    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws behind an interval.")] = 5000,
+) -> None:
+    """Train and evaluate every method of a plan with every seed, and report which is better.
+
+    The same command goes on where it was. It may run several times at once, on several machines
+    that share OUT: no job is done twice.
+    """
+    from unheard import compare as room
+    from unheard.compare import plans
+    from unheard.compare.report import write_report
+
+    chosen = plans.load(plan)
+    entries = tuple(only.split(",")) if only else ()
+    files = _files(data or [])
+    if not (files or report or dry_run):
+        raise typer.BadParameter("give the manifest to train and test on with --data")
+    if dry_run:
+        _show_overview(room.overview(room.lay_out(chosen, files, out, only=entries)), jobs)
+        return
+    failures: list[Failure] = []
+    if not report:
+        options = room.Options(n_jobs=jobs, only=entries)
+        failures = room.compare(chosen, files, out, say=say, options=options)
+    command = shlex.join(["unheard", *sys.argv[1:]])
+    everything = room.lay_out(chosen, files, out)
+    for failure in failures:
+        say(f"failed: {failure.job}: {failure.reason}; see {failure.log}")
+    folder = out / "reports" / chosen.name
+    made = write_report(chosen, everything, folder, command=command, n_draws=draws)
+    for line in made.lines:
+        one = line.numbers.get("out_mean") or line.numbers.get("out_eer")
+        if one is not None:
+            ends = f"[{one.low:.2%}, {one.high:.2%}]"
+            typer.echo(
+                f"{line.method:30} unknown families {one.value:6.2%} {ends}, "
+                f"{len(line.seeds)} seeds"
+            )
+    say(f"report: {folder / 'report.md'}")
+    if failures:
+        raise typer.Exit(1)
+
+
+def cost(
+    bundle: Annotated[Path, typer.Argument(help="Detector to measure.")],
+    out: Annotated[Path | None, typer.Option(help="File to write it to as JSON.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a detector costs: its size, and the time of one core for a second of audio."""
+    import json
+    from dataclasses import asdict
+
+    from unheard.compare.cost import measure, write_cost
+
+    found = measure(bundle)
+    if out is not None:
+        write_cost(found, out)
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+        return
+    typer.echo(f"parameters        {found.parameters:,}, of which {found.trained:,} trained")
+    typer.echo(f"bundle            {found.bundle_bytes / 1e6:.2f} MB")
+    typer.echo(f"scoring           {found.core_s:.5f} s of one core for a second of audio")
+
+
+def _files(data: list[str]) -> dict[str, Path]:
+    """Return manifests by name; a path alone is the one without a name."""
+    files: dict[str, Path] = {}
+    for text in data:
+        name, equals, file = text.partition("=")
+        if not (equals and name.isidentifier()):
+            name, file = "", text
+        if name in files:
+            raise typer.BadParameter(f"--data {text}: there are two of that name; give one")
+        files[name] = Path(file)
+    return files
+
+
+def _show_overview(found: Overview, n_jobs: int) -> None:
+    for one in found.states:
+        left = "" if one.left_s is None or one.state == "done" else f"  {_time(one.left_s)}"
+        why = f"  {one.why}" if one.why else ""
+        typer.echo(f"{one.state:8} {one.job.label}{why}{left}")
+    typer.echo(_sum(found, n_jobs))
+
+
+def _sum(found: Overview, n_jobs: int) -> str:
+    """Say in one line what is left."""
+    n_left = sum(one.state != "done" for one in found.states)
+    told = [f"{n_left} of {len(found.states)} jobs to do"]
+    if n_left > found.n_unknown:
+        told.append(f"about {_time(found.left_s / n_jobs)} with {n_jobs} at a time")
+    if found.n_unknown:
+        told.append(f"{found.n_unknown} of unknown time, as no job of their entry is done yet")
+    told.append(f"{found.disk_bytes / 1e6:,.0f} MB on disk")
+    if found.disk_left_bytes:
+        told.append(f"about {found.disk_left_bytes / 1e6:,.0f} MB more")
+    return "; ".join(told)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

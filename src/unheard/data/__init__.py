@@ -1,0 +1,1 @@
+"""Clips, manifests, shards, stored rows and protocols; batches for training."""

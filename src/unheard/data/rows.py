@@ -1,0 +1,282 @@
+"""The rows of a large scoring, kept as they come: a process killed at any time loses none.
+
+Rows are appended to a file of JSON lines, one write each. `finish` writes them in order as
+Parquet, CSV or JSON lines. For Parquet and CSV the lines stay in `<out>.journal.jsonl`, beside
+the output; it says what is done, so keep it as long as files are to be added.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from unheard.data.storage import Stamp
+from unheard.errors import EvaluationError
+from unheard.files import in_one_step, spelt
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["SUFFIXES", "Journal", "flat", "schema"]
+
+SUFFIXES = (".parquet", ".csv", ".jsonl")
+"""What the name of an output may end in."""
+
+Row = dict[str, Any]
+
+_BATCH_ROWS = 5_000
+_BEGIN = b'{"source": '
+"""How each row begins: a first line that was cut off is ours if it does."""
+
+
+class _Entry(NamedTuple):
+    """Where a source's last row lies, what its file was like under these settings, its state."""
+
+    offset: int
+    stamp: Stamp | None
+    failed: bool
+    has_verdict: bool
+
+
+class Journal:
+    """Rows by source, appended to disk; the last row of a source counts.
+
+    A row is done if its file has the size and time of change it had, and the settings are the
+    same. Rows of failed files are never done: they are tried again.
+    """
+
+    def __init__(self, out: Path, settings: str) -> None:
+        """Open an output, or start one.
+
+        Args:
+            out: Where the rows go at the end; its suffix is one of `SUFFIXES`.
+            settings: Changes whenever scores may change, see `unheard.scoring.many.Settings.key`.
+
+        Raises:
+            EvaluationError: If the suffix is another one, the file was not written by this, or
+                another process is writing it.
+        """
+        if out.suffix not in SUFFIXES:
+            raise EvaluationError(
+                f"{out}: the output's name ends in {out.suffix!r}; "
+                f"choose one of {', '.join(SUFFIXES)}"
+            )
+        self.out = out
+        self.path = out if out.suffix == ".jsonl" else out.with_name(f"{out.name}.journal.jsonl")
+        self._settings = settings
+        self._entries: dict[str, _Entry] = {}
+        if out.exists() and not self.path.exists():
+            raise EvaluationError(
+                f"{out}: exists, but not the {self.path.name} that says what is in it; "
+                "choose another name, or delete it"
+            )
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as opened:
+            self._file = opened.enter_context(self.path.open("a+b"))
+            self._lock()
+            self._read()
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def is_done(self, source: str, stamp: Stamp) -> bool:
+        """Return whether a source was scored under these settings and has not changed since."""
+        entry = self._entries.get(source)
+        return entry is not None and not entry.failed and entry.stamp == stamp
+
+    def stamp(self, source: str) -> Stamp | None:
+        """Return size and time of change of a source's file when its row was made, failed or not.
+
+        None if there is no row under these settings.
+        """
+        entry = self._entries.get(source)
+        return entry.stamp if entry else None
+
+    def has_verdict(self, source: str) -> bool:
+        """Return whether a source has a row with a score."""
+        return source in self._entries and self._entries[source].has_verdict
+
+    def add(self, row: Row, stamp: Stamp) -> None:
+        """Append a row; it is on its way to the disk when this returns.
+
+        Args:
+            row: What was said of a source.
+            stamp: What its file was like before it was read, by `unheard.data.storage.stamp`.
+        """
+        size, changed_ns = stamp
+        row = {**row, "size_bytes": size, "changed_ns": changed_ns, "settings": self._settings}
+        self._append(row)
+
+    def move(self, old: str, new: str, stamp: Stamp) -> Row:
+        """Give the row of a source to another one, and return it; a kill may lose it."""
+        row = self._at(self._entries[old].offset)
+        self._append({"source": old, "moved_to": new})
+        self.add({**row, "source": new}, stamp)
+        return row | {"source": new}
+
+    def finish(self) -> Path:
+        """Write the output, one row for each source, sorted by source; return its path."""
+        write = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}
+        with in_one_step(self.out) as unfinished:
+            write[self.out.suffix](self.rows(), unfinished)
+        return self.out
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the row of each source, sorted by source."""
+        for source in sorted(self._entries):
+            yield self._at(self._entries[source].offset)
+
+    def _at(self, offset: int) -> Row:
+        self._file.seek(offset)
+        row: Row = json.loads(self._file.readline())
+        return row
+
+    def _append(self, row: Row) -> None:
+        offset = self._file.seek(0, os.SEEK_END)
+        self._file.write(json.dumps(row).encode() + b"\n")
+        self._file.flush()
+        self._note(row, offset)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise EvaluationError(
+                f"{self.path}: another process is writing it; wait for it, or choose another name"
+            ) from error
+
+    def _read(self) -> None:
+        """Take in what was written; a line cut off by a kill is dropped."""
+        self._file.seek(0)
+        offset = 0
+        for line in self._file:
+            cut_off = not line.endswith(b"\n")
+            if cut_off and (offset or _BEGIN.startswith(line[: len(_BEGIN)])):
+                break
+            try:
+                self._note({} if cut_off else json.loads(line), offset)
+            except (ValueError, KeyError, TypeError) as error:
+                raise EvaluationError(
+                    f"{self.path}: not written by `unheard score --out`; choose another name"
+                ) from error
+            offset += len(line)
+        self._file.truncate(offset)
+
+    def _note(self, row: Row, offset: int) -> None:
+        if "moved_to" in row:
+            self._entries.pop(row["source"], None)
+            return
+        failed = "error" in row
+        same = row["settings"] == self._settings
+        self._entries[row["source"]] = _Entry(
+            offset,
+            (row["size_bytes"], row["changed_ns"]) if same else None,
+            failed,
+            not failed and row["score"] is not None,
+        )
+
+
+def _text(value: Any) -> Any:
+    return spelt(value) if isinstance(value, str) else value
+
+
+def flat(row: Row) -> Row:
+    """Return a row with one level of names, those of `schema`, all of them in every row."""
+    detector = row.get("detector") or {}
+    low, high = row.get("thresholds") or (None, None)
+    return {
+        **{name: _text(row.get(name)) for name in _KINDS},
+        "spoof_below": low,
+        "bonafide_from": high,
+        "detector": detector.get("name"),
+        "detector_version": detector.get("version"),
+        "detector_sha256": detector.get("sha256"),
+    }
+
+
+_KINDS = {
+    "source": "string",
+    "score": "float64",
+    "spoof_probability": "float64",
+    "decision": "string",
+    "reason": "string",
+    "error": "string",
+    "warnings": "strings",
+    "experts": "experts",
+    "windows": "windows",
+    "duration_s": "float64",
+    "speech_s": "float64",
+    "operating_point": "string",
+    "spoof_below": "float64",
+    "bonafide_from": "float64",
+    "spoof_prior": "float64",
+    "detector": "string",
+    "detector_version": "string",
+    "detector_sha256": "string",
+    "size_bytes": "int64",
+    "changed_ns": "int64",
+    "settings": "string",
+}
+
+
+def schema() -> pa.Schema:
+    """Return the columns of a table of rows."""
+    import pyarrow as pa
+
+    expert = {"name": pa.string(), "score": pa.float64(), "weight": pa.float64()}
+    experts = pa.list_(pa.struct(list(expert.items())))
+    window = {"start_s": pa.float64(), "end_s": pa.float64()}
+    window |= {"score": pa.float64(), "speech_s": pa.float64(), "experts": experts}
+    kinds = {
+        "string": pa.string(),
+        "float64": pa.float64(),
+        "int64": pa.int64(),
+        "strings": pa.list_(pa.string()),
+        "experts": experts,
+        "windows": pa.list_(pa.struct(list(window.items()))),
+    }
+    return pa.schema([(name, kinds[kind]) for name, kind in _KINDS.items()])
+
+
+def _write_parquet(rows: Iterator[Row], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetWriter(path, schema(), compression="zstd") as writer:
+        waiting: list[Row] = []
+        for row in rows:
+            waiting.append(flat(row))
+            if len(waiting) == _BATCH_ROWS:
+                writer.write_table(pa.Table.from_pylist(waiting, schema=schema()))
+                waiting = []
+        writer.write_table(pa.Table.from_pylist(waiting, schema=schema()))
+
+
+def _write_csv(rows: Iterator[Row], path: Path) -> None:
+    names = [name for name, kind in _KINDS.items() if kind != "windows"]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
+        writer.writeheader()
+        for row in rows:
+            cells = flat(row)
+            said = [
+                f"{one['name']} {one['score']} {one['weight']}" for one in cells["experts"] or []
+            ]
+            cells |= {"experts": "; ".join(said), "warnings": "; ".join(cells["warnings"] or [])}
+            writer.writerow(cells)
+
+
+def _write_jsonl(rows: Iterator[Row], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row) + "\n")

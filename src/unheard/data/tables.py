@@ -1,0 +1,311 @@
+"""What readers of corpora share: protocols and tables, label words, folders, lists of files."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from unheard.audio import AUDIO_SUFFIXES
+from unheard.data.clip import BONAFIDE_ATTACK
+from unheard.errors import CorpusError, suggestion
+
+__all__ = [
+    "BONAFIDE_WORDS",
+    "LFS_HEAD",
+    "SPOOF_WORDS",
+    "agree",
+    "csv_rows",
+    "file",
+    "folder",
+    "key",
+    "lines",
+    "listed",
+    "rows",
+    "subfolders",
+    "wrong_part",
+]
+
+BONAFIDE_WORDS = ("bonafide", "bona-fide", "bona_fide", "bona fide", "genuine", "real", "human")
+"""What corpora call human speech; one of them writes "bona-fide"."""
+
+SPOOF_WORDS = ("spoof", "spoofed", "fake", "deepfake", "synthetic", "generated")
+"""What corpora call generated speech."""
+
+LFS_HEAD = b"version https://git-lfs"
+"""How a file begins that stands in for one that Git LFS has not fetched."""
+
+
+def rows(
+    path: Path, *, columns: int | tuple[int, ...], what: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a table apart by spaces, without a header; empty lines are passed over.
+
+    Args:
+        path: The table, whatever its suffix says: some .tsv files are apart by spaces.
+        columns: How many columns there are, or numbers of which each is accepted.
+        what: What the table should be, for the message, such as "a protocol of five columns".
+
+    Yields:
+        Line number, from 1, and columns.
+
+    Raises:
+        CorpusError: If it is missing, no text, or a line has another number of columns.
+    """
+    accepted = (columns,) if isinstance(columns, int) else columns
+    for number, line in enumerate(_lines(path, what), start=1):
+        found = line.split()
+        if not found:
+            continue
+        if len(found) not in accepted:
+            wanted = " or ".join(map(str, accepted))
+            raise CorpusError(
+                f"{path}:{number}: {line.strip()[:80]!r} has {len(found)} columns, {wanted} "
+                f"wanted; give {what}"
+            )
+        yield number, found
+
+
+def lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text without their ends; empty lines are passed over.
+
+    Only line feeds and carriage returns end a line: the other characters that Unicode counts as
+    ends of lines occur within transcripts. A byte-order mark is dropped.
+
+    Args:
+        path: The text, UTF-8.
+        what: What it should be, for the message, such as "the transcripts of a chapter".
+
+    Yields:
+        Line number, from 1, and line.
+
+    Raises:
+        CorpusError: If it is missing, or no text.
+    """
+    for number, line in enumerate(_lines(path, what), start=1):
+        if line.strip():
+            yield number, line.rstrip("\r\n")
+
+
+def csv_rows(
+    path: Path,
+    *,
+    wanted: Sequence[str],
+    delimiter: str = ",",
+    quoting: bool = True,
+    exact: bool = False,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of a table with a header, by column name.
+
+    Args:
+        path: The table.
+        wanted: Columns that it must have.
+        delimiter: What stands between two columns.
+        quoting: Whether a quotation mark begins a quoted field; False where it is text like any
+            other, as in transcripts.
+        exact: Whether a row with more columns than the header is refused, not cut.
+
+    Yields:
+        Line number, from 2, and the row.
+
+    Raises:
+        CorpusError: If it is missing, no text, lacks a column, or a row has too few, or too many
+            where that matters.
+    """
+    reader = csv.reader(
+        _lines(path, f"a table with the columns {', '.join(wanted)}"),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
+        strict=quoting,
+    )
+    fields_of = _told(reader, path)
+    header = [name.strip() for name in next(fields_of, ())]
+    needed = set(wanted)
+    missing = [name for name in wanted if name not in header]
+    if missing:
+        raise CorpusError(
+            f"{path}:1: the header has {', '.join(header) or 'no column'} and lacks "
+            f"{', '.join(missing)}; give the table as its authors publish it"
+        )
+    for fields in fields_of:
+        row = dict(zip(header, fields, strict=False))
+        if exact and any(fields[len(header) :]):
+            raise CorpusError(
+                f"{path}:{reader.line_num}: {len(fields)} columns, {len(header)} wanted; "
+                f"put a field that holds {delimiter!r} into quotation marks"
+            )
+        if fields and not row.keys() >= needed:
+            raise CorpusError(
+                f"{path}:{reader.line_num}: {len(fields)} columns, {len(header)} wanted; "
+                "fetch the table again"
+            )
+        if fields:
+            yield reader.line_num, row
+
+
+def key(
+    text: str,
+    where: str,
+    *,
+    bonafide: Container[str] = BONAFIDE_WORDS,
+    spoof: Container[str] = SPOOF_WORDS,
+) -> bool:
+    """Return whether a label word means human speech; case and space around it do not matter.
+
+    Args:
+        text: The label as it is written.
+        where: File and line, for the message.
+        bonafide: Words for human speech, lower case.
+        spoof: Words for generated speech, lower case.
+
+    Raises:
+        CorpusError: If it is neither.
+    """
+    word = text.strip().lower()
+    if word in bonafide:
+        return True
+    if word in spoof:
+        return False
+    raise CorpusError(
+        f"{where}: label {text!r}; one of {_words(bonafide)} or one of {_words(spoof)} wanted; "
+        "check that this is the column of the label"
+    )
+
+
+def agree(bonafide: bool, attack: str, where: str) -> None:
+    """Refuse a row whose label and attack contradict each other.
+
+    Args:
+        bonafide: What the label says.
+        attack: What stands as attack; "-" for bona fide.
+        where: File and line, for the message.
+
+    Raises:
+        CorpusError: If they do not fit.
+    """
+    if bonafide != (attack == BONAFIDE_ATTACK):
+        raise CorpusError(
+            f"{where}: the key says {'bona fide' if bonafide else 'spoofed'} and the attack is "
+            f"{attack!r}; {BONAFIDE_ATTACK!r} is the attack of bona fide clips and of no other: "
+            "fetch the protocol again"
+        )
+
+
+def folder(root: Path, *names: str, what: str) -> Path:
+    """Return the first of several folders under a root that exists.
+
+    Args:
+        root: Folder that the corpus was unpacked into.
+        names: Where it may lie, relative to root; "." for root itself.
+        what: What to give instead, for the message, such as "the one that holds LA".
+
+    Raises:
+        CorpusError: If none exists.
+    """
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    raise CorpusError(f"{root}: no folder {' or '.join(names)} in it; give the folder that {what}")
+
+
+def file(root: Path, *names: str, what: str) -> Path:
+    """Return the first of several files under a root that exists; arguments as of `folder`.
+
+    Raises:
+        CorpusError: If none exists.
+    """
+    for name in names:
+        if (root / name).is_file():
+            return root / name
+    raise CorpusError(f"{root}: no file {' or '.join(names)} in it; give the folder that {what}")
+
+
+def listed(root: Path, *, suffixes: Container[str] = AUDIO_SUFFIXES) -> list[str]:
+    """Return the files under a folder by suffix, relative to it, sorted; hidden ones left out.
+
+    No file is looked into or asked for its size. Links to folders are followed, each real folder
+    once.
+
+    Args:
+        root: Folder to search, to any depth; one that does not exist holds nothing.
+        suffixes: Lower-case suffixes, with the dot.
+    """
+    found: list[str] = []
+    waiting, seen = [""], {os.path.realpath(root)}
+    while waiting:
+        inside = waiting.pop()
+        try:
+            entries = os.scandir(root / inside)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        with entries:
+            for entry in entries:
+                path = inside + entry.name
+                if entry.name.startswith("."):
+                    continue
+                if os.path.splitext(entry.name)[1].lower() in suffixes and not entry.is_dir():
+                    found.append(path)
+                elif entry.is_dir() and _is_new(entry, seen):
+                    waiting.append(path + "/")
+    return sorted(found)
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Return the names of the folders directly in a folder, sorted; hidden ones left out."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+
+
+def wrong_part(name: str, part: str, parts: Iterable[str]) -> CorpusError:
+    """Return the error for a part that a corpus does not have.
+
+    Args:
+        name: The corpus.
+        part: What was asked for.
+        parts: What there is.
+    """
+    return CorpusError(f"{name} has no part {part!r}{suggestion(part, parts)}")
+
+
+def _is_new(entry: os.DirEntry[str], seen: set[str]) -> bool:
+    """Whether a folder is walked: a link only if it leads to where no other link led."""
+    if not entry.is_symlink():
+        return True
+    real = os.path.realpath(entry.path)
+    new = real not in seen
+    seen.add(real)
+    return new
+
+
+def _lines(path: Path, what: str) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            first = stream.readline()
+            if first.startswith(LFS_HEAD.decode()):
+                raise CorpusError(
+                    f"{path}: a Git LFS pointer and not the table itself; "
+                    "run `git lfs pull` in its folder"
+                )
+            if first:
+                yield first
+            yield from stream
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CorpusError(f"{path}: no such file; give {what}") from error
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: not UTF-8 text ({error.reason}); give {what}") from error
+
+
+def _told(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    """Rows of a table; a stray quotation mark is told, not left to swallow the rows after it."""
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise CorpusError(
+            f"{path}: near line {getattr(reader, 'line_num', 0)}: {error}; quotation marks must "
+            "enclose a whole field: if they are part of the text, read the table unquoted"
+        ) from error
+
+
+def _words(words: Container[str]) -> str:
+    return ", ".join(map(repr, words)) if isinstance(words, Iterable) else str(words)

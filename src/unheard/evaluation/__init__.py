@@ -1,0 +1,1 @@
+"""Score files in, reports out: numbers with intervals, text and pictures."""

@@ -1,0 +1,339 @@
+"""Evaluate a detector on clips it has never heard: a score file first, then a report from it.
+
+out/scores.parquet   one row per clip; everything else is made from it, without the detector
+out/scores.partial   rows so far; an interrupted evaluation goes on from here
+out/metrics.json, report.md, report.html, det.png, scores.png
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unheard.audio.conditions import CONDITIONS, RAW, named_conditions
+from unheard.data.clip import Clip, Manifest
+from unheard.data.protocols import PROTOCOLS, Protocol, sampled
+from unheard.errors import EvaluationError, RecipeError
+from unheard.evaluation.keys import with_notes
+from unheard.evaluation.report import (
+    PLAIN,
+    Extras,
+    Facts,
+    Report,
+    read_facts,
+    read_scores,
+    report,
+    write_scores,
+)
+from unheard.evaluation.scores import COLUMNS, SCORED
+from unheard.scoring.many import Settings, Task, score_many
+
+if TYPE_CHECKING:
+    from unheard.detectors.bundle import Bundle
+    from unheard.scoring.scorer import Scorer
+
+__all__ = [
+    "PROTOCOLS",
+    "Options",
+    "Protocol",
+    "Report",
+    "add_result",
+    "evaluate",
+    "read_scores",
+    "refuse_seen",
+    "report",
+    "task_under",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What an evaluation may be told besides what to score.
+
+    Attributes:
+        date: Day to state, ISO 8601; "" takes today.
+        command: Command line that does it again, to be stated.
+        n_draws: Bootstrap draws.
+        seed: Seed of the bootstrap.
+        into_card: Whether to write the results into the bundle's card.
+        allow_missing_sets: Whether test sets of a protocol that are not there are left out.
+        extras: What the report holds besides.
+        sample: How many clips to take of those of the protocol, spread evenly; None for all.
+        conditions: Names in `CONDITIONS`, "raw" among them: each clip is scored under each. Empty
+            scores clips as they are.
+    """
+
+    date: str = ""
+    command: str = ""
+    n_draws: int = 1000
+    seed: int = 0
+    into_card: bool = False
+    allow_missing_sets: bool = False
+    extras: Extras = PLAIN
+    sample: int | None = None
+    conditions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.conditions and self.conditions != named_conditions(",".join(self.conditions)):
+            raise RecipeError(
+                f"conditions {', '.join(self.conditions)}: {RAW!r} and the others are wanted in "
+                "the order of the table; make them with unheard.audio.conditions.named_conditions"
+            )
+
+
+def evaluate(
+    bundle: Path,
+    manifest: Manifest | Sequence[Manifest],
+    protocol: Protocol,
+    out: Path,
+    *,
+    jobs: int = 1,
+    say: Callable[[str], None] = lambda _: None,
+    options: Options = Options(),
+) -> Report:
+    """Score every clip of a protocol and write the report; go on where an earlier run stopped.
+
+    A clip that cannot be read, or gets no verdict, is counted and listed, and left out of the
+    metrics. Under conditions a clip has a row for each, with the id "<id>@<condition>"; those of
+    "raw" keep their ids and are what the usual tables show.
+
+    Args:
+        bundle: Folder of the detector.
+        manifest: Clips, of any parts; several manifests for a protocol of several corpora.
+        protocol: Which of them to score.
+        out: Folder for the score file and the report.
+        jobs: Processes; from 2 on, a decoder that crashes costs one clip.
+        say: Called with a line of progress now and then.
+        options: What else to state and do.
+
+    Raises:
+        EvaluationError: If the detector was trained or tuned on a clip of the protocol, a test
+            set is missing, no clip can be scored, or `out` holds another evaluation.
+        ManifestError: If a part of the protocol has no clip.
+        BundleError: If the bundle cannot be loaded.
+    """
+    from unheard.detectors.bundle import load
+    from unheard.scoring.scorer import Scorer
+
+    manifests = [manifest] if isinstance(manifest, Manifest) else manifest
+    chosen = protocol.chosen(manifests, allow_missing=options.allow_missing_sets)
+    detector = load(bundle)
+    refuse_seen(detector, chosen)
+    n_clips, conditions = len(chosen), options.conditions or (RAW,)
+    if options.sample is not None:
+        chosen = sampled(chosen, options.sample)
+    facts = _facts(Scorer(detector), chosen, protocol, options, n_clips)
+    scores, unfinished = out / "scores.parquet", out / "scores.partial"
+    if scores.is_file():
+        if read_facts(scores).key != facts.key:
+            raise _other(scores)
+        say(f"{scores} is complete; making the report from it (delete it to score again)")
+    else:
+        rows = _resumed(unfinished, facts.key)
+        done = {name: row for name, row in rows.items() if row["status"] != "unreadable"}
+        if done:
+            say(f"{len(done)} of {len(chosen) * len(conditions)} clips were scored before")
+        trials = ((clip, condition) for clip in chosen for condition in conditions)
+        waiting = (one for one in trials if _trial_id(one[0].id, one[1]) not in done)
+        _score_all(bundle, waiting, chosen, unfinished, jobs=jobs, say=say)
+        rows = _resumed(unfinished, facts.key)
+        _refuse_empty(rows, chosen)
+        write_scores(scores, _columns(chosen, rows, options.conditions), facts)
+        unfinished.unlink()
+    extras = replace(options.extras, sets=protocol.columns())
+    made = report(scores, out, n_draws=options.n_draws, seed=options.seed, extras=extras)
+    if options.into_card:
+        add_result(bundle, made)
+    return made
+
+
+def add_result(bundle: Path, made: Report) -> None:
+    """Write the pooled and per-family results of a report into a bundle's card.
+
+    Raises:
+        BundleError: If there is no bundle.
+    """
+    from unheard.detectors.bundle import add_results
+
+    add_results(bundle, made.results())
+
+
+def refuse_seen(detector: Bundle, chosen: Manifest) -> None:
+    """Raise if a detector was trained or tuned on one of some clips.
+
+    Raises:
+        EvaluationError: With how many, and examples.
+    """
+    ids, hashes = chosen.column("id").tolist(), chosen.column("sha256").tolist()
+    keys = [sha256 or name for name, sha256 in zip(ids, hashes, strict=True)]
+    seen = detector.has_seen(keys) | detector.has_seen(ids)
+    if seen.any():
+        examples = [name for name, known in zip(ids, seen, strict=True) if known][:3]
+        raise EvaluationError(
+            f"{detector.card.name} was trained or tuned on {int(seen.sum())} of the {len(ids)} "
+            f"clips of this protocol, such as {', '.join(examples)}; its score there says nothing: "
+            "test it on other clips, or train a detector without these"
+        )
+
+
+def _refuse_empty(rows: Mapping[str, Mapping[str, Any]], chosen: Manifest) -> None:
+    """Stop before an evaluation of nothing counts as finished; its clips are tried again."""
+    if not any(row["status"] == SCORED for row in rows.values()):
+        first = next(iter(rows.values()))
+        raise EvaluationError(
+            f"none of the {len(chosen)} clips has a score; the first: {first['reason']}; check "
+            f"that the audio of the manifest lies in {chosen.root}, then evaluate again"
+        )
+
+
+def _facts(
+    scorer: Scorer, chosen: Manifest, protocol: Protocol, options: Options, n_clips: int
+) -> Facts:
+    from unheard.scoring.scorer import OPERATING_POINTS
+
+    detector = scorer.bundle
+    card = detector.card
+    points = card.operating_points
+    manifest_sha256 = chosen.sha256()
+    # Results do not move scores: a bundle whose card has grown is still the same detector.
+    identity = card.model_copy(update={"results": []}).model_dump_json()
+    changes = "".join(f"\n{CONDITIONS[name].told()}" for name in options.conditions)
+    made_of = f"{identity}\n{manifest_sha256}\n{protocol.name}{changes}"
+    sample = (
+        f"a sample of {len(chosen):,} of the {n_clips:,} clips of the protocol, spread evenly over "
+        "part, class, family, attack and speaker: rates over all attacks weigh them otherwise than "
+        "the whole protocol does"
+    )
+    return Facts(
+        bundle=f"{card.name} {card.version}",
+        bundle_sha256=detector.sha256,
+        weights_sha256=card.weights_sha256,
+        key=hashlib.sha256(made_of.encode()).hexdigest(),
+        manifest_sha256=manifest_sha256,
+        protocol=protocol.name,
+        date=options.date or f"{datetime.now(UTC):%Y-%m-%d}",
+        command=options.command,
+        operating_points={name: getattr(points, name) for name in OPERATING_POINTS[1:]},
+        thresholds=scorer.thresholds(),
+        trained_families=tuple(sorted(card.provenance.families)),
+        conditions=options.conditions,
+        notes=(sample,) if len(chosen) < n_clips else (),
+    )
+
+
+def _other(path: Path) -> EvaluationError:
+    return EvaluationError(
+        f"{path}: belongs to another detector, manifest or protocol; "
+        "choose another --out, or delete this file"
+    )
+
+
+def _resumed(unfinished: Path, key: str) -> dict[str, dict[str, Any]]:
+    """Return the rows scored so far, by clip id; cut off a row that was being written."""
+    if not unfinished.is_file():
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps({"key": key}) + "\n")
+        return {}
+    content = unfinished.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if not whole:  # killed before the first line was out
+        unfinished.unlink()
+        return _resumed(unfinished, key)
+    if len(whole) < len(content):
+        with unfinished.open("r+b") as stream:
+            stream.truncate(len(whole))
+    lines = [json.loads(line) for line in whole.splitlines()]
+    if lines[0] != {"key": key}:
+        raise _other(unfinished)
+    return {line["id"]: line for line in lines[1:]}
+
+
+def _score_all(
+    bundle: Path,
+    waiting: Iterable[tuple[Clip, str]],
+    chosen: Manifest,
+    unfinished: Path,
+    *,
+    jobs: int,
+    say: Callable[[str], None],
+) -> None:
+    """Score clips and note each as it is done; a file that is two clips is heard once."""
+    tasks: dict[str, Task] = {}
+    heard: dict[str, list[tuple[str, Clip]]] = {}
+    for clip, condition in waiting:
+        task = task_under(chosen.file(clip), clip, condition)
+        tasks.setdefault(task.source, task)
+        heard.setdefault(task.source, []).append((_trial_id(clip.id, condition), clip))
+    started = told = time.monotonic()
+    with unfinished.open("a") as stream:
+        scored = score_many(list(tasks.values()), Settings(bundle), n_jobs=jobs)
+        for n_done, verdict in enumerate(scored, start=1):
+            for trial, clip in heard[verdict["source"]]:
+                stream.write(json.dumps(_row(trial, clip, verdict)) + "\n")
+            now = time.monotonic()
+            if now - told > 5 or n_done == len(tasks):
+                stream.flush()
+                told = now
+                rate = n_done / max(now - started, 1e-9)
+                say(
+                    f"{n_done} of {len(tasks)} clips, {rate:.1f} a second, "
+                    f"about {(len(tasks) - n_done) / rate:.0f} s to go"
+                )
+
+
+def _trial_id(clip_id: str, condition: str) -> str:
+    return clip_id if condition == RAW else f"{clip_id}@{condition}"
+
+
+def task_under(file: Path, clip: Clip, condition: str) -> Task:
+    """Return what is to be scored: the file of a clip, changed as a condition says."""
+    if condition == RAW:  # the samples as the decoder gives them, at constant memory
+        return Task(str(file), file)
+    recording = clip.id.removesuffix(f"@{clip.part}")  # a clip of two test sets is one recording
+    change = partial(CONDITIONS[condition], clip_id=recording)
+    return Task(f"{file} under {condition}", file, change=change)
+
+
+def _row(trial: str, clip: Clip, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is noted of a trial, from its verdict or the error in its place."""
+    row = {"id": trial, "score": None, "decision": "", "duration_s": clip.duration_s}
+    if "error" in verdict:
+        return {**row, "status": "unreadable", "reason": verdict["error"]}
+    row |= {"score": verdict["score"], "duration_s": verdict["duration_s"]}
+    if verdict["score"] is None:
+        return {**row, "status": "no verdict", "reason": verdict["reason"] or ""}
+    return {**row, "decision": verdict["decision"] or "", "status": SCORED, "reason": ""}
+
+
+def _columns(
+    chosen: Manifest, rows: Mapping[str, Mapping[str, Any]], conditions: Sequence[str]
+) -> dict[str, list[Any]]:
+    """Return the columns of the score file, in the order of the manifest, notes behind them.
+
+    Conditions follow each other, each with all clips; only then is there a column that says which.
+    """
+    ids = chosen.column("id").tolist()
+    noted = with_notes(chosen.table.select(["id", "notes"]))
+    scored = [rows[_trial_id(clip, one)] for one in conditions or (RAW,) for clip in ids]
+    told = {name: [row[name] for row in scored] for name in scored[0]}
+    told["score"] = [math.nan if score is None else score for score in told["score"]]
+    known = {name: chosen.table.column(name) for name in COLUMNS if name not in told}
+    known |= {
+        name: noted.column(name)
+        for name in noted.column_names
+        if name not in {*COLUMNS, *chosen.table.column_names}
+    }
+    columns = told | {
+        name: column.to_pylist() * (len(scored) // len(ids)) for name, column in known.items()
+    }
+    if conditions:
+        columns["condition"] = [one for one in conditions for _ in ids]
+    return columns

@@ -1,0 +1,278 @@
+"""Scoring an archive: shards of recordings, worked through on this machine or on a Ray cluster.
+
+Both engines do the same with a shard (`unheard.data.row_shards.fill`), each worker with a Scorer in
+a process of its own beside it, so that a recording that crashes a decoder costs its row alone. The
+machines of a cluster need Unheard, the detector and the recordings under the same paths or URLs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from unheard.data import storage
+from unheard.data.clip import Manifest
+from unheard.data.row_shards import Filled, Ledger, Shard, fill
+from unheard.errors import AudioError, BundleError, MissingExtra, RecipeError, UnheardError
+from unheard.scoring.many import Apart, Row, Settings, Task, find
+
+__all__ = ["Engine", "score_archive", "sources"]
+
+_N_AHEAD = 4
+"""Recordings of an object store that are fetched while another is scored."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where shards are worked through.
+
+    Attributes:
+        kind: "local" for processes of this machine, "ray" for a cluster.
+        n_jobs: Workers; None for one here, and on a cluster for as many as it has room for.
+        address: Of a Ray cluster, such as "auto" on one of its machines, or "host:6379"; None
+            starts one on this machine.
+    """
+
+    kind: Literal["local", "ray"] = "local"
+    n_jobs: int | None = None
+    address: str | None = None
+
+
+def sources(patterns: Iterable[str], suffixes: frozenset[str], errors: list[Row]) -> Iterator[str]:
+    """Yield the recordings that patterns stand for, as they are found.
+
+    Args:
+        patterns: Files, folders and globs; URLs of these; manifests (.parquet); lists with a path
+            or URL on each line (.txt).
+        suffixes: Lower-case suffixes of audio files, with the dot.
+        errors: Gets a row for each pattern that stands for nothing.
+
+    Raises:
+        ManifestError: If a manifest cannot be read.
+        RecipeError: If the kind of store is unknown, or the package for it is not installed.
+    """
+    for pattern in patterns:
+        if storage.is_remote(pattern):
+            urls = storage.find_at(pattern, suffixes)
+            if (first := next(urls, None)) is None:
+                text = f"{pattern}: no audio there; check the URL and your permissions"
+                errors.append({"source": pattern, "error": text})
+            else:
+                yield first
+                yield from urls
+        elif pattern.endswith(".parquet"):
+            manifest = Manifest.read(Path(pattern))
+            yield from (str(manifest.root / path) for path in manifest.column("path"))
+        elif pattern.endswith(".txt") and Path(pattern).is_file():
+            with open(pattern, encoding="utf-8", errors="surrogateescape") as lines:
+                yield from filter(None, map(str.strip, lines))
+        else:
+            files, missing = find([pattern], suffixes)
+            errors += missing
+            yield from files
+
+
+def score_archive(
+    found: Iterable[str], settings: Settings, ledger: Ledger, engine: Engine
+) -> Iterator[Filled]:
+    """Give every recording a row in a ledger, and say of each shard when it is complete.
+
+    All that was ever added to the ledger is completed: what was killed goes on, failed recordings
+    are tried again, changed ones are scored anew.
+
+    Args:
+        found: Paths or URLs of the recordings.
+        settings: How to score.
+        ledger: Where rows go; entered.
+        engine: Where to do it.
+
+    Raises:
+        BundleError: If the detector cannot be loaded, or a machine has another one.
+        RecipeError: If a number of the settings does not fit.
+        MissingExtra: If Ray is wanted and not installed.
+    """
+    key = settings.key()
+    if engine.kind == "ray":
+        _import_ray()
+        found = (one if storage.is_remote(one) else os.path.abspath(one) for one in found)
+    ledger.add(found)
+    if engine.kind == "ray":
+        settings = replace(settings, detector=settings.detector.absolute())
+        yield from _on_ray(ledger, settings, key, engine)
+    else:
+        yield from _here(ledger, settings, key, engine.n_jobs or 1)
+
+
+def _here(ledger: Ledger, settings: Settings, key: str, n_jobs: int) -> Iterator[Filled]:
+    """Work through shards in threads, each with its own scoring process."""
+    hands = [_Hand(ledger, settings, key, n_jobs) for _ in range(n_jobs)]
+    idle = list(hands)
+    shards = (shard for file in ledger.plan_files() for shard in ledger.planned(file))
+    working: dict[Future[Filled], _Hand] = {}
+    with ExitStack() as opened:
+        for hand in hands:
+            opened.callback(hand.close)
+        pool = opened.enter_context(ThreadPoolExecutor(n_jobs))
+        for hand in hands:  # called first, before the pool is waited for, at Ctrl-C too
+            opened.callback(hand.stop)
+        while True:
+            while idle and (shard := next(shards, None)) is not None:
+                hand = idle.pop()
+                working[pool.submit(hand.fill, shard)] = hand
+            if not working:
+                return
+            for done in wait(working, return_when=FIRST_COMPLETED).done:
+                idle.append(working.pop(done))
+                yield done.result()
+
+
+class _Hand:
+    """What works through shards: a process with a Scorer, and what fetches recordings for it."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, key: str, n_beside: int = 1) -> None:
+        self._ledger = ledger
+        self._key = key
+        self._apart = Apart(settings, n_beside)
+        self._stopped = False
+
+    def fill(self, shard: Shard) -> Filled:
+        return fill(self._ledger, shard, self._key, self._rows)
+
+    def _rows(self, wanted: Iterable[str]) -> Iterator[Row]:
+        with tempfile.TemporaryDirectory(prefix="unheard-") as folder:
+            for source, file in _at_hand(wanted, Path(folder)):
+                if self._stopped:
+                    raise InterruptedError("the scoring was stopped")
+                if isinstance(file, AudioError):
+                    yield {"source": source, "error": str(file)}
+                    continue
+                yield self._apart.score(Task(source, file))
+                if storage.is_remote(source):
+                    file.unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """Let it end after the recording in its hand; rows until then are saved."""
+        self._stopped = True
+
+    def close(self) -> None:
+        self._apart.close()
+
+
+def _at_hand(wanted: Iterable[str], folder: Path) -> Iterator[tuple[str, Path | AudioError]]:
+    """Give each recording as a file, those of stores fetched ahead."""
+    ahead: deque[tuple[str, Future[Path | AudioError]]] = deque()
+    with ThreadPoolExecutor(_N_AHEAD) as pool:
+        for source in wanted:
+            ahead.append((source, pool.submit(_fetched, source, folder)))
+            if len(ahead) > _N_AHEAD:
+                first, file = ahead.popleft()
+                yield first, file.result()
+        for last, file in ahead:
+            yield last, file.result()
+
+
+def _fetched(source: str, folder: Path) -> Path | AudioError:
+    if not storage.is_remote(source):
+        return Path(source)
+    try:
+        return storage.fetch(source, folder)
+    except AudioError as error:
+        return error
+
+
+def _import_ray() -> Any:
+    """Return Ray, told to send no statistics of use."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray.data
+    except ImportError as error:
+        raise MissingExtra("ray", "ray") from error
+    return ray
+
+
+def _on_ray(ledger: Ledger, settings: Settings, key: str, engine: Engine) -> Iterator[Filled]:
+    """Work through shards in the actors of a Ray Data pipeline.
+
+    A shard is the unit that Ray moves: if a machine is lost, those in its hands go to others.
+    """
+    ray = _import_ray()
+    started = not ray.is_initialized()
+    if started:
+        local = {} if engine.address else {"include_dashboard": False}
+        ray.init(address=engine.address or "local", log_to_driver=False, **local)
+    try:
+        if not ledger.plan_files():
+            return
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # progress is told by us
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        out = ledger.out if storage.is_remote(ledger.out) else os.path.abspath(ledger.out)
+        # A block for each shard, by its place in the plan: no task has to cut blocks, which would
+        # wait for a processor that the actors hold.
+        planned = [
+            {"file": file.rpartition("/")[2], "at": at}
+            for file in ledger.plan_files()
+            for at in range(ledger.n_planned(file))
+        ]
+        shards = ray.data.from_items(planned, override_num_blocks=len(planned))
+        filled = shards.map_batches(
+            _Actor,
+            fn_constructor_args=(out, settings, key),
+            batch_size=1,
+            num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=engine.n_jobs),
+        )
+        for row in filled.iter_rows():
+            yield _told(row)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+class _Actor:
+    """What a worker of a cluster does with shards; what it finds comes back as text."""
+
+    def __init__(self, out: str, settings: Settings, key: str) -> None:
+        self._ledger = Ledger(out)
+        self._hand = _Hand(self._ledger, settings, key)
+        self._settings = settings
+        self._key = key
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        ((file, at),) = zip(batch["file"], batch["at"], strict=True)
+        try:
+            self._check()
+            planned = self._ledger.planned(f"{self._ledger.out}/plan/{file}")
+            shard = next(itertools.islice(planned, int(at), None))
+            filled = asdict(self._hand.fill(shard))
+        except UnheardError as error:
+            filled = {"error": str(error), "kind": type(error).__name__}
+        return {"filled": [json.dumps(filled)]}
+
+    def _check(self) -> None:
+        if self._settings.key() != self._key:
+            raise BundleError(
+                f"{os.uname().nodename}: {self._settings.detector} is another detector than on the "
+                "machine that asks; copy the same bundle to all of them"
+            )
+
+
+def _told(row: dict[str, str]) -> Filled:
+    """Return what a worker found.
+
+    Raises:
+        UnheardError: If it could not work at all.
+    """
+    said = json.loads(row["filled"])
+    if "error" in said:
+        raise (RecipeError if said["kind"] == "RecipeError" else BundleError)(said["error"])
+    return Filled(**said | {"errors": tuple(said["errors"])})

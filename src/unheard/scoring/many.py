@@ -1,0 +1,344 @@
+"""Scoring many recordings: find the files, score them in one process or several, keep the rows.
+
+A row is `Verdict.to_dict()`, or `{"source", "error"}` for a file that could not be scored. One bad
+file costs one row. A process that dies (a decoder can crash) costs the file in its hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from unheard import __version__, audio, memory
+from unheard.data import shards, storage
+from unheard.errors import AudioError, BundleError, RecipeError, UnheardError
+from unheard.scoring.scorer import Scorer, Verdict
+from unheard.scoring.verdict import MINIMUM_SPEECH_S
+from unheard.types import FloatArray
+
+__all__ = ["Apart", "Draw", "Row", "Settings", "Task", "find", "score_many"]
+
+Row = dict[str, Any]
+
+Draw = Callable[[Verdict, Path, Path], object]
+"""What draws a picture of a verdict: (verdict, its audio, picture file)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to score; the attributes are those of `Scorer`, with the bundle as a path."""
+
+    detector: Path
+    operating_point: str = "sure"
+    threshold: float | None = None
+    spoof_prior: float = 0.5
+    minimum_speech_s: float = MINIMUM_SPEECH_S
+    hop_s: float | None = None
+
+    def scorer(self) -> Scorer:
+        """Load the detector.
+
+        Raises:
+            BundleError: If it cannot be loaded.
+            RecipeError: If a number does not fit.
+        """
+        from unheard.detectors import bundle
+
+        return Scorer(
+            bundle.load(self.detector),
+            operating_point=self.operating_point,
+            threshold=self.threshold,
+            spoof_prior=self.spoof_prior,
+            minimum_speech_s=self.minimum_speech_s,
+            hop_s=self.hop_s,
+        )
+
+    def experts(self) -> tuple[str, ...]:
+        """Return the names of the detectors that the detector is a mixture of; none for most.
+
+        Raises:
+            BundleError: If there is no bundle.
+        """
+        from unheard.detectors import bundle
+
+        return bundle.experts_of(self.detector)
+
+    def key(self) -> str:
+        """Return a hash that changes whenever scores or decisions may.
+
+        Raises:
+            BundleError: If there is no bundle.
+        """
+        card = self.detector / "bundle.json"
+        try:
+            text = card.read_bytes()
+        except OSError as error:
+            raise BundleError(
+                f"{self.detector}: holds no bundle.json that can be read; "
+                "give the folder of a detector, as `unheard train` writes it"
+            ) from error
+        with contextlib.suppress(ValueError, AttributeError):
+            stated = json.loads(text)
+            stated.pop("results", None)  # a later evaluation changes no score
+            text = json.dumps(stated, sort_keys=True).encode()
+        numbers = repr((__version__, *astuple(self)[1:]))
+        return hashlib.sha256(text + numbers.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recording to score.
+
+    Attributes:
+        source: Path as the user wrote it, or "-" for standard input.
+        audio: File that holds it; or a name in a shard, as a manifest has it.
+        picture: File to draw the timeline to, if any.
+        change: What is done to the samples [T] before they are scored, if anything; a module's
+            function, or a `functools.partial` of one, so that it reaches other processes.
+    """
+
+    source: str
+    audio: Path
+    picture: Path | None = None
+    change: Callable[[FloatArray], FloatArray] | None = None
+
+
+def find(patterns: Iterable[str], suffixes: frozenset[str]) -> tuple[list[str], list[Row]]:
+    """Return the files that paths, folders and globs stand for, and rows for what is not there.
+
+    Folders are searched to any depth for the given suffixes, hidden files left out; links to
+    folders are not followed, so a loop of links ends. A file that is named is taken whatever its
+    suffix. Each file comes once, in the order given, those of one folder sorted.
+
+    Args:
+        patterns: What the user wrote.
+        suffixes: Lower-case suffixes of audio files, with the dot.
+    """
+    files: dict[str, None] = {}
+    errors: list[Row] = []
+    for pattern in patterns:
+        n_before = len(errors)
+        if os.path.isdir(pattern):
+            found = list(_scan(pattern, suffixes, errors))
+        elif os.path.lexists(pattern):
+            found = [pattern]
+        else:
+            found = sorted(glob.iglob(pattern, recursive=True))
+            found = [path for path in found if not os.path.isdir(path)]
+        if not found and len(errors) == n_before:
+            errors.append({"source": pattern, "error": _nothing(pattern, suffixes)})
+        files.update(dict.fromkeys(found))
+    return list(files), errors
+
+
+def _scan(folder: str, suffixes: frozenset[str], errors: list[Row]) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        text = f"{error.filename}: cannot be listed ({error.strerror}); mend its permissions"
+        errors.append({"source": str(error.filename), "error": f"{text}, or leave it out"})
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders.sort()
+        for name in sorted(names):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
+                yield os.path.join(parent, name)
+
+
+def _nothing(pattern: str, suffixes: frozenset[str]) -> str:
+    if os.path.isdir(pattern):
+        return (
+            f"{pattern}: no audio in this folder; it is searched for files that end in "
+            f"{', '.join(sorted(suffixes))}; name others one by one"
+        )
+    if glob.has_magic(pattern):
+        return f"{pattern}: no file fits this pattern; check it, or give the folder"
+    return f"{pattern}: no such file or folder; check the path"
+
+
+def score_many(
+    tasks: Sequence[Task], settings: Settings, *, n_jobs: int = 1, draw: Draw | None = None
+) -> Iterator[Row]:
+    """Score recordings, and give a row for each as it is done.
+
+    With one job the files are scored in this process, in order. With more, in as many processes,
+    and a crash of one costs one file.
+
+    Args:
+        tasks: What to score.
+        settings: How.
+        n_jobs: Number of processes.
+        draw: Draws the pictures that tasks ask for; must be a module's function.
+
+    Raises:
+        BundleError: If the detector cannot be loaded.
+        RecipeError: If a number of the settings does not fit.
+    """
+    if n_jobs > 1 and len(tasks) > 1:
+        yield from _score_in_processes(tasks, settings, min(n_jobs, len(tasks)), draw)
+        return
+    if not tasks:
+        return
+    memory.keep_freed()
+    scorer = settings.scorer()
+    for task in tasks:
+        yield _score(scorer, task, draw)
+
+
+def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
+    try:
+        heard: Path | bytes = task.audio
+        stamp = storage.stamp(str(task.audio)) if task.picture else storage.GONE
+        if shards.MARK in str(task.audio) and not task.audio.exists():
+            heard = shards.source(Path(), str(task.audio))
+        if task.change is None:
+            verdict = scorer.file(heard, name=task.source)
+        else:
+            recording = audio.read(heard, minimum_s=0.0, name=task.source)
+            verdict = scorer.samples(task.change(recording.samples), name=task.source)
+        if draw is not None and task.picture is not None:
+            if storage.stamp(str(task.audio)) != stamp:
+                raise AudioError(f"{task.source}: changed while it was scored; score it again")
+            draw(verdict, task.audio, task.picture)
+        return verdict.to_dict()
+    except UnheardError as error:
+        return {"source": task.source, "error": str(error)}
+    except OSError as error:
+        text = f"{error.filename or task.source}: {error.strerror or error}"
+        advice = "check that it is there, its permissions, and the room on the disk"
+        return {"source": task.source, "error": f"{task.source}: {text}; {advice}"}
+    except Exception as error:  # a fault of ours or of a library must not end a batch
+        text = f"{task.source}: {type(error).__name__}: {error}; please report this file"
+        return {"source": task.source, "error": text}
+
+
+def _score_in_processes(
+    tasks: Sequence[Task], settings: Settings, n_jobs: int, draw: Draw | None
+) -> Iterator[Row]:
+    waiting = list(reversed(tasks))
+    workers: list[_Worker] = []
+    try:
+        while waiting or workers:
+            while waiting and len(workers) < n_jobs:
+                workers.append(_Worker(settings, n_jobs, draw))
+                workers[-1].give(waiting.pop())
+            ready = wait([worker.pipe for worker in workers])
+            for worker in [worker for worker in workers if worker.pipe in ready]:
+                row = worker.take()
+                if not worker.process.is_alive() or not waiting:
+                    worker.stop()
+                    workers.remove(worker)
+                else:
+                    worker.give(waiting.pop())
+                yield row
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class Apart:
+    """A Scorer in a process of its own, started when it is first needed and after a crash.
+
+    A context manager; threads may each have one.
+    """
+
+    def __init__(self, settings: Settings, n_beside: int = 1) -> None:
+        """Note how to score; the settings are looked at when the first recording is scored.
+
+        Args:
+            settings: How.
+            n_beside: Processes that share the machine, this one included.
+        """
+        self._settings = settings
+        self._n_beside = n_beside
+        self._worker: _Worker | None = None
+
+    def __enter__(self) -> Apart:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def score(self, task: Task) -> Row:
+        """Score one recording; a crash is a row with its error.
+
+        Raises:
+            BundleError: If the detector cannot be loaded.
+            RecipeError: If a number of the settings does not fit.
+        """
+        if self._worker is None or not self._worker.process.is_alive():
+            self.close()
+            self._worker = _Worker(self._settings, self._n_beside, None)
+        self._worker.give(task)
+        return self._worker.take()
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+
+class _Worker:
+    """A process and the file in its hand."""
+
+    def __init__(self, settings: Settings, n_jobs: int, draw: Draw | None) -> None:
+        context = get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(
+            target=_work, args=(theirs, settings, n_jobs, draw), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+        self.task = Task("", Path())
+
+    def give(self, task: Task) -> None:
+        self.task = task
+        with contextlib.suppress(ConnectionError):  # the process is gone: take() will say so
+            self.pipe.send(task)
+
+    def take(self) -> Row:
+        try:
+            row: Row | UnheardError = self.pipe.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            return {
+                "source": self.task.source,
+                "error": f"{self.task.source}: the process that scored it died "
+                f"(exit code {self.process.exitcode}); the file may be hostile or memory ran out: "
+                "convert it to WAV, or use fewer --jobs",
+            }
+        if isinstance(row, UnheardError):
+            raise row
+        return row
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.join(timeout=1)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def _work(pipe: Connection, settings: Settings, n_jobs: int, draw: Draw | None) -> None:
+    """Score what comes through a pipe until the other end is gone; Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    memory.keep_freed()
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_jobs)))
+    with contextlib.suppress(EOFError, ConnectionError):
+        try:
+            scorer = settings.scorer()
+        except UnheardError as error:
+            pipe.send(error if isinstance(error, RecipeError) else BundleError(str(error)))
+            return
+        while True:
+            pipe.send(_score(scorer, pipe.recv(), draw))

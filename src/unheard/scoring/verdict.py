@@ -1,0 +1,296 @@
+"""Verdict: what is said of one recording, and the rules by which it is said.
+
+docs/verdict.md says what the numbers mean, and what they do not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from unheard.audio import SAMPLE_RATE_HZ
+from unheard.audio.activity import Condition, is_music
+
+__all__ = [
+    "MINIMUM_S",
+    "MINIMUM_SPEECH_S",
+    "WINDOW_SPEECH_S",
+    "Decision",
+    "DetectorName",
+    "ExpertScore",
+    "Verdict",
+    "WindowScore",
+    "condition_warnings",
+    "decide",
+    "mean_of_experts",
+    "no_verdict",
+    "percent",
+    "spoof_probability",
+    "window_warnings",
+]
+
+Decision = Literal["bonafide", "spoof", "undecided"]
+
+MINIMUM_S = 0.2
+"""Shorter recordings get no verdict."""
+
+MINIMUM_SPEECH_S = 0.5
+"""Recordings with less speech get no verdict, unless the user asks for one."""
+
+WINDOW_SPEECH_S = 0.25
+"""A window with less speech is not scored and does not enter the pool."""
+
+_LITTLE_SPEECH_S = 2.0
+_MOSTLY_SILENT = 0.2
+_LONG_PAUSE_S = 60.0
+_CLIPPED_SHARE = 1e-3
+_QUIET_PEAK = 0.01
+_NARROW_HZ = 4_500.0
+_LIMITED_HZ = 6_000.0
+_STEADY_DB = 2.0
+_DISAGREEING_SHARE = 0.1
+"""Twice the error that the undecided zone allows: fewer windows may stray by chance."""
+
+
+@dataclass(frozen=True)
+class ExpertScore:
+    """What one expert of a mixture says, and how much it counts.
+
+    Attributes:
+        name: Of the expert.
+        score: By the line that calibrates the mixture; higher is more bona fide. The weighted sum
+            over experts is the mixture's score, if the mixture blends logits.
+        weight: Share in the mixture, from 0 to 1; those of all experts sum to one.
+    """
+
+    name: str
+    score: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class WindowScore:
+    """What the detector says of one window.
+
+    Attributes:
+        start_s: Where the window starts in the recording.
+        end_s: Where its audio ends.
+        score: Natural-log likelihood ratio, higher is more bona fide; None if the window holds
+            too little speech to be scored.
+        speech_s: Seconds of speech in it.
+        experts: What each expert says of it, if it is scored and the detector is a mixture.
+    """
+
+    start_s: float
+    end_s: float
+    score: float | None
+    speech_s: float
+    experts: tuple[ExpertScore, ...] = ()
+
+
+@dataclass(frozen=True)
+class DetectorName:
+    """Which detector gave a verdict; `sha256` is the hash of its bundle.json."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a detector says of one recording.
+
+    Attributes:
+        source: Path or name of the recording.
+        score: Natural-log likelihood ratio of bona fide against spoof; None without a verdict.
+        spoof_probability: Posterior probability of spoof under the stated prior, in [0, 1].
+        decision: "bonafide", "spoof" or "undecided"; None without a verdict.
+        reason: Why there is no verdict; None if there is one.
+        windows: Scores along the recording, in order of time.
+        experts: What each expert of a mixture says of the windows that make the score, see
+            `mean_of_experts`; empty without a verdict, and for a detector that is no mixture.
+        warnings: Reasons to doubt the verdict, as sentences.
+        duration_s: Length of the recording.
+        speech_s: Seconds of speech found in it.
+        operating_point: How the decision was made: a published point, or "threshold".
+        thresholds: A score below the first is spoof, at or above the second is bona fide.
+        spoof_prior: Probability of spoof before listening that `spoof_probability` stands on.
+        detector: Which detector was asked.
+    """
+
+    source: str
+    score: float | None
+    spoof_probability: float | None
+    decision: Decision | None
+    reason: str | None
+    windows: tuple[WindowScore, ...]
+    warnings: tuple[str, ...]
+    duration_s: float
+    speech_s: float
+    operating_point: str
+    thresholds: tuple[float, float]
+    spoof_prior: float
+    detector: DetectorName
+    experts: tuple[ExpertScore, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as JSON has it: dicts, lists, strings, numbers and None."""
+        plain = asdict(self)
+        for window in plain["windows"]:
+            window["experts"] = list(window["experts"])
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in plain.items()
+        }
+
+
+def mean_of_experts(windows: Sequence[WindowScore]) -> tuple[ExpertScore, ...]:
+    """Return what each expert says of several windows together.
+
+    An expert's weight is its mean weight over the windows. Its score is the mean of its scores,
+    each weighing what the expert weighs there, so that the weighted sum over experts stays the
+    mean of the windows' weighted sums. An expert of no weight anywhere has its plain mean score.
+
+    Args:
+        windows: Those that were scored, all by one detector.
+    """
+    means: list[ExpertScore] = []
+    for said in zip(*(window.experts for window in windows), strict=True):
+        total = math.fsum(one.weight for one in said)
+        shares = [one.weight / total for one in said] if total else [1 / len(said)] * len(said)
+        score = math.fsum(share * one.score for share, one in zip(shares, said, strict=True))
+        means.append(ExpertScore(said[0].name, score, total / len(said)))
+    return tuple(means)
+
+
+def spoof_probability(score: float, spoof_prior: float) -> float:
+    """Return the posterior probability of spoof, from a natural-log likelihood ratio.
+
+    Source:
+        Bayes' rule in odds: logit P(bona fide | clip) = score + logit P(bona fide).
+    """
+    logit = score + math.log1p(-spoof_prior) - math.log(spoof_prior)
+    if logit < 0:
+        return 1 / (1 + math.exp(logit))
+    return math.exp(-logit) / (1 + math.exp(-logit))
+
+
+def percent(probability: float) -> str:
+    """Return a probability for people, never as certain: "<0.1 %", "12.3 %", ">99.9 %"."""
+    if probability < 0.001:
+        return "<0.1 %"
+    return ">99.9 %" if probability > 0.999 else f"{100 * probability:.1f} %"
+
+
+def decide(score: float, thresholds: tuple[float, float]) -> Decision:
+    """Return "spoof" below the first threshold, "bonafide" from the second, else "undecided"."""
+    low, high = thresholds
+    if score < low:
+        return "spoof"
+    return "bonafide" if score >= high else "undecided"
+
+
+def no_verdict(condition: Condition, minimum_speech_s: float, n_scored: int) -> str | None:
+    """Return why a recording gets no verdict, or None if it gets one.
+
+    Args:
+        condition: What the recording is like.
+        minimum_speech_s: Speech that is asked for.
+        n_scored: Number of windows that held enough speech to be scored.
+    """
+    if condition.duration_s < MINIMUM_S:
+        return (
+            f"{condition.duration_s:.2f} s of audio, at least {MINIMUM_S:g} s needed; "
+            "give a longer recording"
+        )
+    if condition.peak == 0:
+        return (
+            "every sample is zero (digital silence), speech needed; "
+            "record it again, or give another channel"
+        )
+    if condition.speech_s + condition.music_s < minimum_speech_s:
+        quiet = " (the recording is very quiet)" if condition.peak < _QUIET_PEAK else ""
+        return (
+            f"{condition.speech_s:.2f} s of speech found{quiet}, at least {minimum_speech_s:g} s "
+            "needed; give a passage with more or louder speech, or accept less with --min-speech"
+        )
+    if condition.level_spread_db < _STEADY_DB:
+        return (
+            f"the sound is as steady as noise or a tone: its level varies by "
+            f"{condition.level_spread_db:.1f} dB, that of speech by {_STEADY_DB:g} dB and more; "
+            "give a recording in which the voice stands out"
+        )
+    heard_music = is_music(condition.held_tones, condition.level_spread_db)
+    if heard_music or condition.speech_s < minimum_speech_s:
+        return (
+            f"it sounds like music: tones are held in {condition.held_tones:.0%} of the spectrum, "
+            "in speech they glide; give a passage in which the voice is alone"
+        )
+    if not n_scored:
+        return (
+            f"the {condition.speech_s:.2f} s of speech found are scattered, no window holds "
+            f"{WINDOW_SPEECH_S:g} s; give a passage of continuous speech"
+        )
+    return None
+
+
+def condition_warnings(
+    condition: Condition, *, source_rate_hz: int, n_bad_packets: int
+) -> list[str]:
+    """Return what about a recording gives reason to doubt a verdict, as sentences."""
+    found: list[str] = []
+    if 0 < condition.speech_s < _LITTLE_SPEECH_S:
+        found.append(f"only {condition.speech_s:.1f} s of speech: short clips are scored less well")
+    if source_rate_hz < SAMPLE_RATE_HZ:
+        found.append(
+            f"recorded at {source_rate_hz} Hz: nothing above {source_rate_hz / 2000:g} kHz can be "
+            "heard, where many traces of synthesis lie"
+        )
+    elif 0 < condition.bandwidth_hz < _LIMITED_HZ:
+        cause = "telephone band or upsampled" if condition.bandwidth_hz < _NARROW_HZ else "low-pass"
+        found.append(
+            f"almost nothing above {condition.bandwidth_hz / 1000:.1f} kHz ({cause}): "
+            "traces of synthesis may have been cut off"
+        )
+    if condition.clipped_share > _CLIPPED_SHARE:
+        found.append(f"clipped: {condition.clipped_share:.1%} of samples are at full scale")
+    if 0 < condition.peak < _QUIET_PEAK:
+        found.append("very quiet: the peak is more than 40 dB below full scale")
+    if condition.music_s:
+        found.append(f"{condition.music_s:.0f} s of it sound like music and were not scored")
+    elif 0 < condition.speech_s < _MOSTLY_SILENT * condition.duration_s:
+        share = condition.speech_s / condition.duration_s
+        found.append(f"mostly silence: only {share:.0%} of the recording is speech")
+    if condition.speech_s and condition.longest_pause_s >= _LONG_PAUSE_S:
+        found.append(f"a gap of {condition.longest_pause_s:.0f} s without speech")
+    if n_bad_packets:
+        found.append(f"damaged: {n_bad_packets} packets could not be decoded and were skipped")
+    return found
+
+
+def window_warnings(
+    windows: Sequence[WindowScore], zone: tuple[float, float], *, repeated: bool
+) -> list[str]:
+    """Return what about the windows gives reason to doubt a verdict, as sentences.
+
+    Args:
+        windows: All windows of the recording.
+        zone: The scores below which a clip is surely spoof and from which surely bona fide.
+        repeated: Whether a recording shorter than a window was repeated to fill it.
+    """
+    found: list[str] = []
+    if repeated:
+        found.append("shorter than the detector's window, so it was repeated to fill it")
+    scored = [(window.score, window) for window in windows if window.score is not None]
+    n_spoof = sum(score < zone[0] for score, _ in scored)
+    n_bonafide = sum(score >= zone[1] for score, _ in scored)
+    if min(n_spoof, n_bonafide) > _DISAGREEING_SHARE * len(scored):
+        lowest = min(scored, key=lambda pair: pair[0])[1]
+        found.append(
+            f"windows disagree: {n_spoof} of {len(scored)} look spoofed, {n_bonafide} bona fide, "
+            f"lowest at {lowest.start_s:.1f}-{lowest.end_s:.1f} s; it may be spoofed in part"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The training loop, recipes, methods, objectives, checkpoints and calibration."""

@@ -1,0 +1,101 @@
+"""What a detector takes over from others: an expert of a mixture, an encoder that was adapted.
+
+A recipe's `start` names submodules and the recipes whose bundles hold their weights. The bundles
+lie beside the folder of the run: runs/attention_mixture stands on runs/mel_lcnn/bundle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unheard.data.clip import Manifest
+from unheard.detectors.bundle import Bundle, load
+from unheard.detectors.table import Detector
+from unheard.errors import RecipeError, TrainingError
+from unheard.training.provenance import seen_keys
+from unheard.training.recipe import Recipe
+
+__all__ = ["BUNDLE", "Part", "give", "parts_of"]
+
+BUNDLE = "bundle"
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A submodule of a detector, and the detector whose weights it starts from."""
+
+    path: str
+    bundle: Bundle
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights; results that are added to a bundle's card do not change it."""
+        return self.bundle.card.weights_sha256
+
+
+def parts_of(recipe: Recipe, out: Path, clips: Manifest, dev: Manifest) -> tuple[Part, ...]:
+    """Return the parts that a recipe starts from.
+
+    Args:
+        recipe: What is about to be trained.
+        out: Folder of its run.
+        clips: What it will be trained on.
+        dev: What it will be selected and calibrated on.
+
+    Raises:
+        TrainingError: If a bundle is not there, or was made with clips of `dev` otherwise than to
+            select its own best step.
+        BundleError: If a bundle cannot be loaded.
+    """
+    found = []
+    for path, needed in recipe.start:
+        folder = out.parent / needed.name / BUNDLE
+        if not folder.is_dir():
+            raise TrainingError(
+                f"recipe {recipe.name!r} stands on {needed.name!r}, and {folder.parent} holds no "
+                f"bundle; train that recipe first, with --out {folder.parent}"
+            )
+        part = Part(path, load(folder))
+        _check_apart(part, folder, clips, dev)
+        found.append(part)
+    return tuple(found)
+
+
+def give(detector: Detector, parts: Sequence[Part]) -> None:
+    """Copy the weights of parts into the submodules of a detector, in place.
+
+    Raises:
+        RecipeError: If there is no such submodule, or it has other weights than the part.
+    """
+    modules = dict(detector.named_modules())
+    for part in parts:
+        name = part.bundle.card.name
+        if part.path not in modules:
+            raise RecipeError(
+                f"start names the submodule {part.path!r}, which the detector does not have; "
+                "name one such as detectors.0"
+            )
+        weights = part.bundle.detector.state_dict()
+        wanted = {key: value.shape for key, value in modules[part.path].state_dict().items()}
+        if {key: value.shape for key, value in weights.items()} != wanted:
+            raise RecipeError(
+                f"{part.bundle.folder}: the weights of {name!r} do not fit {part.path!r}; build "
+                "both from the same values, or train the part again with the recipe's own"
+            )
+        modules[part.path].load_state_dict(weights)
+
+
+def _check_apart(part: Part, folder: Path, clips: Manifest, dev: Manifest) -> None:
+    """Raise if a part was trained on what the whole is to be selected and calibrated on."""
+    before = part.bundle.card.provenance.manifests
+    if before == {"train": clips.sha256(), "dev": dev.sha256()}:
+        return
+    n_seen = int(part.bundle.has_seen(seen_keys(dev)).sum())
+    if n_seen and before.get("dev") != dev.sha256():
+        raise TrainingError(
+            f"{folder} was trained or tuned on {n_seen} of the {len(dev)} dev clips under another "
+            "split, so dev would flatter the detector; train it again on this manifest, with "
+            f"--out {folder.parent} --start-over"
+        )

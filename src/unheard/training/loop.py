@@ -1,0 +1,392 @@
+"""The only training loop: a recipe and a manifest in, a bundle out.
+
+One seed gives one result: the same recipe, clips, machine, number of threads and of processes give
+the same weights to the bit, however often the run was killed and resumed. Another number of
+either, or another processor, adds up sums in another order.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unheard import audio, metrics
+from unheard.data.batches import BatchSource, Terms, total
+from unheard.data.clip import Clip, Manifest
+from unheard.detectors import weights
+from unheard.detectors.detector import Detector, fresh, restore, window_scores
+from unheard.errors import TrainingError
+from unheard.scoring.scorer import pooled
+from unheard.training import checkpoint, distributed
+from unheard.training.checkpoint import (
+    Best,
+    Checkpoint,
+    mean_of,
+    moments_of,
+    optimizer_of,
+    weights_of,
+    whole_moments,
+)
+from unheard.training.distributed import Place
+from unheard.training.initial_weights import BUNDLE, give, parts_of
+from unheard.training.methods import Progress, Supervised
+from unheard.training.provenance import card_of, dev_table, seen_keys
+from unheard.training.recipe import Recipe, recipe_to_json
+from unheard.types import FloatArray
+
+__all__ = ["dev_scores", "train"]
+
+CHECKPOINTS, LOG, SETTINGS = "checkpoints", "log.jsonl", "recipe.json"
+IN_BATCH, AFTER_STEP = 1, 2
+"""What is drawn for: a batch, or a change of the model after a step."""
+
+
+def _quiet(message: str) -> None:
+    """Say nothing."""
+
+
+def train(
+    recipe: Recipe,
+    manifest: Manifest,
+    out: Path,
+    *,
+    workers: int = 0,
+    resume: bool = True,
+    sharded: bool = False,
+    say: Callable[[str], None] = _quiet,
+) -> Path:
+    """Train a detector, keep its best step on dev, calibrate it on dev and write its bundle.
+
+    A run that was interrupted goes on from its last checkpoint and ends with the same weights as
+    one that was not; a finished run is left as it is. The folder gets
+
+        recipe.json    every setting of the run, and hashes of its clips
+        log.jsonl      a line per logged step: learning rate, loss, gradient norm, terms, dev
+        checkpoints/   the latest one
+        bundle/        the detector
+
+    The best step is the one with the lowest EER on dev; of equal ones that with the lowest Cllr
+    after calibration, then the first. The recipe may average its weights with those of checks
+    before it.
+
+    Processes that torchrun started share out the batches of each step and the dev clips; the first
+    one alone writes and speaks. The run may go on with another number of them.
+
+    Args:
+        recipe: What to train and how.
+        manifest: Clips, with the parts that the recipe names.
+        out: Folder of the run.
+        workers: Processes that load clips beside this one; the result does not depend on it.
+        resume: Go on with the run in the folder, if there is one; False starts over.
+        sharded: Split the encoder over processes, for one that does not fit; see `processes.shard`.
+        say: Told about progress, a line at a time.
+
+    Returns:
+        The folder of the bundle.
+
+    Raises:
+        TrainingError: If the parts do not fit or share material, the folder holds another run, the
+            loss is not finite, the batches of a step cannot be shared out evenly, or another
+            process ended.
+        AudioError: If a clip cannot be read.
+    """
+    clips, dev = _parts(recipe, manifest)
+    method, n_steps, budget = recipe.method, recipe.budget.n_steps, recipe.budget
+    few_dev = _spread(dev, budget.dev_clips)
+
+    with distributed.joined() as here, _repeatable(recipe.seed, here.device), ExitStack() as opened:
+        _check_shares(recipe, here, sharded=sharded)
+        if here.is_first and not resume:
+            _forget(out)
+        distributed.agree("nobody looks before the first has forgotten")
+        starts = parts_of(recipe, out, clips, dev)
+        identity = {
+            "recipe": recipe_to_json(recipe),
+            "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
+        } | ({"parts": {part.path: part.sha256 for part in starts}} if starts else {})
+        found = checkpoint.latest(out / CHECKPOINTS, identity)
+        is_finished = bool(found and found.step == n_steps and (out / BUNDLE).is_dir())
+        distributed.agree(json.dumps([identity, found.step if found else 0, is_finished]))
+        say = say if here.is_first else _quiet
+        if is_finished:
+            say(f"{out}: this run is finished")
+            return out / BUNDLE
+
+        source = BatchSource(
+            clips,
+            recipe.sampler,
+            window_s=recipe.window_s,
+            seed=recipe.seed,
+            augment=recipe.augment,
+        )
+        begun = found or Checkpoint(0, recipe.detector)
+        step, best, recent = begun.step, begun.best, [*begun.recent]
+        detector = fresh(begun.spec)
+        give(detector, [] if found else starts)
+        model = method.prepare(detector)
+        if found:
+            restore(model, recent[-1])
+            say(f"going on after step {step} of {n_steps}")
+        if sharded:
+            distributed.shard(model, here.device)
+        log = opened.enter_context(_log(out, identity, begun) if here.is_first else BytesIO())
+        model.to(here.device).train()
+        optimizer = optimizer_of(recipe.optimiser, model, begun.moments)
+        started = time.monotonic() - begun.seconds
+
+        per_step = budget.batches_per_step
+        mine = here.share(step * per_step, n_steps * per_step)
+        batches = source.batches(mine.start, mine.stop, every=mine.step, workers=workers)
+        while step < n_steps:
+            rate = recipe.schedule.at(step, n_steps)
+            _set_rate(optimizer, rate)
+            optimizer.zero_grad()
+            parts = []
+            for index in here.share(step * per_step, (step + 1) * per_step):
+                batch = next(batches).to(here.device)
+                distributed.seed_draws(recipe.seed, IN_BATCH, index)
+                with _precision(here.device, budget.precision):
+                    parts.append(method.gradients(model, batch, recipe.objective))
+            terms = distributed.average_terms(parts)
+            distributed.average_gradients(model, len(parts))
+            norm = distributed.clip_gradients(model, recipe.optimiser.clip_norm)
+            _check_finite(terms, norm, step + 1, rate)
+            optimizer.step()
+            step += 1
+
+            progress = Progress(step, n_steps, moments_of(model, optimizer))
+            distributed.seed_draws(recipe.seed, AFTER_STEP, step)
+            if method.after_step(model, progress):
+                optimizer = optimizer_of(recipe.optimiser, model, progress.moments)
+                recent = []  # of other units, even where shapes are the same
+
+            line: dict[str, float] = {}
+            if step % budget.log_every == 0:
+                line = {"rate": rate, "loss": total(terms).item(), "gradient_norm": norm.item()}
+                line |= {name: term.item() for name, term in terms.items()}
+            checking = step % budget.eval_every == 0 or step == n_steps
+            if checking:
+                distributed.average_statistics(model)
+                eer, cllr = _dev_check(model, few_dev, recipe)
+                line |= {"dev_eer": eer, "dev_cllr": cllr}
+                spec = method.spec(model, recipe.detector)
+                recent = [*recent, weights_of(model)][-budget.average :]
+                if best is None or (eer, cllr) < (best.eer, best.cllr):
+                    best = Best(step, eer, cllr, spec, mean_of(recent))
+                say(_told(step, n_steps, eer, best, time.monotonic() - started))
+            if line:
+                log.write(json.dumps({"step": step, **line}).encode() + b"\n")
+                log.flush()
+            if checking:
+                now = Checkpoint(
+                    step=step,
+                    spec=spec,
+                    recent=recent,
+                    moments=whole_moments(moments_of(model, optimizer)),
+                    best=best,
+                    log_bytes=log.tell(),
+                    seconds=time.monotonic() - started,
+                )
+                if here.is_first:
+                    checkpoint.store(out / CHECKPOINTS, now, identity)
+
+        assert best is not None
+        model = method.prepare(fresh(best.spec))
+        restore(model, best.weights)
+        detector = method.finish(model.to(here.device)).eval()
+        scores = dev_scores(detector, dev, recipe)
+        if not here.is_first:
+            return out / BUNDLE
+        before = {part.path: part.bundle.card for part in starts}
+        seconds = time.monotonic() - started
+        card = card_of(recipe, clips, dev, scores, best, seconds=seconds, before=before)
+        say(f"best step {best.step}; calibrated on {len(dev)} dev clips")
+        return weights.save(
+            out / BUNDLE,
+            detector,
+            best.spec,
+            card,
+            seen=seen_keys(clips, dev),
+            parts=[part.bundle for part in starts],
+            dev_scores=dev_table(dev, scores, card.calibration),
+        )
+
+
+def dev_scores(model: nn.Module, manifest: Manifest, recipe: Recipe) -> FloatArray:
+    """Return the raw score of each clip, shape [N], by the function that inference uses.
+
+    Processes share out the clips, and all get all scores.
+
+    Args:
+        model: In evaluation mode; a detector, or one as a method prepared it.
+        manifest: N clips; they are scored as they are, whatever the recipe does to training clips.
+        recipe: Says how clips are cut and windows pooled.
+    """
+    score = partial(
+        pooled,
+        partial(window_scores, cast(Detector, model)),
+        window_s=recipe.window_s,
+        hop_s=recipe.hop_s,
+        pooling=recipe.pooling,
+    )
+    return distributed.shared_out(
+        lambda row: score(_samples(manifest, manifest[row])),
+        len(manifest),
+        in_step=distributed.is_sharded(model),
+    )
+
+
+def _samples(manifest: Manifest, clip: Clip) -> FloatArray:
+    """Return all of a clip, shape [T], from a file of its own or from a shard."""
+    return audio.read(manifest.audio(clip), name=str(manifest.file(clip))).samples
+
+
+def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, float]:
+    """Return EER and calibrated Cllr of a model on dev clips; leave it in training mode."""
+    scores = dev_scores(model.eval(), dev, recipe)
+    model.train()
+    bonafide = dev.bonafide()
+    human, machine = scores[bonafide], scores[~bonafide]
+    calibrate = metrics.fit_calibration(human, machine)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", metrics.TiesWarning)  # usual in the first steps
+        eer = metrics.eer(human, machine)
+    cllr = metrics.cllr(calibrate(human), calibrate(machine))
+    eer, cllr = distributed.of_first(eer, cllr)
+    return eer, cllr
+
+
+def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
+    """Return the clips to train on and to check on; both honest, of both classes, and apart."""
+    for name in (*recipe.train_parts, *recipe.dev_parts):
+        if re.search(r"(^|[^a-z])(eval|test)", name.lower()):
+            raise TrainingError(
+                f"the recipe would train or tune on part {name!r}, which is for evaluation; "
+                "set train_parts and dev_parts to other parts"
+            )
+    clips, dev = manifest.part(*recipe.train_parts), manifest.part(*recipe.dev_parts)
+    train_name, dev_name = "+".join(recipe.train_parts), "+".join(recipe.dev_parts)
+    for name, part in ((train_name, clips), (dev_name, dev)):
+        bonafide = part.bonafide()
+        if bonafide.all() or not bonafide.any():
+            raise TrainingError(
+                f"part {name!r} has {int(bonafide.sum())} bona fide and "
+                f"{int((~bonafide).sum())} spoofed clips; at least one of each is needed: "
+                "build or import a manifest that has both"
+            )
+    for column in sorted({"sha256", "source_clip", "speaker"} - set(recipe.may_share)):
+        shared = _known(clips, column) & _known(dev, column)
+        if shared:
+            raise TrainingError(
+                f"parts {train_name!r} and {dev_name!r} share {len(shared)} "
+                f"values of {column!r}, such as {min(shared)!r}, so dev would flatter the "
+                "detector; split the manifest anew, set other dev_parts, or, if it is the corpus' "
+                "own split, name the column in the recipe's may_share"
+            )
+    return clips, dev
+
+
+def _known(part: Manifest, column: str) -> set[str]:
+    """Return what a column holds; a recording that was not copied is its own source."""
+    found = set(part.column(column)) - {""}
+    return found | set(part.column("id")) if column == "source_clip" else found
+
+
+def _check_shares(recipe: Recipe, here: Place, *, sharded: bool) -> None:
+    """Raise unless processes can take as many batches of a step each, and share the model."""
+    per_step = recipe.budget.batches_per_step
+    if per_step % here.size:
+        raise TrainingError(
+            f"{here.size} processes share out the batches of a step, and budget.batches_per_step "
+            f"is {per_step}; set it to a multiple of {here.size}, as with --set "
+            f"budget.batches_per_step={here.size}, and make the sampler's batches smaller if a "
+            "step is to see as many clips as before"
+        )
+    if sharded and type(recipe.method) is not Supervised:
+        raise TrainingError(
+            f"the method {type(recipe.method).__name__} steps or changes weights that --sharded "
+            "leaves on other processes; leave --sharded out: adapters and a frozen encoder need "
+            "little memory"
+        )
+
+
+def _log(out: Path, identity: Mapping[str, object], begun: Checkpoint) -> BinaryIO:
+    """Write down what is run; return the log, cut to what the checkpoint knows of."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SETTINGS).write_text(json.dumps(identity, indent=2) + "\n")
+    log = (out / LOG).open("ab")
+    log.truncate(begun.log_bytes)
+    return log
+
+
+def _spread(dev: Manifest, n_clips: int) -> Manifest:
+    """Return at most n_clips of a manifest, half of each class, evenly spread; 0 for all."""
+    if not 0 < n_clips < len(dev):
+        return dev
+    bonafide = dev.bonafide()
+    chosen = np.zeros(len(dev), bool)
+    for rows in (np.flatnonzero(bonafide), np.flatnonzero(~bonafide)):
+        n = min(len(rows), max(n_clips // 2, 1))
+        chosen[rows[np.linspace(0, len(rows) - 1, n).round().astype(int)]] = True
+    return dev.where(chosen)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"]
+
+
+def _precision(device: torch.device, name: str) -> torch.autocast:
+    """Return the context that forward passes run in; a processor stays at float32."""
+    wanted = name == "bfloat16" and device.type != "cpu"
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
+def _check_finite(terms: Terms, norm: Tensor, step: int, rate: float) -> None:
+    values = {name: term.item() for name, term in terms.items()} | {"gradient norm": norm.item()}
+    if not all(math.isfinite(value) for value in values.values()):
+        told = ", ".join(f"{name} {value:g}" for name, value in values.items())
+        raise TrainingError(
+            f"step {step} is not finite ({told}) at learning rate {rate:g}; lower schedule.rate, "
+            "lower optimiser.clip_norm, or look for broken recordings with `unheard corpus check`"
+        )
+
+
+@contextmanager
+def _repeatable(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch and choose kernels that repeat; leave the caller's generators as they were."""
+    flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(gpus), flags:
+        torch.manual_seed(seed)
+        yield
+
+
+def _forget(out: Path) -> None:
+    """Remove what an earlier run left in a folder, and nothing else."""
+    for name in (CHECKPOINTS, BUNDLE):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in (LOG, SETTINGS):
+        (out / name).unlink(missing_ok=True)
+
+
+def _told(step: int, n_steps: int, eer: float, best: Best, seconds: float) -> str:
+    left = seconds / step * (n_steps - step)
+    return (
+        f"step {step}/{n_steps}: dev EER {eer:.2%}, best {best.eer:.2%} at step {best.step}; "
+        f"{seconds / 60:.1f} min, about {left / 60:.1f} left"
+    )

@@ -1,0 +1,173 @@
+"""What a bundle tells of its training: recipe, revision, clips, sources, licences, dev scores."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import torch
+
+from unheard import __version__
+from unheard.data.clip import Clip, Manifest
+from unheard.detectors.card import Card, Material, Provenance
+from unheard.metrics import Calibration, cllr, eer, fit_calibration, fit_operating_points
+from unheard.training.checkpoint import Best
+from unheard.training.distributed import n_processes
+from unheard.training.recipe import Recipe, recipe_to_json
+from unheard.types import FloatArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NOTHING: Mapping[str, Card] = MappingProxyType({})
+
+__all__ = ["card_of", "dev_table", "revision", "seen_keys"]
+
+FEW_HOURS = 100.0
+"""With less speech to train on, a card says that it was little."""
+
+
+def card_of(
+    recipe: Recipe,
+    clips: Manifest,
+    dev: Manifest,
+    scores: FloatArray,
+    best: Best,
+    *,
+    seconds: float,
+    before: Mapping[str, Card] = NOTHING,
+) -> Card:
+    """Return the card of a trained detector, with calibration and thresholds fitted on dev.
+
+    Args:
+        recipe: What was run.
+        clips: What was trained on.
+        dev: What selected the best step.
+        scores: Raw scores of the dev clips, shape [len(dev)].
+        best: The step that was kept.
+        seconds: How long the run took, interruptions left out.
+        before: Cards of the detectors that parts of this one started from, by submodule.
+    """
+    bonafide = dev.bonafide()
+    calibration = fit_calibration(scores[bonafide], scores[~bonafide])
+    llr = calibration(scores)
+    families = _families(clips)
+    material = _material(clips) + _material(dev)
+    for card in before.values():
+        families |= Counter(card.provenance.families)
+        material += [line for line in card.provenance.material if line not in material]
+    provenance = Provenance(
+        recipe=recipe.name,
+        settings=recipe_to_json(recipe),
+        seed=recipe.seed,
+        revision=revision(),
+        manifests={"train": clips.sha256(), "dev": dev.sha256()},
+        material=material,
+        families=dict(sorted(families.items())),
+        notes={
+            "best_step": best.step,
+            "checked_eer": best.eer,
+            "dev_eer": eer(scores[bonafide], scores[~bonafide]),
+            "dev_cllr": cllr(llr[bonafide], llr[~bonafide]),
+            "seconds": round(seconds, 1),
+            "processes": n_processes(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "parts": {path: card.name for path, card in before.items()},
+        },
+    )
+    return Card(
+        name=recipe.name,
+        version=__version__,
+        window_s=recipe.window_s,
+        hop_s=recipe.hop_s,
+        pooling=recipe.pooling,
+        calibration=calibration,
+        operating_points=fit_operating_points(llr[bonafide], llr[~bonafide]),
+        provenance=provenance,
+        limits=_limits(clips, provenance.families),
+    )
+
+
+def dev_table(dev: Manifest, scores: FloatArray, calibration: Calibration) -> pa.Table:
+    """Return the dev clips with their raw scores and log-likelihood ratios."""
+    import pyarrow as pa
+
+    columns = ("id", "bonafide", "attack", "family", "speaker")
+    table = {name: dev.table.column(name) for name in columns}
+    return pa.table(table | {"raw": scores, "score": calibration(scores)})
+
+
+def seen_keys(*manifests: Manifest) -> list[str]:
+    """Return what tells a clip from others: its file's hash, or its id where that is not known."""
+    columns = [
+        zip(one.column("sha256").tolist(), one.column("id").tolist(), strict=True)
+        for one in manifests
+    ]
+    return [sha256 or name for pairs in columns for sha256, name in pairs]
+
+
+def revision() -> str:
+    """Return the revision of this source code, "" if it is not a checkout of its repository."""
+    here = Path(__file__)
+
+    def git(*words: str) -> str:
+        run = subprocess.run(
+            ["git", "-C", str(here.parent), *words], capture_output=True, text=True, check=True
+        )
+        return run.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", here.name)  # else the checkout is of something else
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--match=")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _families(clips: Manifest) -> Counter[str]:
+    """Count spoofed clips by family; a twin lets its generator's family be heard as well."""
+    spoof = clips.where(~clips.bonafide())
+    found = Counter(spoof.column("family").tolist())
+    found.update(
+        family
+        for pairs in spoof.column("notes").tolist()
+        if (family := dict(pairs).get("generator_family"))
+    )
+    return found
+
+
+def _material(manifest: Manifest) -> list[Material]:
+    """Return what the clips consist of, by part, corpus and licence."""
+    groups: dict[tuple[str, str, str], list[Clip]] = {}
+    for clip in manifest:
+        groups.setdefault((clip.part, clip.corpus, clip.licence), []).append(clip)
+    return [
+        Material(
+            part=part,
+            corpus=corpus,
+            licence=licence,
+            n_bonafide=sum(clip.bonafide for clip in held),
+            n_spoof=sum(not clip.bonafide for clip in held),
+            hours=round(sum(clip.duration_s for clip in held) / 3600, 4),
+        )
+        for (part, corpus, licence), held in sorted(groups.items())
+    ]
+
+
+def _limits(clips: Manifest, families: Iterable[str]) -> list[str]:
+    """Return, as sentences, what the clips alone say that the detector has never heard."""
+    languages = sorted(set(clips.column("language")) - {""})
+    limits = [f"In training it heard spoofed speech of these kinds only: {', '.join(families)}."]
+    if languages:
+        limits.append(f"In training it heard these languages only: {', '.join(languages)}.")
+    hours = float(clips.column("duration_s").astype(float).sum()) / 3600
+    if 0 < hours < FEW_HOURS:
+        limits.append(
+            f"It was trained on {hours:.1f} hours of speech: a starting point and a demonstration, "
+            "not evidence. Do not decide on a person by it."
+        )
+    return limits

@@ -1,0 +1,68 @@
+"""Do headerless samples become what the same samples in a file become?"""
+
+import numpy as np
+import pytest
+
+from audio_files import wav
+from unheard import audio
+from unheard.audio.pcm import PCM_FORMATS, PcmReader
+from unheard.errors import AudioError
+from voice import voice
+
+SUBTYPES = {kind: subtype for kind, (subtype, _) in PCM_FORMATS.items()}
+
+
+def body(data: bytes) -> bytes:
+    """Samples of a wav file without its header."""
+    start = data.index(b"data") + 8
+    return data[start : start + int.from_bytes(data[start - 4 : start], "little")]
+
+
+@pytest.mark.parametrize("kind", PCM_FORMATS)
+@pytest.mark.parametrize(("rate_hz", "n_channels"), [(16_000, 1), (8_000, 1), (44_100, 2)])
+def test_headerless_samples_are_those_of_a_file(kind: str, rate_hz: int, n_channels: int) -> None:
+    channels = np.stack([voice(1.3, seed=seed) for seed in range(n_channels)])
+    data = wav(channels, rate_hz=rate_hz, subtype=SUBTYPES[kind])
+    reader, raw = PcmReader(kind, rate_hz, n_channels), body(data)
+    pieces = [reader.push(raw[start : start + 1_001]) for start in range(0, len(raw), 1_001)]
+    got = np.concatenate([*pieces, reader.close()])
+    wanted = audio.read(data).samples
+    assert got.dtype == np.float32
+    assert np.array_equal(got, wanted)
+
+
+def test_bytes_of_half_a_sample_wait_for_the_rest() -> None:
+    reader = PcmReader("s16le", n_channels=2)
+    assert reader.push(b"\x00\x40\x00").size == 0
+    assert reader.push(b"").size == 0
+    assert reader.push(b"\x20\x01").tolist() == [0.375]
+    assert reader.close().size == 0
+
+
+def test_samples_come_as_soon_as_the_resampler_has_them() -> None:
+    reader, n_out = PcmReader("s16le", 48_000), 0
+    for n_in in range(960, 96_000, 960):
+        n_out += reader.push(bytes(2 * 960)).size
+        assert n_in / 48_000 - n_out / 16_000 < 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "rate_hz", "n_channels", "remedy"),
+    [
+        ("s16", 16_000, 1, "did you mean 's16le'"),
+        ("s16le", 100, 1, "give a rate of 4000 to 384000 Hz"),
+        ("s16le", 16_000, 0, "give 1 to 64 channels"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(
+    kind: str, rate_hz: int, n_channels: int, remedy: str
+) -> None:
+    with pytest.raises(AudioError, match=remedy):
+        PcmReader(kind, rate_hz, n_channels)
+
+
+def test_floats_that_are_no_sound_are_refused() -> None:
+    with pytest.raises(AudioError, match="finite samples are wanted"):
+        PcmReader("f32le").push(np.array([np.nan], "<f4").tobytes())
+    with pytest.raises(AudioError, match="divide them by their full scale"):
+        PcmReader("f32le").push(np.array([20_000], "<f4").tobytes())

@@ -1,0 +1,113 @@
+"""The commands of generators: list, apply, reconstruct, check; what they refuse and how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import synthetic_corpus
+from cli_run import Run
+from unheard import audio
+from unheard.data.clip import Manifest
+
+Command = Callable[..., Run]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    synthetic_corpus.corpus(tmp_path / "data", duration_s=0.4)
+    return tmp_path / "data" / "manifest.parquet"
+
+
+def test_list_says_of_each_generator_what_it_is_and_what_is_missing(
+    unheard: Command, tmp_path: Path
+) -> None:
+    run = unheard("attack", "list", "--engines", tmp_path, "--json")
+    rows = {row["name"]: row for row in map(json.loads, run.out.splitlines())}
+    assert run.code == 0
+    assert rows["griffin-lim-mel"]["missing"] == ""
+    assert rows["encodec"]["free"] is False
+    assert "train one with" in rows["diffusion"]["missing"]
+    text = unheard("attack", "list", "--engines", tmp_path).out
+    assert len(text.splitlines()) == len(rows)
+
+
+def test_reconstruct_writes_twins_and_goes_on_and_check_judges_them(
+    unheard: Command, data: Path, tmp_path: Path
+) -> None:
+    command = ("attack", "reconstruct", "griffin-lim-linear", "--set", "n_rounds=1", "--data", data)
+    first = unheard(*command, "--out", tmp_path / "out", "--parts", "train, dev")
+    assert first.code == 0, first.err
+    manifest = tmp_path / "out" / "manifest.parquet"
+    assert first.out.split() == [str(manifest)]
+    assert len(Manifest.read(manifest)) == 60
+    again = unheard(*command, "--out", tmp_path / "out")
+    assert "0 twins made, 30 were there, 0 failed" in again.err
+    checked = unheard("attack", "check", manifest)
+    assert checked.code == 0
+    assert "griffin-lim-linear" in checked.out
+    assert "the cue that differs most is" in checked.out
+    (told,) = json.loads(unheard("attack", "check", manifest, "--json").out)
+    assert told["n_twins"] == 30
+    assert told["verdict"].startswith("No probe was trained")
+
+
+def test_a_twin_that_cannot_be_made_is_named_and_the_code_says_so(
+    unheard: Command, data: Path, tmp_path: Path
+) -> None:
+    broken = data.parent / "audio" / "train-human-1.flac"
+    broken.write_bytes(b"no audio")
+    out = tmp_path / "out"
+    run = unheard("attack", "reconstruct", "griffin-lim-linear", "--data", data, "--out", out)
+    assert run.code == 1
+    assert "error: train-human-1: " in run.err
+    assert "29 twins made, 0 were there, 1 failed" in run.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("griffin-lim-mle",), 2, "did you mean 'griffin-lim-mel'"),
+        (("griffin-lim-mel", "--set", "rounds=3"), 2, "no field 'rounds'; did you mean 'n_rounds'"),
+        (("griffin-lim-mel", "--parts", "train,eval_out"), 1, "no twins are made of part"),
+        (("flite-slt",), 1, "speaks texts and copies no recording"),
+        (("dac", "--set", "source=nowhere"), 1, "no folder 'nowhere' with weights; give one"),
+    ],
+)
+def test_what_cannot_be_reconstructed_is_refused(
+    unheard: Command,
+    data: Path,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    code: int,
+    message: str,
+) -> None:
+    run = unheard("attack", "reconstruct", *arguments, "--data", data, "--out", tmp_path / "out")
+    assert run.code == code
+    assert message in run.err
+
+
+def test_apply_copies_each_recording_and_says_which_it_could_not(
+    unheard: Command, data: Path, tmp_path: Path
+) -> None:
+    folder = data.parent / "audio"
+    files = [folder / "dev-buzz-1.flac", folder / "dev-saw-1.flac", tmp_path / "none.wav"]
+    run = unheard("attack", "apply", "griffin-lim-linear", *files, "--out", tmp_path / "copies")
+    assert run.code == 1
+    assert "none.wav: no such file or folder" in run.err
+    copies = [Path(line) for line in run.out.splitlines()]
+    assert [path.name for path in copies] == ["0000-dev-buzz-1.flac", "0001-dev-saw-1.flac"]
+    for copy, file in zip(copies, files, strict=False):
+        heard, source = (audio.read(path, minimum_s=0.0).samples for path in (copy, file))
+        assert heard.shape == source.shape
+        assert not np.allclose(heard, source, atol=1e-3)
+
+
+def test_apply_refuses_a_generator_of_texts(unheard: Command, data: Path, tmp_path: Path) -> None:
+    run = unheard("attack", "apply", "flite-slt", data, "--out", tmp_path)
+    assert run.code == 1
+    assert "copies no recording; choose one that" in run.err

@@ -1,0 +1,304 @@
+"""The numbers of a comparison against a literal computation; what is missing does not stop it."""
+
+import csv
+import io
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from unheard.compare.joined_scores import Group, _counts, _Eer, trials_of
+from unheard.compare.numbers import compare_runs
+from unheard.compare.pictures import drawn
+from unheard.compare.results import Compared, Run
+from unheard.compare.text import PICTURES, About, document, spreadsheet
+from unheard.errors import EvaluationError
+from unheard.evaluation import markup
+from unheard.metrics import TiesWarning, cllr, corrected, eer
+
+CLASSES = {
+    "eval_in": {"-": 40, "formant": 20, "diphone": 30},
+    "eval_out": {"-": 50, "neural": 35, "codec": 15, "units": 25},
+}
+ROWS = [
+    (part, family, f"{part}-{family}-{n}")
+    for part, families in CLASSES.items()
+    for family, count in families.items()
+    for n in range(count)
+]
+HARD = np.random.default_rng(5).normal(size=len(ROWS))
+ABOUT = About(
+    name="test", methods={"base": "recipe base"}, missing=["open seed 3 base: to do"], command="run"
+)
+
+
+def written(path: Path, apart: float, seed: int, only: str = "", n_rows: int = 10**9) -> Path:
+    """A score file in which classes lie a distance apart, in some order."""
+    rng = np.random.default_rng(seed)
+    rows = [row for row in rng.permutation(len(ROWS)).tolist() if row < n_rows]
+    rows = [row for row in rows if not only or ROWS[row][1] in ("-", only)]
+    human = np.array([ROWS[row][1] == "-" for row in rows])
+    score = np.where(human, apart, 0.0) + HARD[rows] + 0.4 * rng.normal(size=len(rows)) - 1
+    columns = {
+        "id": [ROWS[row][2] for row in rows],
+        "part": [ROWS[row][0] for row in rows],
+        "family": [ROWS[row][1] for row in rows],
+        "bonafide": human,
+        "score": score,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    folder = tmp_path_factory.mktemp("runs")
+    made = []
+    for place, (method, apart) in enumerate({"base": 1.0, "same": 1.05, "good": 2.2}.items()):
+        for seed in (1, 2):
+            file = written(folder / f"{method}-{seed}.parquet", apart, 10 * place + seed)
+            made.append(
+                Run(
+                    method=method,
+                    seed=seed,
+                    scores=file,
+                    training_core_s=60.0 * (place + 1) * seed,
+                    parameters=1000 * (place + 1),
+                    trained=10,
+                    core_s=0.01 * (place + 1),
+                )
+            )
+        for family in ("neural", "codec") if method != "same" else ():
+            for seed in (1, 2):
+                file = folder / f"{method}-{family}-{seed}.parquet"
+                written(file, apart - 0.5, 100 + 10 * place + seed, only=family)
+                made.append(Run(method=method, seed=seed, scores=file, held_out=family))
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(runs: list[Run]) -> Compared:
+    return compare_runs(runs, baseline="base", n_draws=60, seed=3)
+
+
+def of(made: Compared, method: str) -> dict[str, float]:
+    (line,) = [one for one in made.lines if one.method == method]
+    return {name: one.value for name, one in line.numbers.items()}
+
+
+def rates(file: Path, draws: dict[str, int] | None = None) -> dict[str, float]:
+    """Every number of one score file, clips repeated as they were drawn."""
+    table = pq.read_table(file)
+    ids, part, family, human, score = (
+        table.column(name).to_numpy(zero_copy_only=False)
+        for name in ("id", "part", "family", "bonafide", "score")
+    )
+    times = np.array([1 if draws is None else draws[name] for name in ids])
+
+    def rate(metric, place: str, one: str = "") -> float:
+        inside = part == place
+        machine = inside & (family == one if one else ~human)
+        pair = [np.repeat(score[rows], times[rows]) for rows in (inside & human, machine)]
+        return float(metric(*pair))
+
+    apart = [rate(eer, "eval_out", one) for one in ("neural", "codec", "units")]
+    return {
+        "in_eer": rate(eer, "eval_in"),
+        "in_cllr": rate(cllr, "eval_in"),
+        "out_eer": rate(eer, "eval_out"),
+        "out_cllr": rate(cllr, "eval_out"),
+        "out_mean": float(np.mean(apart)),
+        "out_worst": max(apart),
+    }
+
+
+def test_every_number_is_that_of_a_literal_computation(made: Compared, runs: list[Run]) -> None:
+    main = [run for run in runs if not run.held_out]
+    trials = trials_of([run.scores for run in main])
+    part, family = trials.columns["part"], trials.columns["family"]
+    groups = [trials.group(part == place) for place in CLASSES]
+    groups += [
+        trials.group((part == place) & np.isin(family, ["-", one]))
+        for place, families in CLASSES.items()
+        for one in sorted(set(families) - {"-"})
+    ]
+    draws = [
+        dict(zip(trials.ids, counts.tolist(), strict=True))
+        for counts in _counts(groups, len(trials.ids), 60, 3)
+    ]
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TiesWarning)
+        for run in main:
+            of_draws = [rates(run.scores, None), *(rates(run.scores, one) for one in draws)]
+            found.setdefault(run.method, []).append(
+                {name: np.array([one[name] for one in of_draws]) for name in of_draws[0]}
+            )
+    p_values, tested = [], []
+    for line in made.lines:
+        for name, one in line.numbers.items():
+            mean = np.mean([seed[name] for seed in found[line.method]], axis=0)
+            base = np.mean([seed[name] for seed in found["base"]], axis=0)
+            assert one.value == pytest.approx(mean[0], abs=1e-12)
+            assert one.seeds == pytest.approx([seed[name][0] for seed in found[line.method]])
+            assert (one.low, one.high) == pytest.approx(np.quantile(mean[1:], [0.025, 0.975]))
+            if line.method == "base" or not name.startswith("out_") or name == "out_cllr":
+                assert one.difference is None
+                continue
+            apart = mean - base
+            ends = np.quantile(apart[1:], [0.025, 0.975])
+            assert one.difference == pytest.approx(apart[0])
+            assert (one.difference_low, one.difference_high) == pytest.approx(ends)
+            side = min(np.sum(apart[1:] <= 0), np.sum(apart[1:] >= 0))
+            p_values.append(min(1.0, 2 * (side + 1) / 61))
+            tested.append(one)
+    assert [one.p for one in tested] == pytest.approx(p_values)
+    assert [one.p_holm for one in tested] == pytest.approx(corrected(p_values).tolist())
+    assert len(tested) == 6
+
+
+def test_many_draws_at_once_are_those_one_by_one() -> None:
+    rng = np.random.default_rng(2)
+    for ties in (1, 50):  # few distinct scores, or many
+        human, machine = (np.round(rng.normal(m, 1, 30) * ties) / ties for m in (1, 0))
+        counts = rng.integers(0, 4, (40, 30)), rng.integers(0, 3, (40, 30))
+        found = _Eer(human, machine)(*counts)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TiesWarning)
+            for rate, *drawn in zip(found, *counts, strict=True):
+                pair = [np.repeat(*one) for one in zip((human, machine), drawn, strict=True)]
+                assert rate == pytest.approx(eer(*pair), abs=1e-12)
+
+
+def test_a_draw_keeps_how_many_clips_a_family_has() -> None:
+    trials = 30
+    rows = np.arange(trials)
+    groups = [Group(rows[:10], rows[10:30]), Group(rows[:10], rows[10:15])]
+    for counts in _counts(groups, trials, 20, 0):
+        assert [counts[part].sum() for part in (rows[:10], rows[10:15], rows[15:])] == [10, 5, 15]
+
+
+def test_families_left_out_of_training_have_a_table_of_their_own(
+    made: Compared, runs: list[Run]
+) -> None:
+    lines = {line.method: line for line in made.lines}
+    assert lines["same"].held_out == {}
+    apart = {}
+    for family in ("neural", "codec"):
+        found = []
+        for run in runs:
+            if (run.method, run.held_out) == ("good", family):
+                table = pq.read_table(run.scores)
+                out = table.filter(pa.compute.equal(table.column("part"), "eval_out"))
+                score, human = (out.column(c).to_numpy(False) for c in ("score", "bonafide"))
+                found.append(eer(score[human], score[~human]))
+        apart[family] = found
+        assert lines["good"].held_out[family].seeds == tuple(found)
+        assert lines["good"].held_out[family].difference is None
+    mean = lines["good"].held_out["mean"]
+    assert mean.seeds == pytest.approx(np.mean(list(apart.values()), axis=0))
+    worst = lines["good"].held_out["worst"]
+    assert worst.seeds == pytest.approx(np.max(list(apart.values()), axis=0))
+    assert mean.difference == pytest.approx(mean.value - lines["base"].held_out["mean"].value)
+    assert mean.p_holm >= mean.p
+
+
+def test_the_best_comes_first_and_ranks_are_over_families_and_seeds(made: Compared) -> None:
+    assert made.lines[0].method == "good"
+    assert made.ranking is not None
+    assert made.ranking.n_tasks == 6
+    assert made.ranking.means["good"] < made.ranking.means["base"]
+    assert made.ranking.alike[0][0] in ("good", "same", "base")
+
+
+def test_runs_that_are_missing_do_not_stop_a_comparison(runs: list[Run]) -> None:
+    few = [run for run in runs if run.method != "base" and not run.held_out][:3]
+    made = compare_runs(few, baseline="base", n_draws=5)
+    assert "The baseline base has no run yet, so nothing is tested against it." in made.notes
+    assert {line.method: line.seeds for line in made.lines} == {"same": (1, 2), "good": (1,)}
+    assert made.ranking is None
+    text = markup.markdown(document(made, ABOUT, list(drawn(made))))
+    assert "Nothing can be tested: it needs base and another method." in text
+    assert "1 run of the plan is missing" in text
+    left = [run for run in runs if run.held_out == "codec"]
+    alone = compare_runs(left, baseline="base", n_draws=5)
+    text = markup.markdown(document(alone, ABOUT, list(drawn(alone))))
+    assert "No method has been evaluated under the main protocol yet." in text
+    # Without the other family's runs there is no honest mean over both.
+    assert {"codec", "mean", "worst"} == set(alone.lines[0].held_out)
+    one_lacks = [
+        run for run in runs if run.held_out and (run.method, run.held_out) != ("good", "codec")
+    ]
+    lines = {
+        line.method: line for line in compare_runs(one_lacks, baseline="base", n_draws=5).lines
+    }
+    assert set(lines["good"].held_out) == {"neural"}
+    assert set(lines["base"].held_out) == {"neural", "codec", "mean", "worst"}
+
+
+def test_clips_that_not_all_runs_scored_are_left_out_and_noted(
+    runs: list[Run], tmp_path: Path
+) -> None:
+    short = written(tmp_path / "short.parquet", 1.0, 77, n_rows=len(ROWS) - 4)
+    made = compare_runs(
+        [runs[0], Run(method="short", seed=1, scores=short)], baseline="base", n_draws=5
+    )
+    assert any("4 clips are scored by some runs only" in note for note in made.notes)
+    table = pq.read_table(short)
+    renamed = pa.array([f"x{name}" for name in table.column("id").to_pylist()])
+    pq.write_table(table.set_column(0, "id", renamed), tmp_path / "other.parquet")
+    other = Run(method="other", seed=1, scores=tmp_path / "other.parquet")
+    with pytest.raises(EvaluationError, match="evaluate every system on the same clips"):
+        compare_runs([runs[0], other], baseline="base")
+
+
+def test_same_seed_same_numbers(runs: list[Run]) -> None:
+    one, other = (compare_runs(runs, baseline="base", n_draws=5, seed=9) for _ in range(2))
+    assert one.to_dict() == other.to_dict()
+
+
+def test_the_page_shows_all_of_it(made: Compared) -> None:
+    pictures = drawn(made)
+    assert set(pictures) == set(PICTURES)
+    assert all(content.startswith(b"\x89PNG") for content in pictures.values())
+    blocks = document(made, ABOUT, list(pictures))
+    text = markup.markdown(blocks)
+    good = made.lines[0].numbers["out_mean"]
+    cell = f"{100 * good.value:.1f} \\[{100 * good.low:.1f}, {100 * good.high:.1f}]"
+    assert cell in text
+    assert "corrected by Holm for all 6 tests of this table" in text
+    assert "6 rankings of 3 methods" in text
+    cost = [line for line in text.splitlines() if line.startswith("| good | 3,000 | 10 |")]
+    assert cost == ["| good | 3,000 | 10 | 4.5 | 3.00 | 0.0300 | 3.00 |"]
+    assert "open seed 3 base: to do" in text
+    page = markup.html(blocks, pictures)
+    assert page.count("data:image/png;base64,") == 3
+    assert cell.replace("\\", "").replace(" ", "\N{NO-BREAK SPACE}") in page  # on one line
+    json.dumps(made.to_dict(), allow_nan=False)
+
+
+def test_the_spreadsheet_holds_every_number(made: Compared) -> None:
+    rows = list(csv.DictReader(io.StringIO(spreadsheet(made))))
+    found = {(row["method"], row["number"]): row for row in rows}
+    assert float(found["good", "out_mean"]["value"]) == of(made, "good")["out_mean"]
+    assert found["base", "out_mean"]["p_holm"] == ""
+    assert float(found["good", "without/mean"]["difference"]) < 0
+    assert len(found["good", "eval_out/codec"]["seeds"].split()) == 2
+    assert found["same", "parameters"]["value"] == "2000"
+    assert len(found) == len(rows)
+
+
+def test_many_methods_fit_the_pictures(made: Compared) -> None:
+    line = made.lines[0]
+    lines = tuple(replace(line, method=f"a_method_with_a_name_{n}") for n in range(20))
+    assert made.ranking is not None
+    means = {one.method: 1.0 + place for place, one in enumerate(lines)}
+    names = tuple(means)
+    ranking = replace(made.ranking, means=means, alike=tuple(names[n : n + 9] for n in range(12)))
+    assert set(drawn(replace(made, lines=lines, ranking=ranking))) == set(PICTURES)

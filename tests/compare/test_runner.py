@@ -1,0 +1,218 @@
+"""Jobs are done once, in order, by whoever comes; a kill or a failure costs nothing else."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from compare_worker import STEPS, Job, failed, many, worker
+from unheard.compare import runner
+from unheard.compare.lock import claim
+from unheard.compare.runner import FAILED, LOG, PROGRAM
+from unheard.compare.status import overview
+from unheard.compare.time_used import spent
+
+Start = Callable[[Path, int, str], subprocess.Popen[bytes]]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "POLL_S", 0.01)
+    monkeypatch.setattr(runner, "SCAN_S", 0.05)
+    for name in runner.THREADS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def process() -> Iterator[Start]:
+    """What starts another process that does jobs of the same folder."""
+    script, started = Path(__file__).parents[1] / "compare_worker.py", []
+
+    def start(out: Path, n_jobs: int, how: str) -> subprocess.Popen[bytes]:
+        words = [sys.executable, str(script), str(out), str(n_jobs), how]
+        started.append(subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"}))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_steps_are_done_in_order_and_leave_a_log_and_their_cost(tmp_path: Path) -> None:
+    job, told = Job(tmp_path / "job"), list[str]()
+    assert worker([job], tmp_path, n_jobs=1, say=told.append).work() == []
+    assert job.attempts() == list(STEPS)
+    assert told[:3] == ["job: train", "job: evaluate", "job: cost"]
+    log = (job.folder / LOG).read_text()
+    assert f" train {job.folder} well\ntrain of job with {os.cpu_count()} threads\n$ " in log
+    assert all(spent(job.folder)[step].core_s > 0 for step in STEPS)
+    assert worker([job], tmp_path).work() == []
+    assert job.attempts() == list(STEPS)
+    assert not list(job.folder.glob("claim-*"))
+
+
+def test_the_number_of_threads_is_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    job = Job(tmp_path / "job", steps=("train",))
+    worker([job], tmp_path).work()
+    assert "with 7 threads" in (job.folder / LOG).read_text()
+
+
+def test_only_what_is_left_is_done(tmp_path: Path) -> None:
+    job = Job(tmp_path / "job")
+    job.folder.mkdir()
+    (job.folder / "train.done").touch()
+    worker([job], tmp_path).work()
+    assert job.attempts() == ["evaluate", "cost"]
+
+
+def test_what_several_stand_on_is_done_once_and_first(tmp_path: Path) -> None:
+    first = Job(tmp_path / "first", steps=("train",))
+    others = [Job(tmp_path / f"job{n}", needs=(first,)) for n in range(3)]
+    assert worker([first, *others], tmp_path, n_jobs=3).work() == []
+    assert first.attempts() == ["train"]
+    began = (first.folder / "train.done").stat().st_mtime_ns
+    for job in others:
+        assert job.attempts() == list(STEPS)
+        assert (job.folder / "train.done").stat().st_mtime_ns > began
+
+
+def test_a_failure_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
+    broken = Job(tmp_path / "broken", "fails")
+    above = Job(tmp_path / "above", needs=(broken,))
+    highest = Job(tmp_path / "highest", needs=(above,))
+    killed, lies = (
+        Job(tmp_path / "killed", "killed"),
+        Job(tmp_path / "lies", "lies", steps=STEPS[:1]),
+    )
+    good = Job(tmp_path / "good")
+    jobs = [broken, above, highest, killed, lies, good]
+    found = worker(jobs, tmp_path, n_jobs=2).work()
+    assert failed(found) == {
+        "broken": "train: error: it broke; mend it",
+        "above": "stands on broken, which failed",
+        "highest": "stands on above, which failed",
+        "killed": "train: ended by SIGKILL; train of killed with 1 threads",
+        "lies": "train left nothing behind",
+    }
+    assert found[0].log == broken.folder / LOG
+    assert good.attempts() == list(STEPS)
+    assert above.attempts() == []
+    assert not list(tmp_path.glob("*/claim-*"))
+
+
+def test_a_job_that_failed_before_is_tried_again_and_one_that_failed_now_is_not(
+    tmp_path: Path,
+) -> None:
+    before, now = Job(tmp_path / "before"), Job(tmp_path / "now")
+    for job in (before, now):
+        job.folder.mkdir()
+        (job.folder / FAILED).write_text(json.dumps({"reason": "it rained"}))
+    old = time.time() - 5
+    os.utime(before.folder / FAILED, (old, old))
+    doing = worker([before, now], tmp_path)
+    os.utime(now.folder / FAILED)
+    assert failed(doing.work()) == {"now": "it rained"}
+    assert before.attempts() == list(STEPS)
+    assert not (before.folder / FAILED).exists()
+    assert now.attempts() == []
+
+
+def test_several_processes_at_once_never_do_a_job_twice(tmp_path: Path, process: Start) -> None:
+    others = [process(tmp_path, 8, "well") for _ in range(2)]
+    jobs = many(tmp_path, 8, "well")
+    assert worker(jobs, tmp_path, n_jobs=2).work() == []
+    assert [one.wait(60) for one in others] == [0, 0]
+    for job in jobs:
+        assert job.attempts() == list(STEPS)
+
+
+def test_a_killed_process_takes_its_jobs_with_it_and_another_goes_on(
+    tmp_path: Path, process: Start
+) -> None:
+    job = Job(tmp_path / "job0", "slow")
+    other = process(tmp_path, 1, "slow")
+    wait_for(lambda: job.attempts())
+    assert overview([job]).states[0].state == "running"  # type: ignore[list-item]
+    child = int((job.folder / "attempts").read_text().split()[1])
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    wait_for(lambda: not Path(f"/proc/{child}").exists())
+    assert overview([job]).states[0].state == "begun"  # type: ignore[list-item]
+    assert worker([job], tmp_path).work() == []
+    assert job.attempts() == ["train", *STEPS]
+    assert not list(job.folder.glob("claim-*"))
+
+
+def test_an_interruption_ends_the_commands_and_frees_their_jobs(tmp_path: Path) -> None:
+    job = Job(tmp_path / "job", "slow")
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    doing = worker([job, Job(tmp_path / "next")], tmp_path, n_jobs=2)
+    doing._say = lambda line: interrupt(line) if line.startswith("next") else None
+    with pytest.raises(KeyboardInterrupt):
+        doing.work()
+    (running,) = doing._running
+    assert running.process.returncode == -signal.SIGTERM
+    assert not list(job.folder.glob("claim-*"))
+
+
+def test_a_job_that_another_process_took_over_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "BEAT_S", 0.0)
+    job, told = Job(tmp_path / "job", "slow"), list[str]()
+
+    def say(line: str) -> None:
+        told.append(line)
+        if "taken over" in line:  # and the other one has done it
+            for step in STEPS:
+                (job.folder / f"{step}.done").touch()
+
+    doing = worker([job], tmp_path, say=say)
+    doing._fill()
+    (running,) = doing._running
+    held = json.loads((job.folder / "claim-1.json").read_text())
+    (job.folder / "claim-2.json").write_text(json.dumps(held | {"token": "other"}))
+    assert doing.work() == []
+    assert running.process.returncode is not None
+    assert told[-1] == f"job: taken over by process {os.getpid()} on {os.uname().nodename}"
+    assert (job.folder / "claim-2.json").exists()
+
+
+def test_a_job_that_another_process_does_is_waited_for(tmp_path: Path) -> None:
+    job, told = Job(tmp_path / "job"), list[str]()
+    held = claim(job.folder)
+    assert held is not None
+
+    def say(line: str) -> None:
+        told.append(line)
+        if "waits for" in line:
+            held.release()
+
+    assert worker([job], tmp_path, say=say).work() == []
+    assert told[0] == f"1 job waits for process {os.getpid()} on {os.uname().nodename}"
+    assert job.attempts() == list(STEPS)
+
+
+def test_the_program_is_this_one() -> None:
+    run = subprocess.run([*PROGRAM, "version"], capture_output=True, text=True, check=True)
+    assert run.stdout.strip()

@@ -1,0 +1,244 @@
+"""Has each recording of an archive exactly one row, whatever is killed and whenever?"""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from unheard.data import row_shards as ledgers
+from unheard.data import storage
+from unheard.data.row_shards import Filled, Ledger, fill
+from unheard.errors import EvaluationError
+from voice import scorer, voice
+
+VERDICT = scorer().samples(voice(1.2)).to_dict()
+
+
+class Killed(BaseException):
+    """The end of a process, as seen from within."""
+
+
+def files(folder: Path, n: int) -> list[str]:
+    folder.mkdir(exist_ok=True)
+    for index in range(n):
+        (folder / f"{index:03}.wav").write_text("x" * (index + 1))
+    return sorted(map(str, folder.iterdir()))
+
+
+def heard(log: list[str], *, dies_at: int = 1_000, bad: str = "bad") -> Callable[..., Any]:
+    """What scores recordings: notes them, fails on names with `bad`, is killed at the n-th."""
+
+    def score(sources: Iterable[str]) -> Iterator[dict[str, Any]]:
+        for source in sources:
+            if len(log) == dies_at:
+                raise Killed
+            log.append(source)
+            if bad in source:
+                yield {"source": source, "error": f"{source}: broken; mend it"}
+            else:
+                yield {**VERDICT, "source": source, "score": float(len(log))}
+
+    return score
+
+
+def run(ledger: Ledger, score: Callable[..., Any], settings: str = "s") -> list[Filled]:
+    found: list[Filled] = []
+    for file in ledger.plan_files():
+        for shard in ledger.planned(file):
+            found.append(fill(ledger, shard, settings, score))
+    return found
+
+
+def table(folder: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(folder / "rows").to_pylist()
+    return rows
+
+
+def test_each_recording_gets_one_row_in_the_order_it_was_found(tmp_path: Path) -> None:
+    listed = files(tmp_path / "in", 7)
+    with Ledger(str(tmp_path / "out"), shard_rows=3) as ledger:
+        assert ledger.add([*listed, listed[0]]) == 7
+        assert ledger.n_shards() == 3
+        assert [one.n_rows for one in run(ledger, heard([]))] == [3, 3, 1]
+    rows = table(tmp_path / "out")
+    assert [row["source"] for row in rows] == listed
+    assert [row["size_bytes"] for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+    assert rows[0]["detector"] == "level"
+    assert rows[0]["windows"]
+
+
+def test_what_is_found_later_gets_new_shards_and_what_is_known_keeps_its_own(
+    tmp_path: Path,
+) -> None:
+    listed = files(tmp_path / "in", 5)
+    with Ledger(str(tmp_path / "out"), shard_rows=2) as ledger:
+        assert ledger.add(listed[1:4]) == 3
+        run(ledger, heard(first := []))
+        assert ledger.add(listed) == 2
+        run(ledger, heard(second := []))
+        assert ledger.n_shards() == 3
+    assert (first, second) == (listed[1:4], [listed[0], listed[4]])
+    assert sorted(row["source"] for row in table(tmp_path / "out")) == listed
+
+
+@pytest.mark.parametrize("dies_at", range(8))
+def test_a_kill_at_any_recording_costs_no_row_and_makes_none_twice(
+    tmp_path: Path, dies_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledgers, "SAVE_S", -1.0)  # save after each recording
+    listed = files(tmp_path / "in", 7)
+    log: list[str] = []
+    with Ledger(str(tmp_path / "out"), shard_rows=4) as ledger:
+        ledger.add(listed)
+        with contextlib.suppress(Killed):
+            run(ledger, heard(log, dies_at=dies_at))
+    shards = list((tmp_path / "out" / "rows").glob("*"))
+    assert len(shards) == (dies_at >= 4) + (dies_at >= 7), "a shard is there before it is complete"
+    with Ledger(str(tmp_path / "out"), shard_rows=4) as ledger:
+        ledger.add(listed)
+        run(ledger, heard(log))
+    assert log == listed, "a recording was scored twice, or never"
+    assert [row["source"] for row in table(tmp_path / "out")] == listed
+    assert not list((tmp_path / "out" / "partial").glob("*"))
+
+
+def test_rows_until_a_fault_are_saved(tmp_path: Path) -> None:
+    listed = files(tmp_path / "in", 3)
+    log: list[str] = []
+
+    def faulty(sources: Iterable[str]) -> Iterator[dict[str, Any]]:
+        yield from itertools.islice(heard(log)(sources), 2)
+        raise RuntimeError("the detector is gone")
+
+    with Ledger(str(tmp_path / "out")) as ledger:
+        ledger.add(listed)
+        with pytest.raises(RuntimeError, match="the detector is gone"):
+            run(ledger, faulty)
+        run(ledger, heard(log))
+    assert log == listed
+
+
+def test_a_shard_that_was_saved_whole_but_not_finished_is_finished(tmp_path: Path) -> None:
+    (one,) = files(tmp_path / "in", 1)
+    out = tmp_path / "out"
+    with Ledger(str(out)) as ledger:
+        ledger.add([one])
+        run(ledger, heard([]))
+        (out / "partial").mkdir(exist_ok=True)
+        (out / "rows" / "00000000.parquet").rename(out / "partial" / "00000000.parquet")
+        assert run(ledger, heard(log := [])) == [Filled(0, 1, 1, 1, ())]
+    assert log == []
+    assert len(table(out)) == 1
+
+
+def test_one_who_was_thought_dead_and_comes_back_takes_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its half of the shard is saved after another has finished all of it."""
+    monkeypatch.setattr(ledgers, "SAVE_S", -1.0)
+    listed = files(tmp_path / "in", 4)
+    with Ledger(str(tmp_path / "out")) as ledger:
+        ledger.add(listed)
+        (shard,) = ledger.planned(ledger.plan_files()[0])
+        late = [{**row, "settings": "s"} for row in heard([])(listed[:2])]
+        run(ledger, heard([]))
+        ledger.save(shard.number, map(ledgers.flat, late))
+    assert [row["source"] for row in table(tmp_path / "out")] == listed
+    with Ledger(str(tmp_path / "out")) as ledger:
+        run(ledger, heard([]))
+        assert ledger.is_settled(0)
+    assert [row["source"] for row in table(tmp_path / "out")] == listed
+
+
+def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Path) -> None:
+    a, b, bad = [*files(tmp_path / "in", 2), str(tmp_path / "in" / "bad.wav")]
+    Path(bad).write_text("bad")
+    with Ledger(str(tmp_path / "out")) as ledger:
+        ledger.add([a, b, bad])
+        (first,) = run(ledger, heard([]))
+        assert first == Filled(0, 3, 0, 2, (f"{bad}: broken; mend it",))
+        os.utime(b, ns=(1, 1))
+        run(ledger, heard(log := []))
+        assert log == [b, bad]
+        (third,) = run(ledger, heard(log := [], bad="none"), "other")
+        assert log == [a, b, bad]
+        assert third == Filled(0, 3, 0, 3, ())
+    assert {row["settings"] for row in table(tmp_path / "out")} == {"other"}
+
+
+def test_the_row_of_a_file_that_is_gone_stays(tmp_path: Path) -> None:
+    a, b = files(tmp_path / "in", 2)
+    with Ledger(str(tmp_path / "out")) as ledger:
+        ledger.add([a, b])
+        run(ledger, heard([]))
+        Path(a).unlink()
+        run(ledger, heard(log := []), "other")
+    assert log == [b]
+    assert [row["source"] for row in table(tmp_path / "out")] == [a, b]
+
+
+def test_a_file_that_cannot_be_read_is_a_row_with_its_error(tmp_path: Path) -> None:
+    listed = [*files(tmp_path / "in", 1), str(tmp_path / "in" / "bad.wav")]
+    with Ledger(str(tmp_path / "out")) as ledger:
+        ledger.add(listed)
+        run(ledger, heard([]))
+    good, bad = table(tmp_path / "out")
+    assert (good["error"], bad["score"]) == (None, None)
+    assert bad["error"] == f"{listed[1]}: broken; mend it"
+
+
+def test_names_that_are_not_utf8_come_back(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(str(tmp_path)) + b"/caf\xe9.wav")
+    Path(name).write_text("x")
+    with Ledger(str(tmp_path / "out")) as ledger:
+        ledger.add([name])
+        run(ledger, heard(log := []))
+        run(ledger, heard(log))
+    assert log == [name]
+    assert table(tmp_path / "out")[0]["source"].endswith("caf\\udce9.wav")
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    with (
+        Ledger(str(tmp_path / "out")),
+        pytest.raises(EvaluationError, match="wait for it, or choose another folder"),
+        Ledger(str(tmp_path / "out")),
+    ):
+        raise AssertionError("entered twice")
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear diary")
+    with pytest.raises(EvaluationError, match="give a new folder"), Ledger(str(tmp_path)):
+        raise AssertionError("entered")
+
+
+def test_what_killed_writers_left_is_swept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with Ledger(str(out)) as ledger:
+        ledger.add(files(tmp_path / "in", 1))
+    left = out / "plan" / ".123.unfinished"
+    left.write_text("half")
+    with Ledger(str(out)) as ledger:
+        assert len(ledger.plan_files()) == 1
+    assert not left.exists()
+
+
+def test_a_write_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.write(str(tmp_path / "a"), b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        storage.write(str(tmp_path / "a"), b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"

@@ -1,0 +1,154 @@
+"""Does a killed scoring lose nothing, and does a finished one not start again?"""
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from unheard.data.rows import SUFFIXES, Journal
+from unheard.data.storage import stamp
+from unheard.errors import EvaluationError
+from voice import scorer, silence, voice
+
+
+def row(source: str, score: float = 1.0) -> dict[str, Any]:
+    return {**scorer().samples(voice(1.2), name=source).to_dict(), "score": score}
+
+
+def file(folder: Path, name: str = "a.wav", content: str = "abc") -> Path:
+    path = folder / name
+    path.write_text(content)
+    return path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rows_come_back_sorted_and_complete(tmp_path: Path, suffix: str) -> None:
+    out, a = tmp_path / f"out{suffix}", file(tmp_path)
+    with Journal(out, "s") as journal:
+        journal.add(row("b", 2.5), stamp(str(a)))
+        journal.add({"source": "c", "error": "broken"}, stamp(str(a)))
+        journal.add(row("a", -1.5), stamp(str(a)))
+        assert journal.finish() == out
+    if suffix == ".parquet":
+        rows = pq.read_table(out).to_pylist()
+        wanted = {"start_s", "end_s", "score", "speech_s", "experts"}
+        assert rows[0]["windows"][0].keys() == wanted
+        assert rows[0]["detector"] == "level"
+    elif suffix == ".csv":
+        rows = list(csv.DictReader(out.read_text().splitlines()))
+        assert (rows[0]["spoof_below"], rows[0]["bonafide_from"]) == ("-1.0", "2.0")
+    else:
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [r["source"] for r in rows] == ["a", "b", "c"]
+    assert [float(r["score"]) for r in rows[:2]] == [-1.5, 2.5]
+    assert rows[2]["error"] == "broken"
+
+
+def test_rows_without_a_verdict_are_kept_with_the_reason(tmp_path: Path) -> None:
+    with Journal(tmp_path / "out.parquet", "s") as journal:
+        journal.add(scorer().samples(silence(2), name="a").to_dict(), stamp(str(file(tmp_path))))
+        assert journal.is_done("a", stamp(str(tmp_path / "a.wav")))
+        assert not journal.has_verdict("a")
+        (found,) = pq.read_table(journal.finish()).to_pylist()
+    assert found["score"] is None
+    assert "digital silence" in found["reason"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_was_written_before_a_kill_is_done_after_it(tmp_path: Path, suffix: str) -> None:
+    out, a = tmp_path / f"out{suffix}", file(tmp_path)
+    with Journal(out, "s") as journal:
+        journal.add(row("a"), stamp(str(a)))
+        path = journal.path
+    with path.open("a") as lines:
+        lines.write('{"source": "b", "sco')
+    with Journal(out, "s") as journal:
+        assert journal.is_done("a", stamp(str(a)))
+        assert journal.has_verdict("a")
+        assert not journal.is_done("b", stamp(str(a)))
+        journal.add(row("b", 7.0), stamp(str(a)))
+        journal.finish()
+    with Journal(out, "s") as journal:
+        assert journal.is_done("a", stamp(str(a)))
+        assert journal.is_done("b", stamp(str(a)))
+
+
+def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Path) -> None:
+    a, out = file(tmp_path), tmp_path / "out.jsonl"
+    with Journal(out, "s") as journal:
+        journal.add(row("a"), stamp(str(a)))
+        journal.add({"source": "bad", "error": "broken"}, stamp(str(a)))
+        assert journal.is_done("a", stamp(str(a)))
+        assert not journal.is_done("bad", stamp(str(a)))
+    with Journal(out, "other") as journal:
+        assert not journal.is_done("a", stamp(str(a)))
+    os.utime(a, ns=(1, 1))
+    with Journal(out, "s") as journal:
+        assert not journal.is_done("a", stamp(str(a)))
+
+
+def test_a_file_scored_again_has_one_row_the_last(tmp_path: Path) -> None:
+    a = file(tmp_path)
+    with Journal(tmp_path / "out.csv", "s") as journal:
+        journal.add(row("a", 1.0), stamp(str(a)))
+        journal.add(row("a", 2.0), stamp(str(a)))
+        found = list(csv.DictReader(journal.finish().read_text().splitlines()))
+    assert [r["score"] for r in found] == ["2.0"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_names_that_are_not_utf8_are_kept(tmp_path: Path, suffix: str) -> None:
+    with Journal(tmp_path / f"out{suffix}", "s") as journal:
+        journal.add(row("caf\udce9.wav"), stamp(str(file(tmp_path))))
+        journal.finish()
+        assert journal.is_done("caf\udce9.wav", stamp(str(tmp_path / "a.wav")))
+
+
+def test_a_foreign_file_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("precious")
+    with pytest.raises(EvaluationError, match="choose another name, or delete it"):
+        Journal(tmp_path / "mine.csv", "s")
+    (tmp_path / "mine.jsonl").write_text('{"precious": 1}\n')
+    with pytest.raises(EvaluationError, match="choose another name"):
+        Journal(tmp_path / "mine.jsonl", "s")
+    assert (tmp_path / "mine.csv").read_text() == "precious"
+    assert (tmp_path / "mine.jsonl").read_text() == '{"precious": 1}\n'
+
+
+def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:
+    with (
+        Journal(tmp_path / "out.csv", "s"),
+        pytest.raises(EvaluationError, match="wait for it, or choose another name"),
+    ):
+        Journal(tmp_path / "out.csv", "s")
+
+
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"choose one of \.parquet, \.csv, \.jsonl"):
+        Journal(tmp_path / "out.xlsx", "s")
+
+
+def test_a_file_that_changes_while_it_is_scored_is_scored_again(tmp_path: Path) -> None:
+    a = file(tmp_path)
+    with Journal(tmp_path / "rows.jsonl", "s") as journal:
+        before = stamp(str(a))
+        a.write_bytes(b"and the rest of the copy")
+        journal.add(row("a"), before)
+        assert not journal.is_done("a", stamp(str(a)))
+
+
+@pytest.mark.parametrize("content", ['{"important": "notes"}', "words", "{"])
+def test_a_foreign_file_without_a_last_line_break_is_kept(tmp_path: Path, content: str) -> None:
+    notes = tmp_path / "notes.jsonl"
+    notes.write_text(content)
+    if content == "{":  # a row of ours may have been cut off there
+        with Journal(notes, "s"):
+            assert notes.read_text() == ""
+        return
+    with pytest.raises(EvaluationError, match="not written by"):
+        Journal(notes, "s")
+    assert notes.read_text() == content

@@ -1,0 +1,230 @@
+"""Are archives found in folders, stores and lists, and scored into shards, crashes included?"""
+
+import io
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow.parquet as pq
+import pytest
+
+from audio_files import wav
+from unheard.data import storage
+from unheard.data.clip import Clip, Manifest
+from unheard.data.row_shards import Filled, Ledger
+from unheard.errors import AudioError, BundleError, RecipeError
+from unheard.scoring.cluster import Engine, score_archive, sources
+from unheard.scoring.many import Settings
+from unheard.scoring.scorer import Scorer, Verdict
+from voice import FakeSettings, silence, voice
+
+SUFFIXES = frozenset({".wav", ".mp3"})
+SPEECH = wav(voice(1.2)[None])
+SECOND = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Fragile(Scorer):
+    """Ends its process at a recording of this name, as a decoder that crashes does."""
+
+    def file(self, source: Any, *, name: str = "") -> Verdict:
+        if name.endswith("crash.wav"):
+            os._exit(77)
+        return super().file(source, name=name)
+
+
+class FragileSettings(FakeSettings):
+    """Settings with a key and a scorer, and no bundle on disk."""
+
+    def scorer(self) -> Scorer:
+        return Fragile(super().scorer().bundle)
+
+    def key(self) -> str:
+        return "key"
+
+
+SETTINGS = FragileSettings(Path("nowhere"))
+
+
+@pytest.fixture
+def store() -> Iterator[Any]:
+    """An object store that lives in this process."""
+    memory = fsspec.filesystem("memory")
+    yield memory
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+
+
+def found(*patterns: str) -> list[str]:
+    errors: list[dict[str, Any]] = []
+    listed = list(sources(patterns, SUFFIXES, errors))
+    assert errors == []
+    return listed
+
+
+def score(listed: list[str], out: str, settings: Settings = SETTINGS) -> Filled:
+    with Ledger(out) as ledger:
+        (filled,) = score_archive(listed, settings, ledger, Engine())
+    return filled
+
+
+def table(out: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for name in storage.names(f"{out}/rows"):
+        rows += pq.read_table(io.BytesIO(storage.read(f"{out}/rows/{name}"))).to_pylist()
+    return rows
+
+
+def test_folders_files_globs_lists_and_manifests_are_found(tmp_path: Path) -> None:
+    for name in ("b.wav", "a.mp3", "note.md", "x.bin"):
+        (tmp_path / name).touch()
+    (tmp_path / "list.txt").write_text("s3://far/away.wav\n\n/near/by.flac\n")
+    clip = Clip(id="1", path="t.tar::c.wav", bonafide=True, part="train")
+    Manifest.of([clip], tmp_path).write(tmp_path / "m.parquet")
+    assert found(str(tmp_path)) == [str(tmp_path / "a.mp3"), str(tmp_path / "b.wav")]
+    assert found(str(tmp_path / "*.bin")) == [str(tmp_path / "x.bin")]
+    assert found(str(tmp_path / "list.txt")) == ["s3://far/away.wav", "/near/by.flac"]
+    assert found(str(tmp_path / "m.parquet")) == [str(tmp_path / "t.tar::c.wav")]
+
+
+def test_a_store_is_listed_like_a_folder(store: Any) -> None:
+    for path in ("/bucket/b/2.WAV", "/bucket/a.mp3", "/bucket/.a.wav", "/bucket/note.txt"):
+        store.pipe_file(path, b"x")
+    here = ["memory:///bucket/a.mp3", "memory:///bucket/b/2.WAV"]
+    assert sorted(found("memory://bucket")) == here
+    assert found("memory://bucket/*.mp3") == here[:1]
+    assert found("memory://bucket/note.txt") == ["memory://bucket/note.txt"]
+
+
+def test_what_is_not_there_is_a_row_with_its_remedy(tmp_path: Path, store: Any) -> None:
+    errors: list[dict[str, Any]] = []
+    patterns = [str(tmp_path / "gone"), "memory://gone"]
+    assert list(sources(patterns, SUFFIXES, errors)) == []
+    assert [row["source"] for row in errors] == patterns
+    assert "check the path" in errors[0]["error"]
+    assert "check the URL" in errors[1]["error"]
+
+
+def test_a_store_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(RecipeError, match="install the package for its kind of store"):
+        found("far://bucket")
+
+
+def test_bad_files_and_crashes_cost_their_rows_alone(tmp_path: Path) -> None:
+    contents = {"a": SPEECH, "bad": b"no audio", "crash": SPEECH, "d": wav(silence(2)[None])}
+    for name, content in contents.items():
+        (tmp_path / f"{name}.wav").write_bytes(content)
+    out = str(tmp_path / "out")
+    filled = score(found(str(tmp_path)), out)
+    assert (filled.n_rows, filled.n_before, filled.n_verdicts, len(filled.errors)) == (4, 0, 1, 2)
+    a, bad, crash, d = table(out)
+    assert a["score"] is not None
+    assert "bad.wav: " in bad["error"]
+    assert "died (exit code 77)" in crash["error"]
+    assert "digital silence" in d["reason"]
+    assert score(found(str(tmp_path)), out).n_before == 2
+
+
+def test_many_shards_are_shared_out_and_all_are_told(tmp_path: Path) -> None:
+    for index in range(5):
+        (tmp_path / f"{index}.wav").write_bytes(SPEECH)
+    with Ledger(str(tmp_path / "out"), shard_rows=2) as ledger:
+        done = list(score_archive(found(str(tmp_path)), SETTINGS, ledger, Engine(n_jobs=2)))
+    assert sorted(one.number for one in done) == [0, 1, 2]
+    assert len(table(str(tmp_path / "out"))) == 5
+
+
+def test_stopping_keeps_what_was_scored_and_blames_no_recording(tmp_path: Path) -> None:
+    for index in range(6):
+        (tmp_path / f"{index}.wav").write_bytes(SPEECH)
+    listed, out = found(str(tmp_path)), str(tmp_path / "out")
+    with Ledger(out, shard_rows=2) as ledger:
+        scoring = score_archive(listed, SETTINGS, ledger, Engine(n_jobs=2))
+        next(scoring)
+        scoring.close()
+        rows = [row for number in range(3) for row in ledger.rows(number)]
+        assert {row["error"] for row in rows} == {None}
+        done = list(score_archive(listed, SETTINGS, ledger, Engine()))
+    assert sum(one.n_before for one in done) == len(rows) >= 2
+    assert [row["source"] for row in table(out)] == listed
+
+
+def test_a_store_is_scored_into_a_store_and_only_what_changes_again(store: Any) -> None:
+    for index in range(7):
+        store.pipe_file(f"/bucket/{index}.wav", wav(voice(1.2, seed=index)[None]))
+    assert score(found("memory://bucket"), "memory://out").n_before == 0
+    before = table("memory://out")
+    assert [row["source"] for row in before] == [f"memory:///bucket/{i}.wav" for i in range(7)]
+    assert len({row["score"] for row in before}) == 7
+    store.pipe_file("/bucket/3.wav", SPEECH)
+    assert score(found("memory://bucket"), "memory://out").n_before == 6
+    after = table("memory://out")
+    assert [a == b for a, b in zip(before, after, strict=True)] == [i != 3 for i in range(7)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"created": SECOND}, {"created": SECOND + timedelta(microseconds=1)}),
+        ({"mtime": 1.7e9}, {"mtime": 1.7e9 + 0.001}),
+        ({"LastModified": SECOND, "ETag": "a"}, {"LastModified": SECOND, "ETag": "b"}),
+    ],
+)
+def test_a_file_changed_within_a_second_has_another_stamp(
+    store: Any, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    stamps = []
+    for said in (before, after, after):
+        monkeypatch.setattr(type(store), "info", lambda *_, said=said: {"size": 9, **said})
+        stamps.append(storage.stamp("memory://bucket/a.wav"))
+    assert stamps[0] != stamps[1] == stamps[2]
+
+
+def test_a_recording_that_cannot_be_fetched_is_a_row_with_its_remedy(store: Any) -> None:
+    store.pipe_file("/bucket/a.wav", SPEECH)
+    filled = score(["memory://bucket/gone.wav", "memory://bucket/a.wav"], "memory://out")
+    assert filled.errors == ("memory://bucket/gone.wav: no such file; check the URL",)
+    assert filled.n_verdicts == 1
+
+
+def test_a_store_that_fails_says_what_to_do(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("403 Forbidden")
+
+    monkeypatch.setattr(type(store), "get_file", refuse)
+    with pytest.raises(AudioError, match=r"403 Forbidden.*check the network and your permissions"):
+        storage.fetch("memory://bucket/a.wav", tmp_path)
+
+
+def test_copies_of_what_a_store_holds_do_not_stay(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store.pipe_file("/bucket/a.wav", SPEECH)
+    score(found("memory://bucket"), "memory://out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_no_bundle_is_refused_before_anything_is_planned(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(SPEECH)
+    out = tmp_path / "out"
+    with pytest.raises(BundleError, match="give the folder of a detector"):
+        score(found(str(tmp_path)), str(out), Settings(tmp_path))
+    assert storage.names(str(out / "plan")) == []
+
+
+def test_a_number_that_does_not_fit_ends_the_scoring(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(SPEECH)
+    with pytest.raises(RecipeError, match="at most the window"):
+        score([str(tmp_path / "a.wav")], str(tmp_path / "out"), WrongSettings(Path(), hop_s=9.0))
+
+
+class WrongSettings(FakeSettings):
+    """Settings that are found not to fit when the detector is loaded."""
+
+    def key(self) -> str:
+        return "key"

@@ -1,0 +1,235 @@
+"""Does a verdict say what each expert of a mixture said, and does it add up to the score?"""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from unheard.data.rows import SUFFIXES, Journal
+from unheard.data.storage import stamp
+from unheard.detectors.detector import window_opinions
+from unheard.detectors.table import Detector, Toy, window_scores
+from unheard.errors import BundleError
+from unheard.scoring.scorer import Verdict
+from unheard.scoring.verdict import ExpertScore, WindowScore, mean_of_experts
+from unheard.types import FloatArray
+from voice import CALIBRATION, FakeCard, FakeMixture, scorer, silence, voice
+
+SPEECH = np.concatenate([voice(3), silence(1.7), voice(3, seed=1, peak=0.1), silence(0.6)])
+
+
+class Pair(Detector):
+    """A mixture of two linear functions of a window's spectrum; counts its passes."""
+
+    experts = ("low", "high")
+    n_embedding = 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.said = nn.Parameter(torch.randn(4, 2, generator=generator))
+        self.gate = nn.Parameter(torch.randn(4, 2, generator=generator))
+        self.n_passes = 0
+
+    def embed(self, waveform: Tensor) -> Tensor:
+        self.n_passes += 1
+        bands = torch.fft.rfft(waveform)[:, :-1].abs().log1p().unflatten(1, (4, -1)).mean(2)
+        return torch.cat([bands, bands @ self.gate], dim=1)
+
+    def opinions(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        return embedding[:, :4] @ self.said, embedding[:, 4:].softmax(dim=1)
+
+    def classify(self, embedding: Tensor) -> Tensor:
+        scores, weights = self.opinions(embedding)
+        return (scores * weights).sum(dim=1)
+
+
+def windows_of(n_windows: int) -> FloatArray:
+    rng = np.random.default_rng(n_windows)
+    return 0.1 * rng.standard_normal((n_windows, 1_600)).astype(np.float32)
+
+
+def summed(experts: tuple[ExpertScore, ...]) -> float:
+    return sum(one.weight * one.score for one in experts)
+
+
+@pytest.mark.parametrize("n_windows", [0, 1, 16, 37])
+def test_scores_and_opinions_come_from_one_pass(n_windows: int) -> None:
+    mixture, windows = Pair().eval(), windows_of(n_windows)
+    scores, said, weights = window_opinions(mixture, windows)
+    assert mixture.n_passes == -(-n_windows // 16)
+    np.testing.assert_array_equal(scores, window_scores(mixture, windows))
+    assert said.shape == weights.shape == (n_windows, 2)
+    np.testing.assert_allclose((said * weights).sum(axis=1), scores, atol=1e-6)
+
+
+def test_each_window_gets_its_own_opinions() -> None:
+    mixture, windows = Pair().eval(), windows_of(20)
+    _, said, weights = window_opinions(mixture, windows)
+    with torch.inference_mode():
+        expected = mixture.opinions(mixture.embed(torch.from_numpy(windows)))
+    np.testing.assert_allclose(said, expected[0], atol=1e-6)
+    np.testing.assert_allclose(weights, expected[1], atol=1e-6)
+
+
+def test_a_detector_alone_has_no_experts_and_is_asked_for_none() -> None:
+    alone, windows = Toy().build().eval(), windows_of(3)
+    scores, said, weights = window_opinions(alone, windows)
+    np.testing.assert_array_equal(scores, window_scores(alone, windows))
+    assert said.shape == weights.shape == (3, 0)
+    verdict = scorer().samples(SPEECH)
+    assert verdict.experts == ()
+    assert all(window.experts == () for window in verdict.windows)
+    assert verdict.to_dict()["experts"] == verdict.to_dict()["windows"][0]["experts"] == []
+
+
+@pytest.mark.parametrize("pooling", ["mean", "lowest"])
+def test_what_the_experts_say_adds_up_to_the_score(pooling: str) -> None:
+    verdict = scorer(FakeMixture(card=FakeCard(pooling=pooling))).samples(SPEECH)
+    assert [one.name for one in verdict.experts] == ["flat", "loud"]
+    assert summed(verdict.experts) == pytest.approx(verdict.score)
+    assert sum(one.weight for one in verdict.experts) == pytest.approx(1)
+    for window in verdict.windows:
+        assert (window.experts == ()) == (window.score is None)
+        if window.score is not None:
+            assert summed(window.experts) == pytest.approx(window.score)
+    assert len({round(one.score, 3) for one in verdict.experts}) == 2
+
+
+def test_experts_are_calibrated_as_the_mixture_is() -> None:
+    verdict = scorer(FakeMixture()).samples(voice(1))
+    (window,) = verdict.windows
+    _, said, weights = FakeMixture().opinions(voice(1)[None])
+    assert [one.score for one in window.experts] == pytest.approx(CALIBRATION(said[0]))
+    assert [one.weight for one in window.experts] == pytest.approx(weights[0])
+    assert verdict.experts == window.experts
+
+
+def test_the_lowest_quarter_speaks_where_it_makes_the_score() -> None:
+    card = FakeCard(pooling="lowest")
+    verdict = scorer(FakeMixture(card=card)).samples(SPEECH)
+    scored = [window for window in verdict.windows if window.score is not None]
+    lowest = sorted(scored, key=lambda window: window.score or 0)[: -(-len(scored) // 4)]
+    assert len(lowest) < len(scored)
+    assert verdict.experts == mean_of_experts(lowest)
+
+
+def test_an_expert_says_most_where_it_weighs_most() -> None:
+    def window(*said: tuple[float, float]) -> WindowScore:
+        pairs = zip("abc", said, strict=True)
+        experts = tuple(ExpertScore(name, score, weight) for name, (score, weight) in pairs)
+        return WindowScore(0.0, 1.0, summed(experts), 1.0, experts)
+
+    windows = [
+        window((4.0, 0.75), (-2.0, 0.25), (9.0, 0.0)),
+        window((0.0, 0.25), (2.0, 0.75), (7.0, 0.0)),
+    ]
+    assert mean_of_experts(windows) == (
+        ExpertScore("a", 3.0, 0.5),
+        ExpertScore("b", 1.0, 0.5),
+        ExpertScore("c", 8.0, 0.0),
+    )
+    assert mean_of_experts([]) == ()
+
+
+def test_without_a_verdict_no_expert_speaks() -> None:
+    verdict = scorer(FakeMixture()).samples(silence(3))
+    assert verdict.score is None
+    assert verdict.experts == ()
+
+
+@settings(max_examples=15, derandomize=True, deadline=None)
+@given(sizes=st.lists(st.integers(0, 30_000), max_size=12))
+def test_a_stream_hears_the_experts_that_the_file_hears(sizes: list[int]) -> None:
+    bundle = FakeMixture()
+    whole = scorer(bundle).samples(SPEECH)
+    n_windows = sum(bundle.batches)
+    stream = scorer(bundle).stream(name=whole.source)
+    parts = np.split(SPEECH, np.cumsum(sizes).clip(0, SPEECH.size))
+    came = [window for part in parts for window in stream.push(part)]
+    verdict = stream.close()
+    assert tuple(came) == verdict.windows[: len(came)]
+    assert sum(bundle.batches) == 2 * n_windows == 2 * n_scored(whole)
+    assert numbers(verdict) == pytest.approx(numbers(whole), abs=1e-9)
+
+
+def n_scored(verdict: Verdict) -> int:
+    return sum(window.score is not None for window in verdict.windows)
+
+
+def numbers(verdict: Verdict) -> list[float]:
+    said = [*verdict.experts, *(one for window in verdict.windows for one in window.experts)]
+    return [number for one in said for number in (one.score, one.weight)]
+
+
+def test_an_expert_that_gives_nan_is_refused() -> None:
+    class Broken(FakeMixture):
+        def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+            scores, said, weights = super().opinions(windows)
+            return scores, np.where([True, False], np.nan, said), weights
+
+    with pytest.raises(BundleError, match="train it again, or use another"):
+        scorer(Broken()).samples(voice(2))
+
+
+def test_experts_are_in_the_json_as_dicts() -> None:
+    verdict = scorer(FakeMixture()).samples(SPEECH)
+    plain = verdict.to_dict()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["experts"][0] == {
+        "name": "flat",
+        "score": verdict.experts[0].score,
+        "weight": verdict.experts[0].weight,
+    }
+    assert plain["windows"][0]["experts"][1]["name"] == "loud"
+
+
+def written(folder: Path, suffix: str, rows: dict[str, dict[str, Any]]) -> Path:
+    """Rows by the name of their file, as `unheard score --out` writes them."""
+    with Journal(folder / f"out{suffix}", "s") as journal:
+        for name, row in rows.items():
+            (folder / name).touch()
+            journal.add({**row, "source": name}, stamp(str(folder / name)))
+        return journal.finish()
+
+
+def test_rows_keep_the_experts(tmp_path: Path) -> None:
+    mixed = scorer(FakeMixture()).samples(SPEECH).to_dict()
+    rows = {"mixed": mixed, "plain": scorer().samples(SPEECH).to_dict()}
+    plain, other = reversed(pq.read_table(written(tmp_path, ".parquet", rows)).to_pylist())
+    assert plain["experts"] == plain["windows"][0]["experts"] == []
+    assert other["experts"] == mixed["experts"]
+    assert other["windows"] == mixed["windows"]
+    first, second = csv.DictReader(written(tmp_path, ".csv", rows).read_text().splitlines())
+    flat, loud = [cell.split() for cell in first["experts"].split("; ")]
+    assert (flat[0], loud[0]) == ("flat", "loud")
+    assert [float(flat[1]), float(flat[2])] == list(mixed["experts"][0].values())[1:]
+    assert second["experts"] == ""
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rows_of_before_there_were_experts_stay(tmp_path: Path, suffix: str) -> None:
+    old = scorer().samples(SPEECH).to_dict()
+    del old["experts"]
+    for window in old["windows"]:
+        del window["experts"]
+    out = written(tmp_path, suffix, {"old": old})
+    with Journal(out, "s") as journal:
+        assert journal.is_done("old", stamp(str(tmp_path / "old")))
+        journal.add(
+            {**scorer(FakeMixture()).samples(SPEECH).to_dict(), "source": "new"}, stamp(str(out))
+        )
+        journal.finish()
+    if suffix == ".parquet":
+        new, before = pq.read_table(out).to_pylist()
+        assert before["experts"] is None
+        assert before["windows"][0]["score"] == old["windows"][0]["score"]
+        assert len(new["experts"]) == 2

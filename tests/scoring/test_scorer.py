@@ -1,0 +1,251 @@
+"""Does a scorer give one score, one decision and the right reasons?"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audio_files import wav
+from unheard import audio
+from unheard.errors import AudioError, BundleError, RecipeError
+from unheard.scoring.scorer import OPERATING_POINTS, POOLING, pooled
+from voice import FakeBundle, FakeCard, level, scorer, silence, voice
+
+
+def test_the_score_is_the_calibrated_pool_of_the_windows() -> None:
+    speech = voice(3.2)
+    verdict = scorer().samples(speech)
+    cut = audio.windows(speech, window_s=1.0, hop_s=0.5)
+    raw = level(cut.samples)
+    assert verdict.score == pytest.approx(2.0 * raw.mean() + 0.5)
+    assert [w.score for w in verdict.windows] == pytest.approx(list(2.0 * raw + 0.5))
+    assert [w.start_s for w in verdict.windows] == pytest.approx(cut.starts_s)
+    assert verdict.windows[-1].end_s == 3.2
+
+
+def test_raw_is_the_score_before_calibration() -> None:
+    speech = voice(3.2)
+    one = scorer()
+    assert one.samples(speech).score == pytest.approx(2.0 * one.raw(speech) + 0.5)
+
+
+def test_a_file_has_the_score_of_its_samples(tmp_path: Path) -> None:
+    audio.write(tmp_path / "a.wav", voice(40))
+    from_file = scorer().file(tmp_path / "a.wav")
+    from_samples = scorer().samples(audio.read(tmp_path / "a.wav").samples)
+    assert from_file.score == pytest.approx(from_samples.score)
+    assert from_file.source == str(tmp_path / "a.wav")
+    assert from_samples.source == "samples"
+
+
+def test_encoded_bytes_are_scored_under_the_given_name() -> None:
+    verdict = scorer().file(wav(voice(2)[None]), name="upload")
+    assert verdict.source == "upload"
+    assert verdict.score is not None
+
+
+def test_windows_without_speech_are_neither_scored_nor_pooled() -> None:
+    bundle = FakeBundle()
+    with_gap = np.concatenate([voice(2), silence(4), voice(2)])
+    verdict = scorer(bundle).samples(with_gap)
+    silent = [window for window in verdict.windows if window.score is None]
+    assert [w for w in silent if w.start_s >= 2 and w.end_s <= 6] == [
+        w for w in verdict.windows if w.start_s >= 2 and w.end_s <= 6
+    ]
+    assert sum(bundle.batches) == len(verdict.windows) - len(silent)
+    kept = [window.score for window in verdict.windows if window.score is not None]
+    assert verdict.score == pytest.approx(np.mean(kept))
+
+
+def test_pooled_always_gives_a_number() -> None:
+    quiet = silence(2)
+    got = pooled(level, quiet, window_s=1.0, hop_s=0.5, pooling="mean")
+    assert got == pytest.approx(4 + math.log(1e-9))
+
+
+def test_lowest_pooling_hears_a_spoofed_quarter() -> None:
+    scores = np.array([5.0, 5, 5, 5, 5, 5, -3, -4])
+    assert scores[POOLING["lowest"](scores)].mean() == -3.5
+    assert scores[POOLING["lowest"](scores[:5])].mean() == 5.0
+    assert scores[POOLING["mean"](scores)].mean() == 2.875
+
+
+def test_the_bundle_states_the_pooling_rule() -> None:
+    speech = np.concatenate([voice(4), voice(1, peak=0.05)])
+    mean = scorer().samples(speech).score
+    lowest = scorer(FakeBundle(card=FakeCard(pooling="lowest"))).samples(speech).score
+    assert mean is not None
+    assert lowest is not None
+    assert lowest < mean - 0.5
+
+
+def test_a_shorter_hop_gives_a_finer_timeline() -> None:
+    assert len(scorer(hop_s=0.1).samples(voice(3)).windows) == 21
+    assert len(scorer().samples(voice(3)).windows) == 5
+
+
+@pytest.mark.parametrize(
+    ("point", "thresholds"),
+    [
+        ("sure", (-1.0, 2.0)),
+        ("balanced", (0.25, 0.25)),
+        ("false_alarm_1pct", (-2.0, -2.0)),
+        ("miss_1pct", (3.0, 3.0)),
+    ],
+)
+def test_operating_points_give_their_thresholds(
+    point: str, thresholds: tuple[float, float]
+) -> None:
+    assert scorer(operating_point=point).thresholds() == thresholds
+    assert point in OPERATING_POINTS
+
+
+def test_a_threshold_of_the_users_own_replaces_the_operating_point() -> None:
+    speech = voice(2)
+    score = scorer().samples(speech).score
+    assert score is not None
+    above = scorer(threshold=score + 0.1).samples(speech)
+    at = scorer(threshold=score).samples(speech)
+    assert (above.decision, at.decision) == ("spoof", "bonafide")
+    assert at.operating_point == "threshold"
+
+
+def test_the_prior_moves_the_probability_and_nothing_else() -> None:
+    speech = voice(2)
+    even, rare = scorer().samples(speech), scorer(spoof_prior=0.01).samples(speech)
+    assert even.score == rare.score
+    assert even.decision == rare.decision
+    assert even.spoof_probability is not None
+    assert rare.spoof_probability is not None
+    odds = even.spoof_probability / (1 - even.spoof_probability) / 99
+    assert rare.spoof_probability == pytest.approx(odds / (1 + odds))
+
+
+def test_a_verdict_is_json_and_back() -> None:
+    verdict = scorer().samples(voice(2)).to_dict()
+    assert json.loads(json.dumps(verdict, allow_nan=False)) == verdict
+    assert verdict["detector"] == {"name": "level", "version": "1", "sha256": "0" * 64}
+
+
+def test_long_recordings_reach_the_detector_in_batches(tmp_path: Path) -> None:
+    audio.write(tmp_path / "a.flac", voice(30))
+    bundle = FakeBundle()
+    scorer(bundle).file(tmp_path / "a.flac")
+    assert max(bundle.batches) == 4
+    assert sum(bundle.batches) == 59
+
+
+def test_no_verdict_without_speech_and_the_detector_is_not_asked() -> None:
+    bundle = FakeBundle()
+    verdict = scorer(bundle).samples(silence(3))
+    assert (verdict.score, verdict.decision, verdict.spoof_probability) == (None, None, None)
+    assert verdict.reason is not None
+    assert "digital silence" in verdict.reason
+    assert bundle.batches == []
+    assert all(window.score is None for window in verdict.windows)
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 3199])
+def test_less_than_a_fifth_of_a_second_gets_no_verdict(n_samples: int) -> None:
+    verdict = scorer(minimum_speech_s=0).samples(voice(1)[:n_samples])
+    assert verdict.score is None
+    assert verdict.reason is not None
+    assert "give a longer recording" in verdict.reason
+
+
+def test_less_speech_is_accepted_on_request() -> None:
+    little = np.concatenate([voice(0.4), silence(2)])
+    refused = scorer().samples(little)
+    assert refused.reason is not None
+    assert "accept less with --min-speech" in refused.reason
+    assert scorer(minimum_speech_s=0.1).samples(little).score is not None
+
+
+def test_scattered_speech_gets_no_verdict() -> None:
+    blips = np.concatenate([np.concatenate([silence(2), voice(0.08)]) for _ in range(8)])
+    verdict = scorer().samples(blips)
+    assert verdict.score is None
+    assert verdict.reason is not None
+    assert "passage of continuous speech" in verdict.reason
+
+
+@pytest.mark.parametrize("kind", ["noise", "tone"])
+def test_steady_sounds_get_no_verdict(kind: str) -> None:
+    time_s = np.arange(48_000) / 16_000
+    noise = 0.1 * np.random.default_rng(0).standard_normal(48_000)
+    sound = noise if kind == "noise" else 0.3 * np.sin(2 * np.pi * 440 * time_s)
+    verdict = scorer().samples(sound.astype(np.float32))
+    assert verdict.score is None
+    assert verdict.reason is not None
+    assert "in which the voice stands out" in verdict.reason
+
+
+def test_a_short_clip_is_marked_as_repeated() -> None:
+    verdict = scorer().samples(voice(0.8))
+    assert verdict.windows[0].end_s == 0.8
+    assert any("repeated" in warning for warning in verdict.warnings)
+
+
+def test_a_detector_that_gives_nan_is_refused() -> None:
+    broken = FakeBundle(scores_of=lambda windows: np.full(len(windows), np.nan))
+    with pytest.raises(BundleError, match="train it again, or use another"):
+        scorer(broken).samples(voice(2))
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"operating_point": "balance"}, "did you mean 'balanced'"),
+        ({"threshold": math.nan}, "give a finite score"),
+        ({"threshold": -math.inf}, "threshold is -inf; give a finite score"),
+        ({"threshold": 1e10}, r"10000000000.0; give a finite score up to \+-1e6"),
+        ({"spoof_prior": 0.0}, "above 0 and below 1"),
+        ({"spoof_prior": 1.0}, "above 0 and below 1"),
+        ({"hop_s": 1.5}, "at most the window"),
+        ({"hop_s": 0.0}, "more than 0 s"),
+        ({"minimum_speech_s": -1.0}, "0 s or more"),
+        ({"minimum_speech_s": math.nan}, "0 s or more"),
+        ({"minimum_speech_s": math.inf}, "inf s of speech asked for; give a finite time"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], remedy: str) -> None:
+    with pytest.raises(RecipeError, match=remedy):
+        scorer(**settings)
+
+
+def test_an_unknown_pooling_rule_is_refused_at_once() -> None:
+    with pytest.raises(BundleError, match="did you mean 'mean'"):
+        scorer(FakeBundle(card=FakeCard(pooling="meen")))
+    with pytest.raises(RecipeError, match="did you mean 'mean'"):
+        pooled(level, voice(1), window_s=1.0, hop_s=0.5, pooling="meen")
+
+
+@pytest.mark.parametrize(
+    ("samples", "remedy"),
+    [
+        (np.zeros((2, 16_000)), r"array of shape \[T\]"),
+        (np.full(16_000, np.nan), "repair them"),
+        (np.full(16_000, np.inf), "repair them"),
+    ],
+)
+def test_arrays_that_are_no_recording_are_refused(samples: Any, remedy: str) -> None:
+    with pytest.raises(AudioError, match=remedy):
+        scorer().samples(samples)
+
+
+def test_nothing_to_pool_is_refused() -> None:
+    with pytest.raises(AudioError, match="give at least one"):
+        pooled(level, np.zeros(0, np.float32), window_s=1.0, hop_s=0.5, pooling="mean")
+
+
+def test_a_closed_stream_takes_nothing_more() -> None:
+    stream = scorer().stream()
+    stream.push(voice(1))
+    stream.close()
+    with pytest.raises(AudioError, match="make a new one"):
+        stream.push(voice(1))
+    with pytest.raises(AudioError, match="make a new one"):
+        stream.close()

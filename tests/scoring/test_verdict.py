@@ -1,0 +1,145 @@
+"""Do words and numbers of a verdict follow from the measurements as documented?"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from unheard.audio.activity import Condition
+from unheard.scoring.verdict import (
+    WindowScore,
+    condition_warnings,
+    decide,
+    no_verdict,
+    percent,
+    spoof_probability,
+    window_warnings,
+)
+
+GOOD = Condition(
+    duration_s=10.0,
+    speech_s=8.0,
+    longest_pause_s=1.0,
+    peak=0.5,
+    clipped_share=0.0,
+    bandwidth_hz=7_500.0,
+    level_spread_db=8.0,
+)
+
+
+def warnings(condition: Condition, source_rate_hz: int = 16_000, n_bad_packets: int = 0) -> str:
+    found = condition_warnings(
+        condition, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets
+    )
+    return " | ".join(found)
+
+
+def windows(*scores: float | None) -> list[WindowScore]:
+    return [WindowScore(2.0 * i, 2.0 * i + 4, score, 3.0) for i, score in enumerate(scores)]
+
+
+def test_music_gets_no_verdict_and_beside_speech_a_warning() -> None:
+    music = replace(GOOD, held_tones=0.2, level_spread_db=4.0, music_s=7.0, speech_s=1.0)
+    assert "give a passage in which the voice is alone" in (no_verdict(music, 0.5, 3) or "")
+    only = replace(GOOD, music_s=8.0, speech_s=0.0)
+    assert "it sounds like music" in (no_verdict(only, 0.5, 0) or "")
+    beside = replace(GOOD, music_s=4.2, speech_s=3.0)
+    assert no_verdict(beside, 0.5, 1) is None
+    assert "4 s of it sound like music and were not scored" in warnings(beside)
+    assert "mostly silence" not in warnings(replace(beside, speech_s=0.9))
+
+
+@pytest.mark.parametrize(
+    ("score", "decision"),
+    [(-1.01, "spoof"), (-1.0, "undecided"), (1.99, "undecided"), (2.0, "bonafide")],
+)
+def test_decisions_change_exactly_at_the_thresholds(score: float, decision: str) -> None:
+    assert decide(score, (-1.0, 2.0)) == decision
+
+
+@pytest.mark.parametrize(("score", "decision"), [(0.49, "spoof"), (0.5, "bonafide")])
+def test_one_threshold_leaves_nothing_undecided(score: float, decision: str) -> None:
+    assert decide(score, (0.5, 0.5)) == decision
+
+
+@pytest.mark.parametrize("prior", [1e-6, 0.05, 0.5, 0.9])
+def test_without_evidence_the_probability_is_the_prior(prior: float) -> None:
+    assert spoof_probability(0.0, prior) == pytest.approx(prior)
+
+
+def test_probability_falls_as_the_score_rises_and_never_overflows() -> None:
+    scores = [-1e4, -800.0, -3.0, 0.0, 3.0, 800.0, 1e4]
+    got = [spoof_probability(score, 0.5) for score in scores]
+    assert got == sorted(got, reverse=True)
+    assert got[2] == pytest.approx(1 / (1 + np.exp(-3.0)))
+    assert got[2] + got[4] == pytest.approx(1.0)
+    assert (got[0], got[-1]) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("probability", "shown"),
+    [(0.0, "<0.1 %"), (0.0421, "4.2 %"), (0.9990001, ">99.9 %"), (1.0, ">99.9 %")],
+)
+def test_no_probability_is_shown_as_certain(probability: float, shown: str) -> None:
+    assert percent(probability) == shown
+
+
+def test_a_good_recording_gets_a_verdict_without_warnings() -> None:
+    assert no_verdict(GOOD, 0.5, 4) is None
+    assert warnings(GOOD) == ""
+    assert window_warnings(windows(2.5, 3.0, None), (-1.0, 2.0), repeated=False) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"duration_s": 0.19}, "give a longer recording"),
+        ({"peak": 0.0}, "record it again, or give another channel"),
+        ({"speech_s": 0.45}, "accept less with --min-speech"),
+        ({"speech_s": 0.45, "peak": 0.005}, "the recording is very quiet"),
+        ({"level_spread_db": 1.9}, "in which the voice stands out"),
+    ],
+)
+def test_every_refusal_says_what_to_do(change: dict[str, float], words: str) -> None:
+    reason = no_verdict(replace(GOOD, **change), 0.5, 4)
+    assert reason is not None
+    assert words in reason
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"speech_s": 1.9, "duration_s": 3.0}, "only 1.9 s of speech"),
+        ({"bandwidth_hz": 3_900.0}, "nothing above 3.9 kHz (telephone band or upsampled)"),
+        ({"bandwidth_hz": 5_300.0}, "nothing above 5.3 kHz (low-pass)"),
+        ({"clipped_share": 0.0123}, "clipped: 1.2% of samples"),
+        ({"peak": 0.009}, "very quiet"),
+        ({"speech_s": 8.0, "duration_s": 80.0}, "mostly silence: only 10%"),
+        ({"longest_pause_s": 61.0}, "a gap of 61 s without speech"),
+    ],
+)
+def test_each_defect_is_warned_of(change: dict[str, float], words: str) -> None:
+    assert words in warnings(replace(GOOD, **change))
+
+
+def test_a_low_rate_is_named_instead_of_the_bandwidth_it_causes() -> None:
+    found = warnings(replace(GOOD, bandwidth_hz=3_900.0), source_rate_hz=8_000)
+    assert "recorded at 8000 Hz: nothing above 4 kHz" in found
+    assert "upsampled" not in found
+
+
+def test_damaged_packets_are_warned_of() -> None:
+    assert "3 packets could not be decoded" in warnings(GOOD, n_bad_packets=3)
+
+
+def test_windows_that_disagree_are_warned_of_with_the_place() -> None:
+    found = window_warnings(windows(3.0, -2.0, 3.0, -4.0, None), (-1.0, 2.0), repeated=False)
+    assert found == [
+        "windows disagree: 2 of 4 look spoofed, 2 bona fide, lowest at 6.0-10.0 s; "
+        "it may be spoofed in part"
+    ]
+
+
+def test_windows_that_may_stray_by_chance_are_no_disagreement() -> None:
+    assert window_warnings(windows(*[-3.0] * 10, *[4.0] * 90), (-1.0, 2.0), repeated=False) == []
+    assert window_warnings(windows(*[-3.0] * 11, *[4.0] * 89), (-1.0, 2.0), repeated=False)

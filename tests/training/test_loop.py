@@ -1,0 +1,358 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from small_detectors import SMALL
+from synthetic_corpus import corpus
+from unheard.audio import augment
+from unheard.audio.augment import Augment, Step
+from unheard.data.batches import Balanced, Terms
+from unheard.data.clip import Clip, Manifest
+from unheard.detectors import bundle
+from unheard.detectors.detector import Outputs
+from unheard.errors import RecipeError, TrainingError
+from unheard.metrics import cllr, eer
+from unheard.training import checkpoint
+from unheard.training import loop as training
+from unheard.training.loop import train
+from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.recipe import Budget, Constant, Recipe
+
+TINY = Recipe(
+    name="tiny",
+    detector=SMALL["toy"],
+    sampler=Balanced(batch_clips=4),
+    augment=Augment((Step("polarity", 0.5), Step("noise", 0.2))),
+    schedule=Constant(rate=0.01),
+    budget=Budget(n_steps=12, eval_every=4, log_every=2),
+    window_s=0.5,
+    hop_s=0.25,
+    seed=5,
+)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return corpus(tmp_path_factory.mktemp("corpus"), duration_s=0.6)
+
+
+@pytest.fixture(scope="module")
+def finished(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    train(TINY, manifest, run)
+    return run
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "bundle" / "weights.safetensors")
+
+
+def assert_identical(run: Path, other: Path) -> None:
+    one, two = weights(run), weights(other)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert (run / "log.jsonl").read_text() == (other / "log.jsonl").read_text()
+
+
+def test_one_seed_gives_one_result_and_another_gives_another(
+    manifest: Manifest, finished: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(123)  # the caller's generator has no say
+    train(TINY, manifest, tmp_path / "again", workers=2)
+    assert_identical(finished, tmp_path / "again")
+    train(replace(TINY, seed=6), manifest, tmp_path / "other")
+    one, other = weights(finished), weights(tmp_path / "other")
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_callers_generator_is_left_alone(manifest: Manifest, tmp_path: Path) -> None:
+    torch.manual_seed(9)
+    before = torch.get_rng_state()
+    train(TINY, manifest, tmp_path / "run")
+    assert torch.equal(before, torch.get_rng_state())
+
+
+LONG = replace(TINY, budget=Budget(n_steps=40, eval_every=5, log_every=1))
+KILLED = """
+import sys
+from pathlib import Path
+from test_train import LONG
+from unheard.data.clip import Manifest
+from unheard.training.loop import train
+data, out = map(Path, sys.argv[1:])
+train(LONG, Manifest.read(data), out, say=lambda line: print(line, flush=True))
+"""
+
+
+def test_killed_run_resumes_to_the_bit(manifest: Manifest, tmp_path: Path) -> None:
+    folders = [str(Path(training.__file__).parents[2]), str(Path(__file__).parent)]
+    folders.append(str(Path(__file__).parents[1]))
+    run = subprocess.Popen(
+        [sys.executable, "-c", KILLED, manifest.root / "manifest.parquet", tmp_path / "killed"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+    )
+    assert run.stdout is not None
+    with run.stdout as lines:
+        for _ in range(2):
+            assert b"dev EER" in lines.readline()
+        run.send_signal(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "bundle").exists()
+
+    said: list[str] = []
+    train(LONG, manifest, tmp_path / "killed", say=said.append)
+    assert said[0].startswith("going on after step")
+    train(LONG, manifest, tmp_path / "whole")
+    assert_identical(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_a_foreign_file_among_checkpoints_is_left_alone(manifest: Manifest, tmp_path: Path) -> None:
+    foreign = tmp_path / "checkpoints" / ".DS_Store"
+    foreign.parent.mkdir()
+    foreign.write_bytes(b"of a file manager")
+    train(TINY, manifest, tmp_path)
+    assert foreign.read_bytes() == b"of a file manager"
+    assert len(list(foreign.parent.glob("step-*"))) == 1
+
+
+class Killed(BaseException):
+    """Stands for a kill between two operations on files."""
+
+
+@pytest.mark.parametrize("n_before", range(8))
+def test_a_kill_between_any_two_writes_leaves_a_valid_checkpoint(
+    n_before: int, manifest: Manifest, finished: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    left = [n_before]
+
+    def counted(operation: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **named: Any) -> Any:
+            if stores == 2:  # within the second checkpoint
+                if left[0] == 0:
+                    raise Killed
+                left[0] -= 1
+            return operation(*arguments, **named)
+
+        return run
+
+    stores = 0
+    store = checkpoint.store
+
+    def counting(*arguments: Any) -> None:
+        nonlocal stores
+        stores += 1
+        store(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "store", counting)
+        for module, name in ((os, "fsync"), (os, "rename"), (checkpoint.shutil, "rmtree")):
+            patched.setattr(module, name, counted(getattr(module, name)))
+        if n_before < 7:
+            with pytest.raises(Killed):
+                train(TINY, manifest, tmp_path / "run")
+        else:
+            train(TINY, manifest, tmp_path / "run")  # there are no more than seven operations
+    train(TINY, manifest, tmp_path / "run")
+    assert_identical(finished, tmp_path / "run")
+
+
+def test_dev_is_never_transformed(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checking = False
+    calls: list[bool] = []
+    inner = training.dev_scores
+
+    def dev_scores(*arguments: Any) -> Any:
+        nonlocal checking
+        checking = True
+        scores = inner(*arguments)
+        checking = False
+        return scores
+
+    def spy(wave: Any, rng: Any) -> Any:
+        calls.append(checking)
+        return wave
+
+    monkeypatch.setattr(training, "dev_scores", dev_scores)
+    monkeypatch.setitem(augment.AUGMENTS, "polarity", spy)
+    train(replace(TINY, augment=Augment((Step("polarity", 1.0),))), manifest, tmp_path / "run")
+    assert len(calls) == 12 * 4
+    assert not any(calls)
+
+
+def test_the_best_step_on_dev_is_what_is_saved(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter([(0.3, 0.9), (0.1, 0.5), (0.1, 0.4), (0.1, 0.4), (0.2, 0.1)])
+    kept: list[dict[str, torch.Tensor]] = []
+
+    def check(model: nn.Module, *rest: Any) -> tuple[float, float]:
+        kept.append(checkpoint.weights_of(model))
+        return next(told)
+
+    monkeypatch.setattr(training, "_dev_check", check)
+    budget = Budget(n_steps=10, eval_every=2)
+    made = train(replace(TINY, budget=budget), manifest, tmp_path / "run")
+    assert bundle.load(made).card.provenance.notes["best_step"] == 6
+    saved = weights(tmp_path / "run")
+    assert all(torch.equal(saved[name], value) for name, value in kept[2].items())
+    assert not all(torch.equal(saved[name], value) for name, value in kept[1].items())
+
+
+def test_calibration_and_thresholds_come_from_dev_alone(manifest: Manifest, finished: Path) -> None:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(finished / "bundle" / "dev_scores.parquet")
+    assert table["id"].to_pylist() == manifest.part("dev").column("id").tolist()
+    bonafide = table["bonafide"].to_numpy()
+    raw, score = table["raw"].to_numpy(), table["score"].to_numpy()
+    card = bundle.load(finished / "bundle").card
+    np.testing.assert_array_equal(score, card.calibration(raw))
+    assert card.provenance.notes["dev_eer"] == eer(raw[bonafide], raw[~bonafide])
+    found = cllr(score[bonafide], score[~bonafide])
+    assert card.provenance.notes["dev_cllr"] == pytest.approx(found, rel=1e-12)
+    assert found < cllr(raw[bonafide], raw[~bonafide])
+    assert (score[bonafide] < card.operating_points.false_alarm_1pct).sum() == 0
+
+
+def test_bundle_tells_what_it_was_trained_on(manifest: Manifest, finished: Path) -> None:
+    made = bundle.load(finished / "bundle")
+    told = made.card.provenance
+    assert told.recipe == "tiny"
+    assert told.settings["schedule"] == {"kind": "Constant", "rate": 0.01}
+    assert told.seed == 5
+    assert told.manifests["train"] == manifest.part("train").sha256()
+    assert told.families == {"diphone": 6, "formant": 6}
+    (clips, dev) = told.material
+    assert (clips.part, clips.corpus, clips.licence) == ("train", "hum", "CC0")
+    assert (clips.n_bonafide, clips.n_spoof) == (6, 12)
+    assert (dev.part, dev.n_bonafide, dev.n_spoof) == ("dev", 4, 8)
+    assert clips.hours == pytest.approx(3 * (5 * 0.6 + 0.36) / 3600, abs=1e-4)
+    assert "diphone, formant" in made.card.limits[0]
+    assert made.has_seen([clip.sha256 for clip in manifest]).all()
+    assert not made.has_seen(["another clip"]).any()
+
+
+def test_log_has_each_step_once(finished: Path) -> None:
+    lines = [json.loads(line) for line in (finished / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
+    assert all(line["loss"] == line["cross_entropy"] for line in lines)
+    assert ["dev_eer" in line for line in lines] == [False, True] * 3
+
+
+def test_finished_run_is_left_as_it_is(manifest: Manifest, finished: Path) -> None:
+    before = (finished / "bundle" / "bundle.json").read_bytes()
+    said: list[str] = []
+    assert train(TINY, manifest, finished, say=said.append) == finished / "bundle"
+    assert (finished / "bundle" / "bundle.json").read_bytes() == before
+    assert said[0].endswith("this run is finished")
+
+
+def test_another_recipe_or_other_data_cannot_resume(
+    manifest: Manifest, finished: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train(TINY, manifest, run)
+    with pytest.raises(TrainingError, match=r"recipe.seed was 5, is 6.*give another --out"):
+        train(replace(TINY, seed=6), manifest, run)
+    fewer = manifest.where(manifest.column("id") != "train-saw-3")
+    with pytest.raises(TrainingError, match=r"manifests.train.*start over with --start-over"):
+        train(TINY, fewer, run)
+    train(replace(TINY, seed=6), manifest, run, resume=False)
+    train(TINY, manifest, run, resume=False)
+    assert_identical(run, finished)
+
+
+@pytest.mark.parametrize("column", ["sha256", "source_clip", "speaker"])
+def test_parts_that_share_material_are_refused(
+    column: str, manifest: Manifest, tmp_path: Path
+) -> None:
+    shared = {"train-human-1", "dev-human-1"}
+    clips = [replace(c, **{column: "same"}) if c.id in shared else c for c in manifest]
+    with pytest.raises(TrainingError, match=f"share 1 values of '{column}'.*split the manifest"):
+        train(TINY, Manifest.of(clips, manifest.root), tmp_path / "run")
+
+
+def test_a_copy_of_a_dev_recording_is_refused_in_training(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    clips = [
+        replace(c, source_clip="dev-human-1") if c.id == "train-saw-1" else c for c in manifest
+    ]
+    with pytest.raises(TrainingError, match=r"'dev-human-1'.*split the manifest anew"):
+        train(TINY, Manifest.of(clips, manifest.root), tmp_path / "run")
+
+
+def test_a_corpus_whose_own_split_shares_speakers_can_be_named(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    shared = {"train-human-1", "dev-human-1"}
+    clips = [replace(c, speaker="same") if c.id in shared else c for c in manifest]
+    train(
+        replace(TINY, may_share=("speaker",)), Manifest.of(clips, manifest.root), tmp_path / "run"
+    )
+    with pytest.raises(RecipeError, match=r"may_share names 'sha256'; known: source_clip, speaker"):
+        replace(TINY, may_share=("sha256",))
+
+
+@pytest.mark.parametrize("field", ["train_parts", "dev_parts"])
+@pytest.mark.parametrize("part", ["eval_in", "test", "for-norm/testing", "development-eval"])
+def test_evaluation_parts_are_never_trained_or_tuned_on(
+    field: str, part: str, manifest: Manifest, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="is for evaluation; set train_parts and dev_parts"):
+        train(replace(TINY, **{field: (part,)}), manifest, tmp_path / "run")
+
+
+def test_a_part_of_one_class_is_refused(manifest: Manifest, tmp_path: Path) -> None:
+    humans = manifest.where(
+        manifest.column("bonafide").astype(bool) | (manifest.column("part") == "train")
+    )
+    with pytest.raises(TrainingError, match=r"4 bona fide and 0 spoofed.*build or import"):
+        train(TINY, humans, tmp_path / "run")
+
+
+@dataclass(frozen=True)
+class Breaking:
+    """Cross-entropy that is not a number once the score is large."""
+
+    def __call__(self, outputs: Outputs, batch: Any) -> Terms:
+        loss = WeightedCrossEntropy()(outputs, batch)["cross_entropy"]
+        return {"cross_entropy": loss * float("nan")}
+
+
+def test_loss_that_is_not_finite_ends_the_run_with_advice(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=r"step 1 is not finite.*lower schedule.rate"):
+        train(replace(TINY, objective=Breaking()), manifest, tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_check_on_few_dev_clips_takes_both_classes_and_all_attacks(manifest: Manifest) -> None:
+    dev = manifest.part("dev")
+    few = training._spread(dev, 4)
+    assert sorted(few.column("attack")) == ["-", "-", "buzz", "saw"]
+    assert len(training._spread(dev, 0)) == len(training._spread(dev, 100)) == len(dev)
+
+
+def test_a_clip_without_a_hash_is_known_by_its_id(manifest: Manifest) -> None:
+    from unheard.training.provenance import seen_keys
+
+    clips = [Clip(id="a", path="a", bonafide=True, part="train", sha256="ff")]
+    clips.append(Clip(id="b", path="b", bonafide=True, part="train"))
+    assert seen_keys(Manifest.of(clips, manifest.root)) == ["ff", "b"]

@@ -1,0 +1,212 @@
+"""Every row of METHODS keeps its promises with every detector it can train."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from small_detectors import PAIRS, SMALL
+from synthetic_corpus import corpus
+from unheard.data.batches import Balanced, Batch, BatchSource, Terms
+from unheard.data.clip import Manifest
+from unheard.detectors import bundle as bundles
+from unheard.detectors.table import Detector
+from unheard.training.loop import train
+from unheard.training.methods import METHODS, Method
+from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.recipe import Budget, Recipe
+from unheard.training.supervised import Supervised
+
+every_method = pytest.mark.parametrize("method", METHODS)
+every_pair = pytest.mark.parametrize(("method", "detector"), PAIRS)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return corpus(tmp_path_factory.mktemp("corpus"), duration_s=0.6)
+
+
+@pytest.fixture(scope="module")
+def batch(manifest: Manifest) -> Batch:
+    return BatchSource(
+        manifest.part("train"), Balanced(batch_clips=8), window_s=0.5, seed=0, augment=None
+    )[0]
+
+
+def recipe(method: Method, detector: str, **changes: Any) -> Recipe:
+    return Recipe(
+        name="small",
+        detector=SMALL[detector],
+        method=method,
+        sampler=Balanced(batch_clips=4),
+        budget=Budget(n_steps=6, eval_every=2, log_every=1),
+        window_s=0.5,
+        hop_s=0.5,
+        **changes,
+    )
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "bundle" / "weights.safetensors")
+
+
+def assert_identical(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+@every_method
+def test_row_is_a_frozen_method_that_needs_no_numbers(method: str) -> None:
+    value = METHODS[method]()
+    assert isinstance(value, Method)
+    assert value == METHODS[method]()
+    assert hash(value) == hash(METHODS[method]())
+
+
+@every_pair
+def test_prepared_model_scores_as_the_finished_one(
+    method: str, detector: str, batch: Batch
+) -> None:
+    torch.manual_seed(0)
+    value = METHODS[method]()
+    model = value.prepare(SMALL[detector].build())
+    value.gradients(model.train(), batch, WeightedCrossEntropy())
+    with torch.inference_mode():
+        before = model.eval()(batch.waveform)
+        finished = value.finish(model).eval()
+        assert torch.equal(before, finished(batch.waveform))
+
+
+@every_pair
+def test_finish_leaves_no_trace_of_training(method: str, detector: str) -> None:
+    value, spec = METHODS[method](), SMALL[detector]
+    model = value.prepare(spec.build())
+    plain = value.finish(model)
+    built = value.spec(model, spec).build()
+    assert isinstance(plain, Detector)
+    assert type(plain) is type(built)
+    assert plain.state_dict().keys() == built.state_dict().keys()
+    built.load_state_dict(plain.state_dict())
+
+
+@every_pair
+def test_gradients_fill_grad_and_leave_parameters_alone(
+    method: str, detector: str, batch: Batch
+) -> None:
+    torch.manual_seed(0)
+    value = METHODS[method]()
+    model = value.prepare(SMALL[detector].build()).train()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    value.gradients(model, batch, WeightedCrossEntropy())
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
+
+
+@every_pair
+def test_bundle_scores_as_training_did(
+    method: str, detector: str, manifest: Manifest, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as pq
+
+    from unheard import audio
+    from unheard.scoring.scorer import Scorer
+
+    made = train(recipe(METHODS[method](), detector), manifest, tmp_path / "run")
+    scorer = Scorer(bundles.load(made))
+    table = pq.read_table(made / "dev_scores.parquet").to_pylist()
+    dev = manifest.part("dev")
+    for clip, row in zip(dev, table, strict=True):
+        assert clip.id == row["id"]
+        assert scorer.raw(audio.read(manifest.file(clip)).samples) == row["raw"]
+
+
+class Interrupted(BaseException):
+    """Stands for a kill: nobody catches it."""
+
+
+@every_pair
+def test_interrupted_anywhere_and_resumed_is_the_uninterrupted_run(
+    method: str, detector: str, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = recipe(METHODS[method](), detector)
+    train(small, manifest, tmp_path / "whole")
+    load = BatchSource.__getitem__
+
+    for stops in [(0, 1, 3), (2, 5)]:
+        pending = list(stops)
+
+        def get(source: BatchSource, step: int, pending: list[int] = pending) -> Batch:
+            if pending and step == pending[0]:
+                pending.pop(0)
+                raise Interrupted
+            return load(source, step)
+
+        monkeypatch.setattr(BatchSource, "__getitem__", get)
+        run = tmp_path / f"stopped-{stops}"
+        for _ in stops:
+            with pytest.raises(Interrupted):
+                train(small, manifest, run)
+        train(small, manifest, run)
+        assert not pending
+        assert_identical(weights(run), weights(tmp_path / "whole"))
+        assert (run / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
+
+
+@dataclass(frozen=True)
+class Growing(Supervised):
+    """A method that changes the model while it trains: one more input to the last layer."""
+
+    def after_step(self, model: nn.Module, progress: Any) -> bool:
+        """Widen the toy's bands after the third step, and keep what the optimiser knew."""
+        if progress.step != 3:
+            return False
+        grown = type(SMALL["toy"])(n_bands=5).build()
+        old, new = model.score, grown.score
+        with torch.no_grad():
+            new.weight.zero_()
+            new.weight[:, :10] = old.weight
+            new.bias.copy_(old.bias)
+        model.n_bands, model.score = 5, new
+        moments = progress.moments["score.weight"]
+        for kind in ("exp_avg", "exp_avg_sq"):
+            moments[kind] = nn.functional.pad(moments[kind], (0, 2))
+        return True
+
+    def spec(self, model: nn.Module, started: Any) -> Any:
+        return type(started)(n_bands=model.n_bands)
+
+    def gradients(self, model: nn.Module, batch: Batch, objective: Any) -> Terms:
+        return super().gradients(model, batch, objective)
+
+
+def test_a_model_that_grew_resumes_and_is_saved_as_it_grew(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = recipe(Growing(), "toy")
+    made = train(small, manifest, tmp_path / "whole")
+    load = BatchSource.__getitem__
+    stops = [5]
+
+    def get(source: BatchSource, step: int) -> Batch:
+        if stops and step == stops[0]:
+            stops.pop()
+            raise Interrupted
+        return load(source, step)
+
+    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    with pytest.raises(Interrupted):
+        train(small, manifest, tmp_path / "stopped")
+    train(small, manifest, tmp_path / "stopped")
+    assert_identical(weights(tmp_path / "stopped"), weights(tmp_path / "whole"))
+    kept = bundles.load(made).card.provenance.notes["best_step"]
+    assert isinstance(kept, int)
+    n_bands = bundles.load(made).card.detector.fields["n_bands"]
+    assert n_bands == (5 if kept > 3 else 4)
