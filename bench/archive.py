@@ -25,7 +25,7 @@ import numpy as np
 
 from unheard import audio
 from unheard.audio.activity import Gauge
-from unheard.data.row_shards import SHARD_ROWS, Ledger, fill
+from unheard.data.row_shards import SHARD_ROWS, RowShards, fill
 from unheard.detectors import bundle
 from unheard.scoring.cluster import Engine, score_archive
 from unheard.scoring.many import Settings, Task, score_many
@@ -100,7 +100,7 @@ def archive_ms(files: list[Path], settings: Settings, folder: Path) -> float:
     """Processor milliseconds that each clip of an archive adds, the start of the worker apart."""
     spent_s = []
     for name, chosen in (("one", files[:1]), ("all", files)):
-        with Ledger(str(folder / name)) as ledger, cost() as spent:
+        with RowShards(str(folder / name)) as ledger, cost() as spent:
             list(score_archive(map(str, chosen), settings, ledger, Engine()))
         spent_s.append(spent.busy_s)
     return 1000 * (spent_s[1] - spent_s[0]) / (len(files) - 1)
@@ -120,10 +120,10 @@ def plan(n_sources: int, folder: Path) -> str:
     listed = (
         f"s3://archive/2026/{at // 10_000:06}/{rng.bytes(8).hex()}.opus" for at in range(n_sources)
     )
-    with Ledger(str(folder)) as ledger, cost() as first:
+    with RowShards(str(folder)) as ledger, cost() as first:
         ledger.add(listed)
     size = n_bytes(folder / "plan") / n_sources
-    with Ledger(str(folder)) as ledger, cost() as again:
+    with RowShards(str(folder)) as ledger, cost() as again:
         ledger.add([])
     return (
         f"| {n_sources:,} | {first.busy_s:.1f} | {again.busy_s:.1f} | "
@@ -144,7 +144,7 @@ def shard(verdict: dict[str, Any], folder: Path) -> tuple[float, float, float]:
             moved = [{**one, "score": float(rng.normal())} for one in verdict["windows"]]
             yield {**verdict, "source": source, "score": float(rng.normal()), "windows": moved}
 
-    with Ledger(str(folder / "out")) as ledger:
+    with RowShards(str(folder / "out")) as ledger:
         for source in listed:
             Path(source).touch()
         ledger.add(listed)
@@ -158,9 +158,9 @@ def shard(verdict: dict[str, Any], folder: Path) -> tuple[float, float, float]:
 
 def on_ray(files: list[Path], settings: Settings, folder: Path) -> None:
     """Wall time of a small archive on a Ray of this machine: what an engine for many costs one."""
-    with Ledger(str(folder), shard_rows=10) as ledger, cost() as spent:
+    with RowShards(str(folder), shard_rows=10) as ledger, cost() as spent:
         list(score_archive(map(str, files), settings, ledger, Engine("ray", n_jobs=1)))
-    with Ledger(str(folder) + "-again", shard_rows=10) as ledger, cost() as local:
+    with RowShards(str(folder) + "-again", shard_rows=10) as ledger, cost() as local:
         list(score_archive(map(str, files), settings, ledger, Engine()))
     print(
         f"\nRay on this machine, {len(files)} clips in shards of 10: {spent.wall_s:.1f} s of wall "

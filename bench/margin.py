@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 
-from unheard.scoring.live import Rule
+from unheard.scoring.live import EarlyDecision
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     for error in (0.2, 0.05, 0.01):
         for weight in (1.0, 4.0, 8.0):
             for spread in (0.5, 1.0, 2.0):
-                rule = Rule(error=error, assumed_windows=weight)
+                rule = EarlyDecision(error=error, assumed_windows=weight)
                 left = [
                     any(
                         abs(heard[:n].mean()) > rule.margin(heard[:n])

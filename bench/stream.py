@@ -26,7 +26,7 @@ import numpy as np
 from unheard import audio
 from unheard.data.clip import Clip, Manifest
 from unheard.detectors import bundle
-from unheard.scoring.live import Rule, Running, Update
+from unheard.scoring.live import EarlyDecision, LiveVerdict, Update
 from unheard.scoring.many import Settings
 from unheard.scoring.scorer import OPERATING_POINTS, Scorer
 from unheard.scoring.verdict import Verdict, decide
@@ -46,7 +46,9 @@ class Heard:
     verdict: Verdict
     overlap: float
 
-    def early(self, rule: Rule, thresholds: tuple[float, float]) -> tuple[str, float] | None:
+    def early(
+        self, rule: EarlyDecision, thresholds: tuple[float, float]
+    ) -> tuple[str, float] | None:
         """Decision of a rule and seconds that it took; None if it made none."""
         scores: list[float] = []
         for update in self.updates:
@@ -85,16 +87,18 @@ def recordings(
     return found
 
 
-def hear(scorer: Scorer, samples: FloatArray) -> tuple[list[Update], Verdict]:
+def score_windows(scorer: Scorer, samples: FloatArray) -> tuple[list[Update], Verdict]:
     """Push samples as a call sends them."""
-    running = Running(scorer)
+    running = LiveVerdict(scorer)
     updates: list[Update] = []
     for start in range(0, samples.size, CHUNK):
         updates += running.push(samples[start : start + CHUNK])
     return updates, running.close()
 
 
-def line(heard: list[Heard], rule: Rule, thresholds: tuple[float, float], bonafide: bool) -> str:
+def line(
+    heard: list[Heard], rule: EarlyDecision, thresholds: tuple[float, float], bonafide: bool
+) -> str:
     """Cells of one class: decided early, of them undecided, changed, wrong; wrong in the end; s."""
     mine = [one for one in heard if one.bonafide is bonafide]
     pairs = [(one.early(rule, thresholds), one) for one in mine]
@@ -116,9 +120,13 @@ def main() -> None:
     arguments.add_argument("--detector", type=Path, default=None)
     arguments.add_argument("--longest", type=float, default=90.0, help="seconds of a recording")
     arguments.add_argument("--orders", type=int, default=4, help="random orders of each voice")
-    arguments.add_argument("--errors", type=float, nargs="+", default=[Rule.error])
-    arguments.add_argument("--best-windows", type=float, nargs="+", default=[Rule.best_windows])
-    arguments.add_argument("--spreads", type=float, nargs="+", default=[Rule.assumed_spread])
+    arguments.add_argument("--errors", type=float, nargs="+", default=[EarlyDecision.error])
+    arguments.add_argument(
+        "--best-windows", type=float, nargs="+", default=[EarlyDecision.best_windows]
+    )
+    arguments.add_argument(
+        "--spreads", type=float, nargs="+", default=[EarlyDecision.assumed_spread]
+    )
     arguments.add_argument("--points", nargs="+", default=list(OPERATING_POINTS))
     chosen = arguments.parse_args()
     detector = chosen.detector or bundle.default()
@@ -128,7 +136,7 @@ def main() -> None:
     overlap = scorer.bundle.card.hop_s / scorer.bundle.card.window_s
     cpu_s = time.process_time()
     heard = [
-        Heard(bonafide, voice, *hear(scorer, samples), overlap)
+        Heard(bonafide, voice, *score_windows(scorer, samples), overlap)
         for bonafide, voice, samples in found
     ]
     total_s = sum(samples.size for _, _, samples in found) / audio.SAMPLE_RATE_HZ
@@ -172,7 +180,7 @@ def tell_decisions(
         * 15
     )
     for error, best, assumed in product(chosen.errors, chosen.best_windows, chosen.spreads):
-        rule = Rule(error=error, best_windows=best, assumed_spread=assumed)
+        rule = EarlyDecision(error=error, best_windows=best, assumed_spread=assumed)
         bonafide, spoof = (line(heard, rule, thresholds, side) for side in (True, False))
         print(f"| {error} | {best:g} | {assumed:g} | {bonafide} | {spoof} |", flush=True)
 

@@ -13,9 +13,9 @@ def main() -> None:
     from unheard.types import FloatArray
 
     class Slow(Level):
-        def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
             time.sleep(0.2)
-            return super().opinions(windows)
+            return super().expert_scores(windows)
 
     app = create_app(scorer(Slow()), jobs=Path(sys.argv[1]))
     run(app, Address("127.0.0.1", 0), lambda url: print(url, flush=True))  # noqa: T201

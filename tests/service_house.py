@@ -28,9 +28,9 @@ class Level:
     experts: tuple[str, ...] = ()
 
     def scores(self, windows: FloatArray) -> FloatArray:
-        return self.opinions(windows)[0]
+        return self.expert_scores(windows)[0]
 
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         none = np.empty((len(windows), 0))
         return level(windows), none, none
 

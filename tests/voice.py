@@ -70,9 +70,9 @@ class FakeBundle:
     experts: tuple[str, ...] = ()
 
     def scores(self, windows: FloatArray) -> FloatArray:
-        return self.opinions(windows)[0]
+        return self.expert_scores(windows)[0]
 
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         self.batches.append(len(windows))
         none = np.empty((len(windows), 0))
         return self.scores_of(windows), none, none
@@ -84,7 +84,7 @@ class FakeMixture(FakeBundle):
 
     experts: tuple[str, ...] = ("flat", "loud")
 
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         self.batches.append(len(windows))
         loud = level(windows)
         said = np.stack([np.tanh(loud) - 0.5, loud], axis=1)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from unheard import audio
-from unheard.audio.activity import Condition, Gauge, is_music
+from unheard.audio.activity import Gauge, Quality, is_music
 from unheard.types import FloatArray
 from voice import silence, voice
 
 
-def measured(samples: FloatArray) -> Condition:
+def measured(samples: FloatArray) -> Quality:
     gauge = Gauge()
     gauge.push(samples)
     return gauge.condition()
@@ -136,4 +136,4 @@ def test_chunks_do_not_matter(size: int) -> None:
 
 
 def test_nothing_is_measured_of_nothing() -> None:
-    assert measured(np.zeros(0, np.float32)) == Condition(0, 0, 0, 0, 0, 0, np.inf)
+    assert measured(np.zeros(0, np.float32)) == Quality(0, 0, 0, 0, 0, 0, np.inf)

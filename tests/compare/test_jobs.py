@@ -10,7 +10,7 @@ from unheard import recipes
 from unheard.compare import Options, compare, lay_out, overview, plans
 from unheard.compare.cost import Cost, measure, read_cost, write_cost
 from unheard.compare.jobs import STEPS, Job, _contradicts
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 from unheard.compare.runner import PROGRAM
 from unheard.compare.time_used import Spent, core_s_of, note, spent
 from unheard.data.clip import Clip, Manifest
@@ -24,7 +24,7 @@ from unheard.metrics import Calibration, OperatingPoints
 from unheard.training.recipe import recipe_to_json
 
 FAMILIES = ("formant", "diphone", "neural")
-PLAN = Plan(
+PLAN = Comparison(
     name="p",
     entries=(Entry("toy", "toy"), Entry("further", "toy_further", ("schedule.rate=0.1",))),
     baseline="toy",
@@ -198,7 +198,7 @@ def test_without_a_family_there_are_no_twins_of_it(data: dict[str, Path], tmp_pa
 def test_what_would_fail_after_an_hour_fails_at_once(
     data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def plan(*entries: Entry, **changes: object) -> Plan:
+    def plan(*entries: Entry, **changes: object) -> Comparison:
         return replace(PLAN, entries=(Entry("toy", "toy"), *entries), **changes)
 
     with pytest.raises(RecipeError, match="no recipe is called 'lcn'; did you mean 'lcnn'"):
@@ -234,7 +234,7 @@ def test_every_method_of_the_papers_gets_the_same_number_of_steps_on_one_network
     made = lay_out(replace(plans.load("papers"), held_out=()), data, tmp_path)
     for job in made:
         spec = job.recipe.detector
-        pretrained = isinstance(spec, SslAasist) or job.recipe.start
+        pretrained = isinstance(spec, SslAasist) or job.recipe.init_from
         assert job.recipe.budget.n_steps == (120 if pretrained else 300), job.name
         assert getattr(job.recipe.sampler, "batch_clips", 16) == 16, job.name
     assert {job.recipe.window_s for job in made} <= {3.0, 4.0}

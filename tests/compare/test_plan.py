@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unheard.compare import plans
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 from unheard.errors import RecipeError
 
 ONE, TWO = Entry("one", "toy"), Entry("two", "toy", ("schedule.rate=0.1",))
@@ -13,15 +13,15 @@ ONE, TWO = Entry("one", "toy"), Entry("two", "toy", ("schedule.rate=0.1",))
 
 def test_wrong_plans_are_refused() -> None:
     with pytest.raises(RecipeError, match="did you mean 'one'"):
-        Plan(name="p", entries=(ONE, TWO), baseline="onee")
+        Comparison(name="p", entries=(ONE, TWO), baseline="onee")
     with pytest.raises(RecipeError, match="'one' is there twice; name each once"):
-        Plan(name="p", entries=(ONE, ONE), baseline="one")
+        Comparison(name="p", entries=(ONE, ONE), baseline="one")
     with pytest.raises(RecipeError, match="give one or more, each 0 or above"):
-        Plan(name="p", entries=(ONE,), baseline="one", seeds=())
+        Comparison(name="p", entries=(ONE,), baseline="one", seeds=())
     with pytest.raises(RecipeError, match="seed 1 is there twice"):
-        Plan(name="p", entries=(ONE,), baseline="one", seeds=(1, 1))
+        Comparison(name="p", entries=(ONE,), baseline="one", seeds=(1, 1))
     with pytest.raises(RecipeError, match="lacks the baseline 'one'"):
-        Plan(name="p", entries=(ONE, TWO), baseline="one", held_out_entries=("two",))
+        Comparison(name="p", entries=(ONE, TWO), baseline="one", held_out_entries=("two",))
     for name in ("a/b", "..", "", "a b"):
         with pytest.raises(RecipeError, match="call it by letters, digits"):
             Entry(name, "toy")

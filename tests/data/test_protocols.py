@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from unheard.corpora import CORPORA
-from unheard.data import protocol
 from unheard.data.clip import Clip, Manifest
 from unheard.data.protocols import (
     PROTOCOLS,
@@ -18,6 +17,7 @@ from unheard.data.protocols import (
     held_out_values,
     leave_one_out,
     moved,
+    protocol,
 )
 from unheard.errors import EvaluationError, ManifestError, RecipeError
 

@@ -8,51 +8,51 @@ import pytest
 
 from unheard.data.batches import Balanced
 from unheard.data.clip import Clip, Manifest
-from unheard.data.round_robin import Rota
+from unheard.data.round_robin import RoundRobin
 from unheard.errors import ManifestError
 
 
-def drawn(rota: Rota, n: int) -> list[int]:
+def drawn(turns: RoundRobin, n: int) -> list[int]:
     """Return the groups of the first draws."""
-    return rota.draw(0, n)[1].tolist()
+    return turns.draw(0, n)[1].tolist()
 
 
-def of(labels: list[tuple[str, ...]]) -> Rota:
-    return Rota.of(np.array(labels), np.ones(len(labels), bool), (0,))
+def of(labels: list[tuple[str, ...]]) -> RoundRobin:
+    return RoundRobin.of(np.array(labels), np.ones(len(labels), bool), (0,))
 
 
 def test_sets_take_turns_and_within_a_set_its_groups() -> None:
-    rota = of([("a", "x"), ("a", "y"), ("b", "x"), ("c", "x"), ("c", "y"), ("c", "z")])
+    turns = of([("a", "x"), ("a", "y"), ("b", "x"), ("c", "x"), ("c", "y"), ("c", "z")])
     # a: 0, 1; b: 2; c: 3, 4, 5
-    assert drawn(rota, 9) == [0, 2, 3, 1, 2, 4, 0, 2, 5]
+    assert drawn(turns, 9) == [0, 2, 3, 1, 2, 4, 0, 2, 5]
 
 
 def test_three_levels_nest() -> None:
-    rota = of([("a", "x", "1"), ("a", "x", "2"), ("a", "y", "1"), ("b", "x", "1")])
-    assert drawn(rota, 8) == [0, 3, 2, 3, 1, 3, 2, 3]
+    turns = of([("a", "x", "1"), ("a", "x", "2"), ("a", "y", "1"), ("b", "x", "1")])
+    assert drawn(turns, 8) == [0, 3, 2, 3, 1, 3, 2, 3]
 
 
 def test_one_level_is_the_same_as_a_plain_list_of_names() -> None:
     names = np.array(["b", "a", "b", "c", "b"], object)
     everyone = np.ones(5, bool)
-    flat, nested = (Rota.of(n, everyone, (3,)) for n in (names, names[:, None]))
+    flat, nested = (RoundRobin.of(n, everyone, (3,)) for n in (names, names[:, None]))
     for one, other in zip(flat.draw(4, 20), nested.draw(4, 20), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_every_row_of_a_group_comes_once_before_any_twice() -> None:
-    rota = of([("a", "x")] * 3 + [("a", "y")] * 2 + [("b", "x")])
-    rows, _ = rota.draw(0, 24)  # 12 turns of a, 6 of each of its groups
+    turns = of([("a", "x")] * 3 + [("a", "y")] * 2 + [("b", "x")])
+    rows, _ = turns.draw(0, 24)  # 12 turns of a, 6 of each of its groups
     used = Counter(rows.tolist())
     assert [used[row] for row in range(6)] == [2, 2, 2, 3, 3, 12]
-    first, _ = rota.draw(0, 12)  # 3 turns of (a, x)
+    first, _ = turns.draw(0, 12)  # 3 turns of (a, x)
     assert {row for row in first.tolist() if row < 3} == {0, 1, 2}
 
 
 def test_draws_do_not_depend_on_where_they_start() -> None:
-    rota = of([("a", "x")] * 5 + [("a", "y")] * 7 + [("b", "x")] * 3)
-    whole = rota.draw(0, 30)
-    parts = [rota.draw(first, 5) for first in range(0, 30, 5)]
+    turns = of([("a", "x")] * 5 + [("a", "y")] * 7 + [("b", "x")] * 3)
+    whole = turns.draw(0, 30)
+    parts = [turns.draw(first, 5) for first in range(0, 30, 5)]
     for index in range(2):
         np.testing.assert_array_equal(whole[index], np.concatenate([p[index] for p in parts]))
 

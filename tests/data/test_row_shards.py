@@ -12,7 +12,7 @@ import pytest
 
 from unheard.data import row_shards as ledgers
 from unheard.data import storage
-from unheard.data.row_shards import Filled, Ledger, fill
+from unheard.data.row_shards import Filled, RowShards, fill
 from unheard.errors import EvaluationError
 from voice import scorer, voice
 
@@ -46,7 +46,7 @@ def heard(log: list[str], *, dies_at: int = 1_000, bad: str = "bad") -> Callable
     return score
 
 
-def run(ledger: Ledger, score: Callable[..., Any], settings: str = "s") -> list[Filled]:
+def run(ledger: RowShards, score: Callable[..., Any], settings: str = "s") -> list[Filled]:
     found: list[Filled] = []
     for file in ledger.plan_files():
         for shard in ledger.planned(file):
@@ -61,7 +61,7 @@ def table(folder: Path) -> list[dict[str, Any]]:
 
 def test_each_recording_gets_one_row_in_the_order_it_was_found(tmp_path: Path) -> None:
     listed = files(tmp_path / "in", 7)
-    with Ledger(str(tmp_path / "out"), shard_rows=3) as ledger:
+    with RowShards(str(tmp_path / "out"), shard_rows=3) as ledger:
         assert ledger.add([*listed, listed[0]]) == 7
         assert ledger.n_shards() == 3
         assert [one.n_rows for one in run(ledger, heard([]))] == [3, 3, 1]
@@ -76,7 +76,7 @@ def test_what_is_found_later_gets_new_shards_and_what_is_known_keeps_its_own(
     tmp_path: Path,
 ) -> None:
     listed = files(tmp_path / "in", 5)
-    with Ledger(str(tmp_path / "out"), shard_rows=2) as ledger:
+    with RowShards(str(tmp_path / "out"), shard_rows=2) as ledger:
         assert ledger.add(listed[1:4]) == 3
         run(ledger, heard(first := []))
         assert ledger.add(listed) == 2
@@ -93,13 +93,13 @@ def test_a_kill_at_any_recording_costs_no_row_and_makes_none_twice(
     monkeypatch.setattr(ledgers, "SAVE_S", -1.0)  # save after each recording
     listed = files(tmp_path / "in", 7)
     log: list[str] = []
-    with Ledger(str(tmp_path / "out"), shard_rows=4) as ledger:
+    with RowShards(str(tmp_path / "out"), shard_rows=4) as ledger:
         ledger.add(listed)
         with contextlib.suppress(Killed):
             run(ledger, heard(log, dies_at=dies_at))
     shards = list((tmp_path / "out" / "rows").glob("*"))
     assert len(shards) == (dies_at >= 4) + (dies_at >= 7), "a shard is there before it is complete"
-    with Ledger(str(tmp_path / "out"), shard_rows=4) as ledger:
+    with RowShards(str(tmp_path / "out"), shard_rows=4) as ledger:
         ledger.add(listed)
         run(ledger, heard(log))
     assert log == listed, "a recording was scored twice, or never"
@@ -115,7 +115,7 @@ def test_rows_until_a_fault_are_saved(tmp_path: Path) -> None:
         yield from itertools.islice(heard(log)(sources), 2)
         raise RuntimeError("the detector is gone")
 
-    with Ledger(str(tmp_path / "out")) as ledger:
+    with RowShards(str(tmp_path / "out")) as ledger:
         ledger.add(listed)
         with pytest.raises(RuntimeError, match="the detector is gone"):
             run(ledger, faulty)
@@ -126,7 +126,7 @@ def test_rows_until_a_fault_are_saved(tmp_path: Path) -> None:
 def test_a_shard_that_was_saved_whole_but_not_finished_is_finished(tmp_path: Path) -> None:
     (one,) = files(tmp_path / "in", 1)
     out = tmp_path / "out"
-    with Ledger(str(out)) as ledger:
+    with RowShards(str(out)) as ledger:
         ledger.add([one])
         run(ledger, heard([]))
         (out / "partial").mkdir(exist_ok=True)
@@ -142,14 +142,14 @@ def test_one_who_was_thought_dead_and_comes_back_takes_nothing_away(
     """Its half of the shard is saved after another has finished all of it."""
     monkeypatch.setattr(ledgers, "SAVE_S", -1.0)
     listed = files(tmp_path / "in", 4)
-    with Ledger(str(tmp_path / "out")) as ledger:
+    with RowShards(str(tmp_path / "out")) as ledger:
         ledger.add(listed)
         (shard,) = ledger.planned(ledger.plan_files()[0])
         late = [{**row, "settings": "s"} for row in heard([])(listed[:2])]
         run(ledger, heard([]))
         ledger.save(shard.number, map(ledgers.flat, late))
     assert [row["source"] for row in table(tmp_path / "out")] == listed
-    with Ledger(str(tmp_path / "out")) as ledger:
+    with RowShards(str(tmp_path / "out")) as ledger:
         run(ledger, heard([]))
         assert ledger.is_settled(0)
     assert [row["source"] for row in table(tmp_path / "out")] == listed
@@ -158,7 +158,7 @@ def test_one_who_was_thought_dead_and_comes_back_takes_nothing_away(
 def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Path) -> None:
     a, b, bad = [*files(tmp_path / "in", 2), str(tmp_path / "in" / "bad.wav")]
     Path(bad).write_text("bad")
-    with Ledger(str(tmp_path / "out")) as ledger:
+    with RowShards(str(tmp_path / "out")) as ledger:
         ledger.add([a, b, bad])
         (first,) = run(ledger, heard([]))
         assert first == Filled(0, 3, 0, 2, (f"{bad}: broken; mend it",))
@@ -173,7 +173,7 @@ def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Pa
 
 def test_the_row_of_a_file_that_is_gone_stays(tmp_path: Path) -> None:
     a, b = files(tmp_path / "in", 2)
-    with Ledger(str(tmp_path / "out")) as ledger:
+    with RowShards(str(tmp_path / "out")) as ledger:
         ledger.add([a, b])
         run(ledger, heard([]))
         Path(a).unlink()
@@ -184,7 +184,7 @@ def test_the_row_of_a_file_that_is_gone_stays(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_a_row_with_its_error(tmp_path: Path) -> None:
     listed = [*files(tmp_path / "in", 1), str(tmp_path / "in" / "bad.wav")]
-    with Ledger(str(tmp_path / "out")) as ledger:
+    with RowShards(str(tmp_path / "out")) as ledger:
         ledger.add(listed)
         run(ledger, heard([]))
     good, bad = table(tmp_path / "out")
@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_read_is_a_row_with_its_error(tmp_path: Path) -> N
 def test_names_that_are_not_utf8_come_back(tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(str(tmp_path)) + b"/caf\xe9.wav")
     Path(name).write_text("x")
-    with Ledger(str(tmp_path / "out")) as ledger:
+    with RowShards(str(tmp_path / "out")) as ledger:
         ledger.add([name])
         run(ledger, heard(log := []))
         run(ledger, heard(log))
@@ -205,26 +205,26 @@ def test_names_that_are_not_utf8_come_back(tmp_path: Path) -> None:
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     with (
-        Ledger(str(tmp_path / "out")),
+        RowShards(str(tmp_path / "out")),
         pytest.raises(EvaluationError, match="wait for it, or choose another folder"),
-        Ledger(str(tmp_path / "out")),
+        RowShards(str(tmp_path / "out")),
     ):
         raise AssertionError("entered twice")
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear diary")
-    with pytest.raises(EvaluationError, match="give a new folder"), Ledger(str(tmp_path)):
+    with pytest.raises(EvaluationError, match="give a new folder"), RowShards(str(tmp_path)):
         raise AssertionError("entered")
 
 
 def test_what_killed_writers_left_is_swept(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with Ledger(str(out)) as ledger:
+    with RowShards(str(out)) as ledger:
         ledger.add(files(tmp_path / "in", 1))
     left = out / "plan" / ".123.unfinished"
     left.write_text("half")
-    with Ledger(str(out)) as ledger:
+    with RowShards(str(out)) as ledger:
         assert len(ledger.plan_files()) == 1
     assert not left.exists()
 

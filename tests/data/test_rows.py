@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from unheard.data.rows import SUFFIXES, Journal
+from unheard.data.rows import SUFFIXES, RowFile
 from unheard.data.storage import stamp
 from unheard.errors import EvaluationError
 from voice import scorer, silence, voice
@@ -28,7 +28,7 @@ def file(folder: Path, name: str = "a.wav", content: str = "abc") -> Path:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_rows_come_back_sorted_and_complete(tmp_path: Path, suffix: str) -> None:
     out, a = tmp_path / f"out{suffix}", file(tmp_path)
-    with Journal(out, "s") as journal:
+    with RowFile(out, "s") as journal:
         journal.add(row("b", 2.5), stamp(str(a)))
         journal.add({"source": "c", "error": "broken"}, stamp(str(a)))
         journal.add(row("a", -1.5), stamp(str(a)))
@@ -49,7 +49,7 @@ def test_rows_come_back_sorted_and_complete(tmp_path: Path, suffix: str) -> None
 
 
 def test_rows_without_a_verdict_are_kept_with_the_reason(tmp_path: Path) -> None:
-    with Journal(tmp_path / "out.parquet", "s") as journal:
+    with RowFile(tmp_path / "out.parquet", "s") as journal:
         journal.add(scorer().samples(silence(2), name="a").to_dict(), stamp(str(file(tmp_path))))
         assert journal.is_done("a", stamp(str(tmp_path / "a.wav")))
         assert not journal.has_verdict("a")
@@ -61,39 +61,39 @@ def test_rows_without_a_verdict_are_kept_with_the_reason(tmp_path: Path) -> None
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_what_was_written_before_a_kill_is_done_after_it(tmp_path: Path, suffix: str) -> None:
     out, a = tmp_path / f"out{suffix}", file(tmp_path)
-    with Journal(out, "s") as journal:
+    with RowFile(out, "s") as journal:
         journal.add(row("a"), stamp(str(a)))
         path = journal.path
     with path.open("a") as lines:
         lines.write('{"source": "b", "sco')
-    with Journal(out, "s") as journal:
+    with RowFile(out, "s") as journal:
         assert journal.is_done("a", stamp(str(a)))
         assert journal.has_verdict("a")
         assert not journal.is_done("b", stamp(str(a)))
         journal.add(row("b", 7.0), stamp(str(a)))
         journal.finish()
-    with Journal(out, "s") as journal:
+    with RowFile(out, "s") as journal:
         assert journal.is_done("a", stamp(str(a)))
         assert journal.is_done("b", stamp(str(a)))
 
 
 def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Path) -> None:
     a, out = file(tmp_path), tmp_path / "out.jsonl"
-    with Journal(out, "s") as journal:
+    with RowFile(out, "s") as journal:
         journal.add(row("a"), stamp(str(a)))
         journal.add({"source": "bad", "error": "broken"}, stamp(str(a)))
         assert journal.is_done("a", stamp(str(a)))
         assert not journal.is_done("bad", stamp(str(a)))
-    with Journal(out, "other") as journal:
+    with RowFile(out, "other") as journal:
         assert not journal.is_done("a", stamp(str(a)))
     os.utime(a, ns=(1, 1))
-    with Journal(out, "s") as journal:
+    with RowFile(out, "s") as journal:
         assert not journal.is_done("a", stamp(str(a)))
 
 
 def test_a_file_scored_again_has_one_row_the_last(tmp_path: Path) -> None:
     a = file(tmp_path)
-    with Journal(tmp_path / "out.csv", "s") as journal:
+    with RowFile(tmp_path / "out.csv", "s") as journal:
         journal.add(row("a", 1.0), stamp(str(a)))
         journal.add(row("a", 2.0), stamp(str(a)))
         found = list(csv.DictReader(journal.finish().read_text().splitlines()))
@@ -102,7 +102,7 @@ def test_a_file_scored_again_has_one_row_the_last(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_names_that_are_not_utf8_are_kept(tmp_path: Path, suffix: str) -> None:
-    with Journal(tmp_path / f"out{suffix}", "s") as journal:
+    with RowFile(tmp_path / f"out{suffix}", "s") as journal:
         journal.add(row("caf\udce9.wav"), stamp(str(file(tmp_path))))
         journal.finish()
         assert journal.is_done("caf\udce9.wav", stamp(str(tmp_path / "a.wav")))
@@ -111,30 +111,30 @@ def test_names_that_are_not_utf8_are_kept(tmp_path: Path, suffix: str) -> None:
 def test_a_foreign_file_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("precious")
     with pytest.raises(EvaluationError, match="choose another name, or delete it"):
-        Journal(tmp_path / "mine.csv", "s")
+        RowFile(tmp_path / "mine.csv", "s")
     (tmp_path / "mine.jsonl").write_text('{"precious": 1}\n')
     with pytest.raises(EvaluationError, match="choose another name"):
-        Journal(tmp_path / "mine.jsonl", "s")
+        RowFile(tmp_path / "mine.jsonl", "s")
     assert (tmp_path / "mine.csv").read_text() == "precious"
     assert (tmp_path / "mine.jsonl").read_text() == '{"precious": 1}\n'
 
 
 def test_two_processes_do_not_write_one_output(tmp_path: Path) -> None:
     with (
-        Journal(tmp_path / "out.csv", "s"),
+        RowFile(tmp_path / "out.csv", "s"),
         pytest.raises(EvaluationError, match="wait for it, or choose another name"),
     ):
-        Journal(tmp_path / "out.csv", "s")
+        RowFile(tmp_path / "out.csv", "s")
 
 
 def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match=r"choose one of \.parquet, \.csv, \.jsonl"):
-        Journal(tmp_path / "out.xlsx", "s")
+        RowFile(tmp_path / "out.xlsx", "s")
 
 
 def test_a_file_that_changes_while_it_is_scored_is_scored_again(tmp_path: Path) -> None:
     a = file(tmp_path)
-    with Journal(tmp_path / "rows.jsonl", "s") as journal:
+    with RowFile(tmp_path / "rows.jsonl", "s") as journal:
         before = stamp(str(a))
         a.write_bytes(b"and the rest of the copy")
         journal.add(row("a"), before)
@@ -146,9 +146,9 @@ def test_a_foreign_file_without_a_last_line_break_is_kept(tmp_path: Path, conten
     notes = tmp_path / "notes.jsonl"
     notes.write_text(content)
     if content == "{":  # a row of ours may have been cut off there
-        with Journal(notes, "s"):
+        with RowFile(notes, "s"):
             assert notes.read_text() == ""
         return
     with pytest.raises(EvaluationError, match="not written by"):
-        Journal(notes, "s")
+        RowFile(notes, "s")
     assert notes.read_text() == content

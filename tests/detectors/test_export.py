@@ -11,7 +11,7 @@ import torch
 
 from small_detectors import SMALL, TINY_ENCODER, TINY_EXPERTS
 from unheard.detectors import exported, onnx
-from unheard.detectors.detector import window_opinions
+from unheard.detectors.detector import window_expert_scores
 from unheard.detectors.layers.encoder import Encoder
 from unheard.detectors.table import (
     AttentionGate,
@@ -92,8 +92,8 @@ def test_a_graph_scores_as_torch_for_any_batch_and_length(name: str) -> None:
     model = exported.opened(content, name, detector.experts)
     for n_windows, n_samples in ((1, 3200), (5, 9_001), (17, 16_000), (2, 33_333)):
         windows = 0.1 * np.random.default_rng(n_samples).standard_normal((n_windows, n_samples))
-        found = model.opinions(windows.astype(np.float32))
-        expected = window_opinions(detector, windows.astype(np.float32))
+        found = model.expert_scores(windows.astype(np.float32))
+        expected = window_expert_scores(detector, windows.astype(np.float32))
         assert onnx.difference(found, expected) <= onnx.PARITY
 
 

@@ -89,13 +89,15 @@ def test_any_number_of_windows_of_any_length_scores_as_in_torch(
     trained: Bundle, made: Bundle, n_windows: int, n_samples: int
 ) -> None:
     windows = noise(n_windows, n_samples)
-    for ours, theirs in zip(made.opinions(windows), trained.opinions(windows), strict=True):
+    for ours, theirs in zip(
+        made.expert_scores(windows), trained.expert_scores(windows), strict=True
+    ):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=exporting.PARITY)
-    np.testing.assert_array_equal(made.scores(windows), made.opinions(windows)[0])
+    np.testing.assert_array_equal(made.scores(windows), made.expert_scores(windows)[0])
 
 
 def test_no_windows_have_no_scores(made: Bundle) -> None:
-    scores, said, counted = made.opinions(noise(0, 8000))
+    scores, said, counted = made.expert_scores(noise(0, 8000))
     assert scores.shape == (0,)
     assert said.shape == counted.shape == (0, 2)
 

@@ -19,7 +19,7 @@ from synthetic_corpus import corpus
 from unheard import recipes
 from unheard.data.batches import Balanced
 from unheard.detectors.bundle import load, read_card
-from unheard.detectors.detector import window_opinions
+from unheard.detectors.detector import window_expert_scores
 from unheard.detectors.layers.features import Spectrogram
 from unheard.detectors.mixture import blended
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
@@ -81,10 +81,10 @@ def test_one_expert_alone_is_that_expert_to_the_bit(kind: str, blend: Any, froze
     mixture: Any = spec.build()
     mixture.detectors[0].load_state_dict(alone.state_dict())
     windows = np.concatenate([clips(18), 30 * clips(2, seed=1)])
-    scores, opinions, weights = window_opinions(mixture.train().eval(), windows)
+    scores, expert_scores, weights = window_expert_scores(mixture.train().eval(), windows)
     expected = window_scores(alone, windows)
     assert np.array_equal(scores, expected)
-    assert np.array_equal(opinions[:, 0], expected)
+    assert np.array_equal(expert_scores[:, 0], expected)
     assert np.array_equal(weights, np.ones((20, 1)))
 
 
@@ -148,7 +148,7 @@ def test_score_follows_from_opinions(gate: Any, blend: Any) -> None:
     with torch.inference_mode():
         embedding = mixture.embed(waveform())
         score = mixture.classify(embedding)
-        scores, weights = mixture.opinions(embedding)
+        scores, weights = mixture.expert_scores(embedding)
     assert scores.shape == weights.shape == (4, 3)
     torch.testing.assert_close(weights.sum(1), torch.ones(4))
     torch.testing.assert_close(score, blended(scores, weights.log(), blend), rtol=1e-5, atol=1e-5)
@@ -253,7 +253,7 @@ def test_frozen_experts_leave_no_graph_and_want_no_gradient() -> None:
     mixture.gate.forward = watched
     found = outputs(mixture, waveform())
     assert seen == [False] * 3
-    scores, weights = mixture.opinions(found.embedding)
+    scores, weights = mixture.expert_scores(found.embedding)
     assert not scores.requires_grad
     assert weights.requires_grad
     found.score.square().sum().backward()
@@ -276,7 +276,7 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:
     windows = clips(3)
     mates = np.concatenate([windows[:1], 50 * clips(2, seed=9)])
     for one, other in zip(
-        window_opinions(mixture, windows), window_opinions(mixture, mates), strict=True
+        window_expert_scores(mixture, windows), window_expert_scores(mixture, mates), strict=True
     ):
         np.testing.assert_allclose(one[0], other[0], rtol=0, atol=1e-6)
 
@@ -312,11 +312,11 @@ class PublishedDetector(Detector):
     def pretrained(self) -> Mapping[str, Tensor]:
         return {"known": torch.full((1,), 7.0)}
 
-    def inherited(self) -> frozenset[str]:
+    def pretrained_names(self) -> frozenset[str]:
         return frozenset({"known"})
 
-    def borrowed(self) -> frozenset[str]:
-        return self.inherited()
+    def frozen_names(self) -> frozenset[str]:
+        return self.pretrained_names()
 
 
 @dataclass(frozen=True)
@@ -333,7 +333,7 @@ def test_what_experts_inherit_and_offer_is_passed_through() -> None:
     mixture: Any = spec.build()
     names = {"detectors.1.known", "detectors.2.detectors.0.known"}
     assert mixture.experts == ("toy", "Published", "mixture")
-    assert mixture.inherited() == mixture.borrowed() == names
+    assert mixture.pretrained_names() == mixture.frozen_names() == names
     assert {name: value.item() for name, value in mixture.pretrained().items()} == dict.fromkeys(
         names, 7.0
     )
@@ -410,7 +410,7 @@ def test_a_gate_learns_whom_to_trust() -> None:
         score = mixture(torch.cat([noise, tone]))
         nn.functional.binary_cross_entropy_with_logits(score, bonafide).backward()
         optimizer.step()
-    _, weights = mixture.eval().opinions(mixture.embed(torch.cat([noise, tone])))
+    _, weights = mixture.eval().expert_scores(mixture.embed(torch.cat([noise, tone])))
     assert weights[:, 0].min() > 0.9
 
 
@@ -429,7 +429,7 @@ def test_training_moves_the_gate_alone_and_keeps_the_experts_to_the_bit(tmp_path
         expert,
         name="whole",
         detector=Mixture(experts=(SMALL_MEL, SMALL_MEL), gate=GATE),
-        start=(
+        init_from=(
             ("detectors.0", replace(expert, name="one")),
             ("detectors.1", replace(expert, name="two")),
         ),
@@ -483,12 +483,12 @@ def test_bundle_leaves_out_the_encoders_of_its_experts_and_names_them(
                 assert torch.equal(state[f"{place}.encoder.model.{name}"], value)
 
 
-@pytest.mark.parametrize("name", [n for n in recipes.names() if recipes.load(n).start])
+@pytest.mark.parametrize("name", [n for n in recipes.names() if recipes.load(n).init_from])
 def test_recipes_start_from_experts_that_fit(name: str) -> None:
     recipe = recipes.load(name)
     with torch.device("meta"):
         detector = recipe.detector.build()
-        for path, other in recipe.start:
+        for path, other in recipe.init_from:
             part = detector.get_submodule(path) if path else detector
             expected = other.detector.build().state_dict()
             found = part.state_dict()

@@ -120,7 +120,7 @@ def test_learns_a_batch_whatever_of_the_encoder_is_trained(adapters: LoraExperts
     trained = {n: p for n, p in detector.named_parameters() if p.requires_grad}
     start = fresh(SslAasist(encoder=PUBLISHED, adapters=adapters)).state_dict()
     for name, value in detector.named_parameters():
-        if name not in trained and name in detector.inherited():
+        if name not in trained and name in detector.pretrained_names():
             assert torch.equal(value, start[name])  # the encoder's own weights stay
 
 
@@ -198,12 +198,12 @@ def test_adaptive_sums_that_cannot_be_are_refused(wrong: dict[str, Any], remedy:
 
 def test_inherited_weights_can_learn_more_slowly() -> None:
     detector = fresh(SslAasist(encoder=PUBLISHED))
-    groups = Adam(inherited_scale=0.1).build(detector).param_groups
+    groups = Adam(pretrained_scale=0.1).build(detector).param_groups
     scales = {group["scale"]: group["params"] for group in groups}
     assert scales.keys() == {1.0, 0.1}
     n_encoder = sum(p.numel() for p in detector.encoder.parameters())
     assert sum(p.numel() for p in scales[0.1]) == n_encoder
-    random = Adam(inherited_scale=0.1).build(SslAasist(encoder=TINY_ENCODER).build())
+    random = Adam(pretrained_scale=0.1).build(SslAasist(encoder=TINY_ENCODER).build())
     assert [group["scale"] for group in random.param_groups] == [1.0]
 
 

@@ -152,10 +152,10 @@ def test_of_a_frozen_encoder_only_what_grew_is_trained_and_saved(spec: SslAasist
     torch.manual_seed(0)
     detector = fresh(replace(spec, encoder=PUBLISHED))
     before = {name for name, p in detector.named_parameters() if p.requires_grad}
-    borrowed = detector.borrowed()
+    frozen_names = detector.frozen_names()
     grow(detector, detector.widths()[LAST], 2)
     remove(detector, detector.widths()[LAST], [0, 1])  # as wide as the published one again
-    assert detector.borrowed() == borrowed - CHANGED
+    assert detector.frozen_names() == frozen_names - CHANGED
     assert {name for name, p in detector.named_parameters() if p.requires_grad} == before | CHANGED
     detector(torch.from_numpy(waves())).sum().backward()
     assert detector.get_parameter(min(CHANGED)).grad is not None

@@ -68,7 +68,7 @@ def small(recipe: Recipe) -> Recipe:
         hop_s=0.4,
         train_parts=recipe.train_parts[:1],  # the synthetic corpus has the default parts only
         dev_parts=recipe.dev_parts[:1],
-        start=(),  # stages are tested in test_stages
+        init_from=(),  # stages are tested in test_stages
     )
 
 

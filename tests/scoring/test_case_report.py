@@ -18,7 +18,7 @@ from unheard import __version__
 from unheard.detectors.card import LEFT_OUT, Card, Material, Provenance, Result
 from unheard.scoring.case_report import about, case, render
 from unheard.scoring.plain_words import headline, meaning, reliability
-from unheard.scoring.spectrogram import Sketch
+from unheard.scoring.spectrogram import SmallSpectrogram
 from unheard.scoring.timeline_svg import clock, parts, svg
 from unheard.scoring.verdict import ExpertScore, Verdict
 from voice import CALIBRATION, OPERATING_POINTS, FakeMixture, scorer, silence, voice
@@ -139,7 +139,7 @@ def test_the_hardest_test_is_told_first() -> None:
 
 def test_a_report_has_what_a_case_file_needs() -> None:
     verdict = scored(voice(3))
-    page = Page(render(whole(verdict), Sketch()))
+    page = Page(render(whole(verdict), SmallSpectrogram()))
     for section, facts in {
         "header": ["call.wav", "2026-11-22 10:00:00 UTC", f"Unheard {__version__}", "level 1"],
         "recording": ["9f" * 32, "64,044 bytes", "0:03 (3.00 s)", f"{verdict.speech_s:.1f} s"],
@@ -201,9 +201,9 @@ def test_names_from_outside_are_never_markup() -> None:
         update={"name": NASTY, "limits": [NASTY], "results": [RESULT.model_copy(
             update={"protocol": NASTY, "group": NASTY})]}
     )  # fmt: skip
-    harmless = Page(render(whole(verdict), Sketch()))
+    harmless = Page(render(whole(verdict), SmallSpectrogram()))
     result = {key: value for key, value in whole(hostile).items() if key != "detector"}
-    page = Page(render(case({**result, "request_id": NASTY}, card), Sketch()))
+    page = Page(render(case({**result, "request_id": NASTY}, card), SmallSpectrogram()))
     known = {tag for tag, _ in harmless.tags}
     assert {tag for tag, _ in page.tags} <= known | {"thead", "tbody"}
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
@@ -213,7 +213,7 @@ def test_names_from_outside_are_never_markup() -> None:
 
 
 def test_a_report_asks_for_nothing_outside() -> None:
-    picture = Sketch()
+    picture = SmallSpectrogram()
     picture.push(voice(2))
     text = render(whole(scored(voice(2))), picture)
     page = Page(text)

@@ -14,7 +14,7 @@ import pytest
 from audio_files import wav
 from unheard.data import storage
 from unheard.data.clip import Clip, Manifest
-from unheard.data.row_shards import Filled, Ledger
+from unheard.data.row_shards import Filled, RowShards
 from unheard.errors import AudioError, BundleError, RecipeError
 from unheard.scoring.cluster import Engine, score_archive, sources
 from unheard.scoring.many import Settings
@@ -65,7 +65,7 @@ def found(*patterns: str) -> list[str]:
 
 
 def score(listed: list[str], out: str, settings: Settings = SETTINGS) -> Filled:
-    with Ledger(out) as ledger:
+    with RowShards(out) as ledger:
         (filled,) = score_archive(listed, settings, ledger, Engine())
     return filled
 
@@ -130,7 +130,7 @@ def test_bad_files_and_crashes_cost_their_rows_alone(tmp_path: Path) -> None:
 def test_many_shards_are_shared_out_and_all_are_told(tmp_path: Path) -> None:
     for index in range(5):
         (tmp_path / f"{index}.wav").write_bytes(SPEECH)
-    with Ledger(str(tmp_path / "out"), shard_rows=2) as ledger:
+    with RowShards(str(tmp_path / "out"), shard_rows=2) as ledger:
         done = list(score_archive(found(str(tmp_path)), SETTINGS, ledger, Engine(n_jobs=2)))
     assert sorted(one.number for one in done) == [0, 1, 2]
     assert len(table(str(tmp_path / "out"))) == 5
@@ -140,7 +140,7 @@ def test_stopping_keeps_what_was_scored_and_blames_no_recording(tmp_path: Path) 
     for index in range(6):
         (tmp_path / f"{index}.wav").write_bytes(SPEECH)
     listed, out = found(str(tmp_path)), str(tmp_path / "out")
-    with Ledger(out, shard_rows=2) as ledger:
+    with RowShards(out, shard_rows=2) as ledger:
         scoring = score_archive(listed, SETTINGS, ledger, Engine(n_jobs=2))
         next(scoring)
         scoring.close()

@@ -18,7 +18,7 @@ import pytest
 from audio_files import wav
 from cli_run import Run
 from ray_settings import LOG, SlowSettings
-from unheard.data.row_shards import Ledger
+from unheard.data.row_shards import RowShards
 from unheard.errors import BundleError
 from unheard.scoring.cluster import Engine, score_archive
 from voice import voice
@@ -82,7 +82,7 @@ def test_a_node_that_dies_in_the_middle_costs_no_row_and_makes_none_twice(
 ) -> None:
     made, second = cluster
     engine = Engine("ray", address=made.address)
-    with Ledger(str(out), shard_rows=8) as ledger:
+    with RowShards(str(out), shard_rows=8) as ledger:
         killer = threading.Thread(target=kill_at_work, args=(made, second, out))
         killer.start()
         filled = list(score_archive(recordings, SlowSettings(toy), ledger, engine))
@@ -132,7 +132,7 @@ def test_a_detector_that_differs_between_machines_is_refused(
 ) -> None:
     from unheard.scoring import cluster as engines
 
-    with Ledger(str(tmp_path / "out")) as ledger:
+    with RowShards(str(tmp_path / "out")) as ledger:
         ledger.add(recordings[:1])
         engine = Engine("ray", address=cluster[0].address)
         with pytest.raises(BundleError, match="copy the same bundle to all of them"):

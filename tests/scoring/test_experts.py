@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from unheard.data.rows import SUFFIXES, Journal
+from unheard.data.rows import SUFFIXES, RowFile
 from unheard.data.storage import stamp
-from unheard.detectors.detector import window_opinions
+from unheard.detectors.detector import window_expert_scores
 from unheard.detectors.table import Detector, Toy, window_scores
 from unheard.errors import BundleError
 from unheard.scoring.scorer import Verdict
@@ -44,11 +44,11 @@ class Pair(Detector):
         bands = torch.fft.rfft(waveform)[:, :-1].abs().log1p().unflatten(1, (4, -1)).mean(2)
         return torch.cat([bands, bands @ self.gate], dim=1)
 
-    def opinions(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+    def expert_scores(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         return embedding[:, :4] @ self.said, embedding[:, 4:].softmax(dim=1)
 
     def classify(self, embedding: Tensor) -> Tensor:
-        scores, weights = self.opinions(embedding)
+        scores, weights = self.expert_scores(embedding)
         return (scores * weights).sum(dim=1)
 
 
@@ -64,7 +64,7 @@ def summed(experts: tuple[ExpertScore, ...]) -> float:
 @pytest.mark.parametrize("n_windows", [0, 1, 16, 37])
 def test_scores_and_opinions_come_from_one_pass(n_windows: int) -> None:
     mixture, windows = Pair().eval(), windows_of(n_windows)
-    scores, said, weights = window_opinions(mixture, windows)
+    scores, said, weights = window_expert_scores(mixture, windows)
     assert mixture.n_passes == -(-n_windows // 16)
     np.testing.assert_array_equal(scores, window_scores(mixture, windows))
     assert said.shape == weights.shape == (n_windows, 2)
@@ -73,16 +73,16 @@ def test_scores_and_opinions_come_from_one_pass(n_windows: int) -> None:
 
 def test_each_window_gets_its_own_opinions() -> None:
     mixture, windows = Pair().eval(), windows_of(20)
-    _, said, weights = window_opinions(mixture, windows)
+    _, said, weights = window_expert_scores(mixture, windows)
     with torch.inference_mode():
-        expected = mixture.opinions(mixture.embed(torch.from_numpy(windows)))
+        expected = mixture.expert_scores(mixture.embed(torch.from_numpy(windows)))
     np.testing.assert_allclose(said, expected[0], atol=1e-6)
     np.testing.assert_allclose(weights, expected[1], atol=1e-6)
 
 
 def test_a_detector_alone_has_no_experts_and_is_asked_for_none() -> None:
     alone, windows = Toy().build().eval(), windows_of(3)
-    scores, said, weights = window_opinions(alone, windows)
+    scores, said, weights = window_expert_scores(alone, windows)
     np.testing.assert_array_equal(scores, window_scores(alone, windows))
     assert said.shape == weights.shape == (3, 0)
     verdict = scorer().samples(SPEECH)
@@ -107,7 +107,7 @@ def test_what_the_experts_say_adds_up_to_the_score(pooling: str) -> None:
 def test_experts_are_calibrated_as_the_mixture_is() -> None:
     verdict = scorer(FakeMixture()).samples(voice(1))
     (window,) = verdict.windows
-    _, said, weights = FakeMixture().opinions(voice(1)[None])
+    _, said, weights = FakeMixture().expert_scores(voice(1)[None])
     assert [one.score for one in window.experts] == pytest.approx(CALIBRATION(said[0]))
     assert [one.weight for one in window.experts] == pytest.approx(weights[0])
     assert verdict.experts == window.experts
@@ -172,8 +172,8 @@ def numbers(verdict: Verdict) -> list[float]:
 
 def test_an_expert_that_gives_nan_is_refused() -> None:
     class Broken(FakeMixture):
-        def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-            scores, said, weights = super().opinions(windows)
+        def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+            scores, said, weights = super().expert_scores(windows)
             return scores, np.where([True, False], np.nan, said), weights
 
     with pytest.raises(BundleError, match="train it again, or use another"):
@@ -194,7 +194,7 @@ def test_experts_are_in_the_json_as_dicts() -> None:
 
 def written(folder: Path, suffix: str, rows: dict[str, dict[str, Any]]) -> Path:
     """Rows by the name of their file, as `unheard score --out` writes them."""
-    with Journal(folder / f"out{suffix}", "s") as journal:
+    with RowFile(folder / f"out{suffix}", "s") as journal:
         for name, row in rows.items():
             (folder / name).touch()
             journal.add({**row, "source": name}, stamp(str(folder / name)))
@@ -222,7 +222,7 @@ def test_rows_of_before_there_were_experts_stay(tmp_path: Path, suffix: str) -> 
     for window in old["windows"]:
         del window["experts"]
     out = written(tmp_path, suffix, {"old": old})
-    with Journal(out, "s") as journal:
+    with RowFile(out, "s") as journal:
         assert journal.is_done("old", stamp(str(tmp_path / "old")))
         journal.add(
             {**scorer(FakeMixture()).samples(SPEECH).to_dict(), "source": "new"}, stamp(str(out))

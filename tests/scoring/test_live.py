@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 
 from unheard.errors import AudioError, RecipeError
-from unheard.scoring.live import Rule, Running, Update
+from unheard.scoring.live import EarlyDecision, LiveVerdict, Update
 from unheard.types import FloatArray
 from voice import FakeBundle, FakeCard, level, scorer, silence, voice
 
-EAGER = Rule(error=0.3, first_speech_s=0, assumed_spread=0.1)
+EAGER = EarlyDecision(error=0.3, first_speech_s=0, assumed_spread=0.1)
 
 
-def heard(samples: FloatArray, rule: Rule | None = None, **settings: object) -> list[Update]:
-    return list(Running(scorer(**settings), rule).push(samples))
+def heard(
+    samples: FloatArray, rule: EarlyDecision | None = None, **settings: object
+) -> list[Update]:
+    return list(LiveVerdict(scorer(**settings), rule).push(samples))
 
 
 def test_an_update_says_what_a_recording_that_ends_there_gets() -> None:
@@ -35,7 +37,7 @@ def test_an_update_says_what_a_recording_that_ends_there_gets() -> None:
 
 def test_the_verdict_at_the_end_is_that_of_the_file() -> None:
     samples = voice(3.3)
-    running = Running(scorer(), name="call", source_rate_hz=8_000)
+    running = LiveVerdict(scorer(), name="call", source_rate_hz=8_000)
     running.push(samples)
     verdict = running.close(n_bad_packets=1)
     whole = scorer().samples(samples, name="call")
@@ -48,7 +50,7 @@ def test_the_verdict_at_the_end_is_that_of_the_file() -> None:
 
 
 def test_the_margin_is_the_one_written_down() -> None:
-    rule = Rule(error=0.05, best_windows=8, assumed_spread=2, assumed_windows=4)
+    rule = EarlyDecision(error=0.05, best_windows=8, assumed_spread=2, assumed_windows=4)
     scores = np.array([1.0, 3.0, 2.0, 2.0])
     n = 2.0  # of four windows that overlap by half
     spread = np.sqrt((0.5 * 2.0 + 4 * 4.0) / (n + 4))
@@ -59,7 +61,7 @@ def test_the_margin_is_the_one_written_down() -> None:
 
 def test_the_margin_holds_at_all_times_at_once() -> None:
     """Of 400 recordings whose windows vary as assumed, at most 5 % ever leave the margin."""
-    rule, rng = Rule(assumed_spread=1.0), np.random.default_rng(0)
+    rule, rng = EarlyDecision(assumed_spread=1.0), np.random.default_rng(0)
     n_left = 0
     for _ in range(400):
         scores = rng.standard_normal(40)
@@ -71,15 +73,17 @@ def test_the_margin_holds_at_all_times_at_once() -> None:
 
 def test_the_margin_shrinks_with_listening_and_with_the_error_allowed() -> None:
     scores = np.tile([0.0, 1.0], 50)
-    margins = [Rule().margin(scores[:n]) for n in range(1, 100)]
+    margins = [EarlyDecision().margin(scores[:n]) for n in range(1, 100)]
     assert margins == sorted(margins, reverse=True)
     assert margins[-1] < 0.1 * margins[0]
-    assert Rule(error=0.2).margin(scores) < Rule(error=0.05).margin(scores)
-    assert Rule().margin(scores) < Rule().margin(3 * scores)
+    assert EarlyDecision(error=0.2).margin(scores) < EarlyDecision(error=0.05).margin(scores)
+    assert EarlyDecision().margin(scores) < EarlyDecision().margin(3 * scores)
 
 
 def test_a_decision_is_made_once_the_margin_is_on_one_side() -> None:
-    updates = heard(voice(20, peak=0.9), Rule(first_speech_s=0, assumed_spread=0.1), threshold=-5.0)
+    updates = heard(
+        voice(20, peak=0.9), EarlyDecision(first_speech_s=0, assumed_spread=0.1), threshold=-5.0
+    )
     first = next(update for update in updates if update.final is not None)
     assert first.final == "bonafide"
     assert first.final_at_s == first.heard_s
@@ -121,7 +125,7 @@ def test_without_speech_nothing_is_known_and_nothing_decided() -> None:
 
 def test_a_part_yet_to_come_may_count_for_all_under_the_lowest_rule() -> None:
     bundle = FakeBundle(level, FakeCard(pooling="lowest"))
-    running = Running(scorer(bundle, threshold=-5.0), EAGER)
+    running = LiveVerdict(scorer(bundle, threshold=-5.0), EAGER)
     updates = running.push(voice(20, peak=0.9))
     assert updates[-1].decision == "bonafide"
     assert all(update.final is None and update.margin is None for update in updates)
@@ -147,10 +151,10 @@ def test_an_update_is_json() -> None:
 )
 def test_a_rule_that_does_not_fit_is_refused(field: str, value: float, remedy: str) -> None:
     with pytest.raises(RecipeError, match=remedy):
-        replace(Rule(), **{field: value})
+        replace(EarlyDecision(), **{field: value})
 
 
 @pytest.mark.parametrize("samples", [np.zeros((2, 8)), np.array(0.0), np.array([np.nan])])
 def test_samples_that_do_not_fit_are_refused(samples: FloatArray) -> None:
     with pytest.raises(AudioError, match=r"give an array|repair them"):
-        Running(scorer()).push(samples)
+        LiveVerdict(scorer()).push(samples)

@@ -8,19 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unheard.audio.pcm import PcmReader
-from unheard.scoring.live import Rule, Running
+from unheard.scoring.live import EarlyDecision, LiveVerdict
 from voice import scorer, silence, voice
 
 few = settings(max_examples=20, derandomize=True, deadline=None)
 SPEECH = np.concatenate([voice(3, peak=0.9), silence(1.3), voice(3, seed=1), silence(0.4)])
-RULE = Rule(error=0.3, first_speech_s=1, assumed_spread=0.3)
+RULE = EarlyDecision(error=0.3, first_speech_s=1, assumed_spread=0.3)
 
 
 @few
 @given(n=st.integers(0, SPEECH.size), sizes=st.lists(st.integers(0, 40_000), max_size=10))
 def test_updates_do_not_depend_on_chunks(n: int, sizes: list[int]) -> None:
     samples = SPEECH[:n]
-    one, other = Running(scorer(), RULE), Running(scorer(), RULE)
+    one, other = LiveVerdict(scorer(), RULE), LiveVerdict(scorer(), RULE)
     whole = one.push(samples)
     parts = np.split(samples, np.cumsum(sizes).clip(0, n))
     assert tuple(update for part in parts for update in other.push(part)) == whole

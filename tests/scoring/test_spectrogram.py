@@ -7,12 +7,12 @@ import pytest
 
 from audio_files import wav
 from unheard.errors import AudioError
-from unheard.scoring.spectrogram import Sketch, sketch
+from unheard.scoring.spectrogram import SmallSpectrogram, sketch
 from voice import RATE_HZ, voice
 
 
-def pushed(samples: np.ndarray, n_chunk: int) -> Sketch:
-    made = Sketch()
+def pushed(samples: np.ndarray, n_chunk: int) -> SmallSpectrogram:
+    made = SmallSpectrogram()
     for start in range(0, samples.size, n_chunk):
         made.push(samples[start : start + n_chunk])
     return made
@@ -23,7 +23,7 @@ def test_any_chunking_gives_the_same_sketch(n_chunk: int) -> None:
     rng = np.random.default_rng(0)
     duration_s = 1.3 if n_chunk == 1 else 40
     samples = rng.standard_normal(round(duration_s * RATE_HZ)).astype(np.float32)
-    whole, chunked = Sketch(), pushed(samples, n_chunk)
+    whole, chunked = SmallSpectrogram(), pushed(samples, n_chunk)
     whole.push(samples)
     np.testing.assert_array_equal(chunked.envelope(), whole.envelope())
     np.testing.assert_array_equal(chunked.levels(), whole.levels())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unheard.audio.activity import Condition
+from unheard.audio.activity import Quality
 from unheard.scoring.verdict import (
     WindowScore,
     condition_warnings,
@@ -16,7 +16,7 @@ from unheard.scoring.verdict import (
     window_warnings,
 )
 
-GOOD = Condition(
+GOOD = Quality(
     duration_s=10.0,
     speech_s=8.0,
     longest_pause_s=1.0,
@@ -27,7 +27,7 @@ GOOD = Condition(
 )
 
 
-def warnings(condition: Condition, source_rate_hz: int = 16_000, n_bad_packets: int = 0) -> str:
+def warnings(condition: Quality, source_rate_hz: int = 16_000, n_bad_packets: int = 0) -> str:
     found = condition_warnings(
         condition, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets
     )

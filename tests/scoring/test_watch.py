@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from unheard.data.rows import Journal
+from unheard.data.rows import RowFile
 from unheard.errors import RecipeError
 from unheard.scoring.many import Row, Task
 from unheard.scoring.watch import Watch
@@ -33,7 +33,7 @@ class Folder:
         """Begin to watch, as after a kill."""
         if hasattr(self, "journal"):
             self.journal.__exit__()
-        self.journal = Journal(self.out, settings)
+        self.journal = RowFile(self.out, settings)
         self.watch = Watch(self.folder, self.journal, self.score, settle_s=5.0)
 
     def score(self, task: Task) -> Row:

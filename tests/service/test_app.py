@@ -347,7 +347,7 @@ def test_a_fault_of_ours_is_500_without_its_text(tmp_path: Path) -> None:
     class Broken:
         experts = ()
 
-        def opinions(self, windows: object) -> None:
+        def expert_scores(self, windows: object) -> None:
             raise RuntimeError("secret of the house")
 
     with served(tmp_path, model=Broken()) as client:

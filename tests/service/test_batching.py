@@ -42,11 +42,11 @@ def gathered(detector: Slow, parts: list[FloatArray]) -> list[Any]:
 
     def ask(place: int) -> None:
         try:
-            outcomes[place] = batcher.hear(parts[place])
+            outcomes[place] = batcher.score_windows(parts[place])
         except ValueError as error:
             outcomes[place] = error
 
-    busy = threading.Thread(target=batcher.hear, args=[np.zeros((1, 4))], daemon=True)
+    busy = threading.Thread(target=batcher.score_windows, args=[np.zeros((1, 4))], daemon=True)
     asking = [
         threading.Thread(target=ask, args=[place], daemon=True) for place in range(len(parts))
     ]
@@ -92,8 +92,8 @@ def test_one_request_that_fails_fails_alone() -> None:
 
 def test_closing_answers_what_waits() -> None:
     batcher = Batcher(said, n_threads=2)
-    assert batcher.hear(np.ones((2, 4)))[0].tolist() == [1.0, 1.0]
+    assert batcher.score_windows(np.ones((2, 4)))[0].tolist() == [1.0, 1.0]
     batcher.close()
     assert not any(thread.is_alive() for thread in batcher._threads)
     with pytest.raises(AssertionError, match="closed"):
-        batcher.hear(np.ones((1, 4)))
+        batcher.score_windows(np.ones((1, 4)))

@@ -32,10 +32,10 @@ class Held(Level):
         self.go = threading.Event()
         self.entered = threading.Event()
 
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         self.entered.set()
         assert self.go.wait(20)
-        return super().opinions(windows)
+        return super().expert_scores(windows)
 
 
 def ended(client: TestClient, url: str) -> dict[str, Any]:

@@ -203,7 +203,7 @@ def test_a_fault_of_ours_closes_the_stream(tmp_path: Path) -> None:
     class Broken:
         experts = ()
 
-        def opinions(self, windows: object) -> None:
+        def expert_scores(self, windows: object) -> None:
             raise RuntimeError("secret of the house")
 
     with served(tmp_path, model=Broken()) as client:

@@ -115,7 +115,7 @@ def test_processes_share_out_batches_without_loss_or_repetition(size: int, data:
     manifest = Manifest.read(data).part("train")
     source = BatchSource(manifest, Balanced(batch_clips=2), window_s=0.1, seed=1)
     whole = [batch.ids for batch in source.batches(8, 24)]
-    places = [distributed.Place(rank, size, torch.device("cpu")) for rank in range(size)]
+    places = [distributed.Rank(rank, size, torch.device("cpu")) for rank in range(size)]
     mine = [place.share(8, 24) for place in places]
     shares = [[b.ids for b in source.batches(m.start, m.stop, every=size)] for m in mine]
     assert [ids for turn in zip(*shares, strict=True) for ids in turn] == whole

@@ -56,7 +56,7 @@ def test_scalars_are_set_by_their_path_and_type() -> None:
         ("seed.x=1", "it is a single value"),
         ("schedule=cosine", r"set schedule.rate, schedule.warm_up"),
         ("augment.steps=3", "change it in a recipe file of your own"),
-        ("start=lcnn", "change it in a recipe file of your own"),
+        ("init_from=lcnn", "change it in a recipe file of your own"),
         ("schedule.rate=fast", "holds a finite number; give one"),
         ("schedule.rate=nan", "holds a finite number; give one"),
         ("budget.n_steps=1.5", "holds a whole number; give one"),
@@ -118,7 +118,7 @@ def test_a_recipe_file_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
 def test_every_number_of_a_recipe_is_in_its_json() -> None:
     step = Step("noise", 0.3, {"low_db": 3.0})
     told = recipe_to_json(
-        replace(RECIPE, augment=Augment((step,)), start=(("a", replace(RECIPE, name="b")),))
+        replace(RECIPE, augment=Augment((step,)), init_from=(("a", replace(RECIPE, name="b")),))
     )
     assert json.loads(json.dumps(told)) == told
     assert told["detector"] == {"kind": "Toy", "n_bands": 8}
@@ -126,7 +126,7 @@ def test_every_number_of_a_recipe_is_in_its_json() -> None:
         {"kind": "Step", "name": "noise", "probability": 0.3, "numbers": {"low_db": 3.0}}
     ]
     assert told["objective"]["kind"] == "WeightedCrossEntropy"
-    assert told["start"] == [["a", "b"]]
+    assert told["init_from"] == [["a", "b"]]
 
 
 def test_cosine_rises_then_falls_to_its_floor() -> None:

@@ -28,7 +28,9 @@ FIRST = Recipe(
     hop_s=0.25,
     seed=5,
 )
-SECOND = replace(FIRST, name="second", start=(("", FIRST),), schedule=Constant(rate=0.0), seed=7)
+SECOND = replace(
+    FIRST, name="second", init_from=(("", FIRST),), schedule=Constant(rate=0.0), seed=7
+)
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +115,9 @@ def test_parts_that_trained_on_the_dev_clips_are_refused(
 def test_weights_must_fit_and_the_submodule_exist(manifest: Manifest, tmp_path: Path) -> None:
     train(FIRST, manifest, tmp_path / "first")
     with pytest.raises(RecipeError, match=r"name one such as detectors\.0"):
-        train(replace(SECOND, start=(("detectors.9", FIRST),)), manifest, tmp_path / "second")
+        train(replace(SECOND, init_from=(("detectors.9", FIRST),)), manifest, tmp_path / "second")
     with pytest.raises(RecipeError, match="build both from the same values"):
-        train(replace(SECOND, start=(("score", FIRST),)), manifest, tmp_path / "second")
+        train(replace(SECOND, init_from=(("score", FIRST),)), manifest, tmp_path / "second")
 
 
 def _with_dev_of(train_clips: Manifest, whole: Manifest) -> Manifest:

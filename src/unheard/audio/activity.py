@@ -17,7 +17,7 @@ import numpy as np
 from unheard.audio.recording import SAMPLE_RATE_HZ
 from unheard.types import BoolArray, FloatArray
 
-__all__ = ["FRAME_S", "VAD_MODE", "Condition", "Gauge", "is_music"]
+__all__ = ["FRAME_S", "VAD_MODE", "Gauge", "Quality", "is_music"]
 
 FRAME_S = 0.03
 """Length of the frames that are called speech or not."""
@@ -41,7 +41,7 @@ _LEAST_MUSIC_FRAMES = 100  # 3 s; in 1 s, one voice in ten holds a tone
 
 
 @dataclass(frozen=True)
-class Condition:
+class Quality:
     """What a recording is like, over all of it.
 
     Attributes:
@@ -165,10 +165,10 @@ class Gauge:
         spread_db = float(np.std(np.array(self._levels_db[first:last], np.float64)[flags]))
         return is_music(self._tones.held(first, last), spread_db)
 
-    def condition(self) -> Condition:
+    def condition(self) -> Quality:
         """Return what all samples until now are like."""
         pauses = bytes(self._speech).split(b"\x01")
-        return Condition(
+        return Quality(
             duration_s=self._n_samples / SAMPLE_RATE_HZ,
             speech_s=(self._speech.count(1) - self._n_music) * FRAME_S,
             longest_pause_s=max(map(len, pauses)) * FRAME_S,

@@ -33,7 +33,7 @@ from unheard.data import storage
 from unheard.errors import MissingExtra, RecipeError, UnheardError
 
 if TYPE_CHECKING:
-    from unheard.data.rows import Journal
+    from unheard.data.rows import RowFile
     from unheard.scoring.many import Task
 
 __all__ = ["app", "main"]
@@ -303,8 +303,8 @@ def _standard_input(opened: contextlib.ExitStack) -> Path:
     return file
 
 
-def _journal(out: str | None, settings: str, opened: contextlib.ExitStack) -> Journal | None:
-    from unheard.data.rows import SUFFIXES, Journal
+def _journal(out: str | None, settings: str, opened: contextlib.ExitStack) -> RowFile | None:
+    from unheard.data.rows import SUFFIXES, RowFile
 
     if out is None:
         return None
@@ -312,7 +312,7 @@ def _journal(out: str | None, settings: str, opened: contextlib.ExitStack) -> Jo
         raise typer.BadParameter(
             f"--out {out}: end its name in one of {', '.join(SUFFIXES)}, or in / for a folder"
         )
-    return opened.enter_context(Journal(Path(out), settings))
+    return opened.enter_context(RowFile(Path(out), settings))
 
 
 @contextlib.contextmanager

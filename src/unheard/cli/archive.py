@@ -73,7 +73,7 @@ def into_shards(paths: list[str], settings: Settings, out: str, engine: Engine) 
         typer.Exit: If a recording has no verdict.
     """
     from unheard.audio import AUDIO_SUFFIXES
-    from unheard.data.row_shards import Ledger
+    from unheard.data.row_shards import RowShards
     from unheard.scoring.cluster import score_archive, sources
 
     if "-" in paths:
@@ -81,7 +81,7 @@ def into_shards(paths: list[str], settings: Settings, out: str, engine: Engine) 
     missing: list[dict[str, Any]] = []
     n_shards = n_rows = n_before = n_verdicts = 0
     told = time.monotonic()
-    with Ledger(out) as ledger:
+    with RowShards(out) as ledger:
         found = sources(paths, AUDIO_SUFFIXES, missing)
         for filled in score_archive(found, settings, ledger, engine):
             n_shards += 1

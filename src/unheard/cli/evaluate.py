@@ -155,7 +155,7 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
             raise typer.BadParameter(
                 "--keys, --format, --where, --higher-is and --calibrate-on go with --scores"
             )
-        from unheard.data import protocol as named
+        from unheard.data.protocols import protocol as named
         from unheard.evaluation.evaluate import evaluate as run
 
         if not data:
@@ -305,7 +305,7 @@ def _from_scores(
     """Write a score file of ours into the folder, and the report from it."""
     from dataclasses import replace
 
-    from unheard.data import protocol as named
+    from unheard.data.protocols import protocol as named
     from unheard.evaluation.intake import calibrated, taken_in
     from unheard.evaluation.report import report, write_scores
 

@@ -10,7 +10,7 @@ import typer
 from unheard.cli.corpus import manifest_of, say
 
 if TYPE_CHECKING:
-    from unheard.evaluation.rounding import Trials
+    from unheard.evaluation.rounding import RoundedScores
 
 __all__ = ["export", "pull"]
 
@@ -109,7 +109,7 @@ def _to_hub(bundle: Path, out: Path, push: str | None, *, public: bool, licence:
 
 def _trials(
     int8: bool, data: list[Path] | None, protocol: str, sample: int | None
-) -> Trials | None:
+) -> RoundedScores | None:
     """Return the clips that rounding is measured on; None if nothing is rounded."""
     if not int8:
         if data or sample:
@@ -117,12 +117,12 @@ def _trials(
         return None
     if not data:
         raise typer.BadParameter("--int8 states what it costs: give clips to measure with --data")
-    from unheard.data import protocol as named
+    from unheard.data.protocols import protocol as named
     from unheard.data.protocols import sampled
-    from unheard.evaluation.rounding import Trials
+    from unheard.evaluation.rounding import RoundedScores
 
     chosen = named(protocol)
     clips = chosen.chosen([manifest_of(one) for one in data])
     taken = clips if sample is None else sampled(clips, sample)
     name = chosen.name if len(taken) == len(clips) else f"{chosen.name}, {len(taken)} clips of it"
-    return Trials(name, taken)
+    return RoundedScores(name, taken)

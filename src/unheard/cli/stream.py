@@ -19,7 +19,7 @@ from unheard.cli.settings import DetectorFolder, MinSpeech, SpoofPrior, Threshol
 if TYPE_CHECKING:
     from io import BufferedReader
 
-    from unheard.scoring.live import Rule, Running, Update
+    from unheard.scoring.live import EarlyDecision, LiveVerdict, Update
     from unheard.scoring.scorer import Scorer, Verdict
     from unheard.types import FloatArray
 
@@ -77,9 +77,11 @@ def stream(  # noqa: PLR0913  a command has the options that it has
         raise typer.BadParameter("standard input is a terminal; pipe sound into it")
     from unheard.audio import SAMPLE_RATE_HZ
     from unheard.errors import AudioError
-    from unheard.scoring.live import Rule
+    from unheard.scoring.live import EarlyDecision
 
-    ear = _Ear(settings.scorer(), Rule(error=error, first_speech_s=first_speech), as_json, stop)
+    ear = _Reader(
+        settings.scorer(), EarlyDecision(error=error, first_speech_s=first_speech), as_json, stop
+    )
     try:
         if raw is None:
             verdict = ear.container()
@@ -96,11 +98,11 @@ def stream(  # noqa: PLR0913  a command has the options that it has
 
 
 @dataclass(frozen=True)
-class _Ear:
+class _Reader:
     """Hears standard input, and tells of each window."""
 
     scorer: Scorer
-    rule: Rule
+    rule: EarlyDecision
     as_json: bool
     stop: bool
 
@@ -109,7 +111,7 @@ class _Ear:
 
         with audio.open_stream(sys.stdin.buffer, name=SOURCE) as opened:
             running = self._running(opened.source_rate_hz)
-            self._hear(running, opened)
+            self._score_windows(running, opened)
             return running.close(n_bad_packets=opened.n_bad_packets)
 
     def headerless(self, kind: str, rate_hz: int, n_channels: int) -> Verdict:
@@ -119,17 +121,17 @@ class _Ear:
         running = self._running(rate_hz)
         source = cast("BufferedReader", sys.stdin.buffer)
         blocks = iter(lambda: source.read1(READ_BYTES), b"")  # what is there, without waiting
-        if self._hear(running, map(reader.push, blocks)):
+        if self._score_windows(running, map(reader.push, blocks)):
             for update in running.push(reader.close()):
                 self._tell(update)
         return running.close()
 
-    def _running(self, rate_hz: int) -> Running:
-        from unheard.scoring.live import Running
+    def _running(self, rate_hz: int) -> LiveVerdict:
+        from unheard.scoring.live import LiveVerdict
 
-        return Running(self.scorer, self.rule, name=SOURCE, source_rate_hz=rate_hz)
+        return LiveVerdict(self.scorer, self.rule, name=SOURCE, source_rate_hz=rate_hz)
 
-    def _hear(self, running: Running, chunks: Iterable[FloatArray]) -> bool:
+    def _score_windows(self, running: LiveVerdict, chunks: Iterable[FloatArray]) -> bool:
         """Push what comes until it ends; return False if the rule made it stop before."""
         decided = False
         with _CtrlC() as until:

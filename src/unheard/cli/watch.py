@@ -39,7 +39,7 @@ def watch(
     import threading
     import time
 
-    from unheard.data.rows import Journal
+    from unheard.data.rows import RowFile
     from unheard.detectors import bundle
     from unheard.scoring.many import Apart, Settings
     from unheard.scoring.watch import Watch
@@ -48,7 +48,7 @@ def watch(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with Journal(out, settings.key()) as journal, Apart(settings) as apart:
+    with RowFile(out, settings.key()) as journal, Apart(settings) as apart:
         watched = Watch(folder, journal, apart.score, settle_s=settle)
         say(f"watching {folder}; Ctrl-C ends")
         while not stop.is_set():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unheard.compare.plan import Plan
+from unheard.compare.plan import Comparison
 from unheard.compare.runner import PROGRAM, Failure, Worker
 from unheard.compare.status import Overview, State, overview
 from unheard.errors import RecipeError
@@ -41,7 +41,7 @@ PLAIN = Options()
 
 
 def lay_out(
-    plan: Plan, data: Mapping[str, Path], out: Path, *, only: Sequence[str] = ()
+    plan: Comparison, data: Mapping[str, Path], out: Path, *, only: Sequence[str] = ()
 ) -> list[Job]:
     """Return all jobs of a plan, those that others need before these.
 
@@ -65,7 +65,7 @@ def lay_out(
 
 
 def compare(
-    plan: Plan,
+    plan: Comparison,
     data: Mapping[str, Path],
     out: Path,
     *,

@@ -20,7 +20,7 @@ from typing import Any
 
 from unheard import recipes
 from unheard.compare.cost import read_cost
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 from unheard.compare.time_used import spent
 from unheard.data import protocols
 from unheard.data.clip import Manifest
@@ -175,7 +175,7 @@ class Job:
         return True
 
 
-def stages_of(plan: Plan, data: Mapping[str, Path], out: Path) -> list[Stage]:
+def stages_of(plan: Comparison, data: Mapping[str, Path], out: Path) -> list[Stage]:
     """Return what the methods of a plan are put through.
 
     Args:
@@ -203,7 +203,7 @@ def stages_of(plan: Plan, data: Mapping[str, Path], out: Path) -> list[Stage]:
 
 
 def jobs_of(
-    plan: Plan, stages: Iterable[Stage], out: Path, *, only: Sequence[str] = ()
+    plan: Comparison, stages: Iterable[Stage], out: Path, *, only: Sequence[str] = ()
 ) -> list[Job]:
     """Return all jobs of a plan, seed by seed, those that others need before these.
 
@@ -235,7 +235,7 @@ def jobs_of(
 class _Layout:
     """The jobs of one stage and seed; they lie in one folder."""
 
-    plan: Plan
+    plan: Comparison
     stage: Stage
     seed: int
     folder: Path
@@ -255,7 +255,8 @@ class _Layout:
         for part in (recipe.train_parts, recipe.dev_parts):
             source.sha256(part)
         needs = tuple(
-            self._first(recipe, name) for name in dict.fromkeys(one.name for _, one in recipe.start)
+            self._first(recipe, name)
+            for name in dict.fromkeys(one.name for _, one in recipe.init_from)
         )
         job = Job(
             stage=self.stage,

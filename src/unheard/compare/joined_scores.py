@@ -20,7 +20,7 @@ from unheard.metrics import Metric, TiesWarning, eer
 from unheard.metrics.counted import counted
 from unheard.types import FloatArray, IntArray
 
-__all__ = ["Group", "Trials", "measured", "trials_of"]
+__all__ = ["Group", "JoinedScores", "measured", "trials_of"]
 
 COLUMNS = ("bonafide", "part", "family")
 
@@ -39,7 +39,7 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
+class JoinedScores:
     """What several score files say of the clips that all of them scored.
 
     Attributes:
@@ -60,7 +60,7 @@ class Trials:
         return Group(np.flatnonzero(inside & bonafide), np.flatnonzero(inside & ~bonafide))
 
 
-def trials_of(files: Sequence[Path]) -> Trials:
+def trials_of(files: Sequence[Path]) -> JoinedScores:
     """Read score files and join them by clip.
 
     Raises:
@@ -89,7 +89,7 @@ def trials_of(files: Sequence[Path]) -> Trials:
         table.column("score").to_numpy(zero_copy_only=False)[place]
         for table, place in zip(tables, places, strict=True)
     ]
-    return Trials(ids, first, scores, len(set().union(*names)) - len(ids))
+    return JoinedScores(ids, first, scores, len(set().union(*names)) - len(ids))
 
 
 def measured(

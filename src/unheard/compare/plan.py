@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from unheard.errors import RecipeError, suggestion
 
-__all__ = ["Entry", "Plan"]
+__all__ = ["Comparison", "Entry"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Comparison:
     """Recipes x protocols x seeds.
 
     Attributes:

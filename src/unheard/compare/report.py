@@ -10,7 +10,7 @@ from unheard.compare.cost import read_cost
 from unheard.compare.jobs import Job
 from unheard.compare.numbers import compare_runs
 from unheard.compare.pictures import drawn
-from unheard.compare.plan import Plan
+from unheard.compare.plan import Comparison
 from unheard.compare.results import Compared, Run
 from unheard.compare.status import overview
 from unheard.compare.text import PICTURES, About, document, spreadsheet
@@ -24,7 +24,7 @@ FILES = ("report.md", "report.html", "table.csv", "comparison.json")
 
 
 def write_report(
-    plan: Plan, jobs: Sequence[Job], out: Path, *, command: str = "", n_draws: int = 5000
+    plan: Comparison, jobs: Sequence[Job], out: Path, *, command: str = "", n_draws: int = 5000
 ) -> Compared:
     """Write report.md, report.html, table.csv, comparison.json and pictures into a folder.
 
@@ -89,7 +89,7 @@ def _run(job: Job) -> Run:
     )
 
 
-def _methods(plan: Plan) -> dict[str, str]:
+def _methods(plan: Comparison) -> dict[str, str]:
     """Return how each method is trained."""
     told = {}
     for entry in plan.entries:
@@ -99,7 +99,7 @@ def _methods(plan: Plan) -> dict[str, str]:
     return told
 
 
-def _facts(plan: Plan, done: Sequence[Job]) -> list[str]:
+def _facts(plan: Comparison, done: Sequence[Job]) -> list[str]:
     """Return what was run, as sentences."""
     cards = [card for job in done if (card := job.card())]
     revisions = sorted({card.provenance.revision for card in cards} - {""})

@@ -22,7 +22,7 @@ from unheard import audio
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.data import shards
 from unheard.data.clip import Manifest
-from unheard.data.round_robin import Rota
+from unheard.data.round_robin import RoundRobin
 from unheard.errors import RecipeError, TrainingError
 from unheard.types import FloatArray, IntArray
 
@@ -30,9 +30,8 @@ __all__ = [
     "CACHE_BYTES",
     "Balanced",
     "Batch",
+    "BatchRows",
     "BatchSource",
-    "Plan",
-    "Rota",
     "Sampler",
     "Shuffled",
     "Terms",
@@ -94,7 +93,7 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class BatchRows:
     """Which clips make up one batch.
 
     Attributes:
@@ -115,7 +114,7 @@ class Sampler(Protocol):
         """Return the names that `Batch.domain` points into."""
         ...
 
-    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
+    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], BatchRows]:
         """Return a picklable function from a step, counted from 0, to its plan.
 
         Raises:
@@ -154,7 +153,7 @@ class Balanced:
         found = np.unique(_columns(manifest, self.by)[~manifest.bonafide()], axis=0)
         return tuple("/".join(values) for values in found.tolist())
 
-    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
+    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], BatchRows]:
         """Return a function from a step to half a batch of each class.
 
         Raises:
@@ -167,15 +166,15 @@ class Balanced:
                 "train on; at least one of each is needed: choose another manifest or train_parts"
             )
         human = _columns(manifest, self.bonafide_by) if self.bonafide_by else bonafide
-        spoof = Rota.of(_columns(manifest, self.by), ~bonafide, (seed, 0))
-        return partial(self._plan, Rota.of(human, bonafide, (seed, 1)), spoof)
+        spoof = RoundRobin.of(_columns(manifest, self.by), ~bonafide, (seed, 0))
+        return partial(self._plan, RoundRobin.of(human, bonafide, (seed, 1)), spoof)
 
-    def _plan(self, bonafide: Rota, spoof: Rota, step: int) -> Plan:
+    def _plan(self, bonafide: RoundRobin, spoof: RoundRobin, step: int) -> BatchRows:
         half = self.batch_clips // 2
         first, _ = bonafide.draw(step * half, half)
         second, domain = spoof.draw(step * half, half)
         none = np.full(half, -1)
-        return Plan(
+        return BatchRows(
             np.concatenate([first, second]),
             np.concatenate([none, domain]),
             np.concatenate([none, none]),
@@ -204,7 +203,7 @@ class Shuffled:
         """Return the values of the column `by` among spoofed clips, sorted."""
         return tuple(sorted(set(manifest.column(self.by)[~manifest.bonafide()])))
 
-    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
+    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], BatchRows]:
         """Return a function from a step to the next clips of a random order."""
         names = self.domains(manifest)
         index = {name: place for place, name in enumerate(names)}
@@ -214,11 +213,11 @@ class Shuffled:
             [-1 if human else index[name] for human, name in zip(truth, column, strict=True)]
         )
         everything = np.ones(len(manifest), bool)
-        return partial(self._plan, Rota.of(everything, everything, (seed, 2)), domain)
+        return partial(self._plan, RoundRobin.of(everything, everything, (seed, 2)), domain)
 
-    def _plan(self, rota: Rota, domain: IntArray, step: int) -> Plan:
-        rows, _ = rota.draw(step * self.batch_clips, self.batch_clips)
-        return Plan(rows, domain[rows], np.full(self.batch_clips, -1))
+    def _plan(self, round_robin: RoundRobin, domain: IntArray, step: int) -> BatchRows:
+        rows, _ = round_robin.draw(step * self.batch_clips, self.batch_clips)
+        return BatchRows(rows, domain[rows], np.full(self.batch_clips, -1))
 
 
 class BatchSource(Dataset[Batch]):

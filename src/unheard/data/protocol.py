@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unheard.data.clip import Manifest
     from unheard.types import BoolArray
 
-__all__ = ["Protocol", "Selection", "Trials", "gathered", "moved", "replaced"]
+__all__ = ["Protocol", "Selection", "TestSet", "gathered", "moved", "replaced"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Trials:
+class TestSet:
     """One test set of a protocol: reported alone.
 
     Attributes:
@@ -84,7 +84,7 @@ class Protocol:
     """
 
     name: str
-    tests: tuple[Trials, ...]
+    tests: tuple[TestSet, ...]
     summary: str = ""
     train: tuple[Selection, ...] = ()
     dev: tuple[Selection, ...] = ()
@@ -100,7 +100,7 @@ class Protocol:
             summary: What it tests.
         """
         chosen = tuple(Selection(parts=(part,)) for part in parts) or (Selection(),)
-        return cls(name, (Trials("", chosen),), summary)
+        return cls(name, (TestSet("", chosen),), summary)
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """Return the columns of the mean over sets, each with the test sets in it."""

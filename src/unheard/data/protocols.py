@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from unheard.data.hold_out import held_out_values, leave_one_out
-from unheard.data.protocol import Protocol, Selection, Trials, gathered, moved
+from unheard.data.protocol import Protocol, Selection, TestSet, gathered, moved
 from unheard.data.sample import sampled
 from unheard.errors import RecipeError, suggestion
 
@@ -19,7 +19,7 @@ __all__ = [
     "PROTOCOLS",
     "Protocol",
     "Selection",
-    "Trials",
+    "TestSet",
     "gathered",
     "held_out_values",
     "leave_one_out",
@@ -49,11 +49,11 @@ def _parts(corpus: str, *parts: str, **where: str) -> tuple[Selection, ...]:
     return (Selection(corpus=corpus, parts=parts, where=values),)
 
 
-def _set(name: str, *selections: Selection, column: str = "") -> Trials:
-    return Trials(name, selections, column)
+def _set(name: str, *selections: Selection, column: str = "") -> TestSet:
+    return TestSet(name, selections, column)
 
 
-def _paper(name: str, summary: str, tests: Iterable[Trials], **more: Any) -> Protocol:
+def _paper(name: str, summary: str, tests: Iterable[TestSet], **more: Any) -> Protocol:
     """A protocol that trains on ASVspoof 2019 LA unless told otherwise."""
     start = {
         "train": _parts("asvspoof2019_la", "train"),

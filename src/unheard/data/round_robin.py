@@ -13,14 +13,14 @@ import numpy as np
 
 from unheard.types import IntArray
 
-__all__ = ["Rota", "Turns"]
+__all__ = ["RoundRobin", "Turns"]
 
 Turns = tuple["int | Turns", ...]
 """Numbers of groups, nested where whole sets of groups take turns."""
 
 
 @dataclass(frozen=True, eq=False)
-class Rota:
+class RoundRobin:
     """Rows in groups that take turns; within a group, every row once before any twice.
 
     Attributes:
@@ -35,7 +35,7 @@ class Rota:
     seed: tuple[int, ...]
 
     @classmethod
-    def of(cls, names: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], seed: Any) -> Rota:
+    def of(cls, names: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], seed: Any) -> RoundRobin:
         """Return the rows at which a mask [N] is true, grouped by their names [N] or [N, levels].
 
         With several levels, the values of the first take turns, within each those of the second.

@@ -26,7 +26,7 @@ from unheard.data.rows import flat, schema
 from unheard.errors import EvaluationError
 from unheard.files import parquet_bytes, spelt
 
-__all__ = ["SHARD_ROWS", "Filled", "Ledger", "Shard", "fill"]
+__all__ = ["SHARD_ROWS", "Filled", "RowShards", "Shard", "fill"]
 
 Row = dict[str, Any]
 
@@ -72,7 +72,7 @@ class Filled:
     errors: tuple[str, ...]
 
 
-class Ledger:
+class RowShards:
     """The shards of one output; a context manager, one process at a time may plan in it.
 
     Only the plan is held to that. Shards may be read and written from many machines.
@@ -89,7 +89,7 @@ class Ledger:
         self.shard_rows = shard_rows
         self._opened = contextlib.ExitStack()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> RowShards:
         """Keep others from planning.
 
         Raises:
@@ -193,7 +193,7 @@ class Ledger:
 
 
 def fill(
-    ledger: Ledger,
+    ledger: RowShards,
     shard: Shard,
     settings: str,
     score: Callable[[Iterable[str]], Iterator[Row]],

@@ -23,7 +23,7 @@ from unheard.files import in_one_step, spelt
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SUFFIXES", "Journal", "flat", "schema"]
+__all__ = ["SUFFIXES", "RowFile", "flat", "schema"]
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 """What the name of an output may end in."""
@@ -44,7 +44,7 @@ class _Entry(NamedTuple):
     has_verdict: bool
 
 
-class Journal:
+class RowFile:
     """Rows by source, appended to disk; the last row of a source counts.
 
     A row is done if its file has the size and time of change it had, and the settings are the
@@ -83,7 +83,7 @@ class Journal:
             self._read()
             self._opened = opened.pop_all()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> RowFile:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from unheard.data.batches import Plan, Rota
+from unheard.data.batches import BatchRows
 from unheard.data.clip import RECONSTRUCTION, Manifest
+from unheard.data.round_robin import RoundRobin
 from unheard.errors import RecipeError, TrainingError, suggestion
 from unheard.types import BoolArray, IntArray
 
@@ -63,7 +64,7 @@ class ByDomain:
         """Return the values of `by` among spoofed clips, sorted."""
         return tuple(sorted(set(_values(manifest, self.by)[~manifest.bonafide()].tolist())))
 
-    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
+    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], BatchRows]:
         """Return a function from a step to a mini-batch of each of its domains.
 
         Raises:
@@ -77,7 +78,7 @@ class ByDomain:
                 "needed: name another column in sampler.by, or set sampler.domains_per_step lower"
             )
         bonafide = manifest.bonafide()
-        rotas = []
+        round_robins = []
         for index, name in enumerate(names):
             spoof = ~bonafide & (values == name)
             human = bonafide & (values == name) if self.bonafide_from == "domain" else bonafide
@@ -86,20 +87,29 @@ class ByDomain:
                     f"no bona fide clip to train on for domain {name!r} of {self.by!r}; set "
                     "sampler.bonafide_from=all, or add bona fide clips"
                 )
-            rotas.append(
-                (Rota.of(human, human, (seed, 0, index)), Rota.of(spoof, spoof, (seed, 1, index)))
+            round_robins.append(
+                (
+                    RoundRobin.of(human, human, (seed, 0, index)),
+                    RoundRobin.of(spoof, spoof, (seed, 1, index)),
+                )
             )
-        return partial(self._plan, tuple(rotas), seed)
+        return partial(self._plan, tuple(round_robins), seed)
 
-    def _plan(self, rotas: tuple[tuple[Rota, Rota], ...], seed: int, step: int) -> Plan:
+    def _plan(
+        self, round_robins: tuple[tuple[RoundRobin, RoundRobin], ...], seed: int, step: int
+    ) -> BatchRows:
         half = self.clips_per_domain // 2
-        chosen = np.arange(len(rotas))
+        chosen = np.arange(len(round_robins))
         if self.domains_per_step:
             rng = np.random.default_rng((seed, step))
-            chosen = np.sort(rng.choice(len(rotas), self.domains_per_step, replace=False))
-        rows = [rota.draw(step * half, half)[0] for domain in chosen for rota in rotas[domain]]
+            chosen = np.sort(rng.choice(len(round_robins), self.domains_per_step, replace=False))
+        rows = [
+            round_robin.draw(step * half, half)[0]
+            for domain in chosen
+            for round_robin in round_robins[domain]
+        ]
         domains = np.repeat(chosen, self.clips_per_domain)
-        return Plan(np.concatenate(rows), domains, np.full(len(domains), -1))
+        return BatchRows(np.concatenate(rows), domains, np.full(len(domains), -1))
 
 
 @dataclass(frozen=True)
@@ -150,7 +160,7 @@ class WithTwins:
         plain = ~manifest.bonafide() & ~manifest.twins()
         return tuple(sorted(set(manifest.column(self.by)[plain])))
 
-    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], Plan]:
+    def planner(self, manifest: Manifest, seed: int) -> Callable[[int], BatchRows]:
         """Return a function from a step to a batch of clips and their twins.
 
         Raises:
@@ -177,26 +187,30 @@ class WithTwins:
         place = {name: index for index, name in enumerate(names)}
         domain = np.array([place.get(value, -1) for value in values[source].tolist()])
         domain[is_human] = -1
-        rotas = (
-            Rota.of(turns, drawn & is_human, (seed, 0)),
-            Rota.of(turns, drawn & ~is_human, (seed, 1)),
+        round_robins = (
+            RoundRobin.of(turns, drawn & is_human, (seed, 0)),
+            RoundRobin.of(turns, drawn & ~is_human, (seed, 1)),
         )
-        return partial(self._plan, rotas, source, domain)
+        return partial(self._plan, round_robins, source, domain)
 
     def _plan(
-        self, rotas: tuple[Rota, Rota], source: IntArray, domain: IntArray, step: int
-    ) -> Plan:
+        self,
+        round_robins: tuple[RoundRobin, RoundRobin],
+        source: IntArray,
+        domain: IntArray,
+        step: int,
+    ) -> BatchRows:
         rows: list[IntArray] = []
         twin: list[IntArray] = []
-        for rota, n in zip(rotas, self._counts(), strict=True):
-            drawn, _ = rota.draw(step * n, n)
+        for round_robin, n in zip(round_robins, self._counts(), strict=True):
+            drawn, _ = round_robin.draw(step * n, n)
             here, first = np.arange(n), sum(map(len, rows))
             if self.generator == "none":
                 rows, twin = [*rows, drawn], [*twin, np.full(n, -1)]
             else:
                 rows, twin = [*rows, source[drawn], drawn], [*twin, first + n + here, first + here]
         together = np.concatenate(rows)
-        return Plan(together, domain[together], np.concatenate(twin))
+        return BatchRows(together, domain[together], np.concatenate(twin))
 
     def _counts(self) -> tuple[int, int]:
         """Return how many bona fide and spoofed clips a batch has, without their twins."""

@@ -57,7 +57,7 @@ class Model(Protocol):
         """Return one raw score per window, [N, T] float32 -> [N] float64."""
         ...
 
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return `scores`, and each expert's raw score and weight, [N, E] and [N, E]."""
         ...
 
@@ -75,7 +75,7 @@ class Bundle:
         card: What is known of it.
         folder: Where it was loaded from.
         sha256: Hash of its bundle.json, which holds the hashes of the other files.
-        model: What scores; its `scores` and `opinions` are those of the bundle.
+        model: What scores; its `scores` and `expert_scores` are those of the bundle.
     """
 
     card: Card
@@ -111,9 +111,9 @@ class Bundle:
         """
         return self.model.scores(windows)
 
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return `scores` and, of E experts, each one's raw score and weight, both [N, E]."""
-        return self.model.opinions(windows)
+        return self.model.expert_scores(windows)
 
     def has_seen(self, keys: Sequence[str]) -> BoolArray:
         """Return whether the detector was trained or tuned on clips, shape [len(keys)].

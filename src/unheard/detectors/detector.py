@@ -25,7 +25,7 @@ __all__ = [
     "fresh",
     "outputs",
     "restore",
-    "window_opinions",
+    "window_expert_scores",
     "window_scores",
 ]
 
@@ -55,7 +55,7 @@ class Detector(nn.Module):
         """Return one score per embedding, [B, D] -> [B]; higher is more bona fide."""
         raise AssertionError(f"{type(self).__name__} must define classify")
 
-    def opinions(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+    def expert_scores(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """Return what each expert says and how much it counts, [B, D] -> [B, E] and [B, E].
 
         Scores are logits as `classify` gives them; the weights of a clip sum to one.
@@ -70,11 +70,11 @@ class Detector(nn.Module):
         """Return the published weights that this detector starts from, by name in its state."""
         return {}
 
-    def inherited(self) -> frozenset[str]:
+    def pretrained_names(self) -> frozenset[str]:
         """Return the names of those weights, without reading them."""
         return frozenset()
 
-    def borrowed(self) -> frozenset[str]:
+    def frozen_names(self) -> frozenset[str]:
         """Return which of those never change; checkpoints and bundles leave them out."""
         return frozenset()
 
@@ -123,7 +123,7 @@ def fresh(spec: Spec) -> Detector:
     """
     detector = spec.build()
     tensors = detector.pretrained()
-    lacking = detector.inherited() - tensors.keys()  # also of what is trained on
+    lacking = detector.pretrained_names() - tensors.keys()  # also of what is trained on
     state = detector.state_dict()
     wrong = [name for name, value in tensors.items() if value.shape != state[name].shape]
     if wrong or lacking:
@@ -140,9 +140,9 @@ def fresh(spec: Spec) -> Detector:
 def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a model weights back; only those that it borrowed may be missing from them."""
     missing, unexpected = model.load_state_dict(weights, strict=False)
-    borrowed = model.borrowed() if isinstance(model, Detector) else frozenset()
+    frozen_names = model.frozen_names() if isinstance(model, Detector) else frozenset()
     assert not unexpected, f"weights of another model: {unexpected}"
-    assert set(missing) <= borrowed, f"weights are missing: {missing}"
+    assert set(missing) <= frozen_names, f"weights are missing: {missing}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ def window_scores(detector: Detector, windows: FloatArray) -> FloatArray:
     return _by_batch(detector, windows, lambda batch: detector(batch)[:, None], 1)[:, 0]
 
 
-def window_opinions(
+def window_expert_scores(
     detector: Detector, windows: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the score of each window and what experts it was made of, in one pass.
@@ -203,7 +203,7 @@ def window_opinions(
     def said(batch: Tensor) -> Tensor:
         embedding = detector.embed(batch)
         score = detector.classify(embedding)[:, None]
-        return torch.cat([score, *detector.opinions(embedding)], dim=1) if n_experts else score
+        return torch.cat([score, *detector.expert_scores(embedding)], dim=1) if n_experts else score
 
     found = _by_batch(detector, windows, said, 1 + 2 * n_experts)
     return found[:, 0], found[:, 1 : 1 + n_experts], found[:, 1 + n_experts :]

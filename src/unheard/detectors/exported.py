@@ -47,7 +47,7 @@ class Exported:
         """Return one raw score per window, [N, T] -> [N]."""
         return self._run(windows, OUTPUTS[:1])[:, 0]
 
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return `scores`, and each expert's raw score and weight, [N, E] and [N, E]."""
         n_experts = len(self.experts)
         found = self._run(windows, OUTPUTS if n_experts else OUTPUTS[:1])

@@ -66,7 +66,7 @@ class MixtureDetector(Detector):
     """Every expert once, one transform for all with the same framing, weights from the gate.
 
     The embedding is those of the experts, one after the other, then the gate's E logits: all that
-    `classify` and `opinions` need.
+    `classify` and `expert_scores` need.
 
     Shape:
         waveform [B, T] float32 at 16 kHz in [-1, 1] -> score [B]; any T that all experts can take.
@@ -134,7 +134,7 @@ class MixtureDetector(Detector):
         """Return one score per embedding, [B, D] -> [B]; higher is more bona fide."""
         return blended(*self._scores_and_logits(embedding), self.blend)
 
-    def opinions(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+    def expert_scores(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """Return each expert's score and weight, [B, D] -> [B, E] and [B, E]."""
         scores, logits = self._scores_and_logits(embedding)
         return scores, logits.softmax(dim=1)
@@ -157,13 +157,17 @@ class MixtureDetector(Detector):
             for key, value in each.pretrained().items()
         }
 
-    def inherited(self) -> frozenset[str]:
+    def pretrained_names(self) -> frozenset[str]:
         """Return the names of those weights."""
-        return frozenset(f"{path}{key}" for path, each in self._paths() for key in each.inherited())
+        return frozenset(
+            f"{path}{key}" for path, each in self._paths() for key in each.pretrained_names()
+        )
 
-    def borrowed(self) -> frozenset[str]:
+    def frozen_names(self) -> frozenset[str]:
         """Return which of those never change."""
-        return frozenset(f"{path}{key}" for path, each in self._paths() for key in each.borrowed())
+        return frozenset(
+            f"{path}{key}" for path, each in self._paths() for key in each.frozen_names()
+        )
 
     def _each(self) -> Iterator[Detector]:
         return (cast(Detector, detector) for detector in self.detectors)

@@ -21,7 +21,7 @@ from unheard.audio import SAMPLE_RATE_HZ
 from unheard.detectors import exported
 from unheard.detectors.bundle_files import DEV_SCORES, GRAPH, SEEN, Bundle, replace
 from unheard.detectors.card import Export, Shift
-from unheard.detectors.detector import Detector, window_opinions
+from unheard.detectors.detector import Detector, window_expert_scores
 from unheard.detectors.layers.encoder import SpeechEncoder
 from unheard.errors import BundleError, MissingExtra
 from unheard.types import FloatArray
@@ -62,7 +62,7 @@ class _Told(nn.Module):
         score = self.detector.classify(embedding)
         if not self.detector.experts:
             return (score,)
-        return score, *self.detector.opinions(embedding)
+        return score, *self.detector.expert_scores(embedding)
 
 
 def graph(detector: Detector, window_s: float) -> bytes:
@@ -120,7 +120,8 @@ def parity(detector: Detector, content: bytes, window_s: float) -> tuple[float, 
     for n_samples, n_clips in zip((*lengths, *lengths), (*sizes, *reversed(sizes)), strict=True):
         windows = (0.1 * rng.standard_normal((n_clips, n_samples))).astype(np.float32)
         largest = max(
-            largest, difference(window_opinions(detector, windows), model.opinions(windows))
+            largest,
+            difference(window_expert_scores(detector, windows), model.expert_scores(windows)),
         )
     told = f"noise, {sizes[0]} and {sizes[1]} windows of {lengths[0]} and {lengths[1]} samples"
     if not largest <= PARITY:
@@ -134,7 +135,7 @@ def parity(detector: Detector, content: bytes, window_s: float) -> tuple[float, 
 def difference(
     one: tuple[FloatArray, FloatArray, FloatArray], other: tuple[FloatArray, FloatArray, FloatArray]
 ) -> float:
-    """Return the largest absolute difference between two answers of `Bundle.opinions`."""
+    """Return the largest absolute difference between two answers of `Bundle.expert_scores`."""
     both = zip(one, other, strict=True)
     return max(float(np.abs(a - b).max(initial=0.0)) for a, b in both)
 

@@ -177,7 +177,7 @@ class SslAasistDetector(Detector):
             if name in wanted
         }
 
-    def inherited(self) -> frozenset[str]:
+    def pretrained_names(self) -> frozenset[str]:
         """Return the names of the encoder's own weights, if they are published ones."""
         if not self.pretraining.source:
             return frozenset()
@@ -185,9 +185,9 @@ class SslAasistDetector(Detector):
         names = {name for name in self.state_dict() if name.startswith("encoder.")}
         return frozenset(names - added)
 
-    def borrowed(self) -> frozenset[str]:
+    def frozen_names(self) -> frozenset[str]:
         """Return the same names, if those weights stay as they were published."""
-        return self.inherited() - self._resized() if self.stays else frozenset()
+        return self.pretrained_names() - self._resized() if self.stays else frozenset()
 
     def widths(self) -> Mapping[str, Width]:
         """Return the inner width of each layer's feed-forward part."""

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from unheard.detectors.bundle_files import DEV_SCORES, SEEN, WEIGHTS, Bundle, replace, seen_bytes
 from unheard.detectors.card import Base, Card
-from unheard.detectors.detector import Detector, Spec, window_opinions, window_scores
+from unheard.detectors.detector import Detector, Spec, window_expert_scores, window_scores
 from unheard.detectors.layers.encoder_weights import hash_of
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.errors import BundleError, RecipeError, suggestion
@@ -51,9 +51,9 @@ class Trained:
         """Return one raw score per window, [N, T] -> [N]."""
         return window_scores(self.detector, windows)
 
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return `scores`, and each expert's raw score and weight, [N, E] and [N, E]."""
-        return window_opinions(self.detector, windows)
+        return window_expert_scores(self.detector, windows)
 
 
 def save(
@@ -88,11 +88,11 @@ def save(
     """
     state = {name: value.detach().cpu().contiguous() for name, value in _state(detector).items()}
     _check_finite(state, str(folder))
-    tensors = {name: value for name, value in state.items() if name not in detector.borrowed()}
+    tensors = {name: value for name, value in state.items() if name not in detector.frozen_names()}
     contents = {WEIGHTS: safetensors.save(tensors), SEEN: seen_bytes(seen, parts)}
     if dev_scores is not None:
         contents[DEV_SCORES] = parquet_bytes(dev_scores)
-    base = _base(spec, state, detector.borrowed())
+    base = _base(spec, state, detector.frozen_names())
     built = type(card.detector).model_validate(spec_to_json(spec))
     return replace(folder, card.model_copy(update={"detector": built, "base": base}), contents)
 
@@ -138,11 +138,11 @@ def _state(detector: Detector) -> dict[str, Tensor]:
     return state
 
 
-def _base(spec: Spec, state: Mapping[str, Tensor], borrowed: frozenset[str]) -> Base | None:
+def _base(spec: Spec, state: Mapping[str, Tensor], frozen_names: frozenset[str]) -> Base | None:
     """Return what the card says of weights that the bundle does not hold."""
-    if not borrowed:
+    if not frozen_names:
         return None
-    held = {name: state[name] for name in borrowed}
+    held = {name: state[name] for name in frozen_names}
     n_parameters = sum(value.numel() for value in held.values())
     source = ", ".join(sorted(_sources(spec)))
     return Base(source=source, sha256=hash_of(held), n_parameters=n_parameters)
@@ -155,9 +155,9 @@ def _sources(spec: Spec) -> set[str]:
     return ({own} - {""}).union(*(_sources(expert) for expert in experts))
 
 
-def _borrowed(detector: Detector, base: Base | None, where: str) -> dict[str, Tensor]:
+def _frozen(detector: Detector, base: Base | None, where: str) -> dict[str, Tensor]:
     """Return the published weights that a bundle stands on; they must be the very same."""
-    names = detector.borrowed()
+    names = detector.frozen_names()
     if base is None or not names:
         return {}
     try:
@@ -179,7 +179,7 @@ def _filled(spec: Spec, weights: Path, base: Base | None) -> Detector:
     tensors = _tensors(weights)
     with torch.random.fork_rng(devices=[]):  # loading must not move anybody's random numbers
         skeleton = _skeleton(spec, str(weights.parent))
-        tensors |= _borrowed(skeleton, base, str(weights.parent))
+        tensors |= _frozen(skeleton, base, str(weights.parent))
         _check_fit(_state(skeleton), tensors, str(weights))
         detector = spec.build()
     _check_finite(tensors, str(weights))

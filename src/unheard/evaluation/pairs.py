@@ -28,7 +28,7 @@ from unheard.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Comparison", "Pair", "System", "compare_scores", "write_comparison"]
+__all__ = ["Pair", "PairedReport", "System", "compare_scores", "write_comparison"]
 
 _COMPARED = ("eer", "min_dcf")
 _THRESHOLDS = ("balanced", "Bayes")
@@ -94,7 +94,7 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class PairedReport:
     """All pairs, and what is to be known of them.
 
     Attributes:
@@ -120,7 +120,7 @@ def compare_scores(
     n_draws: int = 1000,
     seed: int = 0,
     allow_missing: bool = False,
-) -> Comparison:
+) -> PairedReport:
     """Set the first system against each of the others on the trials that they share.
 
     Args:
@@ -157,10 +157,10 @@ def compare_scores(
     }
     adjusted = dict(zip(decided, map(float, corrected(list(decided.values()))), strict=True))
     pairs = [replace(pair, mcnemar_holm=adjusted.get((pair.part, pair.second))) for pair in pairs]
-    return Comparison(pairs=tuple(pairs), notes=tuple(notes), n_draws=n_draws, seed=seed)
+    return PairedReport(pairs=tuple(pairs), notes=tuple(notes), n_draws=n_draws, seed=seed)
 
 
-def write_comparison(made: Comparison, out: Path) -> list[Path]:
+def write_comparison(made: PairedReport, out: Path) -> list[Path]:
     """Write comparison.json and comparison.md into a folder, and return them."""
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "comparison.json", out / "comparison.md"]
@@ -276,7 +276,7 @@ def _mcnemar(
     return mcnemar(*right)
 
 
-def _document(made: Comparison) -> Iterator[Block]:
+def _document(made: PairedReport) -> Iterator[Block]:
     first = made.pairs[0].first
     yield Heading(f"{first} against others", 1)
     yield Words(

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from unheard.data.clip import Manifest
     from unheard.detectors.bundle_files import Bundle, Model
 
-__all__ = ["Trials", "export", "shift"]
+__all__ = ["RoundedScores", "export", "shift"]
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
+class RoundedScores:
     """Clips that a rounded graph is compared on with the one before.
 
     Attributes:
@@ -40,7 +40,7 @@ def export(
     source: Path,
     out: Path,
     *,
-    rounded_on: Trials | None = None,
+    rounded_on: RoundedScores | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Bundle:
     """Write an exported bundle, after its scores have been compared with torch's.
@@ -86,7 +86,7 @@ def shift(
     before: Model,
     after: Model,
     card: Card,
-    trials: Trials,
+    trials: RoundedScores,
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> Shift:

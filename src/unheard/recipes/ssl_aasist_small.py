@@ -19,5 +19,5 @@ recipe = replace(
     lora_small.recipe,
     name="ssl_aasist_small",
     detector=SslAasist(encoder=WHISPER_TINY_EN),
-    optimiser=Adam(weight_decay=1e-4, inherited_scale=0.05),
+    optimiser=Adam(weight_decay=1e-4, pretrained_scale=0.05),
 )

@@ -9,4 +9,4 @@ from dataclasses import replace
 
 from unheard.recipes import toy
 
-recipe = replace(toy.recipe, name="toy_further", start=(("", toy.recipe),))
+recipe = replace(toy.recipe, name="toy_further", init_from=(("", toy.recipe),))

@@ -19,7 +19,7 @@ from unheard import __version__
 from unheard.detectors.card_text import in_training
 from unheard.files import in_one_step, spelt
 from unheard.scoring.plain_words import NO_PROOF, headline, meaning, more_like, reliability
-from unheard.scoring.spectrogram import Sketch, sketch
+from unheard.scoring.spectrogram import SmallSpectrogram, sketch
 from unheard.scoring.timeline_svg import clock, svg
 from unheard.scoring.verdict import Verdict, percent
 
@@ -65,7 +65,7 @@ def case(result: Mapping[str, Any], card: Card) -> Json:
     }
 
 
-def render(case: Mapping[str, Any], picture: Sketch | None = None) -> str:
+def render(case: Mapping[str, Any], picture: SmallSpectrogram | None = None) -> str:
     """Return a case as one HTML page that needs nothing else and asks for nothing.
 
     Args:
@@ -174,7 +174,7 @@ def _verdict(case: Mapping[str, Any]) -> str:
     )
 
 
-def _figure(verdict: Mapping[str, Any], picture: Sketch | None) -> str:
+def _figure(verdict: Mapping[str, Any], picture: SmallSpectrogram | None) -> str:
     drawn = ("Waveform, spectrogram and " if picture is not None else "") + "score of each part"
     words = (
         f"{drawn[0].upper()}{drawn[1:]} over time. A score is the natural logarithm of how many "

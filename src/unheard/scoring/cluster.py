@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from unheard.data import storage
 from unheard.data.clip import Manifest
-from unheard.data.row_shards import Filled, Ledger, Shard, fill
+from unheard.data.row_shards import Filled, RowShards, Shard, fill
 from unheard.errors import AudioError, BundleError, MissingExtra, RecipeError, UnheardError
 from unheard.scoring.many import Apart, Row, Settings, Task, find
 
@@ -83,7 +83,7 @@ def sources(patterns: Iterable[str], suffixes: frozenset[str], errors: list[Row]
 
 
 def score_archive(
-    found: Iterable[str], settings: Settings, ledger: Ledger, engine: Engine
+    found: Iterable[str], settings: Settings, ledger: RowShards, engine: Engine
 ) -> Iterator[Filled]:
     """Give every recording a row in a ledger, and say of each shard when it is complete.
 
@@ -113,12 +113,12 @@ def score_archive(
         yield from _here(ledger, settings, key, engine.n_jobs or 1)
 
 
-def _here(ledger: Ledger, settings: Settings, key: str, n_jobs: int) -> Iterator[Filled]:
+def _here(ledger: RowShards, settings: Settings, key: str, n_jobs: int) -> Iterator[Filled]:
     """Work through shards in threads, each with its own scoring process."""
-    hands = [_Hand(ledger, settings, key, n_jobs) for _ in range(n_jobs)]
+    hands = [_ShardWorker(ledger, settings, key, n_jobs) for _ in range(n_jobs)]
     idle = list(hands)
     shards = (shard for file in ledger.plan_files() for shard in ledger.planned(file))
-    working: dict[Future[Filled], _Hand] = {}
+    working: dict[Future[Filled], _ShardWorker] = {}
     with ExitStack() as opened:
         for hand in hands:
             opened.callback(hand.close)
@@ -136,10 +136,10 @@ def _here(ledger: Ledger, settings: Settings, key: str, n_jobs: int) -> Iterator
                 yield done.result()
 
 
-class _Hand:
+class _ShardWorker:
     """What works through shards: a process with a Scorer, and what fetches recordings for it."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, key: str, n_beside: int = 1) -> None:
+    def __init__(self, ledger: RowShards, settings: Settings, key: str, n_beside: int = 1) -> None:
         self._ledger = ledger
         self._key = key
         self._apart = Apart(settings, n_beside)
@@ -200,7 +200,7 @@ def _import_ray() -> Any:
     return ray
 
 
-def _on_ray(ledger: Ledger, settings: Settings, key: str, engine: Engine) -> Iterator[Filled]:
+def _on_ray(ledger: RowShards, settings: Settings, key: str, engine: Engine) -> Iterator[Filled]:
     """Work through shards in the actors of a Ray Data pipeline.
 
     A shard is the unit that Ray moves: if a machine is lost, those in its hands go to others.
@@ -242,8 +242,8 @@ class _Actor:
     """What a worker of a cluster does with shards; what it finds comes back as text."""
 
     def __init__(self, out: str, settings: Settings, key: str) -> None:
-        self._ledger = Ledger(out)
-        self._hand = _Hand(self._ledger, settings, key)
+        self._ledger = RowShards(out)
+        self._hand = _ShardWorker(self._ledger, settings, key)
         self._settings = settings
         self._key = key
 

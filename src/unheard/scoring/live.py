@@ -1,10 +1,10 @@
 """Running: a verdict that grows with what is heard, and a rule that says when it will stand.
 
 A recording's score is the mean of its windows' scores, so a score after some windows is an
-estimate of the score at the end. `Rule` puts a margin around it that holds at all times at once,
-however often one looks: once the margin lies inside one side of the thresholds, listening on is
-not expected to change the decision. It says nothing of whether the decision is right: that is the
-detector's error, and no length of listening mends it. docs/stream.md has both, measured.
+estimate of the score at the end. `EarlyDecision` puts a margin around it that holds at all times
+at once, however often one looks: once the margin lies inside one side of the thresholds, listening
+on is not expected to change the decision. It says nothing of whether the decision is right: that is
+the detector's error, and no length of listening mends it. docs/stream.md has both, measured.
 
 N windows.
 """
@@ -24,11 +24,11 @@ from unheard.scoring.scorer import Scorer
 from unheard.scoring.verdict import Decision, Verdict, WindowScore, decide
 from unheard.types import FloatArray
 
-__all__ = ["Rule", "Running", "Update"]
+__all__ = ["EarlyDecision", "LiveVerdict", "Update"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class EarlyDecision:
     """How sure of a recording's score one must be to decide before its end.
 
     The margin of the mean of n windows that do not overlap, of spread s, is
@@ -139,7 +139,7 @@ class Update:
         return {"window": window, "running": plain}
 
 
-class Running:
+class LiveVerdict:
     """Samples in, a window's score and the verdict until then out; the file's verdict at the end.
 
     Updates are the same for any chunking, up to the rounding of float32, save for `latency_s`.
@@ -149,7 +149,7 @@ class Running:
     def __init__(
         self,
         scorer: Scorer,
-        rule: Rule | None = None,
+        rule: EarlyDecision | None = None,
         *,
         name: str = "stream",
         source_rate_hz: int = audio.SAMPLE_RATE_HZ,
@@ -158,15 +158,15 @@ class Running:
 
         Args:
             scorer: What scores it.
-            rule: When to decide before the end; `Rule()` if None. Of a detector that pools by
-                another rule than "mean" nothing is decided early: a part yet to come may count
+            rule: When to decide before the end; `EarlyDecision()` if None. Of a detector that pools
+                by another rule than "mean" nothing is decided early: a part yet to come may count
                 for all.
             name: What to call the recording in the verdict.
             source_rate_hz: Rate before resampling, for the warnings.
         """
         card = scorer.bundle.card
         hop_s = scorer.hop_s or card.hop_s
-        self._rule = Rule() if rule is None else rule
+        self._rule = EarlyDecision() if rule is None else rule
         self._stream = scorer.stream(name=name)
         self._source_rate_hz = source_rate_hz
         self._has_margin = card.pooling == "mean"

@@ -54,8 +54,8 @@ OPERATING_POINTS = ("sure", "balanced", "false_alarm_1pct", "miss_1pct")
 _BATCH_WINDOWS = 4
 """Windows a detector gets at once; more cost memory, no faster on processors (bench/score.py)."""
 
-_Heard = tuple[FloatArray, FloatArray, FloatArray]
-"""Scores [N], and of E experts the scores and weights [N, E], as `Bundle.opinions` gives them."""
+_Scores = tuple[FloatArray, FloatArray, FloatArray]
+"""Scores [N], and of E experts scores and weights [N, E], as `Bundle.expert_scores` gives them."""
 
 POOLING: dict[str, Callable[[FloatArray], IntArray]] = {
     "mean": lambda scores: np.arange(scores.size),
@@ -180,7 +180,7 @@ class Stream:
         self._repeated = False
         self._windows: list[WindowScore] = []
         self._track = _Track(
-            scorer.bundle.opinions,
+            scorer.bundle.expert_scores,
             window_s=card.window_s,
             hop_s=scorer.hop_s or card.hop_s,
             gate_s=min(WINDOW_SPEECH_S, scorer.minimum_speech_s),
@@ -293,12 +293,12 @@ def pooled(
     if pooling not in POOLING:
         raise RecipeError(f"no pooling rule is called {pooling!r}{suggestion(pooling, POOLING)}")
 
-    def hear(windows: FloatArray) -> _Heard:
+    def without_experts(windows: FloatArray) -> _Scores:
         none = np.empty((len(windows), 0))
         return score_windows(windows), none, none
 
     for gate_s in (WINDOW_SPEECH_S, 0.0):
-        track = _Track(hear, window_s=window_s, hop_s=hop_s, gate_s=gate_s)
+        track = _Track(without_experts, window_s=window_s, hop_s=hop_s, gate_s=gate_s)
         track.push(samples)
         track.close()
         if track.scored().size:
@@ -322,7 +322,7 @@ class _Track:
 
     def __init__(
         self,
-        hear: Callable[[FloatArray], _Heard],
+        score_windows: Callable[[FloatArray], _Scores],
         *,
         window_s: float,
         hop_s: float,
@@ -330,7 +330,7 @@ class _Track:
     ) -> None:
         self.gauge = Gauge()
         self.step = _BATCH_WINDOWS * round(hop_s * audio.SAMPLE_RATE_HZ)
-        self._hear = hear
+        self._score_windows = score_windows
         self._windower = audio.Windower(window_s, hop_s)
         self._gate_s = gate_s
         self._scores: list[float] = []
@@ -372,7 +372,7 @@ class _Track:
         said: Iterator[tuple[float, list[float], list[float]]] = iter(())
         if enough.any():
             samples = framed.samples if enough.all() else framed.samples[enough]
-            heard = [np.asarray(found, np.float64) for found in self._hear(samples)]
+            heard = [np.asarray(found, np.float64) for found in self._score_windows(samples)]
             if not all(np.isfinite(found).all() for found in heard):
                 raise BundleError(
                     f"the detector gave a score that is not finite, near {times[0][0]:g} s; "

@@ -1,7 +1,7 @@
 """What a recording looks like, small enough to keep: its waveform and its spectrogram.
 
-A `Sketch` is fed any chunks and holds the same memory for seconds and for days: when its columns
-are full, each two become one.
+A `SmallSpectrogram` is fed any chunks and holds the same memory for seconds and for days: when its
+columns are full, each two become one.
 
 K frequency bins, C columns, T samples at 16 kHz.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from unheard.audio import SAMPLE_RATE_HZ, Source, open_stream
 from unheard.types import FloatArray, IntArray
 
-__all__ = ["Sketch", "sketch"]
+__all__ = ["SmallSpectrogram", "sketch"]
 
 _FRAME = 256
 _MOST_COLUMNS = 1024
@@ -24,7 +24,7 @@ _RANGE_DB = 70.0
 _FLOOR = 1e-12
 
 
-class Sketch:
+class SmallSpectrogram:
     """Lowest and highest sample and mean spectrum of each stretch of a recording."""
 
     def __init__(self) -> None:
@@ -110,13 +110,13 @@ class Sketch:
         self._frames_per_column *= 2
 
 
-def sketch(source: Source) -> Sketch:
+def sketch(source: Source) -> SmallSpectrogram:
     """Return the sketch of a recording, read chunk by chunk.
 
     Raises:
         AudioError: If it cannot be opened or decoded.
     """
-    found = Sketch()
+    found = SmallSpectrogram()
     with open_stream(source) as stream:
         for chunk in stream:
             found.push(chunk)

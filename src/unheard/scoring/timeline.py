@@ -78,7 +78,7 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     Raises:
         AudioError: If the recording cannot be read.
     """
-    heard = _hear(source, verdict.duration_s, verdict.source)
+    heard = _waveform_and_spectrogram(source, verdict.duration_s, verdict.source)
     figure, (wave, spectrum, scores) = _panels(heard.duration_s, (1, 1.7, 1.8), height=6.2)
     _draw_waveform(wave, heard)
     _draw_spectrogram(spectrum, heard)
@@ -101,7 +101,7 @@ def explain(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     Raises:
         AudioError: If the recording cannot be read.
     """
-    heard = _hear(source, verdict.duration_s, verdict.source)
+    heard = _waveform_and_spectrogram(source, verdict.duration_s, verdict.source)
     figure, (spectrum, weights, scores) = _panels(heard.duration_s, (2.4, 1, 1.6), height=7.4)
     _draw_spectrogram(spectrum, heard, faint=True)
     _draw_experts(spectrum, weights, verdict)
@@ -141,7 +141,7 @@ def _save(figure: Figure, picture: Path) -> Path:
 
 
 @dataclass(frozen=True, eq=False)
-class _Heard:
+class _Picture:
     """Lowest and highest sample [C] and mean power [K, C] of each column of the picture."""
 
     low: FloatArray
@@ -150,7 +150,7 @@ class _Heard:
     duration_s: float
 
 
-def _hear(source: audio.Source, duration_s: float, name: str) -> _Heard:
+def _waveform_and_spectrogram(source: audio.Source, duration_s: float, name: str) -> _Picture:
     duration_s = max(duration_s, 1e-3)
     n_samples = round(duration_s * audio.SAMPLE_RATE_HZ)
     n_columns = max(1, min(_N_COLUMNS, n_samples // 64))
@@ -178,10 +178,10 @@ def _hear(source: audio.Source, duration_s: float, name: str) -> _Heard:
     if heard.size:  # columns between two frames of a short clip take the nearest frame
         nearest = heard[np.abs(heard[:, None] - np.arange(n_columns)).argmin(axis=0)]
         low, high, mean = low[nearest], high[nearest], mean[nearest]
-    return _Heard(low, high, mean.T, duration_s)
+    return _Picture(low, high, mean.T, duration_s)
 
 
-def _draw_waveform(axes: Axes, heard: _Heard) -> None:
+def _draw_waveform(axes: Axes, heard: _Picture) -> None:
     times = (np.arange(heard.low.size) + 0.5) * heard.duration_s / heard.low.size
     axes.fill_between(times, heard.low, heard.high, color="#4a6a8a", linewidth=0.3)
     peak = max(0.05, float(np.abs([heard.low, heard.high]).max()))
@@ -191,7 +191,7 @@ def _draw_waveform(axes: Axes, heard: _Heard) -> None:
     axes.set_ylabel("waveform", fontsize=9, color=INK)
 
 
-def _draw_spectrogram(axes: Axes, heard: _Heard, *, faint: bool = False) -> None:
+def _draw_spectrogram(axes: Axes, heard: _Picture, *, faint: bool = False) -> None:
     level_db = 10 * np.log10(heard.power + 1e-12)
     top_db = max(float(level_db.max()), -60.0)
     axes.imshow(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from unheard.scoring.spectrogram import Sketch
+from unheard.scoring.spectrogram import SmallSpectrogram
 from unheard.types import FloatArray
 
 __all__ = ["clock", "parts", "svg"]
@@ -32,7 +32,7 @@ _MOST_TICKS = 10
 _SIDES = ("bonafide", "undecided", "spoof")
 
 
-def svg(verdict: Mapping[str, Any], sketch: Sketch | None = None) -> str:
+def svg(verdict: Mapping[str, Any], sketch: SmallSpectrogram | None = None) -> str:
     """Return a picture of a verdict as an SVG element.
 
     Args:
@@ -104,7 +104,7 @@ def _across(seconds: float, verdict: Mapping[str, Any]) -> float:
     return round(_LEFT + (_RIGHT - _LEFT) * share, 1)
 
 
-def _sound(sketch: Sketch) -> Iterator[str]:
+def _sound(sketch: SmallSpectrogram) -> Iterator[str]:
     low, high = sketch.envelope()
     width = (_RIGHT - _LEFT) * sketch.column_s / sketch.duration_s
     middle, half = (_WAVE[0] + _WAVE[1]) / 2, (_WAVE[1] - _WAVE[0]) / 2

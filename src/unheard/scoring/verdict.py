@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from unheard.audio import SAMPLE_RATE_HZ
-from unheard.audio.activity import Condition, is_music
+from unheard.audio.activity import Quality, is_music
 
 __all__ = [
     "MINIMUM_S",
@@ -193,7 +193,7 @@ def decide(score: float, thresholds: tuple[float, float]) -> Decision:
     return "bonafide" if score >= high else "undecided"
 
 
-def no_verdict(condition: Condition, minimum_speech_s: float, n_scored: int) -> str | None:
+def no_verdict(condition: Quality, minimum_speech_s: float, n_scored: int) -> str | None:
     """Return why a recording gets no verdict, or None if it gets one.
 
     Args:
@@ -237,9 +237,7 @@ def no_verdict(condition: Condition, minimum_speech_s: float, n_scored: int) -> 
     return None
 
 
-def condition_warnings(
-    condition: Condition, *, source_rate_hz: int, n_bad_packets: int
-) -> list[str]:
+def condition_warnings(condition: Quality, *, source_rate_hz: int, n_bad_packets: int) -> list[str]:
     """Return what about a recording gives reason to doubt a verdict, as sentences."""
     found: list[str] = []
     if 0 < condition.speech_s < _LITTLE_SPEECH_S:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from unheard.audio import AUDIO_SUFFIXES
 from unheard.data import storage
-from unheard.data.rows import Journal
+from unheard.data.rows import RowFile
 from unheard.errors import RecipeError
 from unheard.scoring.many import Row, Task, find
 
@@ -43,7 +43,7 @@ class Watch:
     def __init__(
         self,
         folder: Path,
-        journal: Journal,
+        journal: RowFile,
         score: Callable[[Task], Row],
         *,
         settle_s: float = SETTLE_S,

@@ -44,7 +44,7 @@ _LONGEST_NAME = 120
 _CODES = {400: "bad_request", 404: "not_found", 405: "not_allowed"}
 
 
-class House:
+class App:
     """What one application stands on, kept in its state.
 
     Attributes:
@@ -118,7 +118,7 @@ def create_app(
         ServiceError: If the folder of the jobs cannot be used.
     """
     limits = limits or Limits()
-    house = House(scorer, limits, jobs, keys, n_threads)
+    house = App(scorer, limits, jobs, keys, n_threads)
     app = FastAPI(
         title="Unheard",
         version=__version__,
@@ -140,8 +140,8 @@ def create_app(
     return app
 
 
-def _house(request: Request) -> House:
-    return cast(House, request.app.state.house)
+def _house(request: Request) -> App:
+    return cast(App, request.app.state.house)
 
 
 def _asked(
@@ -201,7 +201,7 @@ class _Bounded(APIRoute):
 
 Recording = Annotated[UploadFile, File(description="A recording in any common format.")]
 Settings = Annotated[Asked, Depends(_asked)]
-TheHouse = Annotated[House, Depends(_house)]
+TheApp = Annotated[App, Depends(_house)]
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `unheard serve --make-key`.")
 _open = APIRouter()
@@ -216,7 +216,7 @@ _SENT = (400, 401, 403, 408, 413, 422, 429, 503)
     response_model=shapes.Result,
     responses=shapes.problems(*_SENT, 415),
 )
-async def _score(request: Request, house: TheHouse, file: Recording, asked: Settings) -> Response:
+async def _score(request: Request, house: TheApp, file: Recording, asked: Settings) -> Response:
     limits = house.engine.limits
     house.engine.scorer(asked)
     work = Work(
@@ -244,7 +244,7 @@ async def _score(request: Request, house: TheHouse, file: Recording, asked: Sett
     response_model=shapes.Accepted,
     responses=shapes.problems(*_SENT),
 )
-async def _add_job(request: Request, house: TheHouse, file: Recording, asked: Settings) -> Response:
+async def _add_job(request: Request, house: TheApp, file: Recording, asked: Settings) -> Response:
     house.engine.scorer(asked)
     state = request.state
 
@@ -271,7 +271,7 @@ async def _add_job(request: Request, house: TheHouse, file: Recording, asked: Se
     response_model=shapes.JobState,
     responses=shapes.problems(401, 403, 404),
 )
-def _show_job(request: Request, house: TheHouse, job_id: str) -> Response:
+def _show_job(request: Request, house: TheApp, job_id: str) -> Response:
     job = _find(request, house, job_id)
     return JSONResponse(
         {
@@ -290,7 +290,7 @@ def _show_job(request: Request, house: TheHouse, job_id: str) -> Response:
     status_code=204,
     responses=shapes.problems(401, 403, 404),
 )
-def _delete_job(request: Request, house: TheHouse, job_id: str) -> Response:
+def _delete_job(request: Request, house: TheApp, job_id: str) -> Response:
     job = _find(request, house, job_id)
     house.runner.forget(job.id)
     return Response(status_code=204)
@@ -298,7 +298,7 @@ def _delete_job(request: Request, house: TheHouse, job_id: str) -> Response:
 
 @_streams.websocket("/v1/stream")
 async def _stream(socket: WebSocket) -> None:
-    house: House = socket.app.state.house
+    house: App = socket.app.state.house
     await house.streams.answer(socket)
 
 
@@ -308,7 +308,7 @@ async def _stream(socket: WebSocket) -> None:
     response_model=shapes.Info,
     responses=shapes.problems(401, 403),
 )
-def _info(house: TheHouse) -> Response:
+def _info(house: TheApp) -> Response:
     return JSONResponse(house.info)
 
 
@@ -323,7 +323,7 @@ async def _healthz() -> Response:
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}, **shapes.problems(401, 403)},
 )
-def _metrics(house: TheHouse) -> Response:
+def _metrics(house: TheApp) -> Response:
     return Response(house.telemetry.text(), media_type="text/plain; version=0.0.4")
 
 
@@ -337,7 +337,7 @@ def _style() -> FileResponse:
     return FileResponse(STYLE)
 
 
-def _find(request: Request, house: House, job_id: str) -> Job:
+def _find(request: Request, house: App, job_id: str) -> Job:
     job = house.store.find(job_id, request.state.owner)
     if job is None:
         raise Refusal(

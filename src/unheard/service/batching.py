@@ -23,30 +23,30 @@ __all__ = ["BATCH_WINDOWS", "Batcher"]
 BATCH_WINDOWS = 16
 """Windows of one pass through the detector."""
 
-Heard = tuple[FloatArray, FloatArray, FloatArray]
-Hear = Callable[[FloatArray], Heard]
+Scores = tuple[FloatArray, FloatArray, FloatArray]
+ScoreWindows = Callable[[FloatArray], Scores]
 
 
 class Batcher:
-    """Threads that pass windows through a detector; `hear` may be called by any number of others.
+    """Threads that pass windows through a detector; any number of others may ask `score_windows`.
 
     Attributes:
         n_passes: Passes until now.
         n_windows: Windows that went through them.
     """
 
-    def __init__(self, hear: Hear, *, n_threads: int = 1) -> None:
+    def __init__(self, score_windows: ScoreWindows, *, n_threads: int = 1) -> None:
         """Start the threads.
 
         Args:
-            hear: The detector's opinions, windows [N, T] -> scores [N], experts' scores and weights
-                [N, E]; called by each thread at once.
+            score_windows: `Bundle.expert_scores`, windows [N, T] -> scores [N], experts' scores and
+                weights [N, E]; called by each thread at once.
             n_threads: Passes that run at once.
         """
         self.n_passes = 0
         self.n_windows = 0
-        self._hear = hear
-        self._waiting: deque[tuple[FloatArray, Future[Heard]]] = deque()
+        self._score_windows = score_windows
+        self._waiting: deque[tuple[FloatArray, Future[Scores]]] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
@@ -56,9 +56,9 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    def hear(self, windows: FloatArray) -> Heard:
+    def score_windows(self, windows: FloatArray) -> Scores:
         """Return what the detector says of windows [N, T], when their turn has come."""
-        said: Future[Heard] = Future()
+        said: Future[Scores] = Future()
         with self._changed:
             assert not self._closed, "the batcher is closed"
             self._waiting.append((windows, said))
@@ -77,12 +77,12 @@ class Batcher:
         while batch := self._next():
             self._answer(batch)
 
-    def _next(self) -> list[tuple[FloatArray, Future[Heard]]]:
+    def _next(self) -> list[tuple[FloatArray, Future[Scores]]]:
         """Return what is to be scored together; nothing at the end."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
-            taken: list[tuple[FloatArray, Future[Heard]]] = []
+            taken: list[tuple[FloatArray, Future[Scores]]] = []
             n_windows = 0
             while self._waiting and (
                 not taken or n_windows + len(self._waiting[0][0]) <= BATCH_WINDOWS
@@ -93,9 +93,9 @@ class Batcher:
             self.n_windows += n_windows
             return taken
 
-    def _answer(self, batch: list[tuple[FloatArray, Future[Heard]]]) -> None:
+    def _answer(self, batch: list[tuple[FloatArray, Future[Scores]]]) -> None:
         try:
-            heard = self._hear(np.concatenate([windows for windows, _ in batch]))
+            heard = self._score_windows(np.concatenate([windows for windows, _ in batch]))
         except Exception as error:
             if len(batch) == 1:
                 batch[0][1].set_exception(error)

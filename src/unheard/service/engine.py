@@ -17,7 +17,7 @@ from unheard.audio import SAMPLE_RATE_HZ
 from unheard.errors import RecipeError
 from unheard.scoring.case_report import case, render
 from unheard.scoring.scorer import Scorer
-from unheard.scoring.spectrogram import Sketch
+from unheard.scoring.spectrogram import SmallSpectrogram
 from unheard.service.batching import Batcher
 from unheard.service.decoding import Decoded
 from unheard.service.limits import Limits, Refusal
@@ -107,11 +107,11 @@ class _Batched:
     """A bundle's model whose windows go through a batcher; a `Scorer` sees no difference."""
 
     def __init__(self, model: Model, batcher: Batcher) -> None:
-        self.experts = model.experts
-        self.opinions = batcher.hear
+        self.experts, self.detector = model.experts, model.detector
+        self.expert_scores = batcher.score_windows
 
     def scores(self, windows: FloatArray) -> FloatArray:
-        return self.opinions(windows)[0]
+        return self.expert_scores(windows)[0]
 
 
 class Engine:
@@ -131,7 +131,7 @@ class Engine:
             n_threads: Passes through the detector at once.
         """
         self.limits = limits
-        self.batcher = Batcher(scorer.bundle.opinions, n_threads=n_threads)
+        self.batcher = Batcher(scorer.bundle.expert_scores, n_threads=n_threads)
         batched = _Batched(scorer.bundle.model, self.batcher)
         self._scorer = replace(scorer, bundle=replace(scorer.bundle, model=batched))
 
@@ -162,7 +162,7 @@ class Engine:
         started_s = time.monotonic()
         scorer = self.scorer(asked)
         stream = scorer.stream(name=upload.name)
-        picture = Sketch() if asked.report else None
+        picture = SmallSpectrogram() if asked.report else None
         with Decoded(upload.file, upload.name, self.limits, n_chunk=stream.step) as decoded:
             for samples in decoded:
                 work.check(upload.name)

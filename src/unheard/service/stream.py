@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.audio.pcm import PcmReader
 from unheard.errors import UnheardError
-from unheard.scoring.live import Running, Update
+from unheard.scoring.live import LiveVerdict, Update
 from unheard.scoring.verdict import Verdict
 from unheard.service.engine import Asked, Engine
 from unheard.service.keys import Keys
@@ -80,7 +80,7 @@ class Streams:
         code: str | None = None
         try:
             opening = await self._opening(socket)
-            verdict = await self._hear(socket, opening)
+            verdict = await self._score_windows(socket, opening)
             self._telemetry.scored(verdict.to_dict())
             await socket.send_json({"verdict": verdict.to_dict()})
             await socket.close()
@@ -121,11 +121,11 @@ class Streams:
                 )
         return opening
 
-    async def _hear(self, socket: WebSocket, opening: Opening) -> Verdict:
+    async def _score_windows(self, socket: WebSocket, opening: Opening) -> Verdict:
         limits = self._limits
         asked = Asked(**opening.model_dump(include=set(Asked.__dataclass_fields__)))
         reader = PcmReader(opening.format, opening.rate_hz, opening.channels)
-        running = Running(self._engine.scorer(asked), source_rate_hz=opening.rate_hz)
+        running = LiveVerdict(self._engine.scorer(asked), source_rate_hz=opening.rate_hz)
         with self._place(socket.state.owner):
             n_samples = 0
             deadline_s = time.monotonic() + limits.idle_s

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from unheard.detectors.bundle import Bundle
     from unheard.training.recipe import Recipe
 
-__all__ = ["Fold", "Unheard", "calibrate", "fit", "judged", "without"]
+__all__ = ["Fold", "LeftOutFamily", "calibrate", "fit", "judged", "without"]
 
 CALIBRATED = "calibrated"
 CALIBRATED_ON = "families left out of training in turn"
@@ -62,7 +62,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Unheard:
+class LeftOutFamily:
     """How decisions do on a family that neither training nor calibration has heard.
 
     Attributes:
@@ -154,7 +154,7 @@ def fit(folds: Sequence[Fold]) -> tuple[Calibration, OperatingPoints]:
     return line, metrics.fit_operating_points(line(bonafide), line(spoof))
 
 
-def judged(folds: Sequence[Fold]) -> list[Unheard]:
+def judged(folds: Sequence[Fold]) -> list[LeftOutFamily]:
     """Return how decisions do on each family, by a line fitted on the folds of the others.
 
     Args:
@@ -169,7 +169,7 @@ def judged(folds: Sequence[Fold]) -> list[Unheard]:
         right = [np.mean(human >= high), np.mean(machine < low)]
         decided = sum(wrong) + sum(right)
         found.append(
-            Unheard(
+            LeftOutFamily(
                 family=fold.family,
                 n_bonafide=human.size,
                 n_spoof=machine.size,
@@ -257,7 +257,7 @@ def _ranked(line: Result) -> Result:
     return line.model_copy(update={"metrics": kept})
 
 
-def _result(one: Unheard, fold: Fold) -> dict[str, Any]:
+def _result(one: LeftOutFamily, fold: Fold) -> dict[str, Any]:
     ends = metrics.bootstrap(metrics.eer, fold.bonafide, fold.spoof)
     told = {"cllr": one.cllr, "undecided": one.undecided, "wrong": one.wrong}
     return {
@@ -272,7 +272,7 @@ def _result(one: Unheard, fold: Fold) -> dict[str, Any]:
     }
 
 
-def _limit(heard: Sequence[Unheard]) -> str:
+def _limit(heard: Sequence[LeftOutFamily]) -> str:
     """Return what to expect of families that nobody has heard, as a sentence."""
     eer = float(np.mean([one.eer for one in heard]))
     undecided = float(np.mean([one.undecided for one in heard]))

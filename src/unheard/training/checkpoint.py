@@ -183,12 +183,12 @@ def weights_of(model: torch.nn.Module) -> Weights:
     What a detector borrowed from a published model and never changes is left out. If the model is
     sharded all processes call it, and get whole tensors.
     """
-    borrowed = model.borrowed() if isinstance(model, Detector) else frozenset()
+    frozen_names = model.frozen_names() if isinstance(model, Detector) else frozenset()
     state = model.state_dict()
     return {
         name: whole(value.detach()).cpu().clone()
         for name, value in state.items()
-        if name not in borrowed
+        if name not in frozen_names
     }
 
 

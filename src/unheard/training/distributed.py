@@ -32,7 +32,7 @@ from unheard.types import FloatArray
 
 __all__ = [
     "TIMEOUT_S",
-    "Place",
+    "Rank",
     "agree",
     "average_gradients",
     "average_statistics",
@@ -58,7 +58,7 @@ GO_ON = "the last checkpoint is whole: give the same command again to go on from
 
 
 @dataclass(frozen=True)
-class Place:
+class Rank:
     """Where a process stands among those of its run.
 
     Attributes:
@@ -82,7 +82,7 @@ class Place:
 
 
 @contextmanager
-def joined(timeout_s: float = TIMEOUT_S) -> Iterator[Place]:
+def joined(timeout_s: float = TIMEOUT_S) -> Iterator[Rank]:
     """Join the processes that torchrun started beside this one, and part from them at the end.
 
     Gloo connects them on processors, NCCL on GPUs, of which each process takes the one that
@@ -99,7 +99,7 @@ def joined(timeout_s: float = TIMEOUT_S) -> Iterator[Place]:
     is_ours = _is_launched() and not _is_connected()
     if not is_ours:
         with _told_what_to_do():
-            yield Place(_rank(), n_processes(), _device(None))
+            yield Rank(_rank(), n_processes(), _device(None))
         return
     device = _device(int(os.environ["LOCAL_RANK"]))
     with _told_what_to_do(), _stoppable():
@@ -107,7 +107,7 @@ def joined(timeout_s: float = TIMEOUT_S) -> Iterator[Place]:
             "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
             timeout=timedelta(seconds=timeout_s),
         )
-        yield Place(_rank(), n_processes(), device)
+        yield Rank(_rank(), n_processes(), device)
     distributed.destroy_process_group()  # not after an error: it would wait for those that ended
 
 

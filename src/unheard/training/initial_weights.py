@@ -1,7 +1,7 @@
 """What a detector takes over from others: an expert of a mixture, an encoder that was adapted.
 
-A recipe's `start` names submodules and the recipes whose bundles hold their weights. The bundles
-lie beside the folder of the run: runs/attention_mixture stands on runs/mel_lcnn/bundle.
+A recipe's `init_from` names submodules and the recipes whose bundles hold their weights. The
+bundles lie next to the folder of the run: runs/attention_mixture stands on runs/mel_lcnn/bundle.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from unheard.errors import RecipeError, TrainingError
 from unheard.training.provenance import seen_keys
 from unheard.training.recipe import Recipe
 
-__all__ = ["BUNDLE", "Part", "give", "parts_of"]
+__all__ = ["BUNDLE", "InitialWeights", "give", "initial_weights_of"]
 
 BUNDLE = "bundle"
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class InitialWeights:
     """A submodule of a detector, and the detector whose weights it starts from."""
 
     path: str
@@ -35,7 +35,9 @@ class Part:
         return self.bundle.card.weights_sha256
 
 
-def parts_of(recipe: Recipe, out: Path, clips: Manifest, dev: Manifest) -> tuple[Part, ...]:
+def initial_weights_of(
+    recipe: Recipe, out: Path, clips: Manifest, dev: Manifest
+) -> tuple[InitialWeights, ...]:
     """Return the parts that a recipe starts from.
 
     Args:
@@ -50,20 +52,20 @@ def parts_of(recipe: Recipe, out: Path, clips: Manifest, dev: Manifest) -> tuple
         BundleError: If a bundle cannot be loaded.
     """
     found = []
-    for path, needed in recipe.start:
+    for path, needed in recipe.init_from:
         folder = out.parent / needed.name / BUNDLE
         if not folder.is_dir():
             raise TrainingError(
                 f"recipe {recipe.name!r} stands on {needed.name!r}, and {folder.parent} holds no "
                 f"bundle; train that recipe first, with --out {folder.parent}"
             )
-        part = Part(path, load(folder))
+        part = InitialWeights(path, load(folder))
         _check_apart(part, folder, clips, dev)
         found.append(part)
     return tuple(found)
 
 
-def give(detector: Detector, parts: Sequence[Part]) -> None:
+def give(detector: Detector, parts: Sequence[InitialWeights]) -> None:
     """Copy the weights of parts into the submodules of a detector, in place.
 
     Raises:
@@ -74,7 +76,7 @@ def give(detector: Detector, parts: Sequence[Part]) -> None:
         name = part.bundle.card.name
         if part.path not in modules:
             raise RecipeError(
-                f"start names the submodule {part.path!r}, which the detector does not have; "
+                f"init_from names the submodule {part.path!r}, which the detector does not have; "
                 "name one such as detectors.0"
             )
         weights = part.bundle.detector.state_dict()
@@ -87,7 +89,7 @@ def give(detector: Detector, parts: Sequence[Part]) -> None:
         modules[part.path].load_state_dict(weights)
 
 
-def _check_apart(part: Part, folder: Path, clips: Manifest, dev: Manifest) -> None:
+def _check_apart(part: InitialWeights, folder: Path, clips: Manifest, dev: Manifest) -> None:
     """Raise if a part was trained on what the whole is to be selected and calibrated on."""
     before = part.bundle.card.provenance.manifests
     if before == {"train": clips.sha256(), "dev": dev.sha256()}:

@@ -41,8 +41,8 @@ from unheard.training.checkpoint import (
     weights_of,
     whole_moments,
 )
-from unheard.training.distributed import Place
-from unheard.training.initial_weights import BUNDLE, give, parts_of
+from unheard.training.distributed import Rank
+from unheard.training.initial_weights import BUNDLE, give, initial_weights_of
 from unheard.training.methods import Progress, Supervised
 from unheard.training.provenance import card_of, dev_table, seen_keys
 from unheard.training.recipe import Recipe, recipe_to_json
@@ -113,7 +113,7 @@ def train(
         if here.is_first and not resume:
             _forget(out)
         distributed.agree("nobody looks before the first has forgotten")
-        starts = parts_of(recipe, out, clips, dev)
+        starts = initial_weights_of(recipe, out, clips, dev)
         identity = {
             "recipe": recipe_to_json(recipe),
             "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
@@ -306,7 +306,7 @@ def _known(part: Manifest, column: str) -> set[str]:
     return found | set(part.column("id")) if column == "source_clip" else found
 
 
-def _check_shares(recipe: Recipe, here: Place, *, sharded: bool) -> None:
+def _check_shares(recipe: Recipe, here: Rank, *, sharded: bool) -> None:
     """Raise unless processes can take as many batches of a step each, and share the model."""
     per_step = recipe.budget.batches_per_step
     if per_step % here.size:

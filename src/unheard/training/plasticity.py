@@ -18,7 +18,7 @@ from torch import Tensor, distributed, nn
 from unheard.data.batches import Batch, Terms, total
 from unheard.detectors.detector import Detector, Resizable, Spec, outputs
 from unheard.detectors.layers.growth import Change, Init, Width, grow, places, remove, size
-from unheard.detectors.layers.unit_axis import Place
+from unheard.detectors.layers.unit_axis import UnitAxis
 from unheard.errors import RecipeError, TrainingError, suggestion
 from unheard.training.method import Objective, Progress
 from unheard.training.supervised import Supervised
@@ -282,7 +282,7 @@ class _Part(nn.Module):
         self.register_buffer("n_added", torch.tensor(0))  # and not yet removed
         self.register_buffer("was_trained", torch.tensor([p.requires_grad for p in held]))
 
-    def parameters_of(self, model: nn.Module) -> list[Place]:
+    def parameters_of(self, model: nn.Module) -> list[UnitAxis]:
         """Return the places of units in parameters, in an order that stays."""
         named = {name for name, _ in model.named_parameters()}
         return [place for place in places(model, self.width) if place.name in named]
@@ -356,13 +356,15 @@ class _State(nn.Module):
             first = part.width.reads[0]
             module = model.get_submodule(first.module)
 
-            def hear(module: nn.Module, inputs: Any, part: _Part = part) -> None:
+            def record(module: nn.Module, inputs: Any, part: _Part = part) -> None:
                 first, x = part.width.reads[0], inputs[0].detach().float()
                 is_map = isinstance(module, nn.Conv1d | nn.Conv2d)
-                place = Place("", 1 if is_map else x.ndim - 1, "in", first.repeats, first.per_unit)
+                place = UnitAxis(
+                    "", 1 if is_map else x.ndim - 1, "in", first.repeats, first.per_unit
+                )
                 part.importance += place.by_unit(x.abs()).flatten(1).mean(dim=1)
 
-            listeners.append(module.register_forward_pre_hook(hear))
+            listeners.append(module.register_forward_pre_hook(record))
         try:
             yield
         finally:

@@ -114,7 +114,7 @@ class Adam:
         weight_decay: Strength of the pull to zero.
         decoupled: Apply the decay to the weights (AdamW), not to the gradient.
         clip_norm: Largest norm of the gradient over all parameters; 0 for no limit.
-        inherited_scale: The learning rate of weights that were pretrained, as a share of that of
+        pretrained_scale: The learning rate of weights that were pretrained, as a share of that of
             new ones.
     """
 
@@ -124,7 +124,7 @@ class Adam:
     weight_decay: float = 1e-4
     decoupled: bool = True
     clip_norm: float = 5.0
-    inherited_scale: float = 1.0
+    pretrained_scale: float = 1.0
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return an optimizer over the parameters that want a gradient.
@@ -134,10 +134,10 @@ class Adam:
         Raises:
             RecipeError: If no parameter wants one.
         """
-        inherited = model.inherited() if isinstance(model, Detector) else frozenset()
+        pretrained_names = model.pretrained_names() if isinstance(model, Detector) else frozenset()
         groups: dict[float, list[nn.Parameter]] = {1.0: []}
         for name, parameter in model.named_parameters():
-            scale = self.inherited_scale if name in inherited else 1.0
+            scale = self.pretrained_scale if name in pretrained_names else 1.0
             if parameter.requires_grad:
                 groups.setdefault(scale, []).append(parameter)
         if not any(groups.values()):
@@ -210,9 +210,9 @@ class Recipe:
         dev_parts: Parts that select the best step and fit calibration.
         may_share: Columns of which training and dev clips may share values, for corpora whose own
             split does: "speaker" or "source_clip". Dev then flatters the detector.
-        start: Submodules of the detector, "" for all of it, and the recipe whose bundle gives each
-            its weights, as in (("detectors.0", mel_lcnn.recipe),). Their runs lie next to this
-            run's folder, each under its recipe's name.
+        init_from: Submodules of the detector, "" for all of it, and the recipe whose bundle gives
+            each its weights, as in (("detectors.0", mel_lcnn.recipe),). Their runs lie next to
+            this run's folder, each under its recipe's name.
     """
 
     name: str
@@ -231,7 +231,7 @@ class Recipe:
     train_parts: tuple[str, ...] = ("train",)
     dev_parts: tuple[str, ...] = ("dev",)
     may_share: tuple[str, ...] = ()
-    start: tuple[tuple[str, Recipe], ...] = ()
+    init_from: tuple[tuple[str, Recipe], ...] = ()
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLING:

@@ -33,7 +33,7 @@ def train_stages(
     Returns:
         The folder of the bundle.
     """
-    for _, needed in recipe.start:
+    for _, needed in recipe.init_from:
         folder = out.parent / needed.name
         if (folder / BUNDLE).is_dir():
             say(f"{folder}: taken as it is")

@@ -170,11 +170,11 @@ class Gated(Level):
         self.gate = threading.Event()
         self.n_windows = 0
 
-    def opinions(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         self.n_windows += len(windows)
         if self.n_windows > 40:
             self.gate.wait(60)
-        return super().opinions(windows)
+        return super().expert_scores(windows)
 
 
 @pytest.fixture(scope="module")

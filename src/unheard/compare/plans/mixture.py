@@ -7,9 +7,9 @@ training: `unheard scores fuse` makes them of the experts' score files.
 Run: unheard compare mixture --data MANIFEST --out runs
 """
 
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 
-plan = Plan(
+plan = Comparison(
     name="mixture",
     entries=(
         Entry("resnet18_linear_small", "resnet18_linear_small"),

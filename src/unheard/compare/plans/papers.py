@@ -15,14 +15,14 @@ Run: unheard compare papers --data MANIFEST --data twins=TWINS/manifest.parquet 
      with twins made as docs/compare.md has it
 """
 
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 from unheard.compare.plans.racl import DIFFUSION, PLAIN
 
 SIXTEEN = ("sampler.batch_clips=16",)
 STEPS = ("budget.n_steps=300", "budget.eval_every=75", "budget.dev_clips=160")
 TWINS = (*SIXTEEN, *DIFFUSION)
 
-plan = Plan(
+plan = Comparison(
     name="papers",
     entries=(
         Entry("lora_small", "lora_small"),

@@ -11,13 +11,13 @@ Run: unheard attack train diffusion --data MANIFEST --out MODEL
      unheard compare racl --data MANIFEST --data twins=t/manifest.parquet --out runs
 """
 
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 
 LAST = ("detector.reading=last",)
 PLAIN = ("objective.standard=0", "objective.enhanced=0", "objective.variance=0")
 DIFFUSION = ("sampler.generator=diffusion",)
 
-plan = Plan(
+plan = Comparison(
     name="racl",
     entries=(
         Entry("none", "racl_none_small"),

@@ -5,9 +5,9 @@ They detect nothing real.
 Run: unheard compare smoke --data MANIFEST --out runs/smoke
 """
 
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 
-plan = Plan(
+plan = Comparison(
     name="smoke",
     entries=(
         Entry("toy", "toy"),

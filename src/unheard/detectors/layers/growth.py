@@ -33,7 +33,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unheard.detectors.layers.unit_axis import Place, made, n_made, normed, read, set_sizes
+from unheard.detectors.layers.unit_axis import UnitAxis, made, n_made, normed, read, set_sizes
 from unheard.errors import RecipeError
 
 __all__ = [
@@ -98,7 +98,7 @@ class Change:
         source: Of each unit that there is now the number it had before; -1 for a new one.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[UnitAxis, ...]
     source: tuple[int, ...]
 
     def moved(self, name: str, value: Tensor) -> Tensor:
@@ -126,13 +126,13 @@ def size(model: nn.Module, width: Width) -> int:
     return n_made(model, width.makes[0])
 
 
-def places(model: nn.Module, width: Width) -> tuple[Place, ...]:
+def places(model: nn.Module, width: Width) -> tuple[UnitAxis, ...]:
     """Return where the units stand: in what reads, makes and normalises them.
 
     Raises:
         RecipeError: If a module cannot grow, or does not have as many units as the others.
     """
-    found: list[Place] = []
+    found: list[UnitAxis] = []
     for reads in width.reads:
         found += read(model, reads.module, reads.repeats, reads.per_unit)
     for name in width.makes:
@@ -244,7 +244,7 @@ def remove(model: nn.Module, width: Width, units: Sequence[int]) -> Change:
 
 
 def _copy(
-    place: Place,
+    place: UnitAxis,
     units: Tensor,
     parents: Tensor,
     noise: float,
@@ -263,7 +263,7 @@ def _copy(
         units[n_old:] += scale * drawn.to(units)
 
 
-def _drawn(place: Place, units: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
+def _drawn(place: UnitAxis, units: Tensor, n: int, generator: torch.Generator | None) -> Tensor:
     """Return n new units, [n, ...], for a place whose units are [N, ...]."""
     shape = (n, *units.shape[1:])
     if not place.gain:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from unheard.detectors.layers.lora import AdaptedLinear
 from unheard.errors import RecipeError
 
-__all__ = ["Place", "made", "n_made", "normed", "read", "set_sizes"]
+__all__ = ["UnitAxis", "made", "n_made", "normed", "read", "set_sizes"]
 
 N_GATES: dict[type[nn.Module], int] = {nn.GRU: 3, nn.LSTM: 4}
 SIZES: dict[type[nn.Module], tuple[str, str]] = {
@@ -32,7 +32,7 @@ RELU_GAIN = math.sqrt(2)
 
 
 @dataclass(frozen=True)
-class Place:
+class UnitAxis:
     """Where units stand in one tensor: on an axis of repeats x N x per_unit entries.
 
     Attributes:
@@ -64,7 +64,7 @@ class Place:
         return parts.flatten(self.axis, self.axis + 2).contiguous()
 
 
-def made(model: nn.Module, name: str) -> Iterator[Place]:
+def made(model: nn.Module, name: str) -> Iterator[UnitAxis]:
     """Yield where units stand in a module that makes them; what reads them in it comes first.
 
     Raises:
@@ -73,29 +73,29 @@ def made(model: nn.Module, name: str) -> Iterator[Place]:
     module = model.get_submodule(name)
     kind = _kind(module, name)
     if kind not in N_GATES:
-        yield Place(f"{name}.weight", 0, "in", gain=RELU_GAIN)
+        yield UnitAxis(f"{name}.weight", 0, "in", gain=RELU_GAIN)
         if module.bias is not None:
-            yield Place(f"{name}.bias", 0, "in")
+            yield UnitAxis(f"{name}.bias", 0, "in")
         if isinstance(module, AdaptedLinear):
-            yield Place(f"{name}.lora_up", 1, "in")
+            yield UnitAxis(f"{name}.lora_up", 1, "in")
         return
     assert isinstance(module, nn.RNNBase)
     for own in module._flat_weights_names:
         yield from _recurrent(module, name, own, N_GATES[kind])
 
 
-def _recurrent(module: nn.RNNBase, name: str, own: str, n_gates: int) -> Iterator[Place]:
+def _recurrent(module: nn.RNNBase, name: str, own: str, n_gates: int) -> Iterator[UnitAxis]:
     if own.startswith("bias"):
-        yield Place(f"{name}.{own}", 0, "in", n_gates)
+        yield UnitAxis(f"{name}.{own}", 0, "in", n_gates)
         return
     if own.startswith("weight_hh"):
-        yield Place(f"{name}.{own}", 1, "out", gain=1.0)
+        yield UnitAxis(f"{name}.{own}", 1, "out", gain=1.0)
     elif not own.startswith("weight_ih_l0"):  # reads the units of the layer below
-        yield Place(f"{name}.{own}", 1, "out", 2 if module.bidirectional else 1, gain=1.0)
-    yield Place(f"{name}.{own}", 0, "in", n_gates, gain=1.0)
+        yield UnitAxis(f"{name}.{own}", 1, "out", 2 if module.bidirectional else 1, gain=1.0)
+    yield UnitAxis(f"{name}.{own}", 0, "in", n_gates, gain=1.0)
 
 
-def read(model: nn.Module, name: str, repeats: int, per_unit: int) -> Iterator[Place]:
+def read(model: nn.Module, name: str, repeats: int, per_unit: int) -> Iterator[UnitAxis]:
     """Yield where units stand in a module that reads them.
 
     Args:
@@ -113,16 +113,16 @@ def read(model: nn.Module, name: str, repeats: int, per_unit: int) -> Iterator[P
         assert isinstance(module, nn.RNNBase)
         for own in module._flat_weights_names:
             if own.startswith("weight_ih_l0"):
-                yield Place(f"{name}.{own}", 1, "out", repeats, per_unit, gain=1.0)
+                yield UnitAxis(f"{name}.{own}", 1, "out", repeats, per_unit, gain=1.0)
         return
-    yield Place(f"{name}.weight", 1, "out", repeats, per_unit, gain=RELU_GAIN)
+    yield UnitAxis(f"{name}.weight", 1, "out", repeats, per_unit, gain=RELU_GAIN)
     if isinstance(module, AdaptedLinear):
-        yield Place(f"{name}.lora_down", 2, "out", repeats, per_unit)
+        yield UnitAxis(f"{name}.lora_down", 2, "out", repeats, per_unit)
         if module.router is not None:
-            yield Place(f"{name}.router", 1, "out", repeats, per_unit)
+            yield UnitAxis(f"{name}.router", 1, "out", repeats, per_unit)
 
 
-def normed(model: nn.Module, name: str) -> Iterator[Place]:
+def normed(model: nn.Module, name: str) -> Iterator[UnitAxis]:
     """Yield where units stand in a module that normalises each of them.
 
     Raises:
@@ -136,7 +136,7 @@ def normed(model: nn.Module, name: str) -> Iterator[Place]:
         )
     for own, fill in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
         if getattr(module, own) is not None:
-            yield Place(f"{name}.{own}", 0, "in", fill=fill)
+            yield UnitAxis(f"{name}.{own}", 0, "in", fill=fill)
 
 
 def n_made(model: nn.Module, name: str) -> int:
