@@ -2,7 +2,8 @@
 
 Run:  OMP_NUM_THREADS=1 python bench/growth.py [--repeats 5]
 
-The networks are those of the recipes dropin_resnet18, dropin_grnn and dropin_ssl with random
+The networks are those of the recipes resnet18_mel_w16_dropin, grnn_w128_dropin and
+ssl_aasist_small_dropin with random
 weights, before and after their growth; for the encoder also LoRA and tuning all of it. A
 multiply-accumulate is counted in linear layers, convolutions, recurrences and attention, for one
 clip of 4 s forward; Fourier transforms and what is done entry by entry are not counted.
@@ -36,7 +37,16 @@ from unheard.training.recipe import Recipe
 
 N_CLIPS, N_SAMPLES = 16, 64_000
 OBJECTIVE = WeightedCrossEntropy()
-ARCHITECTURES = {"ResNet18": "resnet18", "GRU": "grnn", "Whisper-tiny + AASIST": "ssl"}
+ARCHITECTURES = {
+    "ResNet18": "resnet18_mel_w16",
+    "GRU": "grnn_w128",
+    "Whisper-tiny + AASIST": "ssl_aasist_small",
+}
+GROWN = {
+    "resnet18_mel_w16": "resnet18_mel_w24_control",
+    "grnn_w128": "grnn_w192_control",
+    "ssl_aasist_small": "ssl_aasist_small_grown_control",
+}
 OTHERS = {"ssl": {"LoRA, rank 16": "lora_small", "everything tuned": "ssl_aasist_small"}}
 
 
@@ -108,12 +118,12 @@ def grown(recipe: Recipe) -> Training:
 
 
 def trainings(kind: str) -> Iterator[tuple[str, Training]]:
-    recipe = load(f"dropin_{kind}")
+    recipe = load(f"{kind}_dropin")
     method = cast(Plasticity, recipe.method)
     yield "before", Training.started(replace(recipe, method=replace(method, n_growths=0)))
     yield "grown", grown(recipe)
     yield "grown, new units alone", grown(replace(recipe, method=replace(method, train="new")))
-    yield "the final size from the start", Training.started(load(f"{kind}_grown"))
+    yield "the final size from the start", Training.started(load(GROWN[kind]))
     for name, other in OTHERS.get(kind, {}).items():
         yield name, Training.started(load(other))
 
@@ -158,7 +168,7 @@ def measure(name: str, kind: str, clips: Batch, repeats: int) -> None:
     for variant, run in runs.items():
         pairs = zip(times[variant], times["before"], strict=True)
         ratio = statistics.median(a / b for a, b in pairs)
-        recipes = [f"dropin_{kind}", f"plasticity_{kind}"] if variant == "grown" else []
+        recipes = [f"{kind}_dropin", f"{kind}_plasticity"] if variant == "grown" else []
         whole = " | ".join(f"{of_run(recipe, ratio):.2f}" for recipe in recipes) or "|"
         print(
             f"| {name} | {variant} | {run.n_parameters():,} | {macs[variant] / 1e6:,.0f} | "

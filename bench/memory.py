@@ -14,7 +14,7 @@ import resource
 import subprocess
 import sys
 
-MEASURED = ("mel_lcnn_small", "resnet18_mel_small", "grnn", "resnet18_small")
+MEASURED = ("mel_lcnn_expert_small", "resnet18_mel_w32_expert", "grnn_w128", "resnet18_mel_w16")
 
 
 def measure(recipe: str, *, keep: bool, training: bool, repeats: int) -> dict[str, float]:

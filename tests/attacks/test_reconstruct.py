@@ -136,7 +136,7 @@ def test_generators_that_speak_texts_or_are_not_ready_are_refused(tmp_path: Path
     given = corpus(tmp_path / "data")
     with pytest.raises(AttackError, match="speaks texts and copies no recording; choose"):
         reconstruct(given, ATTACKS["flite-slt"], tmp_path / "out")
-    with pytest.raises(AttackError, match="no model is named; train one with `unheard attack"):
+    with pytest.raises(AttackError, match="no model is named; train one with `unheard generate"):
         reconstruct(given, ATTACKS["diffusion"], tmp_path / "out")
 
 
@@ -291,7 +291,7 @@ def test_twins_that_differ_in_nothing_are_not(tmp_path: Path) -> None:
 
 def test_a_manifest_without_twins_or_sources_cannot_be_compared(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data", n_each=1)
-    with pytest.raises(AttackError, match="has no twins; make some with `unheard attack recon"):
+    with pytest.raises(AttackError, match="has no twins; make some with `unheard generate recon"):
         compare_twins(given)
     whole = Manifest.read(reconstruct(given, Echo(), tmp_path / "out").manifest)
     orphans = whole.where(whole.column("family") == RECONSTRUCTION)

@@ -1,6 +1,7 @@
 """Do the commands do what they say, fail in one line, and leave with the right code?"""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,10 +13,11 @@ import pytest
 from cli_run import Run
 from synthetic_corpus import corpus
 from unheard import __version__
+from unheard.cli.app import NOW, PANELS
 from unheard.corpora import CORPORA
 from unheard.data.clip import Manifest
 from unheard.evaluation.evaluate import PROTOCOLS
-from unheard.recipes import names
+from unheard.recipes import GROUPS, RECIPES
 
 ROOT = Path(__file__).parents[2]
 Unheard = Callable[..., Run]
@@ -41,19 +43,47 @@ def test_the_page_of_commands_is_current() -> None:
 
 def test_the_page_of_commands_names_every_command_and_protocol(unheard: Unheard) -> None:
     page = (ROOT / "docs" / "cli.md").read_text()
-    for command in ("score", "train", "evaluate", "corpus check", "recipes", "info", "version"):
+    for command in ("score", "train", "evaluate", "corpus check", "recipes", "inspect cost"):
         assert f"## unheard {command}" in page
     assert all(name in page for name in PROTOCOLS)
 
 
 def test_version_is_the_packages(unheard: Unheard) -> None:
-    assert unheard("version").out == f"{__version__}\n"
+    assert unheard("--version").out == f"{__version__}\n"
 
 
 def test_recipes_are_listed_with_what_they_are(unheard: Unheard) -> None:
-    lines = unheard("recipes").out.splitlines()
-    assert [line.split()[0] for line in lines] == names()
-    assert all(len(line.split()) > 4 for line in lines)
+    text = unheard("recipes").out
+    places = [text.index(f"\n  {name} ") for name in RECIPES]
+    last = max(
+        place for place, row in zip(places, RECIPES.values(), strict=True) if not row.control
+    )
+    assert [text.index(f"{heading}\n\n") for heading in GROUPS.values()] == sorted(
+        text.index(f"{heading}\n\n") for heading in GROUPS.values()
+    )
+    assert text.count("needs: ") == len(RECIPES)
+    assert last == text.index("\n  toy_further ")
+
+
+@pytest.mark.parametrize(("old", "new"), NOW.items())
+def test_an_old_name_is_refused_with_the_new_one(old: str, new: str, unheard: Unheard) -> None:
+    run = unheard(old, "list")
+    assert run.code == 2
+    assert f"is now `unheard {new}`" in run.text
+
+
+def test_every_command_has_a_panel_in_the_order_of_use(unheard: Unheard) -> None:
+    text = unheard("--help").out
+    places = [text.index(f"─ {panel} ─") for panel in PANELS]
+    assert places == sorted(places)
+
+
+def test_a_detector_is_called_shipped_or_lies_in_the_folder_of_a_run(
+    toy: Path, tmp_path: Path, unheard: Unheard
+) -> None:
+    shutil.copytree(toy, tmp_path / "run" / "bundle")
+    assert unheard("info", tmp_path / "run").out == unheard("info", toy).out
+    assert unheard("info", "shipped").out == unheard("info").out
 
 
 def test_info_prints_the_card_for_people_and_programs(unheard: Unheard, toy: Path) -> None:
@@ -72,7 +102,7 @@ def test_info_prints_the_card_for_people_and_programs(unheard: Unheard, toy: Pat
             2,
             "did you mean 'n_steps'?",
         ),
-        (["evaluate", "--out", "y"], 2, "either a BUNDLE with --data, or --scores FILE"),
+        (["evaluate", "--out", "y"], 2, "either a DETECTOR with --data, or --scores FILE"),
         (["evaluate", "b", "--out", "y"], 2, "with --data"),
         (
             ["evaluate", "b", "--data", "x", "--protocol", "opn", "--out", "y"],

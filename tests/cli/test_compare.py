@@ -1,4 +1,4 @@
-"""`unheard compare` and `unheard cost`: real detectors, commands as a user types them."""
+"""`unheard compare` and `unheard inspect cost`: real detectors, commands as a user types them."""
 
 import csv
 import json
@@ -183,7 +183,7 @@ def test_what_is_missing_or_wrong_is_said(unheard: Unheard, here: Path) -> None:
 
 def test_cost_of_a_detector(unheard: Unheard, here: Path) -> None:
     bundle = here / "out" / "open" / "seed1" / "toy" / "bundle"
-    run = unheard("cost", bundle)
+    run = unheard("inspect", "cost", bundle)
     assert run.out.startswith("parameters        19, of which 19 trained\nbundle            0.0")
-    run = unheard("cost", bundle, "--json", "--out", "cost.json")
+    run = unheard("inspect", "cost", bundle, "--json", "--out", "cost.json")
     assert json.loads(run.out) == json.loads((here / "cost.json").read_text())

@@ -26,20 +26,28 @@ def data(tmp_path: Path) -> Path:
 def test_list_says_of_each_generator_what_it_is_and_what_is_missing(
     unheard: Command, tmp_path: Path
 ) -> None:
-    run = unheard("attack", "list", "--engines", tmp_path, "--json")
+    run = unheard("generate", "list", "--engines", tmp_path, "--json")
     rows = {row["name"]: row for row in map(json.loads, run.out.splitlines())}
     assert run.code == 0
     assert rows["griffin-lim-mel"]["missing"] == ""
     assert rows["encodec"]["free"] is False
     assert "train one with" in rows["diffusion"]["missing"]
-    text = unheard("attack", "list", "--engines", tmp_path).out
+    text = unheard("generate", "list", "--engines", tmp_path).out
     assert len(text.splitlines()) == len(rows)
 
 
 def test_reconstruct_writes_twins_and_goes_on_and_check_judges_them(
     unheard: Command, data: Path, tmp_path: Path
 ) -> None:
-    command = ("attack", "reconstruct", "griffin-lim-linear", "--set", "n_rounds=1", "--data", data)
+    command = (
+        "generate",
+        "reconstruct",
+        "griffin-lim-linear",
+        "--set",
+        "n_rounds=1",
+        "--data",
+        data,
+    )
     first = unheard(*command, "--out", tmp_path / "out", "--parts", "train, dev")
     assert first.code == 0, first.err
     manifest = tmp_path / "out" / "manifest.parquet"
@@ -47,11 +55,11 @@ def test_reconstruct_writes_twins_and_goes_on_and_check_judges_them(
     assert len(Manifest.read(manifest)) == 60
     again = unheard(*command, "--out", tmp_path / "out")
     assert "0 twins made, 30 were there, 0 failed" in again.err
-    checked = unheard("attack", "check", manifest)
+    checked = unheard("generate", "check", manifest)
     assert checked.code == 0
     assert "griffin-lim-linear" in checked.out
     assert "the cue that differs most is" in checked.out
-    (told,) = json.loads(unheard("attack", "check", manifest, "--json").out)
+    (told,) = json.loads(unheard("generate", "check", manifest, "--json").out)
     assert told["n_twins"] == 30
     assert told["verdict"].startswith("No probe was trained")
 
@@ -62,7 +70,7 @@ def test_a_twin_that_cannot_be_made_is_named_and_the_code_says_so(
     broken = data.parent / "audio" / "train-human-1.flac"
     broken.write_bytes(b"no audio")
     out = tmp_path / "out"
-    run = unheard("attack", "reconstruct", "griffin-lim-linear", "--data", data, "--out", out)
+    run = unheard("generate", "reconstruct", "griffin-lim-linear", "--data", data, "--out", out)
     assert run.code == 1
     assert "error: train-human-1: " in run.err
     assert "29 twins made, 0 were there, 1 failed" in run.err
@@ -86,7 +94,7 @@ def test_what_cannot_be_reconstructed_is_refused(
     code: int,
     message: str,
 ) -> None:
-    run = unheard("attack", "reconstruct", *arguments, "--data", data, "--out", tmp_path / "out")
+    run = unheard("generate", "reconstruct", *arguments, "--data", data, "--out", tmp_path / "out")
     assert run.code == code
     assert message in run.err
 
@@ -96,7 +104,7 @@ def test_apply_copies_each_recording_and_says_which_it_could_not(
 ) -> None:
     folder = data.parent / "audio"
     files = [folder / "dev-buzz-1.flac", folder / "dev-saw-1.flac", tmp_path / "none.wav"]
-    run = unheard("attack", "apply", "griffin-lim-linear", *files, "--out", tmp_path / "copies")
+    run = unheard("generate", "apply", "griffin-lim-linear", *files, "--out", tmp_path / "copies")
     assert run.code == 1
     assert "none.wav: no such file or folder" in run.err
     copies = [Path(line) for line in run.out.splitlines()]
@@ -108,6 +116,6 @@ def test_apply_copies_each_recording_and_says_which_it_could_not(
 
 
 def test_apply_refuses_a_generator_of_texts(unheard: Command, data: Path, tmp_path: Path) -> None:
-    run = unheard("attack", "apply", "flite-slt", data, "--out", tmp_path)
+    run = unheard("generate", "apply", "flite-slt", data, "--out", tmp_path)
     assert run.code == 1
     assert "copies no recording; choose one that" in run.err

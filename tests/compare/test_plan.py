@@ -35,17 +35,17 @@ def test_a_plan_is_found_by_name_or_path(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="give a Python file with a value `plan`"):
         plans.load(str(own))
     own.write_text("plan = 3\n")
-    with pytest.raises(RecipeError, match=r"wanted a value `plan = Plan\(...\)`"):
+    with pytest.raises(RecipeError, match=r"wanted a value `plan = Comparison\(...\)`"):
         plans.load(str(own))
     own.write_text(
-        "from unheard.compare.plan import Entry, Plan\n"
-        "plan = Plan(name='own', entries=(Entry('a', 'toy'),), baseline='a')\n"
+        "from unheard.compare.plan import Comparison, Entry\n"
+        "plan = Comparison(name='own', entries=(Entry('a', 'toy'),), baseline='a')\n"
     )
     assert plans.load(str(own)).name == "own"
 
 
-@pytest.mark.parametrize("name", plans.names())
-def test_plan_is_named_after_its_file_and_says_how_to_run_it(name: str) -> None:
-    assert plans.load(name).name == name
-    told = Path(plans.__file__).with_name(f"{name}.py").read_text().split('"""')[1]
-    assert f"unheard compare {name} --data" in told
+def test_every_plan_has_its_name_and_says_how_to_run_it() -> None:
+    text = Path(plans.__file__).read_text()
+    for name in plans.names():
+        assert plans.load(name).name == name
+        assert f"unheard compare {name} --data" in text

@@ -143,7 +143,7 @@ def test_the_command_names_the_layer_that_counts_most_for_each_group(
         "--out",
         tmp_path / "out",
     ]
-    found = runner(capfd)("layers", tmp_path / "b", *options)
+    found = runner(capfd)("inspect", "layers", tmp_path / "b", *options)
     assert found.code == 0
     assert found.out.count("most of layer") == 3  # bona fide and two families
     assert found.out.endswith("layers.png\n")

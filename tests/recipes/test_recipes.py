@@ -1,7 +1,9 @@
-"""Every shipped recipe trains: on a few synthetic clips, with its numbers made small."""
+"""Every recipe can be built, and each kind of run that they make trains, resumes and scores."""
 
+import ast
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,16 @@ from unheard.training.methods import Mldg
 from unheard.training.recipe import Budget, Constant, Recipe, recipe_to_json
 
 every_recipe = pytest.mark.parametrize("name", recipes.names())
+
+
+def kind_of(recipe: Recipe) -> tuple[type, ...]:
+    """Return what decides which code a run goes through: its numbers aside."""
+    axes = (recipe.detector, recipe.objective, recipe.method, recipe.sampler)
+    return (*(type(value) for value in axes), type(getattr(recipe.detector, "gate", None)))
+
+
+KINDS = {kind_of(recipes.load(name)): name for name in sorted(recipes.names(), reverse=True)}
+"""A recipe for each kind of run."""
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +84,41 @@ def small(recipe: Recipe) -> Recipe:
     )
 
 
+@pytest.fixture(scope="module")
+def docstrings() -> dict[str, str]:
+    """Return the text after each recipe, by name."""
+    texts = {}
+    for path in Path(recipes.__file__).parent.glob("[!_]*.py"):
+        body = ast.parse(path.read_text()).body
+        for value, text in pairwise(body):
+            if isinstance(value, ast.Assign) and isinstance(text, ast.Expr):
+                (target,) = value.targets
+                assert isinstance(target, ast.Name)
+                texts[target.id] = ast.literal_eval(text.value)
+    return texts
+
+
 @every_recipe
-def test_recipe_is_named_after_its_file_and_says_what_to_expect(name: str) -> None:
+def test_recipe_has_its_name_and_says_what_to_expect(name: str, docstrings: dict[str, str]) -> None:
     recipe = recipes.load(name)
     assert recipe.name == name
     assert json.dumps(recipe_to_json(recipe))
-    told = Path(recipes.__file__).with_name(f"{name}.py").read_text().split('"""')[1]
-    assert all(word in told for word in ("Expects:", "Cost:", f"Run:     unheard train {name} "))
+    words = ("Expects:", "Cost:", f"Run:     unheard train {name} ")
+    assert all(word in docstrings[name] for word in words)
     assert not any(part.startswith("eval") for part in recipe.train_parts + recipe.dev_parts)
 
 
+def test_the_table_and_the_files_hold_the_same_recipes(docstrings: dict[str, str]) -> None:
+    assert docstrings.keys() == recipes.RECIPES.keys()
+
+
 @every_recipe
+def test_recipe_builds_its_detector(name: str) -> None:
+    with torch.device("meta"):
+        assert recipes.load(name).detector.build().n_embedding > 0
+
+
+@pytest.mark.parametrize("name", KINDS.values())
 def test_recipe_learns_resumes_to_the_bit_and_scores(
     name: str, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

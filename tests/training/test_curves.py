@@ -179,7 +179,7 @@ def test_the_command_draws_several_runs_in_any_format(
 ) -> None:
     picture = tmp_path / f"new/both{suffix}"
     one, other = write(tmp_path / "one", PLAIN), write(tmp_path / "other", GROWN)
-    told = unheard("curves", one, other, "--out", picture)
+    told = unheard("inspect", "training", one, other, "--out", picture)
     assert (told.code, told.out) == (0, f"{picture}\n")
     assert [path.name for path in picture.parent.iterdir()] == [picture.name]
     if suffix == ".png":
@@ -198,9 +198,9 @@ def test_what_is_no_run_is_refused_with_a_remedy(tmp_path: Path, unheard: Unhear
         folder = write(tmp_path / f"damaged-{number}", PLAIN, end=text + "\n")
         with pytest.raises(TrainingError, match="resume the run"):
             read(folder)
-    told = unheard("curves", tmp_path / "empty", "--out", tmp_path / "a.png")
+    told = unheard("inspect", "training", tmp_path / "empty", "--out", tmp_path / "a.png")
     assert told.code == 1
     assert "holds no log.jsonl" in told.text
-    told = unheard("curves", tmp_path / "empty", "--out", tmp_path / "a.gif")
+    told = unheard("inspect", "training", tmp_path / "empty", "--out", tmp_path / "a.gif")
     assert told.code == 2
     assert "end its name in one of .png, .pdf, .svg" in told.text

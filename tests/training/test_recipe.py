@@ -106,7 +106,7 @@ def test_an_optional_part_can_be_left_out() -> None:
 
 def test_a_recipe_file_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
     own = tmp_path / "own.py"
-    own.write_text("from unheard.recipes.lora_small import recipe\n")
+    own.write_text("from unheard.recipes.baselines import lora_small as recipe\n")
     assert recipes.load(str(own)) == recipes.load("lora_small")
     own.write_text("recipe = 3\n")
     with pytest.raises(RecipeError, match="its `recipe` is 3; wanted a value"):
@@ -162,7 +162,7 @@ def test_a_detector_with_nothing_to_train_is_refused() -> None:
 
 
 def test_wrong_recipe_name_suggests_the_right_one() -> None:
-    assert {"lcnn", "resnet18_linear", "resnet18_mel"} <= set(recipes.names())
+    assert {"lcnn", "resnet18_linear_w16", "resnet18_mel_w32"} <= set(recipes.names())
     with pytest.raises(RecipeError, match="no recipe is called 'lccn'; did you mean 'lcnn'"):
         recipes.load("lccn")
 

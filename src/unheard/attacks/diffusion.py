@@ -62,7 +62,7 @@ class Diffusion:
         if lacking or self.source:
             return lacking
         return (
-            "no model is named; train one with `unheard attack train diffusion`, then give its "
+            "no model is named; train one with `unheard generate train diffusion`, then give its "
             "folder with --set source=FOLDER"
         )
 

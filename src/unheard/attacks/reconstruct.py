@@ -174,7 +174,7 @@ def _clips(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> list[C
     if attack.kind != "copy":
         raise AttackError(
             f"{attack.name} speaks texts and copies no recording; choose a generator that "
-            "`unheard attack list` calls a copy"
+            "`unheard generate list` calls a copy"
         )
     for part in parts:
         if not part.startswith(MADE_OF):

@@ -1,4 +1,4 @@
-"""The command line's page of many rows: how one is shown, and archives that become shards."""
+"""What `unheard score` shows of many rows, and archives that become shards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from unheard.cli.corpus import say, shown
+from unheard.cli.shared import say, shown
 
 if TYPE_CHECKING:
     from unheard.scoring.cluster import Engine

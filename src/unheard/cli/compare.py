@@ -1,4 +1,4 @@
-"""The command line's page of comparisons: `unheard compare` and `unheard cost`."""
+"""`unheard compare`: many methods with many seeds, and which is better."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unheard.cli.corpus import AsJson, Jobs, say
+from unheard.cli.shared import Jobs, say
 
 if TYPE_CHECKING:
     from unheard.compare import Failure, Overview
 
-__all__ = ["compare", "cost"]
+__all__ = ["compare"]
 
 
 def compare(  # noqa: PLR0913  a command has the options that it has
@@ -47,10 +47,10 @@ def compare(  # noqa: PLR0913  a command has the options that it has
 ) -> None:
     """Train and evaluate every method of a plan with every seed, and report which is better.
 
-    The same command goes on where it was. It may run several times at once, on several machines
+    The same command resumes where it was. It may run several times at once, on several machines
     that share OUT: no job is done twice.
     """
-    from unheard import compare as room
+    from unheard import compare as comparison
     from unheard.compare import plans
     from unheard.compare.report import write_report
 
@@ -60,14 +60,16 @@ def compare(  # noqa: PLR0913  a command has the options that it has
     if not (files or report or dry_run):
         raise typer.BadParameter("give the manifest to train and test on with --data")
     if dry_run:
-        _show_overview(room.overview(room.lay_out(chosen, files, out, only=entries)), jobs)
+        _show_overview(
+            comparison.overview(comparison.lay_out(chosen, files, out, only=entries)), jobs
+        )
         return
     failures: list[Failure] = []
     if not report:
-        options = room.Options(n_jobs=jobs, only=entries)
-        failures = room.compare(chosen, files, out, say=say, options=options)
+        options = comparison.Options(n_jobs=jobs, only=entries)
+        failures = comparison.compare(chosen, files, out, say=say, options=options)
     command = shlex.join(["unheard", *sys.argv[1:]])
-    everything = room.lay_out(chosen, files, out)
+    everything = comparison.lay_out(chosen, files, out)
     for failure in failures:
         say(f"failed: {failure.job}: {failure.reason}; see {failure.log}")
     folder = out / "reports" / chosen.name
@@ -83,28 +85,6 @@ def compare(  # noqa: PLR0913  a command has the options that it has
     say(f"report: {folder / 'report.md'}")
     if failures:
         raise typer.Exit(1)
-
-
-def cost(
-    bundle: Annotated[Path, typer.Argument(help="Detector to measure.")],
-    out: Annotated[Path | None, typer.Option(help="File to write it to as JSON.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Measure what a detector costs: its size, and the time of one core for a second of audio."""
-    import json
-    from dataclasses import asdict
-
-    from unheard.compare.cost import measure, write_cost
-
-    found = measure(bundle)
-    if out is not None:
-        write_cost(found, out)
-    if as_json:
-        typer.echo(json.dumps(asdict(found)))
-        return
-    typer.echo(f"parameters        {found.parameters:,}, of which {found.trained:,} trained")
-    typer.echo(f"bundle            {found.bundle_bytes / 1e6:.2f} MB")
-    typer.echo(f"scoring           {found.core_s:.5f} s of one core for a second of audio")
 
 
 def _files(data: list[str]) -> dict[str, Path]:

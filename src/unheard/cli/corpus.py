@@ -1,62 +1,26 @@
-"""The command line's second page: `unheard corpus ...`, and what both pages share."""
+"""`unheard corpus ...`: build, import, check and describe corpora."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import os
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from unheard.data.clip import Manifest
+from unheard.cli.shared import AsJson, Cache, Jobs, default_cache, manifest_of, say, setting_pair
 
-__all__ = ["AsJson", "Jobs", "corpus", "default_cache", "manifest_of", "say", "shown"]
+__all__ = ["corpus"]
 
 corpus = typer.Typer(help="Build, import, check and describe corpora.", no_args_is_help=True)
-
-Jobs = Annotated[int, typer.Option(min=1, help="Processes to use.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
-
-
-def say(line: str) -> None:
-    """Write a line of progress or of an error."""
-    typer.echo(line, err=True)
-
-
-def shown(text: str) -> str:
-    """Return a text for one line of a terminal: what would break or steer it is spelt out.
-
-    Names of files and detectors come from outside: a line break in one would forge a verdict.
-    """
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
-        for one in text
-    )
-
-
-def default_cache() -> Path:
-    """Return the folder for packages, corpora and encoders if none is named."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "unheard"
-
-
-def manifest_of(data: Path) -> Manifest:
-    """Read a manifest, or that of the equalised clips in the folder of a built corpus."""
-    from unheard.data.clip import Manifest
-
-    return Manifest.read(data / "equalised.parquet" if data.is_dir() else data)
 
 
 @corpus.command("build")
 def corpus_build(
     name: Annotated[Literal["open"], typer.Argument(help="Corpus to build.")],
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for packages and corpora; ~/.cache/unheard.")
-    ] = None,
+    cache: Cache = None,
     size: Annotated[str, typer.Option(help="tiny, small, medium or full.")] = "small",
     seed: Annotated[int, typer.Option(min=0, help="Draws clips, texts, channels.")] = 0,
     nonfree: Annotated[
@@ -97,19 +61,12 @@ def corpus_import(
     from unheard.corpora import corpus_named
     from unheard.corpora.importing import import_corpus
 
-    chosen = corpus_named(name, dict(_setting(text) for text in settings or ()))
+    chosen = corpus_named(name, dict(setting_pair(text) for text in settings or ()))
     found = import_corpus(chosen, root, out, headers=headers, hashes=hashes, jobs=jobs, say=say)
     typer.echo(found.render(), nl=False)
     typer.echo(found.manifest)
     if found.missing or found.unreadable or found.pointers:
         raise typer.Exit(1)
-
-
-def _setting(text: str) -> tuple[str, str]:
-    field, equals, value = text.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"--set {text}: give a field and its value, as in --set path=file")
-    return field, value
 
 
 @corpus.command("check")

@@ -1,4 +1,4 @@
-"""The command line's third page: `unheard evaluate` and `unheard scores ...`."""
+"""`unheard evaluate` and `unheard scores ...`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unheard.cli.corpus import manifest_of, say
+from unheard.cli.shared import detector_folder, manifest_of, say
 
 if TYPE_CHECKING:
     from unheard.evaluation.evaluate import Options
@@ -50,7 +50,14 @@ AllowMissing = Annotated[
 
 def evaluate(  # noqa: PLR0913  a command has the options that it has
     out: Annotated[Path, typer.Option(help="Folder for the score file and the report.")],
-    bundle: Annotated[Path | None, typer.Argument(help="Detector to evaluate.")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Argument(
+            parser=detector_folder,
+            metavar="DETECTOR",
+            help="Bundle, or folder of a run; shipped is the one inside the package.",
+        ),
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -113,7 +120,7 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
         str | None,
         typer.Option(
             help="Score the same clips under conditions too: safe, grid, all, or names and groups "
-            "apart by commas, as in safe,noise,mp3_16; see docs/conditions.md."
+            "comma-separated, as in safe,noise,mp3_16; see docs/conditions.md."
         ),
     ] = None,
     sample: Annotated[
@@ -139,14 +146,14 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
 ) -> None:
     """Report on a detector, or on anyone's scores: metrics with intervals, tables, pictures."""
     if (scores is None) == (bundle is None):
-        raise typer.BadParameter("give either a BUNDLE with --data, or --scores FILE")
+        raise typer.BadParameter("give either a DETECTOR with --data, or --scores FILE")
     extras = _extras(official, asv_scores, asv_rates, by)
     how = _intake(keys, format, bonafide_label, higher_is, allow_missing, where)
     if scores is not None:
         if data or into_card or allow_missing_sets or conditions or sample:
             raise typer.BadParameter(
                 "--data, --into-card, --allow-missing-sets, --conditions and --sample go with a "
-                "BUNDLE, not with --scores"
+                "DETECTOR, not with --scores"
             )
         dev = None if calibrate_on is None else (calibrate_on, dev_keys, calibration)
         made = _from_scores(scores, how, dev, out, extras, draws, protocol)

@@ -1,4 +1,4 @@
-"""The command line's page of what leaves and comes: graphs without torch, folders of model hubs."""
+"""`unheard export` and `unheard pull`: graphs without torch, folders of model hubs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unheard.cli.corpus import manifest_of, say
+from unheard.cli.shared import detector_folder, manifest_of, say
 
 if TYPE_CHECKING:
     from unheard.evaluation.rounding import RoundedScores
@@ -16,7 +16,12 @@ __all__ = ["export", "pull"]
 
 
 def export(  # noqa: PLR0913  a command has the options that it has
-    bundle: Annotated[Path, typer.Argument(help="Bundle, as `unheard train` writes it.")],
+    bundle: Annotated[
+        Path,
+        typer.Argument(
+            parser=detector_folder, metavar="DETECTOR", help="Bundle, or folder of a run."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write; what is there of this is replaced.")],
     to: Annotated[
         Literal["onnx", "hub"],

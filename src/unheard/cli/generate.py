@@ -1,4 +1,4 @@
-"""The command line's page of generators: list, train, apply, reconstruct, check."""
+"""`unheard generate ...`: generators of spoofed speech: list, train, apply, reconstruct, check."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import typer
 
-from unheard.cli.corpus import AsJson, Jobs, default_cache, manifest_of, say
+from unheard.cli.shared import AsJson, Jobs, default_cache, manifest_of, say
 from unheard.errors import AttackError, RecipeError, UnheardError, suggestion
 
 if TYPE_CHECKING:
     from unheard.attacks import Attack
 
-__all__ = ["attack"]
+__all__ = ["generate"]
 
 _Value = TypeVar("_Value")
 
-attack = typer.Typer(
+generate = typer.Typer(
     help="Generators of spoofed speech: list, train and apply them, make reconstructed twins.",
     no_args_is_help=True,
 )
@@ -33,8 +33,8 @@ Engines = Annotated[
 ]
 
 
-@attack.command("list")
-def attack_list(engines: Engines = None, as_json: AsJson = False) -> None:
+@generate.command("list")
+def generate_list(engines: Engines = None, as_json: AsJson = False) -> None:
     """List the generators, their families, and what is missing before one can be used."""
     from unheard.attacks import attacks
 
@@ -48,8 +48,8 @@ def attack_list(engines: Engines = None, as_json: AsJson = False) -> None:
             typer.echo(f"{row.name:26} {row.kind:5} {row.family:17} {row.missing()}".rstrip())
 
 
-@attack.command("train")
-def attack_train(  # noqa: PLR0913  a command has the options that it has
+@generate.command("train")
+def generate_train(  # noqa: PLR0913  a command has the options that it has
     name: Annotated[Literal["diffusion"], typer.Argument(help="Generator to train.")],
     data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
     out: Annotated[Path, typer.Option(help="Folder of the model.")],
@@ -75,7 +75,7 @@ def attack_train(  # noqa: PLR0913  a command has the options that it has
         bool, typer.Option("--start-over", help="Forget an earlier run in the folder.")
     ] = False,
 ) -> None:
-    """Train a generator on the bona fide clips of train; an interrupted run goes on."""
+    """Train a generator on the bona fide clips of train; an interrupted run resumes."""
     from dataclasses import replace
 
     from unheard.attacks.diffusion_model import SIZES
@@ -90,9 +90,11 @@ def attack_train(  # noqa: PLR0913  a command has the options that it has
     typer.echo(train(manifest, out, config, training, parts=parts, start_over=start_over, say=say))
 
 
-@attack.command("reconstruct")
-def attack_reconstruct(  # noqa: PLR0913  a command has the options that it has
-    name: Annotated[str, typer.Argument(help="Generator that copies; see `unheard attack list`.")],
+@generate.command("reconstruct")
+def generate_reconstruct(  # noqa: PLR0913  a command has the options that it has
+    name: Annotated[
+        str, typer.Argument(help="Generator that copies; see `unheard generate list`.")
+    ],
     data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
     out: Annotated[Path, typer.Option(help="Folder for manifest.parquet and the twins.")],
     parts: Annotated[
@@ -107,7 +109,7 @@ def attack_reconstruct(  # noqa: PLR0913  a command has the options that it has
 ) -> None:
     """Make a reconstructed twin of each clip, and a manifest of clips and twins to train on.
 
-    The same command again goes on where it stopped. Give it the manifest it wrote to add the twins
+    The same command again resumes where it stopped. Give it the manifest it wrote to add the twins
     of another generator.
     """
     from unheard.attacks.reconstruct import reconstruct
@@ -123,9 +125,11 @@ def attack_reconstruct(  # noqa: PLR0913  a command has the options that it has
         raise typer.Exit(1)
 
 
-@attack.command("apply")
-def attack_apply(
-    name: Annotated[str, typer.Argument(help="Generator that copies; see `unheard attack list`.")],
+@generate.command("apply")
+def generate_apply(
+    name: Annotated[
+        str, typer.Argument(help="Generator that copies; see `unheard generate list`.")
+    ],
     paths: Annotated[list[str], typer.Argument(help="Recordings, folders or globs.")],
     out: Annotated[Path, typer.Option(help="Folder for the copies, FLAC at 16 kHz.")],
     settings: Settings = None,
@@ -142,7 +146,7 @@ def attack_apply(
     chosen = _generator(name, settings, engines)
     if chosen.kind != "copy":
         raise AttackError(
-            f"{name} speaks texts and copies no recording; choose one that `unheard attack list` "
+            f"{name} speaks texts and copies no recording; choose one that `unheard generate list` "
             "calls a copy"
         )
     files, errors = find(paths, audio.AUDIO_SUFFIXES)
@@ -163,8 +167,8 @@ def attack_apply(
         raise typer.Exit(1)
 
 
-@attack.command("check")
-def attack_check(
+@generate.command("check")
+def generate_check(
     data: Annotated[Path, typer.Argument(help="Manifest with twins, as reconstruct writes it.")],
     jobs: Jobs = 1,
     as_json: AsJson = False,

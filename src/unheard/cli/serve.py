@@ -1,4 +1,4 @@
-"""The command line's page of the service."""
+"""`unheard serve`: the service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unheard.cli.corpus import say
+from unheard.cli.shared import SHIPPED, detector_folder, say
 from unheard.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -22,8 +22,13 @@ __all__ = ["serve"]
 
 def serve(  # noqa: PLR0913  a command has the options that it has
     bundle: Annotated[
-        Path | None, typer.Argument(help="Bundle to score with; the packaged one if left out.")
-    ] = None,
+        Path,
+        typer.Argument(
+            parser=detector_folder,
+            metavar="DETECTOR",
+            help="Bundle, or folder of a run; shipped is the one inside the package.",
+        ),
+    ] = SHIPPED,
     host: Annotated[
         str, typer.Option(help="Address to listen on; other than loopback needs --keys.")
     ] = "127.0.0.1",
@@ -92,7 +97,7 @@ def serve(  # noqa: PLR0913  a command has the options that it has
 
 
 def _app(
-    bundle: Path | None,
+    bundle: Path,
     limits: Limits,
     jobs: Path | None,
     keys: Path | None,
@@ -107,7 +112,7 @@ def _app(
     from unheard.service.keys import Keys
 
     return create_app(
-        Scorer(bundles.load(bundle or bundles.default())),
+        Scorer(bundles.load(bundle)),
         limits,
         jobs=jobs or Path.home() / ".local" / "state" / "unheard",
         keys=Keys.read(keys) if keys else None,

@@ -1,4 +1,4 @@
-"""The command line's page of live sound: window scores as they come, and the verdict until then."""
+"""`unheard stream`: window scores of live sound as they come, and the verdict until then."""
 
 from __future__ import annotations
 
@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from unheard.cli.archive import COLOURS, WORDS, show
-from unheard.cli.corpus import AsJson
-from unheard.cli.settings import DetectorFolder, MinSpeech, SpoofPrior, Threshold, settings_of
+from unheard.cli.shared import (
+    SHIPPED,
+    AsJson,
+    Detector,
+    MinSpeech,
+    SpoofPrior,
+    Threshold,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -32,7 +39,7 @@ Format = Literal["s16le", "s24le", "s32le", "f32le", "u8", "mulaw", "alaw"]
 
 
 def stream(  # noqa: PLR0913  a command has the options that it has
-    detector: DetectorFolder = None,
+    detector: Detector = SHIPPED,
     raw: Annotated[
         Format | None,
         typer.Option(help="The input is headerless samples, written so; else it is a file format."),

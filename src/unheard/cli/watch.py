@@ -1,4 +1,4 @@
-"""The command line's page of folders that are watched."""
+"""`unheard watch`: folders that are watched."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from unheard.cli.archive import show
-from unheard.cli.corpus import AsJson, say
-from unheard.cli.settings import DetectorFolder
+from unheard.cli.shared import SHIPPED, AsJson, Detector, say
 
 __all__ = ["watch"]
 
@@ -20,7 +19,7 @@ def watch(
         Path,
         typer.Option(help="Rows, one for each file: .jsonl, or .parquet or .csv, made at the end."),
     ],
-    detector: DetectorFolder = None,
+    detector: Detector = SHIPPED,
     as_json: AsJson = False,
     settle: Annotated[
         float, typer.Option(min=0, help="Seconds that a file must stay as it is.")
@@ -33,18 +32,17 @@ def watch(
     """Score the files that come into a folder, until Ctrl-C or SIGTERM.
 
     A file is scored once it has stopped growing, and again if it changes. A moved file keeps its
-    row, that of a deleted one stays. The same command goes on after a kill.
+    row, that of a deleted one stays. The same command resumes after a kill.
     """
     import signal
     import threading
     import time
 
     from unheard.data.rows import RowFile
-    from unheard.detectors import bundle
     from unheard.scoring.many import Apart, Settings
     from unheard.scoring.watch import Watch
 
-    settings = Settings(detector or bundle.default(), threshold=threshold)
+    settings = Settings(detector, threshold=threshold)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -89,5 +89,5 @@ def read_cost(path: Path) -> Cost:
     except (OSError, ValueError, TypeError) as error:
         raise EvaluationError(
             f"{path}: not the cost of a detector ({error}); delete it and measure again with "
-            "`unheard cost`"
+            "`unheard inspect cost`"
         ) from error

@@ -136,7 +136,7 @@ class Job:
         if step == "evaluate":
             where = ["--data", str(self.source.file), "--out", str(self.folder / "eval")]
             return ["evaluate", bundle, *where, "--protocol", self.protocol]
-        return ["cost", bundle, "--out", str(self.folder / "cost.json")]
+        return ["inspect", "cost", bundle, "--out", str(self.folder / "cost.json")]
 
     def card(self) -> Card | None:
         """Return the card of the trained detector; None unless it is of this recipe and data."""

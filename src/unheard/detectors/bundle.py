@@ -53,6 +53,7 @@ __all__ = [
     "check",
     "default",
     "experts_of",
+    "in_run",
     "load",
     "model_card",
     "read_card",
@@ -156,6 +157,13 @@ def default() -> Path:
             "name a bundle, or install the package again: pip install --force-reinstall unheard"
         )
     return folder
+
+
+def in_run(folder: Path) -> Path:
+    """Return the bundle of a run's folder, the calibrated one if there is one; else the folder."""
+    inside = [folder / name for name in ("calibrated", "bundle")]
+    found = [path for path in inside if (path / CARD).is_file()]
+    return folder if (folder / CARD).is_file() or not found else found[0]
 
 
 def _model(path: Path, card: Card, device: str) -> Model:

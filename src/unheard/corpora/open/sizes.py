@@ -168,7 +168,7 @@ _NEURAL_VOICES = {
 """The others are in eval_out: hibari too, whose voice is a student of one of them."""
 
 _NOT_PLANNED = ("audioldm", "dac", "diffusion", "encodec", "hifi-gan", "mimi")
-"""Their weights are in no package: they copy clips of a finished corpus, see `unheard attack`."""
+"""Their weights are in no package: they copy clips of a finished corpus, see `unheard generate`."""
 
 _VARIANTS = {"": "train", "klatt": "train", "f2": "dev", "m3": "eval_in", "klatt4": "eval_in"}
 

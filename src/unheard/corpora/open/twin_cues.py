@@ -107,8 +107,8 @@ def compare_twins(
             by_generator.setdefault(name, []).append(clip)
     if not by_generator:
         raise AttackError(
-            "the manifest has no twins; make some with `unheard attack reconstruct`, and give the "
-            "manifest that it writes"
+            "the manifest has no twins; make some with `unheard generate reconstruct`, and give "
+            "the manifest that it writes"
         )
     lost = [
         twin.id
@@ -119,7 +119,7 @@ def compare_twins(
     if lost:
         raise AttackError(
             f"the sources of {len(lost)} twins are not in the manifest, such as that of {lost[0]}; "
-            "give the manifest that `unheard attack reconstruct` wrote"
+            "give the manifest that `unheard generate reconstruct` wrote"
         )
     return [
         _report(name, twins, clips, manifest, jobs, say)

@@ -1,0 +1,30 @@
+"""`unheard info`: the card of a detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli.shared import SHIPPED, AsJson, detector_folder
+
+__all__ = ["info"]
+
+
+def info(
+    detector: Annotated[
+        Path,
+        typer.Argument(
+            parser=detector_folder,
+            metavar="DETECTOR",
+            help="Bundle, or folder of a run; shipped is the one inside the package.",
+        ),
+    ] = SHIPPED,
+    as_json: AsJson = False,
+) -> None:
+    """Print a detector's card: what it was trained and tested on, and where it fails."""
+    from unheard.detectors import bundle
+
+    card = bundle.read_card(detector)
+    typer.echo(card.model_dump_json(indent=2) if as_json else bundle.model_card(card), nl=as_json)

@@ -1,0 +1,142 @@
+"""What the commands share: options, how lines are written, where manifests and detectors lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from unheard.data.clip import Manifest
+    from unheard.scoring.many import Settings
+
+__all__ = [
+    "SHIPPED",
+    "AsJson",
+    "Cache",
+    "Data",
+    "Detector",
+    "Jobs",
+    "MinSpeech",
+    "SpoofPrior",
+    "Threshold",
+    "default_cache",
+    "detector_folder",
+    "manifest_of",
+    "say",
+    "setting_pair",
+    "settings_of",
+    "shown",
+]
+
+SHIPPED = Path("shipped")
+"""What the detector inside the package is called, on every command that takes a detector."""
+
+
+def detector_folder(name: Path | str) -> Path:
+    """Return the folder of a bundle: of the packaged detector, in a run's folder, or as named.
+
+    Args:
+        name: "shipped"; the folder of a bundle; or that of a run, whose calibrated bundle is
+            taken where there is one.
+
+    Raises:
+        BundleError: If the packaged detector is meant, and this installation has none.
+    """
+    from unheard.detectors import bundle
+
+    return bundle.default() if str(name) == str(SHIPPED) else bundle.in_run(Path(name))
+
+
+Jobs = Annotated[int, typer.Option(min=1, help="Processes to use.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+Data = Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")]
+Cache = Annotated[
+    Path | None, typer.Option(help="Folder for packages, corpora and encoders; ~/.cache/unheard.")
+]
+Detector = Annotated[
+    Path,
+    typer.Option(
+        parser=detector_folder,
+        metavar="DETECTOR",
+        help="Bundle, or folder of a run; shipped is the one inside the package.",
+    ),
+]
+Threshold = Annotated[
+    float | None, typer.Option(help="Decide at this score instead: below it is spoof.")
+]
+SpoofPrior = Annotated[
+    float,
+    typer.Option(
+        min=1e-6, max=1 - 1e-6, help="Share of spoof you expect; moves the probability only."
+    ),
+]
+MinSpeech = Annotated[
+    float, typer.Option(min=0, help="With fewer seconds of speech there is no verdict.")
+]
+
+
+def say(line: str) -> None:
+    """Write a line of progress or of an error."""
+    typer.echo(line, err=True)
+
+
+def shown(text: str) -> str:
+    """Return a text for one line of a terminal: what would break or steer it is spelt out.
+
+    Names of files and detectors come from outside: a line break in one would forge a verdict.
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
+        for one in text
+    )
+
+
+def default_cache() -> Path:
+    """Return the folder for packages, corpora and encoders if none is named."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "unheard"
+
+
+def manifest_of(data: Path) -> Manifest:
+    """Read a manifest, or that of the equalised clips in the folder of a built corpus."""
+    from unheard.data.clip import Manifest
+
+    return Manifest.read(data / "equalised.parquet" if data.is_dir() else data)
+
+
+def setting_pair(text: str) -> tuple[str, str]:
+    """Return field and value of a text such as path=file.
+
+    Raises:
+        typer.BadParameter: If it is none.
+    """
+    field, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"--set {text}: give a field and its value, as in --set path=file")
+    return field, value
+
+
+def settings_of(
+    detector: Path,
+    operating_point: str,
+    threshold: float | None,
+    spoof_prior: float,
+    min_speech: float,
+    hop: float | None,
+) -> Settings:
+    """Return how to score, as the options have it.
+
+    Raises:
+        typer.BadParameter: If there is a threshold and an operating point.
+    """
+    if threshold is not None and operating_point != "sure":
+        raise typer.BadParameter("give --threshold or --operating-point, not both")
+    from unheard.detectors import bundle
+    from unheard.scoring.many import Settings
+
+    return Settings(
+        detector or bundle.default(), operating_point, threshold, spoof_prior, min_speech, hop
+    )

@@ -1,0 +1,108 @@
+"""`unheard train`, `unheard recipes` and `unheard calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unheard.cli.shared import Data, manifest_of, say
+
+__all__ = ["calibrate", "recipes", "train"]
+
+
+def train(
+    recipe: Annotated[
+        str,
+        typer.Argument(help="Name of a recipe, see `unheard recipes`, or path of your own (.py)."),
+    ],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the run; the bundle goes to out/bundle.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change one value of the recipe, as in schedule.rate=1e-4."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load clips.")] = 0,
+    start_over: Annotated[
+        bool, typer.Option("--start-over", help="Forget an earlier run in the folder.")
+    ] = False,
+    sharded: Annotated[
+        bool,
+        typer.Option(
+            "--sharded",
+            help="Under torchrun, split a speech encoder over the processes, if it does not fit.",
+        ),
+    ] = False,
+) -> None:
+    """Train a detector; an interrupted run goes on where it stopped.
+
+    What the recipe starts from, such as the experts of a mixture, is trained first, in folders
+    beside OUT, unless their bundles are there.
+
+    On several processes: `torchrun --standalone --nproc-per-node 4 -m unheard train ...`; see
+    docs/processes.md.
+    """
+    from unheard import memory, recipes
+    from unheard.training import distributed
+    from unheard.training.recipe import with_settings
+    from unheard.training.stages import train_stages as run
+
+    memory.keep_freed()
+    chosen = with_settings(recipes.load(recipe), settings or [])
+    manifest = manifest_of(data)
+    resume = not start_over
+    bundle = run(chosen, manifest, out, workers=workers, resume=resume, sharded=sharded, say=say)
+    if distributed.is_first():
+        typer.echo(bundle)
+
+
+def recipes() -> None:
+    """List the recipes: what each needs, about how long it takes, when to choose it."""
+    from unheard.recipes import GROUPS, RECIPES
+
+    for group, heading in GROUPS.items():
+        names = [name for name, row in RECIPES.items() if row.group == group]
+        typer.echo(f"{heading}\n")
+        for name in names:
+            row = RECIPES[name]
+            typer.echo(f"  {name:31} {row.takes:8} {row.choose}")
+            typer.echo(f"  {'':31} {'':8} needs: {row.needs}")
+        typer.echo("")
+    typer.echo(
+        "unheard train NAME --data MANIFEST --out RUN; what to expect is in the docstrings of"
+    )
+    typer.echo("unheard/recipes. `small` is sized for training on a CPU.")
+
+
+def calibrate(
+    recipe: Annotated[
+        str, typer.Argument(help="Name of the recipe that was trained, or path of your own (.py).")
+    ],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the run; trained first if it is not there.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Values of the recipe that were changed in training."),
+    ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(help="Families to leave out, apart by commas; all of dev if left out."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load clips.")] = 0,
+) -> None:
+    """Calibrate a detector for families that it has not heard, by leaving out each in turn.
+
+    The recipe is trained once more without each attack family of dev; what these detectors say of
+    the family that they lack is what the new calibration and thresholds are fitted on. The new
+    bundle goes to OUT/calibrated. An interrupted run goes on where it was.
+    """
+    from unheard import memory, recipes
+    from unheard.training import calibrate
+    from unheard.training.recipe import with_settings
+
+    memory.keep_freed()
+    chosen = with_settings(recipes.load(recipe), settings or [])
+    names = tuple(families.split(",")) if families else ()
+    manifest = manifest_of(data)
+    typer.echo(calibrate.calibrate(chosen, manifest, out, families=names, workers=workers, say=say))

