@@ -1,26 +1,21 @@
 """Files that are written in one step: whoever looks sees the whole new file, or the one before.
 
 And what such files are made of: bytes that have reached the disk, tables as bytes, names as
-text; and values in Python files of a user's own.
+text.
 """
 
 from __future__ import annotations
 
 import os
-import runpy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-from unheard.errors import RecipeError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["in_one_step", "parquet_bytes", "spelt", "value_of", "write_through"]
-
-T = TypeVar("T")
+__all__ = ["in_one_step", "parquet_bytes", "spelt", "write_through"]
 
 
 @contextmanager
@@ -69,24 +64,3 @@ def parquet_bytes(table: pa.Table, *, group_rows: int | None = None) -> bytes:
     pq.write_table(table, sink, compression="zstd", row_group_size=group_rows)
     content: bytes = sink.getvalue().to_pybytes()
     return content
-
-
-def value_of(path: str, name: str, kind: type[T]) -> T:
-    """Run a Python file of a user's own, and return a value of it.
-
-    Args:
-        path: The file.
-        name: What the value is called there, such as "recipe".
-        kind: Its class.
-
-    Raises:
-        RecipeError: If there is no such file, or it holds something else under that name.
-    """
-    if not Path(path).is_file():
-        raise RecipeError(f"{path}: no such file; give a Python file with a value `{name}`")
-    value = runpy.run_path(path).get(name)
-    if not isinstance(value, kind):
-        raise RecipeError(
-            f"{path}: its `{name}` is {value!r}; wanted a value `{name} = {kind.__name__}(...)`"
-        )
-    return value

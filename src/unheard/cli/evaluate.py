@@ -67,9 +67,9 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="Which clips to test on. Of one manifest: open (if left out), open_in, open_out, "
-            "eval or all. Of the corpora of a paper: moe_lora, mldg_lora, attention_moe, "
-            "dropin_la, dropin_pa, dropin_for or racl."
+            help="Which clips to test on; what fits the parts of the manifest if left out. Of one "
+            "manifest: open, open_in, open_out, eval, part:NAME or all. Of the corpora of a "
+            "paper: moe_lora, mldg_lora, attention_moe, dropin_la, dropin_pa, dropin_for or racl."
         ),
     ] = None,
     scores: Annotated[
@@ -162,14 +162,17 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
             raise typer.BadParameter(
                 "--keys, --format, --where, --higher-is and --calibrate-on go with --scores"
             )
+        from unheard.data.protocols import fitting
         from unheard.data.protocols import protocol as named
         from unheard.evaluation.evaluate import evaluate as run
 
         if not data:
             raise typer.BadParameter("give the manifest to test on with --data")
         options = _options(extras, draws, into_card, allow_missing_sets, sample, conditions)
-        chosen = named(protocol or "open")
-        manifests = [manifest_of(one) for one in data]
+        manifests = [manifest_of(path) for path in data]
+        chosen = named(protocol) if protocol else fitting(manifests)
+        if not protocol:
+            say(f"protocol: {chosen.name}")
         made = run(bundle, manifests, chosen, out, jobs=jobs, say=say, options=options)
     _show(made, out)
     if against:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from unheard.compare.plan import Comparison, Entry
 from unheard.errors import RecipeError, suggestion
-from unheard.files import value_of
+from unheard.training.recipe import value_of
 
 __all__ = ["PLANS", "load", "names"]
 

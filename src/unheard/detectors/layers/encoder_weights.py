@@ -19,7 +19,7 @@ from torch import Tensor
 
 from unheard.errors import RecipeError
 
-__all__ = ["HOME_VARIABLE", "config_of", "find", "hash_of", "read_weights"]
+__all__ = ["HOME_VARIABLE", "config_of", "find", "hash_of", "local_folder", "read_weights"]
 
 HOME_VARIABLE = "UNHEARD_ENCODERS"
 """Environment variable with the folder that holds encoders by name."""
@@ -56,17 +56,28 @@ def find(source: str) -> Path:
     Raises:
         RecipeError: If it is nowhere.
     """
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    home = os.environ.get(HOME_VARIABLE) or Path(cache) / "unheard/encoders"
-    for path in (Path(source), Path(home) / source):
+    for path in _places(source):
         if path.exists():
             return path
     if source.count("/") == 1:
         return _from_hub(source)
     raise RecipeError(
-        f"there is no encoder {source!r}, neither as a path nor in {home}; fetch it with "
-        f"`unheard encoder {source}`, or set detector.encoder.source to a transformers folder"
+        f"there is no encoder {source!r}, neither as a path nor in "
+        f"{_places(source)[1].parent}; fetch it with `unheard encoder {source}`, or set "
+        "detector.encoder.source to a transformers folder"
     )
+
+
+def local_folder(source: str) -> Path | None:
+    """Return the transformers folder that a source names on this machine, if there is one."""
+    folders = (path for path in _places(source) if (path / "config.json").is_file())
+    return next(folders, None)
+
+
+def _places(source: str) -> tuple[Path, Path]:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = os.environ.get(HOME_VARIABLE) or Path(cache) / "unheard/encoders"
+    return Path(source), Path(home) / source
 
 
 def _from_hub(source: str) -> Path:
