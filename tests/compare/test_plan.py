@@ -47,5 +47,5 @@ def test_a_plan_is_found_by_name_or_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", plans.names())
 def test_plan_is_named_after_its_file_and_says_how_to_run_it(name: str) -> None:
     assert plans.load(name).name == name
-    told = Path(plans.__file__).with_name(f"{name}.py").read_text().split('"""')[1]
-    assert f"unheard compare {name} --data" in told
+    docstring = Path(plans.__file__).with_name(f"{name}.py").read_text().split('"""')[1]
+    assert f"unheard compare {name} --data" in docstring

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from unheard.errors import EvaluationError, suggestion
-from unheard.evaluation.conditions import parts_told
+from unheard.evaluation.conditions import parts_with_condition
 from unheard.evaluation.scores import SCORED, read_scores
 from unheard.metrics import TiesWarning, corrected, eer
 from unheard.types import FloatArray, IntArray
@@ -157,7 +157,7 @@ def _columns(path: Path) -> tuple[list[str], list[str], FloatArray, list[bool]]:
     table = table.filter(keep)
     return (
         table.column("id").to_pylist(),
-        parts_told(table),
+        parts_with_condition(table),
         table.column("score").to_numpy(zero_copy_only=False),
         table.column("bonafide").to_pylist(),
     )
