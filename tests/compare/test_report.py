@@ -155,11 +155,11 @@ def test_every_number_is_that_of_a_literal_computation(
             if line.method == "base" or not name.startswith("out_") or name == "out_cllr":
                 assert estimate.difference is None
                 continue
-            apart = mean - base
-            ends = np.quantile(apart[1:], [0.025, 0.975])
-            assert estimate.difference == pytest.approx(apart[0])
+            difference = mean - base
+            ends = np.quantile(difference[1:], [0.025, 0.975])
+            assert estimate.difference == pytest.approx(difference[0])
             assert (estimate.difference_low, estimate.difference_high) == pytest.approx(ends)
-            side = min(np.sum(apart[1:] <= 0), np.sum(apart[1:] >= 0))
+            side = min(np.sum(difference[1:] <= 0), np.sum(difference[1:] >= 0))
             p_values.append(min(1.0, 2 * (side + 1) / 61))
             tested.append(estimate)
     assert [estimate.p for estimate in tested] == pytest.approx(p_values)

@@ -106,8 +106,8 @@ def test_a_failure_is_reported_and_the_others_continue(tmp_path: Path) -> None:
     failures = worker(jobs, tmp_path, n_jobs=2).work()
     assert failed(failures) == {
         "broken": "train: error: it broke; fix it",
-        "above": "stands on broken, which failed",
-        "highest": "stands on above, which failed",
+        "above": "needs broken, which failed",
+        "highest": "needs above, which failed",
         "killed": "train: ended by SIGKILL; train of killed with 1 threads",
         "lies": "train left nothing behind",
     }

@@ -26,7 +26,7 @@ class Cost:
     """What a detector costs.
 
     Attributes:
-        parameters: Numbers that scoring needs, published ones that it stands on included.
+        parameters: Numbers that scoring needs, published ones that it builds on included.
         trained: How many of them its training changed.
         bundle_bytes: Size of its bundle.
         core_s: Seconds of one core to score a second of audio, decoding left out.

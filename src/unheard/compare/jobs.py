@@ -295,7 +295,7 @@ def _path(recipe: str) -> str:
 
 
 def _all_needs(job: Job) -> Iterator[Job]:
-    """Yield what a job stands on, each once."""
+    """Yield what a job needs, each once."""
     seen: dict[Path, Job] = {}
     waiting = list(job.needs)
     while waiting:

@@ -111,12 +111,12 @@ def ranks(ranking: Ranking) -> bytes:
     return png_of(figure)
 
 
-def _critical_difference(axes: Axes, apart: float, low: float) -> None:
-    axes.plot([low, low + apart], [-0.6, -0.6], color="black", lw=1.6)
-    for x in (low, low + apart):
+def _critical_difference(axes: Axes, difference: float, low: float) -> None:
+    axes.plot([low, low + difference], [-0.6, -0.6], color="black", lw=1.6)
+    for x in (low, low + difference):
         axes.plot([x, x], [-0.66, -0.54], color="black", lw=1.6)
-    label = f"critical difference {apart:.2f}"
-    axes.text(low + apart / 2, -0.68, label, ha="center", va="bottom", fontsize=9)
+    label = f"critical difference {difference:.2f}"
+    axes.text(low + difference / 2, -0.68, label, ha="center", va="bottom", fontsize=9)
 
 
 def _name_parts(axes: Axes, parts: list[str]) -> None:

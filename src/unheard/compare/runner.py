@@ -72,7 +72,7 @@ class _Running:
 
 
 class Worker:
-    """Does jobs until all are done, have failed, or stand on one that failed."""
+    """Does jobs until all are done, have failed, or need one that failed."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class Worker:
             return True
         for need in job.needs:
             if need.folder in self._failures:
-                reason = f"stands on {need.label}, which failed"
+                reason = f"needs {need.label}, which failed"
                 self._failures[job.folder] = Failure(job.label, reason, need.folder / LOG)
                 return True
         with contextlib.suppress(FileNotFoundError):

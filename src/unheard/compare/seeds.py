@@ -131,9 +131,9 @@ def _of_part(
         if system == baseline:
             yield row
             continue
-        apart = draws[system] - draws[baseline]
-        ends = np.quantile(apart, [0.025, 0.975])
-        side = min(int((apart <= 0).sum()), int((apart >= 0).sum()))
+        difference = draws[system] - draws[baseline]
+        ends = np.quantile(difference, [0.025, 0.975])
+        side = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
         yield SeededRate(
             **vars(row)
             | {

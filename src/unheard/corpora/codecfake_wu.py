@@ -33,10 +33,10 @@ rogertseng/CodecFake_wavs (archives).
 Citation: H. Wu, Y. Tseng, H. Lee, "CodecFake: Enhancing Anti-Spoofing Models Against Deepfake
 Audios from Codec-Based Speech Synthesis Systems", Interspeech 2024.
 
-Known defects: copies without genuine have no human speech (fetch VCTK apart); codecs have rates of
-16, 24 and 44.1 kHz, VCTK 48 kHz, so the rate tells them apart; dev and eval are two speakers each;
-a clip says what VCTK says in the same voice, so this and ASVspoof share voices and sentences; one
-public benchmark labels the codecs bona fide: do not copy that.
+Known defects: copies without genuine have no human speech (fetch VCTK separately); codecs have
+rates of 16, 24 and 44.1 kHz, VCTK 48 kHz, so the rate tells them apart; dev and eval are two
+speakers each; a clip says what VCTK says in the same voice, so this and ASVspoof share voices and
+sentences; one public benchmark labels the codecs bona fide: do not copy that.
 """
 
 from __future__ import annotations

@@ -79,7 +79,9 @@ class Mlaad:
     parts: ClassVar[tuple[str, ...]] = ("all",)
     published: ClassVar[Mapping[str, tuple[int, int]]] = {}
     licence: ClassVar[str] = "CC-BY-NC-4.0"
-    source: ClassVar[str] = "The authors' page on a data-set hub, mueller91/MLAAD; M-AILABS apart"
+    source: ClassVar[str] = (
+        "The authors' page on a data-set hub, mueller91/MLAAD; M-AILABS from its own"
+    )
     citation: ClassVar[str] = (
         'N. Mueller et al., "MLAAD: The Multi-Language Audio Anti-Spoofing Dataset", IJCNN 2024'
     )

@@ -131,11 +131,11 @@ class _Trials:
 def _refuse_other_trials(
     first: Path, other: Path, ids: Sequence[str], rows: dict[str, int]
 ) -> None:
-    apart = sorted(set(ids) ^ rows.keys())
-    if apart:
+    unshared = sorted(set(ids) ^ rows.keys())
+    if unshared:
         raise EvaluationError(
-            f"{len(apart):,} trials are in only one of {first} and {other}, such as "
-            f"{', '.join(apart[:_MOST_NAMED])}; a fusion wants every system on the same trials: "
+            f"{len(unshared):,} trials are in only one of {first} and {other}, such as "
+            f"{', '.join(unshared[:_MOST_NAMED])}; a fusion wants every system on the same trials: "
             "score them with the same manifest and protocol"
         )
 

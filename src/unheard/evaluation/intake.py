@@ -52,7 +52,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """How score files of others are taken in.
+    """How score files of others are read.
 
     Attributes:
         keys: Key file; None where the score file holds the keys.

@@ -165,8 +165,8 @@ def _refuse_contradiction(keys: pa.Table, scores: pa.Table) -> None:
 
     if "bonafide" not in scores.column_names:
         return
-    apart = pc.not_equal(scores.column("bonafide"), keys.column("bonafide"))
-    for row in keys.filter(pc.fill_null(apart, False)).slice(0, 1).to_pylist():
+    contradicts = pc.not_equal(scores.column("bonafide"), keys.column("bonafide"))
+    for row in keys.filter(pc.fill_null(contradicts, False)).slice(0, 1).to_pylist():
         words = ("spoofed", "bona fide") if row["bonafide"] else ("bona fide", "spoofed")
         raise EvaluationError(
             f"the trial {row['id']!r} is {words[0]} in the score file and {words[1]} in the keys; "

@@ -183,11 +183,11 @@ def _shared(
     """Return the rows of the trials that both scored."""
     first_rows, second_rows = _rows(first), _rows(second)
     names = [name for name in first_rows if name in second_rows]
-    apart = sorted(set(first_rows) ^ set(second_rows))
-    if apart:
+    unshared = sorted(set(first_rows) ^ set(second_rows))
+    if unshared:
         finding = (
-            f"{len(apart):,} trials are scored by only one of {first.name} and {second.name}, "
-            f"such as {apart[0]}"
+            f"{len(unshared):,} trials are scored by only one of {first.name} and {second.name}, "
+            f"such as {unshared[0]}"
         )
         if not names or not allow_missing:
             raise EvaluationError(

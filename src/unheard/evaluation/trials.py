@@ -1,6 +1,6 @@
 """Text tables of trials as challenges and leaderboards write them: lines in, columns out.
 
-Space-separated tables have no header and are known by their number of columns; tables apart by
+Space-separated tables have no header and are known by their number of columns; tables separated by
 tabs or commas have one, or none where they are twins of the former.
 """
 
