@@ -55,16 +55,16 @@ class Cost:
 
 @contextmanager
 def cost() -> Iterator[Cost]:
-    found = Cost()
+    measured = Cost()
     busy_s, wall_s = busy(), time.perf_counter()
-    yield found
-    found.busy_s, found.wall_s = busy() - busy_s, time.perf_counter() - wall_s
+    yield measured
+    measured.busy_s, measured.wall_s = busy() - busy_s, time.perf_counter() - wall_s
 
 
 def busy() -> float:
     """Processor seconds of this process and of those that have ended under it."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def peak_mb() -> float:
@@ -86,22 +86,22 @@ def parts_ms(files: list[Path], scorer: Scorer) -> dict[str, float]:
         "detector": lambda at: scorer.bundle.scores(framed[at].samples),
         "all of a verdict": lambda at: scorer.file(files[at]),
     }
-    found = {}
+    milliseconds = {}
     for name, step in steps.items():
         step(0)
         with cost() as spent:
             for at in range(len(files)):
                 step(at)
-        found[name] = 1000 * spent.busy_s / len(files)
-    return found
+        milliseconds[name] = 1000 * spent.busy_s / len(files)
+    return milliseconds
 
 
 def archive_ms(files: list[Path], settings: Settings, folder: Path) -> float:
     """Processor milliseconds that each clip of an archive adds, the start of the worker apart."""
     spent_s = []
     for name, chosen in (("one", files[:1]), ("all", files)):
-        with RowShards(str(folder / name)) as ledger, cost() as spent:
-            list(score_archive(map(str, chosen), settings, ledger, Engine()))
+        with RowShards(str(folder / name)) as row_shards, cost() as spent:
+            list(score_archive(map(str, chosen), settings, row_shards, Engine()))
         spent_s.append(spent.busy_s)
     return 1000 * (spent_s[1] - spent_s[0]) / (len(files) - 1)
 
@@ -114,17 +114,17 @@ def loading_s(settings: Settings, file: Path) -> float:
 
 
 def plan(n_sources: int, folder: Path) -> str:
-    """What it takes to plan so many recordings, and to read the plan when the command goes on."""
+    """What it takes to plan so many recordings, and to read the plan when the command resumes."""
     before_mb = peak_mb()
     rng = np.random.default_rng(0)
     listed = (
         f"s3://archive/2026/{at // 10_000:06}/{rng.bytes(8).hex()}.opus" for at in range(n_sources)
     )
-    with RowShards(str(folder)) as ledger, cost() as first:
-        ledger.add(listed)
+    with RowShards(str(folder)) as row_shards, cost() as first:
+        row_shards.add(listed)
     size = n_bytes(folder / "plan") / n_sources
-    with RowShards(str(folder)) as ledger, cost() as again:
-        ledger.add([])
+    with RowShards(str(folder)) as row_shards, cost() as again:
+        row_shards.add([])
     return (
         f"| {n_sources:,} | {first.busy_s:.1f} | {again.busy_s:.1f} | "
         f"{peak_mb() - before_mb:.0f} | {size:.1f} |"
@@ -141,27 +141,27 @@ def shard(verdict: dict[str, Any], folder: Path) -> tuple[float, float, float]:
 
     def known(sources: Iterable[str]) -> Iterator[dict[str, Any]]:
         for source in sources:
-            moved = [{**one, "score": float(rng.normal())} for one in verdict["windows"]]
+            moved = [{**window, "score": float(rng.normal())} for window in verdict["windows"]]
             yield {**verdict, "source": source, "score": float(rng.normal()), "windows": moved}
 
-    with RowShards(str(folder / "out")) as ledger:
+    with RowShards(str(folder / "out")) as row_shards:
         for source in listed:
             Path(source).touch()
-        ledger.add(listed)
-        (planned,) = ledger.planned(ledger.plan_files()[0])
+        row_shards.add(listed)
+        (planned,) = row_shards.planned(row_shards.plan_files()[0])
         with cost() as first:
-            fill(ledger, planned, "key", known)
+            fill(row_shards, planned, "key", known)
         with cost() as again:
-            fill(ledger, planned, "key", known)
+            fill(row_shards, planned, "key", known)
     return first.busy_s, again.busy_s, n_bytes(folder / "out" / "rows") / SHARD_ROWS
 
 
 def on_ray(files: list[Path], settings: Settings, folder: Path) -> None:
     """Wall time of a small archive on a Ray of this machine: what an engine for many costs one."""
-    with RowShards(str(folder), shard_rows=10) as ledger, cost() as spent:
-        list(score_archive(map(str, files), settings, ledger, Engine("ray", n_jobs=1)))
-    with RowShards(str(folder) + "-again", shard_rows=10) as ledger, cost() as local:
-        list(score_archive(map(str, files), settings, ledger, Engine()))
+    with RowShards(str(folder), shard_rows=10) as row_shards, cost() as spent:
+        list(score_archive(map(str, files), settings, row_shards, Engine("ray", n_jobs=1)))
+    with RowShards(str(folder) + "-again", shard_rows=10) as row_shards, cost() as local:
+        list(score_archive(map(str, files), settings, row_shards, Engine()))
     print(
         f"\nRay on this machine, {len(files)} clips in shards of 10: {spent.wall_s:.1f} s of wall "
         f"time with start and end, {local.wall_s:.1f} s without Ray"

@@ -40,7 +40,7 @@ def main() -> None:
     for bundle in chosen.bundles:
         for name in NAMES:
             tasks = [task_under(manifest.file(clip), clip, name) for clip in clips]
-            human = {one.source: clip.bonafide for one, clip in zip(tasks, clips, strict=True)}
+            human = {task.source: clip.bonafide for task, clip in zip(tasks, clips, strict=True)}
             rows = [
                 (human[row["source"]], row["score"], row["decision"] == "spoof")
                 for row in score_many(tasks, Settings(bundle), n_jobs=chosen.jobs)
@@ -49,8 +49,8 @@ def main() -> None:
             bonafide, scores, called = (np.array(column) for column in zip(*rows, strict=True))
             eer = metrics.eer(scores[bonafide], scores[~bonafide])
             rates = (eer, called[bonafide].mean(), called[~bonafide].mean())
-            told = " | ".join(f"{100 * value:.1f}" for value in rates)
-            print(f"| {bundle} | {name} | {len(rows)} | {told} |", flush=True)
+            cells = " | ".join(f"{100 * value:.1f}" for value in rates)
+            print(f"| {bundle} | {name} | {len(rows)} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

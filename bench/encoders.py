@@ -96,7 +96,7 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|")
     for name, detector in detectors.items():
         turns = zip(seconds[name], seconds[FULL], strict=True)
-        ratio = statistics.median(one / whole for one, whole in turns)
+        ratio = statistics.median(turn_s / full_s for turn_s, full_s in turns)
         n_trained = sum(p.numel() for p in detector.parameters() if p.requires_grad)
         peak = memory_mb(name, arguments.batch)
         median = statistics.median(seconds[name])

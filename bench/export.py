@@ -143,30 +143,30 @@ def product_rate(n_threads: int, clock: Clock) -> float:
     """Return the operations a second of a large matrix product in float32."""
     torch.set_num_threads(n_threads)
     n = 1024
-    one = torch.randn(n, n)
+    matrix = torch.randn(n, n)
     seconds = []
     for _ in range(6):
         started = clock()
-        one @ one
+        matrix @ matrix
         seconds.append(clock() - started)
     return 2 * n**3 / min(seconds)
 
 
-def measure(title: str, spec: Spec, fewer: dict[str, Spec], told: argparse.Namespace) -> None:
+def measure(title: str, spec: Spec, fewer: dict[str, Spec], options: argparse.Namespace) -> None:
     runs, flops = systems(spec, fewer)
-    rng, clock = np.random.default_rng(0), CLOCKS[told.clock]
+    rng, clock = np.random.default_rng(0), CLOCKS[options.clock]
     print(f"\n**{title}**\n")
-    second = f"{told.clock} s per window"
+    second = f"{options.clock} s per window"
     print(f"| system | threads | batch | {second} | against field | real time | product rate |")
     print("|---|---|---|---|---|---|---|")
-    for n_threads in told.threads:
-        for batch in told.batches:
+    for n_threads in options.threads:
+        for batch in options.batches:
             windows = 0.1 * rng.standard_normal((batch, round(WINDOW_S * RATE_HZ)))
             times: dict[str, list[float]] = {name: [] for name in runs}
             rate = product_rate(n_threads, clock)
-            for turn in range(1 + told.repeats):
+            for turn in range(1 + options.repeats):
                 for name, run in runs.items():
-                    if not turn and batch == told.batches[0]:  # without a clock, to warm up
+                    if not turn and batch == options.batches[0]:  # without a clock, to warm up
                         run(windows.astype(np.float32), n_threads)
                     started = clock()
                     run(windows.astype(np.float32), n_threads)

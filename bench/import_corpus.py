@@ -1,4 +1,4 @@
-"""Seconds and memory of importing a corpus of 600,000 clips, beside the plain way.
+"""Seconds and memory of importing a corpus of 600,000 clips, next to the plain way.
 
 Run:  python bench/import_corpus.py [--clips 600000] [--root FOLDER]
 

@@ -29,10 +29,10 @@ def main() -> None:
                 rule = EarlyDecision(error=error, assumed_windows=weight)
                 left = [
                     any(
-                        abs(heard[:n].mean()) > rule.margin(heard[:n])
-                        for n in range(1, heard.size + 1)
+                        abs(scores[:n].mean()) > rule.margin(scores[:n])
+                        for n in range(1, scores.size + 1)
                     )
-                    for heard in spread * drawn
+                    for scores in spread * drawn
                 ]
                 print(f"| {error} | {weight:g} | {spread:g} | {np.mean(left):.1%} |", flush=True)
 

@@ -25,7 +25,7 @@ def measure(recipe: str, *, keep: bool, training: bool, repeats: int) -> dict[st
     from unheard.detectors.detector import fresh, outputs
 
     if keep:
-        assert memory.keep_freed(), "this allocator cannot be told"
+        assert memory.keep_freed(), "this allocator has no such setting"
     chosen = recipes.load(recipe)
     torch.manual_seed(0)
     detector = fresh(chosen.detector).train(training)
@@ -42,14 +42,14 @@ def measure(recipe: str, *, keep: bool, training: bool, repeats: int) -> dict[st
         outputs(detector, waveform).score.square().mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    found = []
+    steps = []
     for _ in range(repeats + 2):
         before = resource.getrusage(resource.RUSAGE_SELF)
         step()
         after = resource.getrusage(resource.RUSAGE_SELF)
         user_s, system_s = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
-        found.append((user_s + system_s, system_s, after.ru_minflt - before.ru_minflt))
-    total_s, system_s, pages = min(found[2:])
+        steps.append((user_s + system_s, system_s, after.ru_minflt - before.ru_minflt))
+    total_s, system_s, pages = min(steps[2:])
     return {"total_s": total_s, "system_s": system_s, "pages": pages}
 
 
@@ -69,12 +69,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for recipe in MEASURED:
         for what in ("train", "score"):
-            found = []
+            runs = []
             for keep in ("usual", "keep"):
                 command = [sys.executable, __file__, "--repeats", str(arguments.repeats)]
                 text = subprocess.check_output([*command, "--one", recipe, keep, what])
-                found.append(json.loads(text))
-            usual, kept = found
+                runs.append(json.loads(text))
+            usual, kept = runs
             print(
                 f"| {recipe} | {what} | {usual['total_s']:.3f} s | {usual['system_s']:.3f} s | "
                 f"{kept['total_s']:.3f} s | {kept['system_s']:.3f} s | "

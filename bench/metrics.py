@@ -119,11 +119,11 @@ def main() -> None:
     for fit in (fit_calibration, fit_isotonic, fit_operating_points, reliability, tippett):
         print(f"{fit.__name__} {timed(partial(fit, *scores)):.2f} s")
     for n in (10_000, arguments.trials):
-        one, two = (
-            [array[: n * array.size // arguments.trials] for array in held]
-            for held in (scores, other)
+        first, second = (
+            [array[: n * array.size // arguments.trials] for array in arrays]
+            for arrays in (scores, other)
         )
-        seconds = drawn(partial(paired_bootstrap, eer, one, two), scaled=n > 10_000)
+        seconds = drawn(partial(paired_bootstrap, eer, first, second), scaled=n > 10_000)
         print(f"paired_bootstrap of eer, {n:,} trials: {seconds:.1f} s")
 
 

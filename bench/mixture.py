@@ -70,19 +70,19 @@ def systems(width: int) -> dict[str, tuple[str, Work, list[Detector]]]:
     """Return name: (name of what it is compared with, what is done, with what)."""
     specs = experts(width)
     alone = [built(spec) for spec in specs]
-    found: dict[str, tuple[str, Work, list[Detector]]] = {
+    measured: dict[str, tuple[str, Work, list[Detector]]] = {
         "experts, score": ("experts, score", score, alone),
         "experts in turn, own transforms": ("experts, score", score, alone),
         "experts, train": ("experts, train", train, alone),
     }
     for name, gate in GATES.items():
         mixture = [built(Mixture(experts=specs, gate=gate))]
-        found[f"{name} gate, score"] = ("experts, score", score, mixture)
+        measured[f"{name} gate, score"] = ("experts, score", score, mixture)
         if name != "even":
-            found[f"{name} gate, train the gate"] = ("experts, score", train, mixture)
+            measured[f"{name} gate, train the gate"] = ("experts, score", train, mixture)
     joint = [built(Mixture(experts=specs, frozen=False))]
-    found["attention gate, train experts too"] = ("experts, train", train, joint)
-    return found
+    measured["attention gate, train experts too"] = ("experts, train", train, joint)
+    return measured
 
 
 def main() -> None:
@@ -108,8 +108,8 @@ def main() -> None:
     print("|---|---:|---:|---:|")
     for name, (whole, _, detectors) in measured.items():
         turns = zip(seconds[name], seconds[whole], strict=True)
-        ratio = statistics.median(one / other for one, other in turns)
-        n_parameters = sum(p.numel() for one in detectors for p in one.parameters())
+        ratio = statistics.median(turn_s / experts_s for turn_s, experts_s in turns)
+        n_parameters = sum(p.numel() for detector in detectors for p in detector.parameters())
         print(f"| {name} | {n_parameters:,} | {min(seconds[name]):.2f} | {ratio:.2f} |")
 
 

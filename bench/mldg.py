@@ -65,20 +65,20 @@ def step_s(method: Method, model: Detector, clips: Batch) -> float:
     return time.process_time() - start
 
 
-def _added(name: str, model: Detector, clips: Batch, found: Any) -> None:
+def _added(name: str, model: Detector, clips: Batch, queue: Any) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     before = pages * resource.getpagesize()
     METHODS[name].gradients(model, clips, OBJECTIVE)
-    found.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+    queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
 
 
 def added_mb(name: str, model: Detector, clips: Batch) -> float:
     """Return how much the first step of a process of its own adds to its largest size."""
     context = multiprocessing.get_context("fork")
-    found: Any = context.Queue()
-    child = context.Process(target=_added, args=(name, model, clips, found))
+    queue: Any = context.Queue()
+    child = context.Process(target=_added, args=(name, model, clips, queue))
     child.start()
-    n_bytes: int = found.get()
+    n_bytes: int = queue.get()
     child.join()
     return n_bytes / 1024**2
 

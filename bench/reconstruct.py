@@ -3,7 +3,7 @@
 Run:  OMP_NUM_THREADS=1 python bench/reconstruct.py MANIFEST [--model FOLDER] [--clips 5]
 
 Clips are bona fide ones of part train. Seconds are those of the processor, in one thread, after a
-first clip that loads the engine; programs that are run beside count too. Distance is the mean
+first clip that loads the engine; programs that are run next to it count too. Distance is the mean
 difference of log mel spectrograms (80 bands, after both are brought to one level), in dB. The
 neural codecs and HiFi-GAN are networks of the published size with random weights: their cost is
 right, what they say is noise, so no distance is given. Give the folder of a diffusion model,
@@ -44,11 +44,11 @@ def seconds() -> float:
 
 def distance_db(copy: FloatArray, source: FloatArray) -> float:
     """Return the mean difference of two log mel spectrograms, dB."""
-    one, other = (
+    copied, original = (
         Mel().of(np.asarray(wave, np.float64) * (0.05 / np.sqrt(np.mean(wave**2))))
         for wave in (copy, source)
     )
-    return float(20 * np.abs(one - other).mean())
+    return float(20 * np.abs(copied - original).mean())
 
 
 def published(name: str, folder: Path) -> Attack:
@@ -58,8 +58,8 @@ def published(name: str, folder: Path) -> Attack:
     config, model = PUBLISHED[name]
     # As drawn, the weights of HiFi-GAN are so small that it is silent.
     louder = {"initializer_range": 0.1} if name == "hifi-gan" else {}
-    made: Any = getattr(transformers, f"{config}Config")(**louder)
-    getattr(transformers, model)(made).save_pretrained(folder / name)
+    settings: Any = getattr(transformers, f"{config}Config")(**louder)
+    getattr(transformers, model)(settings).save_pretrained(folder / name)
     row: Any = attacks(None)[name]
     return replace(row, source=str(folder / name))  # type: ignore[no-any-return]
 
@@ -72,8 +72,8 @@ def row(name: str, attack: Attack, clips: list[FloatArray], *, close: bool) -> s
         distances.append(distance_db(copy, clip) if close else 0.0)
     length_s = sum(clip.size for clip in clips[1:]) / audio.SAMPLE_RATE_HZ
     spent = seconds() - began
-    told = f"{np.mean(distances):.1f}" if close else "-"
-    return f"| {name} | {spent / (len(clips) - 1):.2f} | {length_s / spent:.1f} | {told} |"
+    distance = f"{np.mean(distances):.1f}" if close else "-"
+    return f"| {name} | {spent / (len(clips) - 1):.2f} | {length_s / spent:.1f} | {distance} |"
 
 
 def main() -> None:
@@ -103,12 +103,12 @@ def main() -> None:
         for strength in (0.2, 0.5):
             for phases in ("drawn", "source"):
                 name = f"diffusion, strength {strength:g}, phases {phases}"
-                made = replace(base, strength=strength, phases=phases)
-                print(row(name, made, clips, close=True), flush=True)
+                generator = replace(base, strength=strength, phases=phases)
+                print(row(name, generator, clips, close=True), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for name in PUBLISHED:
-            made = published(name, Path(folder))
-            print(row(f"{name}, random weights", made, clips, close=False), flush=True)
+            generator = published(name, Path(folder))
+            print(row(f"{name}, random weights", generator, clips, close=False), flush=True)
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ def babble(duration_s: float) -> FloatArray:
     time_s = np.arange(min(160_000, round(duration_s * audio.SAMPLE_RATE_HZ))) / 16_000
     wave = sum(np.sin(2 * np.pi * 130 * k * time_s) / k for k in range(1, 30))
     loud = np.clip(np.sin(2 * np.pi * 2 * time_s), 0, None)
-    one = (0.3 * wave * loud).astype(np.float32)
-    return np.resize(one, round(duration_s * audio.SAMPLE_RATE_HZ))
+    period = (0.3 * wave * loud).astype(np.float32)
+    return np.resize(period, round(duration_s * audio.SAMPLE_RATE_HZ))
 
 
 def untrained(name: str, folder: Path) -> Path:
@@ -97,8 +97,8 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        found = [chosen.detector] if chosen.detector else []
-        detectors = found or [untrained(one, folder) for one in DETECTORS]
+        given = [chosen.detector] if chosen.detector else []
+        detectors = given or [untrained(kind, folder) for kind in DETECTORS]
         audio.write(folder / "clip.flac", babble(CLIP_S))
         audio.write(folder / "minutes.flac", babble(300))
         audio.write(folder / "hours.wav", babble(chosen.hours * 3600))

@@ -46,15 +46,15 @@ def main() -> None:
         name: [Path(p) for p in paths.split(",")] for name, paths in (g.split("=") for g in groups)
     }
     files = {
-        name: [run if run.is_file() else run / "eval/scores.parquet" for run in found]
-        for name, found in runs.items()
+        name: [run if run.is_file() else run / "eval/scores.parquet" for run in folders]
+        for name, folders in runs.items()
     }
-    made = compare_seeds(files, baseline=baseline, n_draws=N_DRAWS)
-    for part in dict.fromkeys(row.part for row in made):
+    rows = compare_seeds(files, baseline=baseline, n_draws=N_DRAWS)
+    for part in dict.fromkeys(row.part for row in rows):
         print(f"\n{part}, against {baseline}\n")
         print("| system | trained parameters | EER, mean of seeds | seeds | difference | p, Holm |")
         print("|---|---:|---:|---:|---:|---:|")
-        for row in made:
+        for row in rows:
             if row.part == part:
                 n = trained_parameters(runs[row.system][0])
                 print(f"| {row.system} | {'-' if n is None else f'{n:,}'} | {cells(row)} |")

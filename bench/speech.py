@@ -63,14 +63,14 @@ def refused(samples: FloatArray, window_s: float = WINDOW_S) -> tuple[str, int, 
     return reason.partition(":")[0], len(active), len(active) - len(kept)
 
 
-def tell(name: str, recordings: Iterable[FloatArray], window_s: float = WINDOW_S) -> None:
+def print_row(name: str, recordings: Iterable[FloatArray], window_s: float = WINDOW_S) -> None:
     """Print a row."""
-    found = [refused(samples, window_s) for samples in recordings]
-    music = sum(reason == "it sounds like music" for reason, _, _ in found)
-    other = sum(bool(reason) for reason, _, _ in found) - music
-    active, left_out = sum(one[1] for one in found), sum(one[2] for one in found)
+    judged = [refused(samples, window_s) for samples in recordings]
+    music = sum(reason == "it sounds like music" for reason, _, _ in judged)
+    other = sum(bool(reason) for reason, _, _ in judged) - music
+    active, left_out = sum(counts[1] for counts in judged), sum(counts[2] for counts in judged)
     print(
-        f"| {name} | {len(found)} | {music} ({music / len(found):.1%}) | {other} "
+        f"| {name} | {len(judged)} | {music} ({music / len(judged):.1%}) | {other} "
         f"| {left_out} of {active} ({left_out / max(active, 1):.1%}) |",
         flush=True,
     )
@@ -88,24 +88,24 @@ def main() -> None:
         "| sound | recordings | refused as music | otherwise | windows left out |\n|" + "---|" * 5
     )
     music = {folder.name: list(passages(folder, chosen.files)) for folder in chosen.music}
-    for name, found in music.items():
-        tell(name, found)
-    tell("all music", [passage for found in music.values() for passage in found])
+    for name, sounds in music.items():
+        print_row(name, sounds)
+    print_row("all music", [passage for sounds in music.values() for passage in sounds])
     manifest = Manifest.read(chosen.manifest).part(*chosen.parts)
     voices: dict[tuple[bool, str, str], list[FloatArray]] = defaultdict(list)
     for clip in manifest:
-        heard = voices[clip.bonafide, clip.speaker, clip.attack]
-        if len(heard) < chosen.clips:
-            heard.append(audio.read(manifest.audio(clip)).samples)
+        clips_of_voice = voices[clip.bonafide, clip.speaker, clip.attack]
+        if len(clips_of_voice) < chosen.clips:
+            clips_of_voice.append(audio.read(manifest.audio(clip)).samples)
     for bonafide, name in ((True, "bona fide"), (False, "spoofed")):
-        clips = [clip for key, found in voices.items() if key[0] is bonafide for clip in found]
-        tell(f"{name} clips", clips)
-        tell(f"{name} clips, windows of 1 s", clips, 1.0)
-    joined = [np.concatenate(found)[:LENGTH] for found in voices.values()]
-    tell("voices joined to 20 s", joined)
-    beds = [passage for found in music.values() for passage in found]
+        clips = [clip for key, waves in voices.items() if key[0] is bonafide for clip in waves]
+        print_row(f"{name} clips", clips)
+        print_row(f"{name} clips, windows of 1 s", clips, 1.0)
+    joined = [np.concatenate(waves)[:LENGTH] for waves in voices.values()]
+    print_row("voices joined to 20 s", joined)
+    beds = [passage for sounds in music.values() for passage in sounds]
     for snr_db in (20, 10, 5, 0):
-        tell(f"the same over music, {snr_db} dB", over(joined, beds, snr_db))
+        print_row(f"the same over music, {snr_db} dB", over(joined, beds, snr_db))
 
 
 def over(voices: list[FloatArray], beds: list[FloatArray], snr_db: float) -> Iterator[FloatArray]:

@@ -37,7 +37,7 @@ CHUNK = 320  # 20 ms, as calls send them
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class Scored:
     """A recording, what was known after each of its windows, and in the end."""
 
     bonafide: bool
@@ -74,17 +74,17 @@ def recordings(
     by_voice: dict[tuple[bool, str, str], list[Clip]] = defaultdict(list)
     for clip in manifest:
         by_voice[clip.bonafide, clip.speaker, clip.attack].append(clip)
-    found = []
+    joined_clips = []
     for (bonafide, speaker, attack), clips in sorted(by_voice.items()):
         if sum(clip.duration_s for clip in clips) < SHORTEST_S:
             continue
-        heard = [audio.read(manifest.audio(clip)).samples for clip in clips]
+        waves = [audio.read(manifest.audio(clip)).samples for clip in clips]
         for order in range(n_orders):
-            mixed = np.random.default_rng(order).permutation(len(heard))
-            joined = np.concatenate([heard[index] for index in mixed])
+            mixed = np.random.default_rng(order).permutation(len(waves))
+            joined = np.concatenate([waves[index] for index in mixed])
             n_samples = round(longest_s * audio.SAMPLE_RATE_HZ)
-            found.append((bonafide, f"{speaker} {attack}", joined[:n_samples]))
-    return found
+            joined_clips.append((bonafide, f"{speaker} {attack}", joined[:n_samples]))
+    return joined_clips
 
 
 def score_windows(scorer: Scorer, samples: FloatArray) -> tuple[list[Update], Verdict]:
@@ -97,18 +97,18 @@ def score_windows(scorer: Scorer, samples: FloatArray) -> tuple[list[Update], Ve
 
 
 def line(
-    heard: list[Heard], rule: EarlyDecision, thresholds: tuple[float, float], bonafide: bool
+    recordings: list[Scored], rule: EarlyDecision, thresholds: tuple[float, float], bonafide: bool
 ) -> str:
     """Cells of one class: decided early, of them undecided, changed, wrong; wrong in the end; s."""
-    mine = [one for one in heard if one.bonafide is bonafide]
-    pairs = [(one.early(rule, thresholds), one) for one in mine]
-    early = [(found, one) for found, one in pairs if found is not None]
-    unsure = sum(found[0] == "undecided" for found, _ in early)
-    changed = sum(found[0] != one.at_end(thresholds) for found, one in early)
+    mine = [recording for recording in recordings if recording.bonafide is bonafide]
+    pairs = [(recording.early(rule, thresholds), recording) for recording in mine]
+    early = [(decision, recording) for decision, recording in pairs if decision is not None]
+    unsure = sum(decision[0] == "undecided" for decision, _ in early)
+    changed = sum(decision[0] != recording.at_end(thresholds) for decision, recording in early)
     other = "spoof" if bonafide else "bonafide"
-    wrong = sum(found[0] == other for found, _ in early)
-    at_end = sum(one.at_end(thresholds) == other for one in mine)
-    taken_s = [found[1] for found, _ in early]
+    wrong = sum(decision[0] == other for decision, _ in early)
+    at_end = sum(recording.at_end(thresholds) == other for recording in mine)
+    taken_s = [decision[1] for decision, _ in early]
     when = f"{np.median(taken_s):.0f} ({np.quantile(taken_s, 0.9):.0f})" if taken_s else "-"
     return f"{len(early)} of {len(mine)} | {unsure} | {changed} | {wrong} | {at_end} | {when}"
 
@@ -132,32 +132,37 @@ def main() -> None:
     detector = chosen.detector or bundle.default()
     scorer = Settings(detector).scorer()
     manifest = Manifest.read(chosen.manifest).part(*chosen.parts)
-    found = recordings(manifest, chosen.longest, chosen.orders)
+    drawn = recordings(manifest, chosen.longest, chosen.orders)
     overlap = scorer.bundle.card.hop_s / scorer.bundle.card.window_s
     cpu_s = time.process_time()
-    heard = [
-        Heard(bonafide, voice, *score_windows(scorer, samples), overlap)
-        for bonafide, voice, samples in found
+    scored = [
+        Scored(bonafide, voice, *score_windows(scorer, samples), overlap)
+        for bonafide, voice, samples in drawn
     ]
-    total_s = sum(samples.size for _, _, samples in found) / audio.SAMPLE_RATE_HZ
-    tell_speed(heard, total_s, time.process_time() - cpu_s, scorer)
+    total_s = sum(samples.size for _, _, samples in drawn) / audio.SAMPLE_RATE_HZ
+    print_speed(scored, total_s, time.process_time() - cpu_s, scorer)
     for point in chosen.points:
-        tell_decisions(heard, point, Settings(detector, point).scorer().thresholds(), chosen)
+        print_decisions(scored, point, Settings(detector, point).scorer().thresholds(), chosen)
 
 
-def tell_speed(heard: list[Heard], total_s: float, cpu_s: float, scorer: Scorer) -> None:
+def print_speed(recordings: list[Scored], total_s: float, cpu_s: float, scorer: Scorer) -> None:
     """Print how late scores came."""
-    late_s = np.array([update.latency_s for one in heard for update in one.updates])
+    late_s = np.array(
+        [update.latency_s for recording in recordings for update in recording.updates]
+    )
     card = scorer.bundle.card
-    n_voices = [len({one.voice for one in heard if one.bonafide is side}) for side in (True, False)]
+    n_voices = [
+        len({recording.voice for recording in recordings if recording.bonafide is side})
+        for side in (True, False)
+    ]
     spread = [
-        np.std([window.score for window in one.verdict.windows if window.score is not None])
-        for one in heard
+        np.std([window.score for window in recording.verdict.windows if window.score is not None])
+        for recording in recordings
     ]
     print(
-        f"{len(heard)} recordings of {n_voices[0]} bona fide and {n_voices[1]} spoofed voices, "
-        f"{total_s / 60:.0f} minutes in chunks of 20 ms: {total_s / cpu_s:.0f} x real time by "
-        f"processor time.\nA window of {card.window_s:g} s is scored "
+        f"{len(recordings)} recordings of {n_voices[0]} bona fide and {n_voices[1]} spoofed "
+        f"voices, {total_s / 60:.0f} minutes in chunks of 20 ms: {total_s / cpu_s:.0f} x real time "
+        f"by processor time.\nA window of {card.window_s:g} s is scored "
         f"{1000 * np.median(late_s):.0f} ms (99 %: {1000 * np.quantile(late_s, 0.99):.0f} ms) "
         f"after its last sample, {np.median(late_s) / card.hop_s:.1%} of the hop of "
         f"{card.hop_s:g} s.\nSpread of the windows of a recording: median "
@@ -165,8 +170,11 @@ def tell_speed(heard: list[Heard], total_s: float, cpu_s: float, scorer: Scorer)
     )
 
 
-def tell_decisions(
-    heard: list[Heard], point: str, thresholds: tuple[float, float], chosen: argparse.Namespace
+def print_decisions(
+    recordings: list[Scored],
+    point: str,
+    thresholds: tuple[float, float],
+    chosen: argparse.Namespace,
 ) -> None:
     """Print what each rule would have decided."""
     cells = (
@@ -181,7 +189,7 @@ def tell_decisions(
     )
     for error, best, assumed in product(chosen.errors, chosen.best_windows, chosen.spreads):
         rule = EarlyDecision(error=error, best_windows=best, assumed_spread=assumed)
-        bonafide, spoof = (line(heard, rule, thresholds, side) for side in (True, False))
+        bonafide, spoof = (line(recordings, rule, thresholds, side) for side in (True, False))
         print(f"| {error} | {best:g} | {assumed:g} | {bonafide} | {spoof} |", flush=True)
 
 

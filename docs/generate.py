@@ -27,9 +27,9 @@ to standard error. Colour and progress bars appear on a terminal only.
 [a verdict](verdict.md), or `{"source": ..., "error": ...}` for a file that could not be scored.
 
 With `--out` the rows go to a file. For Parquet and CSV they are first appended to
-`<out>.journal.jsonl`, so a killed run loses at most the files in hand; the same command goes on
-from there. Keep that file as long as you add to the output. A row stays while the path, size and
-time of change of its file and the settings are the same; failed files are tried again.
+`<out>.journal.jsonl`, so a killed run loses at most the files being scored; the same command
+resumes from there. Keep that file as long as you add to the output. A row stays while the path,
+size and time of change of its file and the settings are the same; failed files are tried again.
 """
 
 
@@ -49,9 +49,9 @@ there and not listed, what is no audio, and Git LFS pointers that stand in for a
 is 1 if anything that is listed cannot be used.
 
 Only names are read; no file is opened, but 64 of them to look for pointers. `--headers` opens every
-file for its length, `--hash` reads all of it. Both may be interrupted: what was seen is kept in
-`<out>.seen.jsonl`, and the same command goes on from there. A file that has changed since is looked
-into again. The journal is deleted when all is done.
+file for its length, `--hash` reads all of it. Both may be interrupted: what was found is kept in
+`<out>.seen.jsonl`, and the same command resumes from there. A file that has changed since is
+inspected again. `<out>.seen.jsonl` is deleted when all is done.
 
 Audio need not be unpacked. A listed file that is not loose under the folder is looked for in the
 `.tar` files there (WebDataset shards, or archives as they were fetched): first by the end of its
@@ -69,7 +69,7 @@ The plain way makes a list of objects from the same lines, asks the disk for eac
 list and writes the same table; it costs 2.1 times the processor seconds and twice the memory, and
 many times the waiting where files are slow to ask for:
 
-| | processor seconds | seconds, beside other work | peak memory |
+| | processor seconds | seconds, next to other work | peak memory |
 |---|---|---|---|
 | import | 17.0 | 65 | 775 MB |
 | reading the manifest back | 0.6 | 4 | 375 MB |
@@ -92,10 +92,10 @@ def corpora() -> str:
 
 def _row(corpus: Corpus) -> str:
     sums = [sum(counts) for counts in zip(*corpus.published.values(), strict=True)]
-    told = [f"{count:,}" for count in sums] if sums else ["not known"] * 2
+    totals = [f"{count:,}" for count in sums] if sums else ["not known"] * 2
     if sums and set(corpus.parts) > set(corpus.published):
-        told = [f"at least {count}" for count in told]
-    cells = [f"`{corpus.name}`", *told, corpus.licence, corpus.source]
+        totals = [f"at least {count}" for count in totals]
+    cells = [f"`{corpus.name}`", *totals, corpus.licence, corpus.source]
     return f"| {' | '.join(cells)} |\n"
 
 
@@ -117,32 +117,36 @@ def command_line() -> str:
 def _commands(command: Any, path: str) -> Iterator[str]:
     inside = getattr(command, "commands", None)
     if inside is not None:
-        for name, one in inside.items():
-            yield from _commands(one, f"{path} {name}")
+        for name, subcommand in inside.items():
+            yield from _commands(subcommand, f"{path} {name}")
         return
-    parameters = [one for one in command.params if one.name != "help"]
-    arguments = [one for one in parameters if one.param_type_name == "argument"]
-    usage = "".join(f" {_argument(one)}" for one in arguments)
+    parameters = [each for each in command.params if each.name != "help"]
+    arguments = [each for each in parameters if each.param_type_name == "argument"]
+    usage = "".join(f" {_argument(argument)}" for argument in arguments)
     yield f"\n## {path}{usage}\n\n{' '.join(command.help.split())}\n"
     if parameters:
         yield "\n| | | default |\n|---|---|---|\n"
-    for one in parameters:
-        is_argument = one.param_type_name == "argument"
-        name = _argument(one) if is_argument else ", ".join([*one.opts, *one.secondary_opts])
-        yield f"| `{name}` | {one.help} | {_default(one)} |\n"
+    for parameter in parameters:
+        is_argument = parameter.param_type_name == "argument"
+        name = (
+            _argument(parameter)
+            if is_argument
+            else ", ".join([*parameter.opts, *parameter.secondary_opts])
+        )
+        yield f"| `{name}` | {parameter.help} | {_default(parameter)} |\n"
 
 
-def _argument(one: Any) -> str:
-    name = one.name.upper() + ("..." if one.nargs == -1 else "")
-    return name if one.required else f"[{name}]"
+def _argument(parameter: Any) -> str:
+    name = parameter.name.upper() + ("..." if parameter.nargs == -1 else "")
+    return name if parameter.required else f"[{name}]"
 
 
-def _default(one: Any) -> str:
-    if one.required:
+def _default(parameter: Any) -> str:
+    if parameter.required:
         return "required"
-    if one.default is None or one.default is False:
+    if parameter.default is None or parameter.default is False:
         return ""
-    return f"`{'on' if one.default is True else one.default}`"
+    return f"`{'on' if parameter.default is True else parameter.default}`"
 
 
 if __name__ == "__main__":

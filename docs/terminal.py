@@ -36,14 +36,14 @@ def printed(command: str) -> str:
         command, shell=True, cwd=ROOT, stdout=theirs, stderr=theirs, env=environment
     )
     os.close(theirs)
-    found = b""
+    output = b""
     try:
         while piece := os.read(ours, 4096):
-            found += piece
+            output += piece
     except OSError:
         pass  # how Linux says that nobody writes any more
     process.wait()
-    return found.decode().replace("\r\n", "\n")
+    return output.decode().replace("\r\n", "\n")
 
 
 def drawn(lines: list[Text]) -> Image.Image:
@@ -71,9 +71,9 @@ def main(path: str) -> None:
     """Run the commands and write the picture."""
     lines: list[Text] = []
     for command in COMMANDS:
-        said = Text.from_ansi(printed(command).rstrip())
+        output = Text.from_ansi(printed(command).rstrip())
         lines += [Text.styled(f"$ {command}", Style(color=PROMPT, bold=True))]
-        lines += [*said.wrap(Console(), COLUMNS), Text("")]
+        lines += [*output.wrap(Console(), COLUMNS), Text("")]
     drawn(lines[:-1]).save(path, optimize=True)
 
 

@@ -21,7 +21,7 @@ def main(step: str, folder: Path, how: str) -> None:
     sys.stdout.write(f"{step} of {folder.name} with {n_threads} threads\n")
     sys.stdout.flush()
     if how == "fails":
-        sys.exit("error: it broke; mend it\n\n")
+        sys.exit("error: it broke; fix it\n\n")
     if how == "killed":
         os.kill(os.getpid(), 9)
     if how == "slow" and len(attempts.read_text().splitlines()) == 1:

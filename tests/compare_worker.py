@@ -52,9 +52,9 @@ def worker(jobs: Sequence[Job], out: Path, **options: Any) -> Worker:
     return Worker(jobs, out, program=PROGRAM, **options)  # type: ignore[arg-type]
 
 
-def failed(found: Sequence[Failure]) -> dict[str, str]:
+def failed(failures: Sequence[Failure]) -> dict[str, str]:
     """Return why jobs failed, by name."""
-    return {one.job: one.reason for one in found}
+    return {failure.job: failure.reason for failure in failures}
 
 
 def many(out: Path, n: int, how: str) -> list[Job]:
@@ -68,5 +68,5 @@ def many(out: Path, n: int, how: str) -> list[Job]:
 
 if __name__ == "__main__":
     out = Path(sys.argv[1])
-    found = worker(many(out, int(sys.argv[2]), sys.argv[3]), out, n_jobs=2).work()
-    sys.exit(len(found))
+    failures = worker(many(out, int(sys.argv[2]), sys.argv[3]), out, n_jobs=2).work()
+    sys.exit(len(failures))

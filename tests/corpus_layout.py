@@ -1,4 +1,4 @@
-"""What a synthetic copy of a corpus's layout is described with; see the layouts_*.py beside it."""
+"""What a synthetic copy of a corpus's layout is described with; see the layouts_*.py next to it."""
 
 from dataclasses import dataclass
 from pathlib import Path

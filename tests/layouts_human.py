@@ -90,11 +90,11 @@ def common_voice(root: Path) -> Expected:
     release = root / "cv-corpus-17.0-2024-03-15"
     for language, accent in (("en", "Scottish English"), ("zh-CN", "")):
         folder = release / language
-        told = ["2", "0", "twenties", "female_feminine", accent, language]
+        cells = ["2", "0", "twenties", "female_feminine", accent, language]
         rows = {
             name: "\t".join([f"{number}f2e", f"common_voice_{language}_{number}.mp3", "id"])
             + f'\t"Where to?" {name}\t'
-            + "\t".join(told)
+            + "\t".join(cells)
             for number, name in enumerate(("train", "dev", "test", "more"))
         }
         for part in ("train", "dev", "test"):

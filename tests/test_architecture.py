@@ -151,8 +151,8 @@ def test_nothing_is_unpickled() -> None:
 
 
 def test_public_names_are_declared() -> None:
-    for found in pkgutil.walk_packages([str(SOURCE)], "unheard."):
-        file, name = importlib.import_module(found.name), found.name
+    for info in pkgutil.walk_packages([str(SOURCE)], "unheard."):
+        file, name = importlib.import_module(info.name), info.name
         own = [value for value in vars(file).values() if getattr(value, "__module__", "") == name]
         assert hasattr(file, "__all__") or not own, f"{name} has no __all__"
         for public in getattr(file, "__all__", []):

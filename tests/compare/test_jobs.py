@@ -1,4 +1,4 @@
-"""A plan as jobs: who needs whom, what is done, and what a family that is left out takes along."""
+"""A plan as jobs: who needs whom, what is done, and what a held-out family takes along."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from unheard.compare.cost import Cost, measure, read_cost, write_cost
 from unheard.compare.jobs import STEPS, Job, _contradicts
 from unheard.compare.plan import Comparison, Entry
 from unheard.compare.runner import PROGRAM
-from unheard.compare.time_used import Spent, core_s_of, note, spent
+from unheard.compare.time_used import TimeUsed, core_s_of, read_time_used, write_time_used
 from unheard.data.clip import Clip, Manifest
 from unheard.detectors import bundle, weights
 from unheard.detectors.card import Card, Provenance
@@ -41,7 +41,7 @@ def clips(*, twins: bool = False) -> Iterator[Clip]:
         for family in ("-", *FAMILIES):
             for n in range(2):
                 name = f"{part}-{family}-{n}"
-                one = Clip(
+                clip = Clip(
                     id=name,
                     path=f"{name}.flac",
                     bonafide=family == "-",
@@ -51,10 +51,10 @@ def clips(*, twins: bool = False) -> Iterator[Clip]:
                     speaker=f"{part}{n}",
                     sha256=f"hash of {name}",
                 )
-                yield one
+                yield clip
                 if twins and part == "train":
                     yield replace(
-                        one,
+                        clip,
                         id=f"twin of {name}",
                         bonafide=False,
                         attack="codec",
@@ -99,8 +99,8 @@ def finish(job: Job, *, seed: int | None = None) -> None:
 def test_jobs_come_seed_by_seed_those_that_others_need_first(
     data: dict[str, Path], tmp_path: Path
 ) -> None:
-    made = lay_out(PLAN, data, tmp_path / "out")
-    assert [job.label for job in made] == [
+    jobs = lay_out(PLAN, data, tmp_path / "out")
+    assert [job.label for job in jobs] == [
         "open seed 4 toy",
         "open seed 4 further",
         "open seed 5 toy",
@@ -108,7 +108,7 @@ def test_jobs_come_seed_by_seed_those_that_others_need_first(
         "without_diphone seed 4 toy",
         "without_diphone seed 5 toy",
     ]
-    toy, further = made[:2]
+    toy, further = jobs[:2]
     assert further.needs == (toy,)
     assert further.recipe == replace(
         recipes.load("toy_further"),
@@ -121,7 +121,7 @@ def test_jobs_come_seed_by_seed_those_that_others_need_first(
         *("train", "toy_further", "--data", str(data[""]), "--out", str(further.folder)),
         *("--set", "budget.n_steps=7", "--set", "schedule.rate=0.1", "--set", "seed=4"),
     ]
-    assert made[-1].command("evaluate")[3] == str(
+    assert jobs[-1].command("evaluate")[3] == str(
         tmp_path / "out" / "manifests" / "without_diphone.parquet"
     )
 
@@ -179,10 +179,10 @@ def test_names_that_only_one_version_knows_contradict_nothing() -> None:
 def test_without_a_family_there_are_no_twins_of_it(data: dict[str, Path], tmp_path: Path) -> None:
     plan = replace(PLAN, entries=(*PLAN.entries, Entry("twin", "toy", data="twins")))
     plan = replace(plan, held_out_entries=("toy", "twin"))
-    made = {job.label: job for job in lay_out(plan, data, tmp_path / "out")}
-    held = made["without_diphone seed 4 twin"].source
-    assert held.file == tmp_path / "out" / "manifests" / "without_diphone_twins.parquet"
-    left = Manifest.read(held.file)
+    jobs = {job.label: job for job in lay_out(plan, data, tmp_path / "out")}
+    source = jobs["without_diphone seed 4 twin"].source
+    assert source.file == tmp_path / "out" / "manifests" / "without_diphone_twins.parquet"
+    left = Manifest.read(source.file)
     trained = left.part("train")
     assert set(trained.column("family")) == {"-", "formant", "neural", "reconstruction"}
     assert not any("diphone" in name for name in trained.column("id"))
@@ -223,24 +223,24 @@ def test_what_would_fail_after_an_hour_fails_at_once(
 @pytest.mark.parametrize("name", plans.names())
 def test_every_plan_can_be_laid_out(name: str, data: dict[str, Path], tmp_path: Path) -> None:
     plan = replace(plans.load(name), held_out=())
-    made = lay_out(plan, data, tmp_path)
-    assert {job.name for job in made} >= {entry.name for entry in plan.entries}
+    jobs = lay_out(plan, data, tmp_path)
+    assert {job.name for job in jobs} >= {entry.name for entry in plan.entries}
     assert {entry.data for entry in plan.entries} <= set(data)
 
 
 def test_every_method_of_the_papers_gets_the_same_number_of_steps_on_one_network(
     data: dict[str, Path], tmp_path: Path
 ) -> None:
-    made = lay_out(replace(plans.load("papers"), held_out=()), data, tmp_path)
-    for job in made:
+    jobs = lay_out(replace(plans.load("papers"), held_out=()), data, tmp_path)
+    for job in jobs:
         spec = job.recipe.detector
         pretrained = isinstance(spec, SslAasist) or job.recipe.init_from
         assert job.recipe.budget.n_steps == (120 if pretrained else 300), job.name
         assert getattr(job.recipe.sampler, "batch_clips", 16) == 16, job.name
-    assert {job.recipe.window_s for job in made} <= {3.0, 4.0}
+    assert {job.recipe.window_s for job in jobs} <= {3.0, 4.0}
 
 
-def test_settings_of_the_families_left_out_are_for_those_runs_alone(
+def test_settings_of_held_out_families_are_for_those_runs_alone(
     data: dict[str, Path], tmp_path: Path
 ) -> None:
     plan = replace(PLAN, held_out=PLAN.held_out[:1], held_out_settings=("schedule.rate=0.5",))
@@ -255,58 +255,58 @@ def test_plans_in_one_folder_share_the_runs_that_are_the_same(
     data: dict[str, Path], tmp_path: Path
 ) -> None:
     chosen = [replace(plans.load(name), held_out=()) for name in plans.names() if name != "smoke"]
-    made = [job for plan in chosen for job in lay_out(plan, data, tmp_path)]
-    for folder in {job.folder for job in made}:
-        recipes_there = [job.recipe for job in made if job.folder == folder]
-        assert all(one == recipes_there[0] for one in recipes_there), folder
+    jobs = [job for plan in chosen for job in lay_out(plan, data, tmp_path)]
+    for folder in {job.folder for job in jobs}:
+        same_folder = [job.recipe for job in jobs if job.folder == folder]
+        assert all(recipe == same_folder[0] for recipe in same_folder), folder
 
 
-def test_the_overview_says_what_is_left_in_time_and_disk(
+def test_the_overview_says_what_time_and_disk_are_still_needed(
     data: dict[str, Path], tmp_path: Path
 ) -> None:
-    made = lay_out(replace(PLAN, held_out=()), data, tmp_path)
-    toy, further, again, _ = made
+    jobs = lay_out(replace(PLAN, held_out=()), data, tmp_path)
+    toy, further, again, _ = jobs
     finish(toy)
-    note(toy.folder, "train", Spent(100.0, 80.0))
-    note(toy.folder, "evaluate", Spent(20.0, 10.0))
+    write_time_used(toy.folder, "train", TimeUsed(100.0, 80.0))
+    write_time_used(toy.folder, "evaluate", TimeUsed(20.0, 10.0))
     again.folder.mkdir(parents=True)
     (again.folder / "failed.json").write_text('{"reason": "it rained"}')
-    found = overview(made)
-    assert [(one.state, one.why, one.left_s) for one in found.states] == [
+    summary = overview(jobs)
+    assert [(state.state, state.why, state.left_s) for state in summary.states] == [
         ("done", "", None),
         ("to do", "", None),
         ("failed", "it rained", 120.0),
         ("waits", "toy", None),
     ]
-    assert found.n_unknown == 2
-    assert found.left_s == 120.0
+    assert summary.n_unknown == 2
+    assert summary.left_s == 120.0
     size = sum(file.stat().st_size for file in toy.folder.rglob("*") if file.is_file())
-    assert found.disk_bytes == size + 23
-    assert found.disk_left_bytes == size - 23
+    assert summary.disk_bytes == size + 23
+    assert summary.disk_left_bytes == size - 23
     assert toy.training_core_s() == 80.0
     assert further.training_core_s() is None
     further.folder.mkdir()
-    note(further.folder, "train", Spent(1.0, 5.0))
+    write_time_used(further.folder, "train", TimeUsed(1.0, 5.0))
     assert further.training_core_s() == 85.0
 
 
-def test_what_was_spent_is_read_whatever_is_there(tmp_path: Path) -> None:
-    assert spent(tmp_path) == {}
+def test_time_used_is_empty_where_its_file_is_missing_or_damaged(tmp_path: Path) -> None:
+    assert read_time_used(tmp_path) == {}
     for text in ("", "[]", '{"train": 3}', '{"train": {"hours": 1}}'):
         (tmp_path / "spent.json").write_text(text)
-        assert spent(tmp_path) == {}
+        assert read_time_used(tmp_path) == {}
     assert core_s_of(2**30) == 0.0
 
 
-def test_a_detector_is_weighed(tmp_path: Path) -> None:
+def test_the_cost_of_a_detector_is_measured(tmp_path: Path) -> None:
     job = lay_out(PLAN, {}, tmp_path)[0]
     finish(job)
-    found = measure(job.folder / "bundle")
-    assert (found.parameters, found.trained) == (19, 19)
+    cost = measure(job.folder / "bundle")
+    assert (cost.parameters, cost.trained) == (19, 19)
     files = (job.folder / "bundle").iterdir()
-    assert found.bundle_bytes == sum(file.stat().st_size for file in files)
-    assert 0 < found.core_s < 0.5
-    assert read_cost(write_cost(found, tmp_path / "cost.json")) == found
+    assert cost.bundle_bytes == sum(file.stat().st_size for file in files)
+    assert 0 < cost.core_s < 0.5
+    assert read_cost(write_cost(cost, tmp_path / "cost.json")) == cost
     (tmp_path / "cost.json").write_text('{"weight": 3}')
     with pytest.raises(EvaluationError, match="delete it and measure again"):
         read_cost(tmp_path / "cost.json")

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unheard.compare.joined_scores import Group, _counts, _Eer, trials_of
+from unheard.compare.joined_scores import Group, _counts, _Eer, join_scores
 from unheard.compare.numbers import compare_runs
 from unheard.compare.pictures import drawn
-from unheard.compare.results import Compared, Run
+from unheard.compare.results import ComparisonResult, Run
 from unheard.compare.text import PICTURES, About, document, spreadsheet
 from unheard.errors import EvaluationError
 from unheard.evaluation import markup
@@ -59,11 +59,11 @@ def written(path: Path, apart: float, seed: int, only: str = "", n_rows: int = 1
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     folder = tmp_path_factory.mktemp("runs")
-    made = []
+    finished = []
     for place, (method, apart) in enumerate({"base": 1.0, "same": 1.05, "good": 2.2}.items()):
         for seed in (1, 2):
             file = written(folder / f"{method}-{seed}.parquet", apart, 10 * place + seed)
-            made.append(
+            finished.append(
                 Run(
                     method=method,
                     seed=seed,
@@ -78,18 +78,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
             for seed in (1, 2):
                 file = folder / f"{method}-{family}-{seed}.parquet"
                 written(file, apart - 0.5, 100 + 10 * place + seed, only=family)
-                made.append(Run(method=method, seed=seed, scores=file, held_out=family))
-    return made
+                finished.append(Run(method=method, seed=seed, scores=file, held_out=family))
+    return finished
 
 
 @pytest.fixture(scope="module")
-def made(runs: list[Run]) -> Compared:
+def result(runs: list[Run]) -> ComparisonResult:
     return compare_runs(runs, baseline="base", n_draws=60, seed=3)
 
 
-def of(made: Compared, method: str) -> dict[str, float]:
-    (line,) = [one for one in made.lines if one.method == method]
-    return {name: one.value for name, one in line.numbers.items()}
+def of(result: ComparisonResult, method: str) -> dict[str, float]:
+    (line,) = [row for row in result.lines if row.method == method]
+    return {name: row.value for name, row in line.numbers.items()}
 
 
 def rates(file: Path, draws: dict[str, int] | None = None) -> dict[str, float]:
@@ -101,13 +101,13 @@ def rates(file: Path, draws: dict[str, int] | None = None) -> dict[str, float]:
     )
     times = np.array([1 if draws is None else draws[name] for name in ids])
 
-    def rate(metric, place: str, one: str = "") -> float:
+    def rate(metric, place: str, spoofed: str = "") -> float:
         inside = part == place
-        machine = inside & (family == one if one else ~human)
+        machine = inside & (family == spoofed if spoofed else ~human)
         pair = [np.repeat(score[rows], times[rows]) for rows in (inside & human, machine)]
         return float(metric(*pair))
 
-    apart = [rate(eer, "eval_out", one) for one in ("neural", "codec", "units")]
+    apart = [rate(eer, "eval_out", spoofed) for spoofed in ("neural", "codec", "units")]
     return {
         "in_eer": rate(eer, "eval_in"),
         "in_cllr": rate(cllr, "eval_in"),
@@ -118,48 +118,52 @@ def rates(file: Path, draws: dict[str, int] | None = None) -> dict[str, float]:
     }
 
 
-def test_every_number_is_that_of_a_literal_computation(made: Compared, runs: list[Run]) -> None:
+def test_every_number_is_that_of_a_literal_computation(
+    result: ComparisonResult, runs: list[Run]
+) -> None:
     main = [run for run in runs if not run.held_out]
-    trials = trials_of([run.scores for run in main])
+    trials = join_scores([run.scores for run in main])
     part, family = trials.columns["part"], trials.columns["family"]
     groups = [trials.group(part == place) for place in CLASSES]
     groups += [
-        trials.group((part == place) & np.isin(family, ["-", one]))
+        trials.group((part == place) & np.isin(family, ["-", spoofed]))
         for place, families in CLASSES.items()
-        for one in sorted(set(families) - {"-"})
+        for spoofed in sorted(set(families) - {"-"})
     ]
     draws = [
         dict(zip(trials.ids, counts.tolist(), strict=True))
         for counts in _counts(groups, len(trials.ids), 60, 3)
     ]
-    found = {}
+    expected = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         for run in main:
-            of_draws = [rates(run.scores, None), *(rates(run.scores, one) for one in draws)]
-            found.setdefault(run.method, []).append(
-                {name: np.array([one[name] for one in of_draws]) for name in of_draws[0]}
+            of_draws = [rates(run.scores, None), *(rates(run.scores, counts) for counts in draws)]
+            expected.setdefault(run.method, []).append(
+                {name: np.array([values[name] for values in of_draws]) for name in of_draws[0]}
             )
     p_values, tested = [], []
-    for line in made.lines:
-        for name, one in line.numbers.items():
-            mean = np.mean([seed[name] for seed in found[line.method]], axis=0)
-            base = np.mean([seed[name] for seed in found["base"]], axis=0)
-            assert one.value == pytest.approx(mean[0], abs=1e-12)
-            assert one.seeds == pytest.approx([seed[name][0] for seed in found[line.method]])
-            assert (one.low, one.high) == pytest.approx(np.quantile(mean[1:], [0.025, 0.975]))
+    for line in result.lines:
+        for name, estimate in line.numbers.items():
+            mean = np.mean([seed[name] for seed in expected[line.method]], axis=0)
+            base = np.mean([seed[name] for seed in expected["base"]], axis=0)
+            assert estimate.value == pytest.approx(mean[0], abs=1e-12)
+            seeds = [seed[name][0] for seed in expected[line.method]]
+            assert estimate.seeds == pytest.approx(seeds)
+            ends = np.quantile(mean[1:], [0.025, 0.975])
+            assert (estimate.low, estimate.high) == pytest.approx(ends)
             if line.method == "base" or not name.startswith("out_") or name == "out_cllr":
-                assert one.difference is None
+                assert estimate.difference is None
                 continue
-            apart = mean - base
-            ends = np.quantile(apart[1:], [0.025, 0.975])
-            assert one.difference == pytest.approx(apart[0])
-            assert (one.difference_low, one.difference_high) == pytest.approx(ends)
-            side = min(np.sum(apart[1:] <= 0), np.sum(apart[1:] >= 0))
+            difference = mean - base
+            ends = np.quantile(difference[1:], [0.025, 0.975])
+            assert estimate.difference == pytest.approx(difference[0])
+            assert (estimate.difference_low, estimate.difference_high) == pytest.approx(ends)
+            side = min(np.sum(difference[1:] <= 0), np.sum(difference[1:] >= 0))
             p_values.append(min(1.0, 2 * (side + 1) / 61))
-            tested.append(one)
-    assert [one.p for one in tested] == pytest.approx(p_values)
-    assert [one.p_holm for one in tested] == pytest.approx(corrected(p_values).tolist())
+            tested.append(estimate)
+    assert [estimate.p for estimate in tested] == pytest.approx(p_values)
+    assert [estimate.p_holm for estimate in tested] == pytest.approx(corrected(p_values).tolist())
     assert len(tested) == 6
 
 
@@ -168,11 +172,11 @@ def test_many_draws_at_once_are_those_one_by_one() -> None:
     for ties in (1, 50):  # few distinct scores, or many
         human, machine = (np.round(rng.normal(m, 1, 30) * ties) / ties for m in (1, 0))
         counts = rng.integers(0, 4, (40, 30)), rng.integers(0, 3, (40, 30))
-        found = _Eer(human, machine)(*counts)
+        at_once = _Eer(human, machine)(*counts)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TiesWarning)
-            for rate, *drawn in zip(found, *counts, strict=True):
-                pair = [np.repeat(*one) for one in zip((human, machine), drawn, strict=True)]
+            for rate, *drawn in zip(at_once, *counts, strict=True):
+                pair = [np.repeat(*c) for c in zip((human, machine), drawn, strict=True)]
                 assert rate == pytest.approx(eer(*pair), abs=1e-12)
 
 
@@ -184,22 +188,22 @@ def test_a_draw_keeps_how_many_clips_a_family_has() -> None:
         assert [counts[part].sum() for part in (rows[:10], rows[10:15], rows[15:])] == [10, 5, 15]
 
 
-def test_families_left_out_of_training_have_a_table_of_their_own(
-    made: Compared, runs: list[Run]
+def test_families_held_out_of_training_have_a_table_of_their_own(
+    result: ComparisonResult, runs: list[Run]
 ) -> None:
-    lines = {line.method: line for line in made.lines}
+    lines = {line.method: line for line in result.lines}
     assert lines["same"].held_out == {}
     apart = {}
     for family in ("neural", "codec"):
-        found = []
+        expected = []
         for run in runs:
             if (run.method, run.held_out) == ("good", family):
                 table = pq.read_table(run.scores)
                 out = table.filter(pa.compute.equal(table.column("part"), "eval_out"))
                 score, human = (out.column(c).to_numpy(False) for c in ("score", "bonafide"))
-                found.append(eer(score[human], score[~human]))
-        apart[family] = found
-        assert lines["good"].held_out[family].seeds == tuple(found)
+                expected.append(eer(score[human], score[~human]))
+        apart[family] = expected
+        assert lines["good"].held_out[family].seeds == tuple(expected)
         assert lines["good"].held_out[family].difference is None
     mean = lines["good"].held_out["mean"]
     assert mean.seeds == pytest.approx(np.mean(list(apart.values()), axis=0))
@@ -209,21 +213,23 @@ def test_families_left_out_of_training_have_a_table_of_their_own(
     assert mean.p_holm >= mean.p
 
 
-def test_the_best_comes_first_and_ranks_are_over_families_and_seeds(made: Compared) -> None:
-    assert made.lines[0].method == "good"
-    assert made.ranking is not None
-    assert made.ranking.n_tasks == 6
-    assert made.ranking.means["good"] < made.ranking.means["base"]
-    assert made.ranking.alike[0][0] in ("good", "same", "base")
+def test_the_best_comes_first_and_ranks_are_over_families_and_seeds(
+    result: ComparisonResult,
+) -> None:
+    assert result.lines[0].method == "good"
+    assert result.ranking is not None
+    assert result.ranking.n_tasks == 6
+    assert result.ranking.means["good"] < result.ranking.means["base"]
+    assert result.ranking.alike[0][0] in ("good", "same", "base")
 
 
 def test_runs_that_are_missing_do_not_stop_a_comparison(runs: list[Run]) -> None:
     few = [run for run in runs if run.method != "base" and not run.held_out][:3]
-    made = compare_runs(few, baseline="base", n_draws=5)
-    assert "The baseline base has no run yet, so nothing is tested against it." in made.notes
-    assert {line.method: line.seeds for line in made.lines} == {"same": (1, 2), "good": (1,)}
-    assert made.ranking is None
-    text = markup.markdown(document(made, ABOUT, list(drawn(made))))
+    result = compare_runs(few, baseline="base", n_draws=5)
+    assert "The baseline base has no run yet, so nothing is tested against it." in result.notes
+    assert {line.method: line.seeds for line in result.lines} == {"same": (1, 2), "good": (1,)}
+    assert result.ranking is None
+    text = markup.markdown(document(result, ABOUT, list(drawn(result))))
     assert "Nothing can be tested: it needs base and another method." in text
     assert "1 run of the plan is missing" in text
     left = [run for run in runs if run.held_out == "codec"]
@@ -246,10 +252,10 @@ def test_clips_that_not_all_runs_scored_are_left_out_and_noted(
     runs: list[Run], tmp_path: Path
 ) -> None:
     short = written(tmp_path / "short.parquet", 1.0, 77, n_rows=len(ROWS) - 4)
-    made = compare_runs(
+    result = compare_runs(
         [runs[0], Run(method="short", seed=1, scores=short)], baseline="base", n_draws=5
     )
-    assert any("4 clips are scored by some runs only" in note for note in made.notes)
+    assert any("4 clips are scored by some runs only" in note for note in result.notes)
     table = pq.read_table(short)
     renamed = pa.array([f"x{name}" for name in table.column("id").to_pylist()])
     pq.write_table(table.set_column(0, "id", renamed), tmp_path / "other.parquet")
@@ -259,17 +265,17 @@ def test_clips_that_not_all_runs_scored_are_left_out_and_noted(
 
 
 def test_same_seed_same_numbers(runs: list[Run]) -> None:
-    one, other = (compare_runs(runs, baseline="base", n_draws=5, seed=9) for _ in range(2))
-    assert one.to_dict() == other.to_dict()
+    first, again = (compare_runs(runs, baseline="base", n_draws=5, seed=9) for _ in range(2))
+    assert first.to_dict() == again.to_dict()
 
 
-def test_the_page_shows_all_of_it(made: Compared) -> None:
-    pictures = drawn(made)
+def test_the_page_shows_all_of_it(result: ComparisonResult) -> None:
+    pictures = drawn(result)
     assert set(pictures) == set(PICTURES)
     assert all(content.startswith(b"\x89PNG") for content in pictures.values())
-    blocks = document(made, ABOUT, list(pictures))
+    blocks = document(result, ABOUT, list(pictures))
     text = markup.markdown(blocks)
-    good = made.lines[0].numbers["out_mean"]
+    good = result.lines[0].numbers["out_mean"]
     cell = f"{100 * good.value:.1f} \\[{100 * good.low:.1f}, {100 * good.high:.1f}]"
     assert cell in text
     assert "corrected by Holm for all 6 tests of this table" in text
@@ -280,25 +286,25 @@ def test_the_page_shows_all_of_it(made: Compared) -> None:
     page = markup.html(blocks, pictures)
     assert page.count("data:image/png;base64,") == 3
     assert cell.replace("\\", "").replace(" ", "\N{NO-BREAK SPACE}") in page  # on one line
-    json.dumps(made.to_dict(), allow_nan=False)
+    json.dumps(result.to_dict(), allow_nan=False)
 
 
-def test_the_spreadsheet_holds_every_number(made: Compared) -> None:
-    rows = list(csv.DictReader(io.StringIO(spreadsheet(made))))
-    found = {(row["method"], row["number"]): row for row in rows}
-    assert float(found["good", "out_mean"]["value"]) == of(made, "good")["out_mean"]
-    assert found["base", "out_mean"]["p_holm"] == ""
-    assert float(found["good", "without/mean"]["difference"]) < 0
-    assert len(found["good", "eval_out/codec"]["seeds"].split()) == 2
-    assert found["same", "parameters"]["value"] == "2000"
-    assert len(found) == len(rows)
+def test_the_spreadsheet_holds_every_number(result: ComparisonResult) -> None:
+    rows = list(csv.DictReader(io.StringIO(spreadsheet(result))))
+    by_key = {(row["method"], row["number"]): row for row in rows}
+    assert float(by_key["good", "out_mean"]["value"]) == of(result, "good")["out_mean"]
+    assert by_key["base", "out_mean"]["p_holm"] == ""
+    assert float(by_key["good", "without/mean"]["difference"]) < 0
+    assert len(by_key["good", "eval_out/codec"]["seeds"].split()) == 2
+    assert by_key["same", "parameters"]["value"] == "2000"
+    assert len(by_key) == len(rows)
 
 
-def test_many_methods_fit_the_pictures(made: Compared) -> None:
-    line = made.lines[0]
+def test_many_methods_fit_the_pictures(result: ComparisonResult) -> None:
+    line = result.lines[0]
     lines = tuple(replace(line, method=f"a_method_with_a_name_{n}") for n in range(20))
-    assert made.ranking is not None
-    means = {one.method: 1.0 + place for place, one in enumerate(lines)}
+    assert result.ranking is not None
+    means = {row.method: 1.0 + place for place, row in enumerate(lines)}
     names = tuple(means)
-    ranking = replace(made.ranking, means=means, alike=tuple(names[n : n + 9] for n in range(12)))
-    assert set(drawn(replace(made, lines=lines, ranking=ranking))) == set(PICTURES)
+    ranking = replace(result.ranking, means=means, alike=tuple(names[n : n + 9] for n in range(12)))
+    assert set(drawn(replace(result, lines=lines, ranking=ranking))) == set(PICTURES)

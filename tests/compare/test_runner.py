@@ -13,10 +13,10 @@ import pytest
 
 from compare_worker import STEPS, Job, failed, many, worker
 from unheard.compare import runner
-from unheard.compare.lock import claim
+from unheard.compare.lock import acquire
 from unheard.compare.runner import FAILED, LOG, PROGRAM
 from unheard.compare.status import overview
-from unheard.compare.time_used import spent
+from unheard.compare.time_used import read_time_used
 
 Start = Callable[[Path, int, str], subprocess.Popen[bytes]]
 
@@ -40,9 +40,9 @@ def process() -> Iterator[Start]:
         return started[-1]
 
     yield start
-    for one in started:
-        one.kill()
-        one.wait()
+    for child in started:
+        child.kill()
+        child.wait()
 
 
 def wait_for(what: Callable[[], object]) -> None:
@@ -53,13 +53,13 @@ def wait_for(what: Callable[[], object]) -> None:
 
 
 def test_steps_are_done_in_order_and_leave_a_log_and_their_cost(tmp_path: Path) -> None:
-    job, told = Job(tmp_path / "job"), list[str]()
-    assert worker([job], tmp_path, n_jobs=1, say=told.append).work() == []
+    job, lines = Job(tmp_path / "job"), list[str]()
+    assert worker([job], tmp_path, n_jobs=1, say=lines.append).work() == []
     assert job.attempts() == list(STEPS)
-    assert told[:3] == ["job: train", "job: evaluate", "job: cost"]
+    assert lines[:3] == ["job: train", "job: evaluate", "job: cost"]
     log = (job.folder / LOG).read_text()
     assert f" train {job.folder} well\ntrain of job with {os.cpu_count()} threads\n$ " in log
-    assert all(spent(job.folder)[step].core_s > 0 for step in STEPS)
+    assert all(read_time_used(job.folder)[step].core_s > 0 for step in STEPS)
     assert worker([job], tmp_path).work() == []
     assert job.attempts() == list(STEPS)
     assert not list(job.folder.glob("claim-*"))
@@ -82,7 +82,7 @@ def test_only_what_is_left_is_done(tmp_path: Path) -> None:
     assert job.attempts() == ["evaluate", "cost"]
 
 
-def test_what_several_stand_on_is_done_once_and_first(tmp_path: Path) -> None:
+def test_what_several_jobs_need_is_done_once_and_first(tmp_path: Path) -> None:
     first = Job(tmp_path / "first", steps=("train",))
     others = [Job(tmp_path / f"job{n}", needs=(first,)) for n in range(3)]
     assert worker([first, *others], tmp_path, n_jobs=3).work() == []
@@ -93,7 +93,7 @@ def test_what_several_stand_on_is_done_once_and_first(tmp_path: Path) -> None:
         assert (job.folder / "train.done").stat().st_mtime_ns > began
 
 
-def test_a_failure_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_failure_is_reported_and_the_others_continue(tmp_path: Path) -> None:
     broken = Job(tmp_path / "broken", "fails")
     above = Job(tmp_path / "above", needs=(broken,))
     highest = Job(tmp_path / "highest", needs=(above,))
@@ -103,15 +103,15 @@ def test_a_failure_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
     )
     good = Job(tmp_path / "good")
     jobs = [broken, above, highest, killed, lies, good]
-    found = worker(jobs, tmp_path, n_jobs=2).work()
-    assert failed(found) == {
-        "broken": "train: error: it broke; mend it",
-        "above": "stands on broken, which failed",
-        "highest": "stands on above, which failed",
+    failures = worker(jobs, tmp_path, n_jobs=2).work()
+    assert failed(failures) == {
+        "broken": "train: error: it broke; fix it",
+        "above": "needs broken, which failed",
+        "highest": "needs above, which failed",
         "killed": "train: ended by SIGKILL; train of killed with 1 threads",
         "lies": "train left nothing behind",
     }
-    assert found[0].log == broken.folder / LOG
+    assert failures[0].log == broken.folder / LOG
     assert good.attempts() == list(STEPS)
     assert above.attempts() == []
     assert not list(tmp_path.glob("*/claim-*"))
@@ -138,12 +138,12 @@ def test_several_processes_at_once_never_do_a_job_twice(tmp_path: Path, process:
     others = [process(tmp_path, 8, "well") for _ in range(2)]
     jobs = many(tmp_path, 8, "well")
     assert worker(jobs, tmp_path, n_jobs=2).work() == []
-    assert [one.wait(60) for one in others] == [0, 0]
+    assert [other.wait(60) for other in others] == [0, 0]
     for job in jobs:
         assert job.attempts() == list(STEPS)
 
 
-def test_a_killed_process_takes_its_jobs_with_it_and_another_goes_on(
+def test_a_killed_process_ends_its_commands_and_another_resumes(
     tmp_path: Path, process: Start
 ) -> None:
     job = Job(tmp_path / "job0", "slow")
@@ -179,10 +179,10 @@ def test_a_job_that_another_process_took_over_is_left_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "BEAT_S", 0.0)
-    job, told = Job(tmp_path / "job", "slow"), list[str]()
+    job, lines = Job(tmp_path / "job", "slow"), list[str]()
 
     def say(line: str) -> None:
-        told.append(line)
+        lines.append(line)
         if "taken over" in line:  # and the other one has done it
             for step in STEPS:
                 (job.folder / f"{step}.done").touch()
@@ -190,26 +190,26 @@ def test_a_job_that_another_process_took_over_is_left_to_it(
     doing = worker([job], tmp_path, say=say)
     doing._fill()
     (running,) = doing._running
-    held = json.loads((job.folder / "claim-1.json").read_text())
-    (job.folder / "claim-2.json").write_text(json.dumps(held | {"token": "other"}))
+    owner = json.loads((job.folder / "claim-1.json").read_text())
+    (job.folder / "claim-2.json").write_text(json.dumps(owner | {"token": "other"}))
     assert doing.work() == []
     assert running.process.returncode is not None
-    assert told[-1] == f"job: taken over by process {os.getpid()} on {os.uname().nodename}"
+    assert lines[-1] == f"job: taken over by process {os.getpid()} on {os.uname().nodename}"
     assert (job.folder / "claim-2.json").exists()
 
 
 def test_a_job_that_another_process_does_is_waited_for(tmp_path: Path) -> None:
-    job, told = Job(tmp_path / "job"), list[str]()
-    held = claim(job.folder)
-    assert held is not None
+    job, lines = Job(tmp_path / "job"), list[str]()
+    lock = acquire(job.folder)
+    assert lock is not None
 
     def say(line: str) -> None:
-        told.append(line)
+        lines.append(line)
         if "waits for" in line:
-            held.release()
+            lock.release()
 
     assert worker([job], tmp_path, say=say).work() == []
-    assert told[0] == f"1 job waits for process {os.getpid()} on {os.uname().nodename}"
+    assert lines[0] == f"1 job waits for process {os.getpid()} on {os.uname().nodename}"
     assert job.attempts() == list(STEPS)
 
 

@@ -64,24 +64,24 @@ def test_pairing_makes_the_interval_of_a_difference_narrow(
 
 
 def test_same_seed_same_numbers(systems: dict[str, list[Path]]) -> None:
-    one, other = (compare_seeds(systems, baseline="base", n_draws=20, seed=3) for _ in range(2))
-    assert one == other
+    first, again = (compare_seeds(systems, baseline="base", n_draws=20, seed=3) for _ in range(2))
+    assert first == again
 
 
 def test_each_condition_counts_by_itself(tmp_path: Path) -> None:
     rng, rows = np.random.default_rng(1), np.arange(4 * N)
     names = [f"c{i // 2}" + "@telephone" * (i % 2) for i in rows]
-    heard = np.where(rows % 2, "telephone", "raw")
+    condition = np.where(rows % 2, "telephone", "raw")
     bonafide = rows < 2 * N
-    score = np.where(bonafide & (heard == "raw"), 4.0, 0.0) + rng.normal(size=4 * N)
-    told = {"id": names, "score": score, "bonafide": bonafide}
-    told |= {"condition": heard, "part": ["open"] * len(rows)}
-    pq.write_table(pa.table(told), tmp_path / "heard.parquet")
-    made = compare_seeds({"only": [tmp_path / "heard.parquet"]}, baseline="only", n_draws=5)
-    rates = {row.part: row.mean for row in made}
+    score = np.where(bonafide & (condition == "raw"), 4.0, 0.0) + rng.normal(size=4 * N)
+    columns = {"id": names, "score": score, "bonafide": bonafide}
+    columns |= {"condition": condition, "part": ["open"] * len(rows)}
+    pq.write_table(pa.table(columns), tmp_path / "conditions.parquet")
+    result = compare_seeds({"only": [tmp_path / "conditions.parquet"]}, baseline="only", n_draws=5)
+    rates = {row.part: row.mean for row in result}
     for part, how in {"open": "raw", "open under telephone": "telephone"}.items():
-        there = heard == how
-        assert rates.pop(part) == eer(score[bonafide & there], score[~bonafide & there])
+        chosen = condition == how
+        assert rates.pop(part) == eer(score[bonafide & chosen], score[~bonafide & chosen])
     assert not rates
 
 

@@ -39,7 +39,7 @@ def test_a_subset_of_2021_is_a_part_and_the_usual_number_is_eval(root: Path) -> 
     assert set(clips("asvspoof2021_la", root, "hidden")) == {"LA_E_1665632"}
 
 
-def test_la_keys_tell_codec_line_and_trim(root: Path) -> None:
+def test_la_keys_give_codec_transmission_and_trim(root: Path) -> None:
     spoof = clips("asvspoof2021_la", root, "eval")["LA_E_9332881"]
     assert (spoof.bonafide, spoof.attack, spoof.family) == (False, "A07", "signal vocoder")
     assert (spoof.codec, spoof.speaker) == ("alaw", "asvspoof2021_la/LA_0009")
@@ -54,8 +54,8 @@ def test_bonafide_as_the_name_of_an_attack_is_no_attack(root: Path) -> None:
 
 
 def test_df_keys_have_thirteen_columns(root: Path) -> None:
-    found = clips("asvspoof2021_df", root, "eval")
-    vcc, human = found["DF_E_2000013"], found["DF_E_2000058"]
+    by_name = clips("asvspoof2021_df", root, "eval")
+    vcc, human = by_name["DF_E_2000013"], by_name["DF_E_2000058"]
     assert (vcc.attack, vcc.family, vcc.codec) == ("Task1-team20", "conversion", "low_m4a")
     assert vcc.language == ""
     assert vcc.notes == {
@@ -79,27 +79,27 @@ def test_df_keys_of_eight_columns_are_read_too(root: Path) -> None:
     short = [" ".join(line.split()[:8]) for line in (root / DF_KEYS).read_text().splitlines()]
     whole = clips("asvspoof2021_df", root, "eval")
     text(root / DF_KEYS, *short)
-    found = clips("asvspoof2021_df", root, "eval")
-    assert found.keys() == whole.keys()
-    assert found["DF_E_2000013"].attack == "Task1-team20"
-    assert "vocoder" not in found["DF_E_2000013"].notes
+    by_name = clips("asvspoof2021_df", root, "eval")
+    assert by_name.keys() == whole.keys()
+    assert by_name["DF_E_2000013"].attack == "Task1-team20"
+    assert "vocoder" not in by_name["DF_E_2000013"].notes
 
 
-def test_asvspoof5_is_apart_by_spaces_and_its_first_line_is_a_trial(root: Path) -> None:
-    found = clips("asvspoof5", root, "train")
-    assert list(found) == ["T_0000000001", "T_0000000002", "T_0000000003"]
-    spoof = found["T_0000000002"]
+def test_asvspoof5_is_space_separated_and_its_first_line_is_a_trial(root: Path) -> None:
+    by_name = clips("asvspoof5", root, "train")
+    assert list(by_name) == ["T_0000000001", "T_0000000002", "T_0000000003"]
+    spoof = by_name["T_0000000002"]
     assert (spoof.bonafide, spoof.attack, spoof.speaker) == (False, "A14", "asvspoof5/T_0001")
     assert spoof.notes == {"gender": "F", "attack_tag": "AC1"}
-    assert found["T_0000000001"].bonafide
-    assert found["T_0000000001"].attack == "-"
-    assert found["T_0000000001"].licence == "CC-BY-4.0"
+    assert by_name["T_0000000001"].bonafide
+    assert by_name["T_0000000001"].attack == "-"
+    assert by_name["T_0000000001"].licence == "CC-BY-4.0"
 
 
-def test_asvspoof5_tells_the_codec_and_what_was_coded(root: Path) -> None:
-    found = clips("asvspoof5", root, "eval")
-    assert found["E_0000000001"].codec == "none"
-    coded = found["E_0000000003"]
+def test_asvspoof5_gives_the_codec_and_the_clip_that_was_coded(root: Path) -> None:
+    by_name = clips("asvspoof5", root, "eval")
+    assert by_name["E_0000000001"].codec == "none"
+    coded = by_name["E_0000000003"]
     assert (coded.codec, coded.source_clip) == ("C05", "asvspoof5/E_0000000001")
     assert coded.notes["codec_quality"] == "3"
     assert coded.path == "flac_E_eval/E_0000000003.flac"
@@ -112,7 +112,7 @@ def test_tables_of_asvspoof5_may_lie_in_the_root(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "part", "file", "row", "told"),
+    ("name", "part", "file", "row", "message"),
     [
         (
             "asvspoof5",
@@ -166,10 +166,10 @@ def test_tables_of_asvspoof5_may_lie_in_the_root(root: Path) -> None:
     ],
 )
 def test_a_malformed_protocol_is_refused_with_its_line(
-    root: Path, name: str, part: str, file: str, row: str, told: str
+    root: Path, name: str, part: str, file: str, row: str, message: str
 ) -> None:
     text(root / file, row)
-    with pytest.raises(CorpusError, match=told):
+    with pytest.raises(CorpusError, match=message):
         list(CORPORA[name].clips(root, part))
 
 

@@ -80,11 +80,11 @@ def test_each_part_yields_its_own_clips_in_a_fixed_order(
 def test_an_import_reads_what_was_written(
     name: str, expected: Expected, root: Path, tmp_path: Path
 ) -> None:
-    found = import_corpus(name, root, tmp_path / "out/corpus.parquet", headers=True)
-    assert {part: found.counts[part] for part in expected.counts} == expected.counts
-    assert (found.missing, found.unreadable) == ((), ())
-    assert found.extra == tuple(sorted(expected.extra))
-    manifest = Manifest.read(found.manifest)
+    imported = import_corpus(name, root, tmp_path / "out/corpus.parquet", headers=True)
+    assert {part: imported.counts[part] for part in expected.counts} == expected.counts
+    assert (imported.missing, imported.unreadable) == ((), ())
+    assert imported.extra == tuple(sorted(expected.extra))
+    manifest = Manifest.read(imported.manifest)
     assert all(manifest.file(clip).is_file() for clip in manifest)
     assert all(clip.duration_s == pytest.approx(TONE_S, abs=0.1) for clip in manifest)
 
@@ -113,10 +113,10 @@ def test_published_counts_are_of_its_parts(name: str) -> None:
     assert all(bona + spoof > 0 for bona, spoof in corpus.published.values())
 
 
-def test_the_page_of_a_corpus_tells_tree_licence_citation_counts_and_defects(name: str) -> None:
+def test_the_page_of_a_corpus_has_tree_licence_citation_counts_and_defects(name: str) -> None:
     text = page(name)
     assert any(line.startswith("    ") and "/" in line for line in text.splitlines()), "no tree"
-    missing = [one for one in IN_THE_DOCSTRING if not any(w in text for w in one.split("|"))]
+    missing = [words for words in IN_THE_DOCSTRING if not any(w in text for w in words.split("|"))]
     assert missing == []
 
 
@@ -129,7 +129,7 @@ def test_the_fields_of_a_corpus_say_what_its_page_says(name: str) -> None:
     assert corpus.source
     assert corpus.citation
     assert corpus.defects
-    assert all(one.endswith(".") for one in corpus.defects)
+    assert all(defect.endswith(".") for defect in corpus.defects)
     assert not re.search(r"https?://", corpus.source)
 
 

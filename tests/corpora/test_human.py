@@ -44,8 +44,8 @@ def test_lists_survive_windows_ends_byte_order_marks_empty_lines_and_mac_files(
     before = read(name, tmp_path)
     for path in [p for p in tmp_path.rglob("*") if p.is_file()]:
         if path.suffix in (".csv", ".tsv", ".txt", ".TXT"):
-            told = path.read_text().replace("\n", "\r\n\r\n")
-            path.write_bytes(b"\xef\xbb\xbf" + told.encode())
+            content = path.read_text().replace("\n", "\r\n\r\n")
+            path.write_bytes(b"\xef\xbb\xbf" + content.encode())
         (path.parent / f"._{path.name}").write_bytes(b"\x00\x05\x16\x07")
     (tmp_path / "._.DS_Store").write_bytes(b"\0")
     assert read(name, tmp_path) == before
@@ -163,7 +163,7 @@ def test_ljspeech_table_that_a_spreadsheet_rewrote_is_refused(tmp_path: Path) ->
         read("ljspeech", tmp_path)
 
 
-def test_a_table_that_git_lfs_has_not_fetched_is_told(tmp_path: Path) -> None:
+def test_a_table_that_git_lfs_has_not_fetched_is_reported(tmp_path: Path) -> None:
     text(tmp_path / "metadata.csv", "version https://git-lfs.github.com/spec/v1", "size 1")
     with pytest.raises(CorpusError, match="run `git lfs pull`"):
         read("ljspeech", tmp_path)
@@ -191,8 +191,8 @@ def test_vctk_speaker_without_text_and_one_without_second_microphone_are_kept(
 
 def test_the_older_vctk_layout_is_read_and_its_raw_file_passed_over(tmp_path: Path) -> None:
     expected = layouts_human.vctk_before(tmp_path / "old")
-    found = import_corpus("vctk", tmp_path / "old", tmp_path / "vctk.parquet")
-    assert (found.counts, found.extra) == (expected.counts, ())
+    imported = import_corpus("vctk", tmp_path / "old", tmp_path / "vctk.parquet")
+    assert (imported.counts, imported.extra) == (expected.counts, ())
     clips = read("vctk", tmp_path / "old")
     assert clips["p225_001"].notes["gender"] == "female"
     assert clips["p376_001"].notes == {"age": "22", "gender": "male", "accent": "Indian"}
@@ -205,7 +205,7 @@ def test_vctk_without_recordings_says_so(tmp_path: Path) -> None:
         read("vctk", tmp_path)
 
 
-def test_common_voice_validated_leaves_out_what_train_dev_and_test_hold(tmp_path: Path) -> None:
+def test_common_voice_validated_excludes_what_train_dev_and_test_hold(tmp_path: Path) -> None:
     layouts_human.common_voice(tmp_path)
     clips = read("common_voice", tmp_path)
     assert clips["common_voice_en_0"].part == "train"
@@ -213,7 +213,7 @@ def test_common_voice_validated_leaves_out_what_train_dev_and_test_hold(tmp_path
     assert len(clips) == 8
 
 
-def test_common_voice_tells_speaker_language_and_gender(tmp_path: Path) -> None:
+def test_common_voice_gives_speaker_language_and_gender(tmp_path: Path) -> None:
     layouts_human.common_voice(tmp_path)
     clip = read("common_voice", tmp_path)["common_voice_zh-CN_0"]
     assert (clip.language, clip.notes["locale"]) == ("zh", "zh-CN")
@@ -247,7 +247,10 @@ def test_two_releases_of_common_voice_are_not_mixed(tmp_path: Path) -> None:
     ("row", "remedy"),
     [
         ("client_id,path,sentence", r"train\.tsv:1: .*lacks client_id, path, sentence; give"),
-        ("client_id\tpath\tsentence\nhash\n", r"train\.tsv:2: 'hash'; 3 columns.*unpack"),
+        (
+            "client_id\tpath\tsentence\nhash\n",
+            r"train\.tsv:2: 'hash'; 3 tab-separated columns.*unpack",
+        ),
     ],
 )
 def test_a_malformed_table_of_common_voice_names_its_line(
@@ -266,7 +269,7 @@ def test_m_ailabs_reads_whichever_list_a_book_has(tmp_path: Path) -> None:
     assert clips["kobzar_01_f000001"].text == ""
 
 
-def test_m_ailabs_tells_reader_and_language_and_leaves_mixed_readers_unknown(
+def test_m_ailabs_gives_reader_and_language_and_leaves_mixed_readers_unknown(
     tmp_path: Path,
 ) -> None:
     layouts_human.m_ailabs(tmp_path)
@@ -277,18 +280,18 @@ def test_m_ailabs_tells_reader_and_language_and_leaves_mixed_readers_unknown(
     assert clips["kobzar_01_f000001"].language == "uk"
 
 
-def test_m_ailabs_clips_whose_files_never_existed_are_told_as_missing(tmp_path: Path) -> None:
+def test_m_ailabs_clips_whose_files_never_existed_are_reported_missing(tmp_path: Path) -> None:
     layouts_human.m_ailabs(tmp_path / "speech")
     next(tmp_path.rglob("ozma_01_f000002.wav")).unlink()
-    found = import_corpus("m_ailabs", tmp_path / "speech", tmp_path / "speech.parquet")
-    assert [Path(path).name for path in found.missing] == ["ozma_01_f000002.wav"]
-    assert found.counts["en_US"] == (1, 0)
+    imported = import_corpus("m_ailabs", tmp_path / "speech", tmp_path / "speech.parquet")
+    assert [Path(path).name for path in imported.missing] == ["ozma_01_f000002.wav"]
+    assert imported.counts["en_US"] == (1, 0)
 
 
-@pytest.mark.parametrize("told", ['{"a.wav": {"original": "x"}}', "[1]", "{", '{"a.wav": 1}'])
-def test_m_ailabs_list_in_json_of_another_form_is_refused(told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ['{"a.wav": {"original": "x"}}', "[1]", "{", '{"a.wav": 1}'])
+def test_m_ailabs_list_in_json_of_another_form_is_refused(content: str, tmp_path: Path) -> None:
     layouts_human.m_ailabs(tmp_path)
-    next((tmp_path / "es_ES").rglob("metadata_mls.json")).write_text(told)
+    next((tmp_path / "es_ES").rglob("metadata_mls.json")).write_text(content)
     with pytest.raises(CorpusError, match=r"metadata_mls\.json: .*unpack the archive again"):
         read("m_ailabs", tmp_path)
 
@@ -314,7 +317,7 @@ def test_jsut_text_may_hold_the_separator(tmp_path: Path) -> None:
         (lambda path: path.write_bytes("水".encode("shift-jis")), "not UTF-8 text.*give the"),
     ],
 )
-def test_jsut_transcript_that_is_missing_or_malformed_is_told(
+def test_jsut_transcript_that_is_missing_or_malformed_is_refused(
     spoil: Callable[[Path], object], remedy: str, tmp_path: Path
 ) -> None:
     layouts_human.jsut(tmp_path)

@@ -1,4 +1,4 @@
-"""An import says what is there, and goes on where it stopped."""
+"""An import says what is there, and resumes where it stopped."""
 
 import hashlib
 import json
@@ -37,15 +37,15 @@ def out(tmp_path: Path) -> Path:
 def opened(monkeypatch: pytest.MonkeyPatch, stop_at: int = 10**9) -> list[str]:
     """Record what is looked into; at the file of that number, the user interrupts."""
     looked: list[str] = []
-    look = inspecting._look
+    inspect_file = inspecting._inspect
 
-    def watched(root: Path, path: str, headers: bool, hashes: bool) -> inspecting.Seen:
+    def watched(root: Path, path: str, headers: bool, hashes: bool) -> inspecting.Inspected:
         if len(looked) == stop_at:
             raise KeyboardInterrupt
         looked.append(path)
-        return look(root, path, headers, hashes)
+        return inspect_file(root, path, headers, hashes)
 
-    monkeypatch.setattr(inspecting, "_look", watched)
+    monkeypatch.setattr(inspecting, "_inspect", watched)
     return looked
 
 
@@ -76,21 +76,21 @@ def test_nothing_is_opened_or_asked_for_its_size_unless_wanted(
     assert set(asked) == {"trial_metadata.txt"}
 
 
-def test_counts_are_told_beside_the_published_ones(root: Path, out: Path) -> None:
-    found = import_corpus("asvspoof2021_la", root, out)
-    assert found.counts == {"eval": (1, 1), "progress": (0, 1), "hidden": (1, 0)}
-    lines = found.render().splitlines()
+def test_counts_are_shown_next_to_the_published_ones(root: Path, out: Path) -> None:
+    imported = import_corpus("asvspoof2021_la", root, out)
+    assert imported.counts == {"eval": (1, 1), "progress": (0, 1), "hidden": (1, 0)}
+    lines = imported.render().splitlines()
     assert lines[1].split() == ["eval", "1", "1", "14816", "+", "133360", "DIFFERS"]
     assert len(lines) == 4
 
 
-def test_counts_as_published_are_told_to_be(root: Path, out: Path) -> None:
+def test_counts_as_published_are_called_so(root: Path, out: Path) -> None:
     class Small(type(CORPORA["asvspoof2021_la"])):  # type: ignore[misc]
         published = {"eval": (1, 1)}  # noqa: RUF012
 
-    found = import_corpus(Small(), root, out)
-    assert found.render().splitlines()[1].endswith("as published")
-    assert found.published == {"eval": (1, 1)}
+    imported = import_corpus(Small(), root, out)
+    assert imported.render().splitlines()[1].endswith("as published")
+    assert imported.published == {"eval": (1, 1)}
 
 
 def test_hashes_and_lengths_are_those_of_the_files(root: Path, out: Path) -> None:
@@ -103,7 +103,7 @@ def test_hashes_and_lengths_are_those_of_the_files(root: Path, out: Path) -> Non
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_an_interrupted_run_goes_on_where_it_stopped(
+def test_an_interrupted_run_resumes_where_it_stopped(
     root: Path, out: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
     monkeypatch.setattr(inspecting, "_CHUNK", 1)
@@ -113,31 +113,31 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     monkeypatch.undo()
     assert not out.exists()
     second = opened(monkeypatch)
-    told: list[str] = []
-    import_corpus("asvspoof2021_la", root, out, hashes=True, jobs=jobs, say=told.append)
+    lines: list[str] = []
+    import_corpus("asvspoof2021_la", root, out, hashes=True, jobs=jobs, say=lines.append)
     assert sorted(first + second) == [f"{FLAC}/{name}.flac" for name in NAMES]
-    assert any(f"knows {len(first)} files" in line for line in told)
+    assert any(f"knows {len(first)} files" in line for line in lines)
     assert all(clip.sha256 for clip in Manifest.read(out))
 
 
-def test_a_line_cut_off_by_a_kill_and_a_changed_file_are_looked_at_again(
+def test_a_line_cut_off_by_a_kill_and_a_changed_file_are_inspected_again(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [f"{FLAC}/{name}.flac" for name in NAMES]
-    journal = tmp_path / "seen.jsonl"
+    row_file = tmp_path / "seen.jsonl"
 
     def run(**wanted: bool) -> list[str]:
         looked = opened(monkeypatch)
         asked = {"headers": False, "hashes": False} | wanted
-        seen = inspect(root, paths, journal, jobs=1, say=lambda line: None, **asked)
-        assert [one.path for one in seen] == paths
+        seen = inspect(root, paths, row_file, jobs=1, say=lambda line: None, **asked)
+        assert [file.path for file in seen] == paths
         monkeypatch.undo()
         return looked
 
     assert run(headers=True) == paths
     assert run(hashes=True) == paths
     assert run(hashes=True) == []
-    journal.write_bytes(journal.read_bytes()[:-5])
+    row_file.write_bytes(row_file.read_bytes()[:-5])
     assert run(hashes=True) == paths[3:]
     (root / paths[0]).write_bytes(b"another")
     assert run(hashes=True) == paths[:1]
@@ -145,23 +145,23 @@ def test_a_line_cut_off_by_a_kill_and_a_changed_file_are_looked_at_again(
     assert run(headers=True) == []
 
 
-def test_what_was_seen_is_on_disk_before_the_next_files_are_looked_at(
+def test_rows_are_on_disk_before_the_next_files_are_inspected(
     root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inspecting, "_CHUNK", 1)
-    look, lines = inspecting._look, []
+    inspect_file, lines = inspecting._inspect, []
 
-    def watched(*arguments: object) -> inspecting.Seen:
-        journal = out.with_name("la.parquet.seen.jsonl")
-        lines.append(len(journal.read_text().splitlines()))
-        return look(*arguments)  # type: ignore[arg-type]
+    def watched(*arguments: object) -> inspecting.Inspected:
+        row_file = out.with_name("la.parquet.seen.jsonl")
+        lines.append(len(row_file.read_text().splitlines()))
+        return inspect_file(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(inspecting, "_look", watched)
+    monkeypatch.setattr(inspecting, "_inspect", watched)
     import_corpus("asvspoof2021_la", root, out, hashes=True)
     assert lines == [0, 1, 2, 3]
 
 
-def test_a_foreign_journal_is_refused(root: Path, out: Path) -> None:
+def test_a_foreign_row_file_is_refused(root: Path, out: Path) -> None:
     out.parent.mkdir()
     out.with_name("la.parquet.seen.jsonl").write_text("{}\n")
     with pytest.raises(CorpusError, match="delete it, or choose another name"):
@@ -169,15 +169,15 @@ def test_a_foreign_journal_is_refused(root: Path, out: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"headers": True}, {"hashes": True}])
-def test_git_lfs_pointers_are_no_audio_and_the_remedy_is_told(
+def test_git_lfs_pointers_are_no_audio_and_the_remedy_is_given(
     root: Path, out: Path, options: dict[str, bool]
 ) -> None:
     (root / FLAC / f"{NAMES[1]}.flac").write_bytes(POINTER)
-    found = import_corpus("asvspoof2021_la", root, out, **options)
-    assert found.pointers == (f"{FLAC}/{NAMES[1]}.flac",)
-    assert found.unreadable == ()
+    imported = import_corpus("asvspoof2021_la", root, out, **options)
+    assert imported.pointers == (f"{FLAC}/{NAMES[1]}.flac",)
+    assert imported.unreadable == ()
     assert len(Manifest.read(out)) == 3
-    assert "run `git lfs pull`" in found.render()
+    assert "run `git lfs pull`" in imported.render()
     for name in NAMES:
         (root / FLAC / f"{name}.flac").write_bytes(POINTER)
     with pytest.raises(CorpusError, match=r"none of the 4 files is audio.*git lfs pull"):
@@ -189,14 +189,14 @@ def test_git_lfs_pointers_are_no_audio_and_the_remedy_is_told(
     [(b"", True), (b"", False), (b"<html>not found</html>", True)],
     ids=["empty", "empty, only hashed", "a web page"],
 )
-def test_files_that_are_no_audio_are_left_out(
+def test_files_that_are_no_audio_are_skipped(
     root: Path, out: Path, content: bytes, headers: bool
 ) -> None:
     (root / FLAC / f"{NAMES[0]}.flac").write_bytes(content)
-    found = import_corpus("asvspoof2021_la", root, out, headers=headers, hashes=not headers)
-    assert found.unreadable == (f"{FLAC}/{NAMES[0]}.flac",)
-    assert sum(map(sum, found.counts.values())) == len(Manifest.read(out)) == 3
-    assert "no audio: fetch or unpack them again" in found.render()
+    imported = import_corpus("asvspoof2021_la", root, out, headers=headers, hashes=not headers)
+    assert imported.unreadable == (f"{FLAC}/{NAMES[0]}.flac",)
+    assert sum(map(sum, imported.counts.values())) == len(Manifest.read(out)) == 3
+    assert "no audio: fetch or unpack them again" in imported.render()
 
 
 def test_audio_in_tars_is_imported_where_it_is(root: Path, out: Path) -> None:
@@ -206,8 +206,8 @@ def test_audio_in_tars_is_imported_where_it_is(root: Path, out: Path) -> None:
             for name in names:
                 tar.add(root / FLAC / f"{name}.flac", f"flac/{name}.flac")
                 (root / FLAC / f"{name}.flac").unlink()
-    found = import_corpus("asvspoof2021_la", root, out, headers=True, hashes=True)
-    assert found.missing == ()
+    imported = import_corpus("asvspoof2021_la", root, out, headers=True, hashes=True)
+    assert imported.missing == ()
     manifest = Manifest.read(out)
     for clip in manifest:
         name = clip.id.split("/")[1]
@@ -230,9 +230,9 @@ def test_a_member_whose_shard_is_gone_is_missing(tmp_path: Path) -> None:
             ]
 
     (tmp_path / "0.parquet").touch()
-    found = import_corpus(Shards(), tmp_path, tmp_path / "out.parquet")
-    assert found.missing == ("1.parquet::audio::0",)
-    assert found.counts == {"eval": (1, 0)}
+    imported = import_corpus(Shards(), tmp_path, tmp_path / "out.parquet")
+    assert imported.missing == ("1.parquet::audio::0",)
+    assert imported.counts == {"eval": (1, 0)}
 
 
 def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_a_field_of_a_reader_can_be_set_and_a_wrong_one_is_refused() -> None:
 @pytest.mark.parametrize(
     "word", ["bona-fide", "Bonafide", "bona_fide", " real ", "GENUINE", "human"]
 )
-def test_words_for_human_speech_are_one(word: str) -> None:
+def test_all_words_for_bona_fide_are_read_as_bona_fide(word: str) -> None:
     assert key(word, "here")
     assert not key("Fake", "here")
 
@@ -289,8 +289,8 @@ def test_tables_say_what_is_wrong_with_them(tmp_path: Path) -> None:
 def test_a_byte_order_mark_and_windows_lines_are_no_part_of_a_table(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_bytes(b"\xef\xbb\xbffile,label\r\na,b\r\n\r\nc,d\r\n")
-    found = list(csv_rows(table, wanted=("file",)))
-    assert found == [(2, {"file": "a", "label": "b"}), (4, {"file": "c", "label": "d"})]
+    listed_rows = list(csv_rows(table, wanted=("file",)))
+    assert listed_rows == [(2, {"file": "a", "label": "b"}), (4, {"file": "c", "label": "d"})]
     table.write_bytes(b"\xef\xbb\xbfa b\r\n\r\nc d\r\n")
     assert list(rows(table, columns=2, what="")) == [(1, ["a", "b"]), (3, ["c", "d"])]
 

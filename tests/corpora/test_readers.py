@@ -35,9 +35,9 @@ def asvspoof(tmp_path: Path) -> Path:
 
 
 def test_asvspoof_protocols_become_clips(asvspoof: Path, tmp_path: Path) -> None:
-    found = import_corpus("asvspoof2019_la", asvspoof, tmp_path / "la.parquet", headers=True)
+    imported = import_corpus("asvspoof2019_la", asvspoof, tmp_path / "la.parquet", headers=True)
     manifest = Manifest.read(tmp_path / "la.parquet")
-    assert found.counts == {"train": (1, 1), "dev": (1, 1), "eval": (1, 1)}
+    assert imported.counts == {"train": (1, 1), "dev": (1, 1), "eval": (1, 1)}
     spoofed = {clip.id: clip for clip in manifest}["asvspoof2019_la/LA_E_2"]
     assert (spoofed.attack, spoofed.part, spoofed.bonafide) == ("A07", "eval", False)
     assert spoofed.speaker == "asvspoof2019_la/LA_0014"
@@ -50,23 +50,23 @@ def test_the_inner_folder_may_be_given_itself(asvspoof: Path, tmp_path: Path) ->
     assert len(Manifest.read(tmp_path / "la.parquet")) == 6
 
 
-def test_counts_that_differ_from_the_published_ones_are_told(
+def test_counts_that_differ_from_the_published_ones_are_reported(
     asvspoof: Path, tmp_path: Path
 ) -> None:
     text = import_corpus("asvspoof2019_la", asvspoof, tmp_path / "la.parquet").render()
     assert "2580 + 22800 DIFFERS" in text
 
 
-def test_missing_extra_and_unreadable_files_are_told(asvspoof: Path, tmp_path: Path) -> None:
+def test_missing_extra_and_unreadable_files_are_reported(asvspoof: Path, tmp_path: Path) -> None:
     folder = asvspoof / "LA/ASVspoof2019_LA_train/flac"
     (folder / "LA_T_2.flac").rename(folder / "stray.flac")
     (asvspoof / "LA/ASVspoof2019_LA_dev/flac/LA_D_1.flac").write_bytes(b"not audio at all")
-    found = import_corpus("asvspoof2019_la", asvspoof, tmp_path / "la.parquet", headers=True)
-    assert found.missing == ("LA/ASVspoof2019_LA_train/flac/LA_T_2.flac",)
-    assert found.extra == ("LA/ASVspoof2019_LA_train/flac/stray.flac",)
-    assert found.unreadable == ("LA/ASVspoof2019_LA_dev/flac/LA_D_1.flac",)
-    assert found.counts["dev"] == (0, 1)
-    assert "1 files listed, not there" in found.render()
+    imported = import_corpus("asvspoof2019_la", asvspoof, tmp_path / "la.parquet", headers=True)
+    assert imported.missing == ("LA/ASVspoof2019_LA_train/flac/LA_T_2.flac",)
+    assert imported.extra == ("LA/ASVspoof2019_LA_train/flac/stray.flac",)
+    assert imported.unreadable == ("LA/ASVspoof2019_LA_dev/flac/LA_D_1.flac",)
+    assert imported.counts["dev"] == (0, 1)
+    assert "1 files listed, not there" in imported.render()
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def test_folders_of_your_own_become_clips(tmp_path: Path) -> None:
     for name in ("bonafide/ann/1.wav", "bonafide/2.wav", "spoof/acme/3.wav", "spoof/4.wav"):
         audio.write(tmp_path / "mine" / name, TONE)
     (tmp_path / "mine/bonafide/readme.txt").write_text("not audio")
-    found = import_corpus("folders", tmp_path / "mine", tmp_path / "mine.parquet")
+    imported = import_corpus("folders", tmp_path / "mine", tmp_path / "mine.parquet")
     clips = {clip.id: clip for clip in Manifest.read(tmp_path / "mine.parquet")}
-    assert found.counts == {"eval": (2, 2)}
+    assert imported.counts == {"eval": (2, 2)}
     assert clips["bonafide/ann/1.wav"].speaker == "ann"
     assert clips["spoof/acme/3.wav"].attack == "acme"
     assert clips["spoof/4.wav"].attack == "spoof"
@@ -114,8 +114,8 @@ def test_folders_may_have_parts(tmp_path: Path) -> None:
     for part in ("train", "dev"):
         audio.write(tmp_path / "mine" / part / "bonafide/1.flac", TONE)
         audio.write(tmp_path / "mine" / part / "spoof/x/1.flac", TONE)
-    found = import_corpus("folders", tmp_path / "mine", tmp_path / "mine.parquet")
-    assert found.counts == {"train": (1, 1), "dev": (1, 1)}
+    imported = import_corpus("folders", tmp_path / "mine", tmp_path / "mine.parquet")
+    assert imported.counts == {"train": (1, 1), "dev": (1, 1)}
 
 
 def test_folders_without_classes_say_how_to_lay_them_out(tmp_path: Path) -> None:

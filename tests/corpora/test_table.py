@@ -88,7 +88,7 @@ def test_label_words_are_the_users(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("label", ["1", "0", "", "genuin"])
-def test_a_label_of_neither_class_is_told_with_its_line_and_never_guessed(
+def test_a_label_of_neither_class_is_refused_with_its_line_and_never_guessed(
     label: str, tmp_path: Path
 ) -> None:
     text(tmp_path / "meta.csv", "path,label", "a.wav,real", f"b.wav,{label}")
@@ -96,7 +96,7 @@ def test_a_label_of_neither_class_is_told_with_its_line_and_never_guessed(
         read(tmp_path)
 
 
-def test_a_label_in_a_parquet_table_is_told_with_its_row(tmp_path: Path) -> None:
+def test_a_wrong_label_in_a_parquet_table_is_refused_with_its_row(tmp_path: Path) -> None:
     write_parquet(tmp_path / "meta.parquet", {"path": ["a.wav", "b.wav"], "label": ["real", "1"]})
     with pytest.raises(CorpusError, match=r"meta\.parquet: row 1: label '1'"):
         read(tmp_path, table="meta.parquet")
@@ -115,7 +115,7 @@ def test_a_word_of_both_classes_is_refused(tmp_path: Path) -> None:
         ({"path": "file", "speaker": "who"}, "no column 'who'; known: file, label, text; say"),
     ],
 )
-def test_a_column_that_does_not_exist_is_told_with_the_nearest(
+def test_a_column_that_does_not_exist_is_refused_with_the_nearest(
     fields: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     text(tmp_path / "meta.csv", "file, label,text", "a.wav,real,x")
@@ -139,7 +139,7 @@ def test_a_file_listed_twice_is_refused_however_it_is_written(tmp_path: Path) ->
         ("", r"meta\.csv:2: no path in column 'path'; leave the row out"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_told_with_its_line(
+def test_a_path_that_leads_nowhere_is_refused_with_its_line(
     path: str, remedy: str, tmp_path: Path
 ) -> None:
     text(tmp_path / "meta.csv", "path,label", f"{path},real")
@@ -166,7 +166,7 @@ def test_paths_may_lack_folder_and_suffix_be_absolute_or_from_windows(tmp_path: 
     ]
 
 
-def test_a_table_may_be_apart_by_anything_and_unquoted(tmp_path: Path) -> None:
+def test_a_table_may_have_any_delimiter_and_no_quotes(tmp_path: Path) -> None:
     text(tmp_path / "meta.txt", "path|label|text", 'a.wav|real|"Hm', 'b.wav|fake|5" nails')
     clips = read(tmp_path, table="meta.txt", delimiter="|", quotes="no", text="text")
     assert [clip.text for clip in clips] == ['"Hm', '5" nails']
@@ -264,7 +264,7 @@ def test_recordings_in_a_column_need_a_parquet_file_that_has_it(tmp_path: Path) 
         read(tmp_path, table="meta.parquet", audio="audio")
 
 
-def test_a_damaged_parquet_table_is_told(tmp_path: Path) -> None:
+def test_a_damaged_parquet_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "meta.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(CorpusError, match="not a readable Parquet file"):
         read(tmp_path, table="meta.parquet")

@@ -26,16 +26,16 @@ def root(tmp_path: Path) -> Path:
 
 def clips(name: str, root: Path, *parts: str) -> dict[str, Clip]:
     corpus = CORPORA[name]
-    found = [c for part in parts or parts_of(corpus, root) for c in corpus.clips(root, part)]
-    return {clip.id: clip for clip in found}
+    listed = [c for part in parts or parts_of(corpus, root) for c in corpus.clips(root, part)]
+    return {clip.id: clip for clip in listed}
 
 
 def test_a_hyphen_in_bona_fide_loses_no_human_clip(root: Path) -> None:
     LAYOUTS["in_the_wild"](root)
-    found = clips("in_the_wild", root)
-    assert found["in_the_wild/4.wav"].bonafide
-    assert found["in_the_wild/4.wav"].speaker == "in_the_wild/Christopher Hitchens"
-    assert found["in_the_wild/0.wav"].attack == "unknown"
+    by_id = clips("in_the_wild", root)
+    assert by_id["in_the_wild/4.wav"].bonafide
+    assert by_id["in_the_wild/4.wav"].speaker == "in_the_wild/Christopher Hitchens"
+    assert by_id["in_the_wild/0.wav"].attack == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ def test_a_wrong_word_in_a_table_names_its_line(
 
 def test_every_variant_of_fake_or_real_is_a_part_of_its_own(root: Path) -> None:
     LAYOUTS["fake_or_real"](root)
-    found = clips("fake_or_real", root)
-    assert Counter(clip.notes["variant"] for clip in found.values()) == {
+    by_id = clips("fake_or_real", root)
+    assert Counter(clip.notes["variant"] for clip in by_id.values()) == {
         "for-original": 3,
         "for-norm": 2,
         "for-2sec": 2,
     }
-    assert "fake_or_real/for-original/training/fake/file1.mp3" in found
-    assert "fake_or_real/for-original/training/fake/file1.wav" in found
+    assert "fake_or_real/for-original/training/fake/file1.mp3" in by_id
+    assert "fake_or_real/for-original/training/fake/file1.wav" in by_id
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_a_variant_of_fake_or_real_may_be_the_root(
     root: Path, folder: str, part: str, variant: str
 ) -> None:
     tones(root, f"{folder}/training/real/1.wav", f"{folder}/training/fake/2.wav")
-    found = clips("fake_or_real", root / folder)
-    assert {(clip.part, clip.notes["variant"]) for clip in found.values()} == {(part, variant)}
+    by_id = clips("fake_or_real", root / folder)
+    assert {(clip.part, clip.notes["variant"]) for clip in by_id.values()} == {(part, variant)}
 
 
-def test_a_variant_in_the_folder_of_its_archive_is_found(root: Path) -> None:
+def test_a_variant_in_the_folder_of_its_archive_is_read(root: Path) -> None:
     tones(
         root, "for-rerec/for-rerecorded/testing/real/1.wav", "for-norm/for-norm/testing/fake/1.wav"
     )
@@ -102,7 +102,9 @@ def test_a_variant_in_the_folder_of_its_archive_is_found(root: Path) -> None:
     }
 
 
-def test_unreadable_files_of_for_original_are_told_and_left_out(root: Path, tmp_path: Path) -> None:
+def test_unreadable_files_of_for_original_are_reported_and_skipped(
+    root: Path, tmp_path: Path
+) -> None:
     folder = root / "for-original/training"
     tones(folder, "real/file1.wav", "fake/file2.wav")
     (folder / "fake/file3.mp3").write_bytes(encoded(tone(TONE_S), ".mp3"))
@@ -110,32 +112,32 @@ def test_unreadable_files_of_for_original_are_told_and_left_out(root: Path, tmp_
     (folder / "real/file9.wav").write_bytes(encoded(tone(TONE_S), ".mp3"))
     (folder / "real/file10.wav").write_bytes(b"RIFF and no more")
     (folder / "fake/file4.mp3").mkdir()
-    found = import_corpus("fake_or_real", root, tmp_path / "for.parquet", headers=True)
-    assert found.counts == {"for-original/training": (2, 2)}
-    unreadable = sorted(os.path.basename(path) for path in found.unreadable)
+    imported = import_corpus("fake_or_real", root, tmp_path / "for.parquet", headers=True)
+    assert imported.counts == {"for-original/training": (2, 2)}
+    unreadable = sorted(os.path.basename(path) for path in imported.unreadable)
     assert unreadable == ["file10.wav", "file16643.mp3"]
-    assert len(Manifest.read(found.manifest)) == 4
+    assert len(Manifest.read(imported.manifest)) == 4
 
 
 def test_bare_quotation_marks_in_transcripts_lose_no_row(root: Path) -> None:
     LAYOUTS["mlaad"](root)
-    found = clips("mlaad", root)
-    assert len(found) == 7
-    first = found["mlaad/en/tts_models_en_ljspeech_vits/a"]
+    by_id = clips("mlaad", root)
+    assert len(by_id) == 7
+    first = by_id["mlaad/en/tts_models_en_ljspeech_vits/a"]
     assert first.text == 'She said: "Begin.'
     assert (first.attack, first.family) == ("tts_models_en_ljspeech_vits", "neural TTS")
     assert first.notes["version"] == "unknown"
     assert first.notes["original_file"].endswith("ozma_of_oz_01_f000001.wav")
-    assert found["mlaad/ja/kokoro/c"].language == "ja"
+    assert by_id["mlaad/ja/kokoro/c"].language == "ja"
 
 
-def test_the_version_of_mlaad_can_be_said(root: Path) -> None:
+def test_the_version_of_mlaad_can_be_set(root: Path) -> None:
     LAYOUTS["mlaad"](root)
     first = next(corpus_named("mlaad", {"version": "5"}).clips(root, "all"))
     assert first.notes["version"] == "5"
 
 
-def test_a_path_of_mlaad_with_a_misspelt_language_is_read_beside_its_table(root: Path) -> None:
+def test_a_path_of_mlaad_with_a_misspelt_language_is_read_next_to_its_table(root: Path) -> None:
     row = "./fake/zh/tts/x.wav|o.wav|zh-cn|True|1|d|m|griffin|t"
     text(root / "fake/zh-cn/griffin_lim/meta.csv", MLAAD_HEADER, row)
     (clip,) = clips("mlaad", root).values()
@@ -143,7 +145,7 @@ def test_a_path_of_mlaad_with_a_misspelt_language_is_read_beside_its_table(root:
     assert (clip.language, clip.family) == ("zh", "signal vocoder")
 
 
-def test_human_speech_beside_keeps_the_id_it_has_alone(root: Path) -> None:
+def test_human_speech_next_to_spoofed_clips_keeps_the_id_it_has_alone(root: Path) -> None:
     LAYOUTS["mlaad"](root / "m")
     LAYOUTS["wavefake"](root / "w")
     LAYOUTS["diffssd"](root / "d")
@@ -164,13 +166,13 @@ def test_human_speech_beside_keeps_the_id_it_has_alone(root: Path) -> None:
 
 
 def _alone(clip: Clip, alone: dict[str, Clip]) -> Clip:
-    """The clip with what may differ beside other corpora: path, part, and text if not at hand."""
+    """The clip with what may differ when imported alone: path, part, text and codec."""
     other = alone.get(clip.id, clip)
     return replace(clip, path=other.path, part=other.part, text=other.text, codec=other.codec)
 
 
 @pytest.mark.parametrize("name", ["real_speech_melgan", "bonafide", "ljspeech_melgan", "jsut_real"])
-def test_whatever_wavefake_generated_is_spoofed(root: Path, name: str) -> None:
+def test_every_clip_that_wavefake_generated_is_spoofed(root: Path, name: str) -> None:
     tones(root, f"generated_audio/{name}/LJ001-0001_gen.wav")
     (clip,) = clips("wavefake", root).values()
     assert not clip.bonafide
@@ -179,21 +181,21 @@ def test_whatever_wavefake_generated_is_spoofed(root: Path, name: str) -> None:
 
 def test_wavefake_names_vocoder_family_and_the_recording_a_clip_copies(root: Path) -> None:
     LAYOUTS["wavefake"](root)
-    found = clips("wavefake", root)
-    copied = found["wavefake/jsut_parallel_wavegan/BASIC5000_0001_gen"]
+    by_id = clips("wavefake", root)
+    copied = by_id["wavefake/jsut_parallel_wavegan/BASIC5000_0001_gen"]
     assert (copied.family, copied.language) == ("neural vocoder", "ja")
-    assert copied.source_clip in found
-    assert found[copied.source_clip].bonafide
-    assert found["wavefake/ljspeech_hifiGAN/LJ001-0001_gen"].family == "neural vocoder"
-    talker = next(clip for clip in found.values() if "fastspeech2" in clip.attack)
+    assert copied.source_clip in by_id
+    assert by_id[copied.source_clip].bonafide
+    assert by_id["wavefake/ljspeech_hifiGAN/LJ001-0001_gen"].family == "neural vocoder"
+    talker = next(clip for clip in by_id.values() if "fastspeech2" in clip.attack)
     assert (talker.family, talker.source_clip) == ("neural TTS", "")
     assert talker.speaker == "ljspeech/lj"
 
 
 def test_mp3_clips_of_diffssd_are_read(root: Path, tmp_path: Path) -> None:
     LAYOUTS["diffssd"](root)
-    found = import_corpus("diffssd", root, tmp_path / "d.parquet", headers=True)
-    kept = {clip.id: clip for clip in Manifest.read(found.manifest)}
+    imported = import_corpus("diffssd", root, tmp_path / "d.parquet", headers=True)
+    kept = {clip.id: clip for clip in Manifest.read(imported.manifest)}
     spoken = kept["diffssd/playht/speaker_84/sentence_0_british.mp3"]
     assert (spoken.attack, spoken.family, spoken.speaker) == ("playht", "unknown", "librispeech/84")
     assert kept["diffssd/grad_tts/sentence_0.wav"].family == "diffusion"
@@ -210,34 +212,34 @@ def test_recordings_of_diffssd_that_were_not_fetched_are_missing(
 ) -> None:
     LAYOUTS["diffssd"](root)
     (root / "real_speech").rename(tmp_path / "elsewhere")
-    found = import_corpus("diffssd", root, tmp_path / "d.parquet")
-    assert found.counts == {"train": (0, 1), "val": (0, 1), "test": (0, 2)}
-    assert len(found.missing) == 3
+    imported = import_corpus("diffssd", root, tmp_path / "d.parquet")
+    assert imported.counts == {"train": (0, 1), "val": (0, 1), "test": (0, 2)}
+    assert len(imported.missing) == 3
 
 
-def test_attack_a00_of_spoofceleb_is_human(root: Path) -> None:
+def test_attack_a00_of_spoofceleb_is_bona_fide(root: Path) -> None:
     LAYOUTS["spoofceleb"](root)
-    found = clips("spoofceleb", root / "spoofceleb", "evaluation")
-    assert {clip.attack for clip in found.values()} == {"-", "a03"}
-    assert {clip.speaker for clip in found.values()} == {"voxceleb1/id10270"}
+    by_id = clips("spoofceleb", root / "spoofceleb", "evaluation")
+    assert {clip.attack for clip in by_id.values()} == {"-", "a03"}
+    assert {clip.speaker for clip in by_id.values()} == {"voxceleb1/id10270"}
 
 
 def test_the_first_line_of_a_codecfake_label_file_is_a_clip(root: Path) -> None:
     LAYOUTS["codecfake_xie"](root)
-    found = clips("codecfake_xie", root, "train")
-    first = found["codecfake_xie/train/SSB13650058"]
+    by_id = clips("codecfake_xie", root, "train")
+    first = by_id["codecfake_xie/train/SSB13650058"]
     assert (first.bonafide, first.speaker, first.language) == (True, "aishell3/SSB1365", "zh")
-    last = found["codecfake_xie/train/F06_p272_103"]
+    last = by_id["codecfake_xie/train/F06_p272_103"]
     assert (last.attack, last.family, last.speaker) == ("F06", "neural codec", "vctk/p272")
-    coded = found["codecfake_xie/train/F01_SSB13650058"]
+    coded = by_id["codecfake_xie/train/F01_SSB13650058"]
     assert coded.source_clip == first.id
 
 
 def test_codec_resynthesis_is_spoofed_in_both_corpora(root: Path) -> None:
     LAYOUTS["codecfake_xie"](root / "xie")
     LAYOUTS["codecfake_wu"](root / "wu")
-    found = clips("codecfake_xie", root / "xie") | clips("codecfake_wu", root / "wu")
-    codecs = [clip for clip in found.values() if clip.family == "neural codec"]
+    by_id = clips("codecfake_xie", root / "xie") | clips("codecfake_wu", root / "wu")
+    codecs = [clip for clip in by_id.values() if clip.family == "neural codec"]
     assert not any(clip.bonafide for clip in codecs)
     assert {clip.attack for clip in codecs} >= {"F01", "F07", "encodec_24khz", "SpeechTokenizer"}
 
@@ -251,7 +253,7 @@ def test_language_models_of_codecfake_are_one_attack_for_each_part(root: Path) -
 @pytest.mark.parametrize(
     ("name", "other"), [("codecfake_xie", "codecfake_wu"), ("codecfake_wu", "codecfake_xie")]
 )
-def test_one_codecfake_given_as_the_other_is_told(
+def test_one_codecfake_given_as_the_other_is_refused(
     root: Path, tmp_path: Path, name: str, other: str
 ) -> None:
     LAYOUTS[other](root)
@@ -259,12 +261,12 @@ def test_one_codecfake_given_as_the_other_is_told(
         import_corpus(name, root, tmp_path / "c.parquet")
 
 
-def test_parts_of_codecfake_that_were_not_fetched_are_left_out(root: Path, tmp_path: Path) -> None:
+def test_parts_of_codecfake_that_were_not_fetched_are_skipped(root: Path, tmp_path: Path) -> None:
     LAYOUTS["codecfake_xie"](root)
     text(root / "label/C2.txt", "SSB13650058.wav real 0")
-    found = import_corpus("codecfake_xie", root, tmp_path / "c.parquet")
-    assert "C2" not in found.counts
-    assert found.missing == ()
+    imported = import_corpus("codecfake_xie", root, tmp_path / "c.parquet")
+    assert "C2" not in imported.counts
+    assert imported.missing == ()
 
 
 @pytest.mark.parametrize(
@@ -277,21 +279,21 @@ def test_a_voice_is_known_by_the_name_of_its_file(name: str, speaker: str) -> No
 
 def test_speakers_of_codecfake_of_vctk_are_split_as_its_authors_split_them(root: Path) -> None:
     LAYOUTS["codecfake_wu"](root)
-    found = clips("codecfake_wu", root)
-    assert found["codecfake_wu/encodec_24khz/p226_001"].part == "dev"
-    assert found["codecfake_wu/encodec_24khz/p227_001"].part == "eval"
-    assert found["codecfake_wu/genuine/p272_103"].part == "train"
-    coded = found["codecfake_wu/encodec_24khz/p272_103"]
-    assert coded.source_clip == found["codecfake_wu/genuine/p272_103"].id
-    talker = found["codecfake_wu/valle/sample_1"]
+    by_id = clips("codecfake_wu", root)
+    assert by_id["codecfake_wu/encodec_24khz/p226_001"].part == "dev"
+    assert by_id["codecfake_wu/encodec_24khz/p227_001"].part == "eval"
+    assert by_id["codecfake_wu/genuine/p272_103"].part == "train"
+    coded = by_id["codecfake_wu/encodec_24khz/p272_103"]
+    assert coded.source_clip == by_id["codecfake_wu/genuine/p272_103"].id
+    talker = by_id["codecfake_wu/valle/sample_1"]
     assert (talker.part, talker.family) == ("eval", "neural TTS")
 
 
 def test_clips_of_one_system_in_folders_of_their_own_have_ids_of_their_own(root: Path) -> None:
     tones(root, "valle/one/1.wav", "valle/two/1.wav", "genuine/p225/p225_001.wav")
-    found = clips("codecfake_wu", root)
-    assert {"codecfake_wu/valle/one/1", "codecfake_wu/valle/two/1"} <= set(found)
-    assert found["codecfake_wu/genuine/p225/p225_001"].speaker == "vctk/p225"
+    by_id = clips("codecfake_wu", root)
+    assert {"codecfake_wu/valle/one/1", "codecfake_wu/valle/two/1"} <= set(by_id)
+    assert by_id["codecfake_wu/genuine/p225/p225_001"].speaker == "vctk/p225"
     alone = clips("codecfake_wu", root / "genuine")
     assert [clip.attack for clip in alone.values()] == ["-"]
 
@@ -309,9 +311,9 @@ def _hub_table(path: Path, labels: list[str]) -> None:
 
 def test_codecfake_of_vctk_is_read_out_of_its_parquet_tables(root: Path, tmp_path: Path) -> None:
     _hub_table(root / "data/train-00000-of-00001.parquet", ["spoofing", "genuine"])
-    found = import_corpus("codecfake_wu", root, tmp_path / "c.parquet")
-    manifest = Manifest.read(found.manifest)
-    assert found.counts["train"] == (1, 1)
+    imported = import_corpus("codecfake_wu", root, tmp_path / "c.parquet")
+    manifest = Manifest.read(imported.manifest)
+    assert imported.counts["train"] == (1, 1)
     for clip in manifest:
         assert audio.read(manifest.audio(clip)).duration_s == pytest.approx(TONE_S, abs=0.1)
         assert clip.bonafide == (clip.attack == "-")
@@ -329,8 +331,8 @@ def test_tables_that_are_not_of_codecfake_say_what_is_wrong(root: Path) -> None:
 
 def test_fakeavceleb_takes_the_sound_of_a_video(root: Path, tmp_path: Path) -> None:
     LAYOUTS["fakeavceleb"](root)
-    found = import_corpus("fakeavceleb", root, tmp_path / "f.parquet", headers=True)
-    manifest = Manifest.read(found.manifest)
+    imported = import_corpus("fakeavceleb", root, tmp_path / "f.parquet", headers=True)
+    manifest = Manifest.read(imported.manifest)
     human = {clip.part for clip in manifest if clip.bonafide}
     assert human == {"RealVideo-RealAudio", "FakeVideo-RealAudio"}
     for clip in manifest:

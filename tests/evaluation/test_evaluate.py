@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from unheard import audio
+from unheard.data import protocols  # not TestSet itself, which pytest would collect
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocols import Selection, Trials
+from unheard.data.protocols import Selection
 from unheard.detectors import bundle as bundles
 from unheard.detectors import weights
 from unheard.detectors.toy import Toy
@@ -104,11 +105,11 @@ def test_every_clip_has_the_score_that_the_scorer_gives(
 ) -> None:
     out = tmp_path / "out"
     evaluate(bundle, manifest, OPEN, out, options=QUICK)
-    found = rows(out / "scores.parquet")
-    assert list(found) == [clip.id for clip in manifest]
+    scored = rows(out / "scores.parquet")
+    assert list(scored) == [clip.id for clip in manifest]
     scorer = Scorer(bundles.load(bundle))
     for clip in manifest:
-        row = found[clip.id]
+        row = scored[clip.id]
         assert (row["bonafide"], row["part"], row["family"], row["speaker"]) == (
             clip.bonafide,
             clip.part,
@@ -126,14 +127,14 @@ def test_every_clip_has_the_score_that_the_scorer_gives(
 def test_unreadable_clips_and_clips_without_verdict_are_listed_not_fatal(
     bundle: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
-    made = evaluate(bundle, manifest, OPEN, tmp_path / "out", options=QUICK)
-    assert {name: status for name, status, _ in made.unscored} == {
+    result = evaluate(bundle, manifest, OPEN, tmp_path / "out", options=QUICK)
+    assert {name: status for name, status, _ in result.unscored} == {
         BROKEN: "unreadable",
         EMPTY: "no verdict",
     }
-    assert all(reason for _, _, reason in made.unscored)
-    assert (made.pooled("eval_in").n_bonafide, made.pooled("eval_in").n_spoof) == (4, 5)
-    assert (made.pooled("eval_out").n_bonafide, made.pooled("eval_out").n_spoof) == (5, 4)
+    assert all(reason for _, _, reason in result.unscored)
+    assert (result.pooled("eval_in").n_bonafide, result.pooled("eval_in").n_spoof) == (4, 5)
+    assert (result.pooled("eval_out").n_bonafide, result.pooled("eval_out").n_spoof) == (5, 4)
     assert BROKEN in (tmp_path / "out" / "report.md").read_text()
 
 
@@ -154,7 +155,7 @@ class Killed(BaseException):
     pass
 
 
-def test_an_interrupted_evaluation_goes_on_where_it_was(
+def test_an_interrupted_evaluation_resumes_where_it_was(
     bundle: Path, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
@@ -185,14 +186,14 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
 def test_a_finished_evaluation_is_reported_again_without_the_audio(
     bundle: Path, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, said = tmp_path / "out", []
+    out, lines = tmp_path / "out", []
     first = evaluate(bundle, manifest, OPEN, out, options=QUICK)
     monkeypatch.setattr(Scorer, "file", None)
-    assert evaluate(bundle, manifest, OPEN, out, say=said.append, options=QUICK) == first
-    assert "is complete" in said[0]
+    assert evaluate(bundle, manifest, OPEN, out, say=lines.append, options=QUICK) == first
+    assert "is complete" in lines[0]
 
 
-def test_an_evaluation_of_nothing_is_not_finished_and_can_be_mended(
+def test_an_evaluation_of_nothing_is_not_finished_and_can_be_fixed(
     bundle: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -200,8 +201,8 @@ def test_an_evaluation_of_nothing_is_not_finished_and_can_be_mended(
     with pytest.raises(EvaluationError, match=r"none of the 20 clips .*lies in .*elsewhere"):
         evaluate(bundle, moved, OPEN, out, options=QUICK)
     assert not (out / "scores.parquet").exists()
-    made = evaluate(bundle, manifest, OPEN, out, options=QUICK)  # the same clips, found now
-    assert [name for name, _, _ in made.unscored] == [BROKEN, EMPTY]
+    result = evaluate(bundle, manifest, OPEN, out, options=QUICK)  # the same clips, found now
+    assert [name for name, _, _ in result.unscored] == [BROKEN, EMPTY]
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -225,33 +226,35 @@ def test_a_decoder_that_crashes_costs_one_clip(
         assert n_jobs == 2  # tests/scoring/test_many.py shows that a process may die
         rows = score_many(tasks, Settings(bundle))
         died = {"source": tasks[3].source, "error": "the process that scored it died"}
-        found = [died if row["source"] == died["source"] else row for row in rows]
-        yield from reversed(found)  # processes are done in any order
+        verdicts = [died if row["source"] == died["source"] else row for row in rows]
+        yield from reversed(verdicts)  # processes are done in any order
 
     monkeypatch.setattr("unheard.evaluation.evaluate.score_many", crashing)
-    made = evaluate(bundle, manifest, OPEN, tmp_path / "out", jobs=2, options=QUICK)
-    assert [reason for _, _, reason in made.unscored if "died" in reason]
+    result = evaluate(bundle, manifest, OPEN, tmp_path / "out", jobs=2, options=QUICK)
+    assert [reason for _, _, reason in result.unscored if "died" in reason]
     assert list(rows(tmp_path / "out" / "scores.parquet")) == [clip.id for clip in manifest]
 
 
-def test_clips_of_several_corpora_are_told_apart_and_averaged(
+def test_clips_of_several_corpora_are_kept_apart_and_averaged(
     bundle: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
-    """Two manifests; a clip that both test sets hold is heard once and counts in both."""
+    """Two manifests; a clip that both test sets hold is scored once and counts in both."""
     parts = manifest.column("part")
     named = [replace(clip, corpus=clip.part, notes={"room": clip.speaker[1]}) for clip in manifest]
     clips = Manifest.of(named, manifest.root)
     a, b = (clips.where(parts == part) for part in PARTS)
     shared = next(clip for clip in a if clip.bonafide and clip.id != BROKEN)
     b = Manifest.of([*b, shared], manifest.root)
-    protocol = Protocol("two", tuple(Trials(part, (Selection(corpus=part),)) for part in PARTS))
-    made = evaluate(bundle, [a, b], protocol, tmp_path / "out", options=QUICK)
-    assert made.parts == tuple(sorted(PARTS))
-    mean = next(one for one in made.averages if one.over == "set")
-    assert mean.mean == np.mean([made.pooled(part).metrics["eer"].value for part in PARTS])
-    found = rows(tmp_path / "out" / "scores.parquet")
-    twin = found[f"{shared.id}@eval_out"]
-    assert (twin["part"], twin["score"]) == ("eval_out", found[shared.id]["score"])
+    protocol = Protocol(
+        "two", tuple(protocols.TestSet(part, (Selection(corpus=part),)) for part in PARTS)
+    )
+    result = evaluate(bundle, [a, b], protocol, tmp_path / "out", options=QUICK)
+    assert result.parts == tuple(sorted(PARTS))
+    mean = next(average for average in result.averages if average.over == "set")
+    assert mean.mean == np.mean([result.pooled(part).metrics["eer"].value for part in PARTS])
+    scored = rows(tmp_path / "out" / "scores.parquet")
+    twin = scored[f"{shared.id}@eval_out"]
+    assert (twin["part"], twin["score"]) == ("eval_out", scored[shared.id]["score"])
     assert twin["room"] == shared.notes["room"]
     with pytest.raises(EvaluationError, match="corpus import eval_out FOLDER"):
         evaluate(bundle, a, protocol, tmp_path / "other", options=QUICK)
@@ -263,7 +266,7 @@ def test_results_go_into_the_card_and_scores_stay_valid(
     bundle: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    made = evaluate(bundle, manifest, OPEN, out, options=replace(QUICK, into_card=True))
+    result = evaluate(bundle, manifest, OPEN, out, options=replace(QUICK, into_card=True))
     results = bundles.read_card(bundle).results
     assert [(line.protocol, line.group, line.language) for line in results] == [
         ("open/eval_in", "all", ""),
@@ -273,18 +276,18 @@ def test_results_go_into_the_card_and_scores_stay_valid(
         ("open/eval_in", "all", "en"),
         ("open/eval_out", "all", "en"),
     ]
-    assert results[0].eer == made.pooled("eval_in").metrics["eer"].value
+    assert results[0].eer == result.pooled("eval_in").metrics["eer"].value
     assert results[0].date == "2026-11-22"
     # The card's hash has moved, the detector has not: the same folder is still good.
-    assert evaluate(bundle, manifest, OPEN, out, options=QUICK).rows == made.rows
-    add_result(bundle, made)
+    assert evaluate(bundle, manifest, OPEN, out, options=QUICK).rows == result.rows
+    add_result(bundle, result)
     assert len(bundles.read_card(bundle).results) == 6
 
 
 def test_the_report_states_what_was_done(bundle: Path, manifest: Manifest, tmp_path: Path) -> None:
-    out, said = tmp_path / "out", []
+    out, lines = tmp_path / "out", []
     command = "unheard evaluate toy --protocol open --out out"
-    evaluate(bundle, manifest, OPEN, out, say=said.append, options=replace(QUICK, command=command))
+    evaluate(bundle, manifest, OPEN, out, say=lines.append, options=replace(QUICK, command=command))
     text, numbers = (out / "report.md").read_text(), json.loads((out / "metrics.json").read_text())
     loaded = bundles.load(bundle)
     for stated in (
@@ -298,7 +301,7 @@ def test_the_report_states_what_was_done(bundle: Path, manifest: Manifest, tmp_p
         assert stated in text
     assert numbers["facts"]["manifest_sha256"] == manifest.sha256()
     assert numbers["facts"]["thresholds"] == [-1.0, 1.0]
-    assert said[-1].startswith("20 of 20 clips")
+    assert lines[-1].startswith("20 of 20 clips")
 
 
 def test_a_protocol_may_take_every_clip_and_a_missing_part_is_named(

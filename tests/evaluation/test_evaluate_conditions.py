@@ -1,4 +1,4 @@
-"""Evaluation under conditions and of samples: the same clips, the same road, whatever happens."""
+"""Evaluation under conditions and of samples: the same clips, the same code, whatever happens."""
 
 import json
 from dataclasses import replace
@@ -11,8 +11,9 @@ import pytest
 
 from unheard import audio
 from unheard.audio.conditions import CONDITIONS
+from unheard.data import protocols  # not TestSet itself, which pytest would collect
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocols import Selection, Trials, sampled
+from unheard.data.protocols import Selection, sampled
 from unheard.detectors import bundle as bundles
 from unheard.detectors import weights
 from unheard.detectors.card import parse_results
@@ -86,12 +87,12 @@ def rows(out: Path) -> dict[str, dict[str, Any]]:
 def test_every_clip_is_scored_as_it_comes_under_each_condition(
     bundle: Path, manifest: Manifest, done: Path
 ) -> None:
-    scorer, found = Scorer(bundles.load(bundle)), rows(done)
-    assert len(found) == len(manifest) * len(NAMES)
+    scorer, scored = Scorer(bundles.load(bundle)), rows(done)
+    assert len(scored) == len(manifest) * len(NAMES)
     for clip in manifest:
         wave = audio.read(manifest.file(clip)).samples
         for name in NAMES:
-            row = found[clip.id if name == "raw" else f"{clip.id}@{name}"]
+            row = scored[clip.id if name == "raw" else f"{clip.id}@{name}"]
             verdict = scorer.samples(CONDITIONS[name](wave, clip.id))
             assert (row["score"], row["decision"]) == (
                 (verdict.score, verdict.decision) if verdict.score is not None
@@ -108,43 +109,44 @@ def test_the_usual_report_is_that_of_the_clips_as_they_are(
     plain = evaluate(bundle, manifest, OPEN, tmp_path, options=replace(QUICK, conditions=()))
     assert not plain.conditions
     assert "condition" not in read_scores(tmp_path / "scores.parquet").column_names
-    with_conditions = json.loads((done / "metrics.json").read_text())
+    numbers = json.loads((done / "metrics.json").read_text())
     alone = json.loads((tmp_path / "metrics.json").read_text())
-    assert {name for name in alone if alone[name] != with_conditions[name]} == {
+    assert {name for name in alone if alone[name] != numbers[name]} == {
         "conditions",
         "facts",
     }
-    one, other = (out.read_text() for out in (done / "report.md", tmp_path / "report.md"))
-    start, end = one.index("## Under conditions"), one.index("## Clips")
-    known = {line for line in other.splitlines() if "sha256" not in line}
-    assert known <= set((one[:start] + one[end:]).splitlines())
+    text, text_alone = ((out / "report.md").read_text() for out in (done, tmp_path))
+    start, end = text.index("## Under conditions"), text.index("## Clips")
+    known = {line for line in text_alone.splitlines() if "sha256" not in line}
+    assert known <= set((text[:start] + text[end:]).splitlines())
     assert not (tmp_path / "conditions.png").exists()
     assert 'alt="EER of each part under each condition' in (done / "report.html").read_text()
 
 
-def test_a_card_is_told_of_each_condition_and_language_once(done: Path, tmp_path: Path) -> None:
+def test_a_card_gets_each_condition_and_language_once(done: Path, tmp_path: Path) -> None:
     lines = report(done / "scores.parquet", tmp_path, n_draws=20).results()
-    found = [(one["protocol"], one.get("condition", "")) for one in lines if one.get("condition")]
-    assert found == [
+    under = [line for line in lines if line.get("condition")]
+    keys = [(line["protocol"], line["condition"]) for line in under]
+    assert keys == [
         (f"open/{part}", name) for part in ("eval_in", "eval_out") for name in NAMES[1:]
     ]
     parse_results(lines)
-    told = next(one for one in lines if one.get("condition"))
-    assert set(told["metrics"]) >= {"undecided", "bonafide_as_spoof"}
-    assert not any(one.get("condition") and one.get("group", "all") != "all" for one in lines)
+    assert set(under[0]["metrics"]) >= {"undecided", "bonafide_as_spoof"}
+    assert not any(line.get("condition") and line.get("group", "all") != "all" for line in lines)
 
 
 def test_clips_without_verdict_are_counted_and_the_others_compared(done: Path) -> None:
-    found = {
+    by_condition = {
         (row["part"], row["condition"]): row
         for row in json.loads((done / "metrics.json").read_text())["conditions"]
     }
-    assert list(found) == [(part, name) for part in ("eval_in", "eval_out") for name in NAMES]
+    parts = ("eval_in", "eval_out")
+    assert list(by_condition) == [(part, name) for part in parts for name in NAMES]
     assert rows(done)[SHORT]["status"] == "scored"
     assert rows(done)[f"{SHORT}@speed_1.1"]["status"] == "no verdict"
-    short = found["eval_in", "speed_1.1"]
+    short = by_condition["eval_in", "speed_1.1"]
     assert (short["n_bonafide"], short["n_spoof"], short["n_unscored"]) == (2, 3, 1)
-    assert (short["n_shared"], found["eval_in", "noise_10"]["n_shared"]) == (5, 6)
+    assert (short["n_shared"], by_condition["eval_in", "noise_10"]["n_shared"]) == (5, 6)
     assert "| speed_1.1 \\* | 5 | 1 |" in (done / "report.md").read_text().replace(" * ", " \\* ")
 
 
@@ -165,7 +167,7 @@ class Killed(BaseException):
     pass
 
 
-def test_an_interrupted_evaluation_goes_on_under_the_next_condition(
+def test_an_interrupted_evaluation_resumes_under_the_next_condition(
     bundle: Path, manifest: Manifest, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score, asked = Scorer.samples, []
@@ -209,21 +211,24 @@ def test_options_want_raw_first(names: tuple[str, ...]) -> None:
 def test_a_clip_of_two_test_sets_is_changed_once(
     bundle: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
-    sets = tuple(Trials(name, (Selection(parts=("eval_in",)),)) for name in ("one", "two"))
+    sets = tuple(
+        protocols.TestSet(name, (Selection(parts=("eval_in",)),)) for name in ("one", "two")
+    )
     options = replace(QUICK, conditions=("raw", "noise_10"))
     evaluate(bundle, manifest, Protocol("twice", sets), tmp_path, options=options)
-    found = rows(tmp_path)
-    clip = found["eval_in-h1@noise_10"]
-    twin = found["eval_in-h1@two@noise_10"]
+    scored = rows(tmp_path)
+    clip = scored["eval_in-h1@noise_10"]
+    twin = scored["eval_in-h1@two@noise_10"]
     assert (clip["part"], twin["part"]) == ("one", "two")
-    assert clip["score"] == twin["score"] != found["eval_in-h1"]["score"]
-    told = ("id", "score", "decision", "duration_s", "status", "reason")
-    half = [{name: row[name] for name in told} for row in found.values() if row["part"] == "one"]
+    assert clip["score"] == twin["score"] != scored["eval_in-h1"]["score"]
+    compared = ("id", "score", "decision", "duration_s", "status", "reason")
+    first = [row for row in scored.values() if row["part"] == "one"]
+    half = [{name: row[name] for name in compared} for row in first]
     lines = [{"key": read_facts(tmp_path / "scores.parquet").key}, *half]  # killed between two rows
     (tmp_path / "scores.partial").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "scores.parquet").unlink()
     evaluate(bundle, manifest, Protocol("twice", sets), tmp_path, options=options)
-    assert rows(tmp_path) == found
+    assert rows(tmp_path) == scored
 
 
 def test_a_task_may_change_its_samples_in_other_processes_too(manifest: Manifest) -> None:
@@ -257,19 +262,19 @@ def corpus(n_clips: int = 300) -> Manifest:
 
 
 def test_a_sample_is_spread_evenly_over_part_class_family_and_attack() -> None:
-    found = sampled(corpus(), 48)
-    assert len(found) == 48
-    kinds = [(clip.part, clip.bonafide) for clip in found]
+    sample = sampled(corpus(), 48)
+    assert len(sample) == 48
+    kinds = [(clip.part, clip.bonafide) for clip in sample]
     assert {kinds.count(kind) for kind in kinds} == {12}
     for part in "pq":
-        attacks = [clip.attack for clip in found if clip.part == part and not clip.bonafide]
-        assert {attacks.count(one) for one in ("a", "b")} == {4}
+        attacks = [clip.attack for clip in sample if clip.part == part and not clip.bonafide]
+        assert {attacks.count(name) for name in ("a", "b")} == {4}
         assert attacks.count("rare") + attacks.count("rarest") == 4  # one family
-        speakers = [clip.speaker for clip in found if clip.part == part and clip.bonafide]
-        assert max(speakers.count(one) for one in speakers) <= 2
+        speakers = [clip.speaker for clip in sample if clip.part == part and clip.bonafide]
+        assert max(speakers.count(name) for name in speakers) <= 2
 
 
-def test_a_smaller_sample_is_part_of_a_larger_one_whatever_the_order() -> None:
+def test_a_smaller_sample_is_part_of_a_larger_one_in_any_order() -> None:
     whole = corpus()
     small, large = ({clip.id for clip in sampled(whole, n)} for n in (20, 90))
     assert len(small) == 20
@@ -283,8 +288,8 @@ def test_the_report_says_that_it_stands_on_a_sample(
     bundle: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
     few = replace(QUICK, conditions=(), sample=8)
-    made = evaluate(bundle, manifest, OPEN, tmp_path, options=few)
-    assert [row.n_bonafide for row in made.rows if row.by == "all"] == [2, 2, 4]
+    result = evaluate(bundle, manifest, OPEN, tmp_path, options=few)
+    assert [row.n_bonafide for row in result.rows if row.by == "all"] == [2, 2, 4]
     assert "a sample of 8 of the 12 clips of the protocol" in (tmp_path / "report.md").read_text()
     everything = evaluate(bundle, manifest, OPEN, tmp_path / "all", options=replace(few, sample=12))
     assert not everything.facts.notes

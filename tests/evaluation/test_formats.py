@@ -11,7 +11,7 @@ import pytest
 from unheard.data.clip import Clip, Manifest
 from unheard.errors import EvaluationError, RecipeError
 from unheard.evaluation.formats import FORMATS, official_ids, read
-from unheard.evaluation.intake import Intake, converted, taken_in
+from unheard.evaluation.intake import Intake, convert, read_with_keys
 from unheard.evaluation.keys import join, read_keys
 from unheard.evaluation.report import read_facts, read_scores, write_scores
 
@@ -25,7 +25,7 @@ def text(path: Path, content: str) -> Path:
 
 LAYOUTS = {
     "asvspoof2021": "LA_E_1 1.5\nLA_E_2 -2.25\nLA_E_3 1e-3\n",
-    "asvspoof2021 apart by many blanks": "LA_E_1   1.5\r\n\r\nLA_E_2\t-2.25\nLA_E_3  1e-3",
+    "asvspoof2021 separated by many blanks": "LA_E_1   1.5\r\n\r\nLA_E_2\t-2.25\nLA_E_3  1e-3",
     "asvspoof2019": "LA_E_1 - bonafide 1.5\nLA_E_2 A07 spoof -2.25\nLA_E_3 - bonafide 1e-3\n",
     "asvspoof2019 speaker first": (
         "S1 LA_E_1 1.5 bonafide\nS2 LA_E_2 -2.25 spoof\nS1 LA_E_3 1e-3 bonafide\n"
@@ -51,21 +51,21 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_published_layout_is_known_by_its_content(layout: str, tmp_path: Path) -> None:
-    found = read(text(tmp_path / "scores.txt", LAYOUTS[layout]))
-    assert found.format == layout.split()[0]
-    rows = {row["id"]: row for row in found.table.to_pylist()}
+    scores = read(text(tmp_path / "scores.txt", LAYOUTS[layout]))
+    assert scores.format == layout.split()[0]
+    rows = {row["id"]: row for row in scores.table.to_pylist()}
     assert {name: row["score"] for name, row in rows.items()} == TRIALS
-    if "bonafide" in found.table.column_names:
+    if "bonafide" in scores.table.column_names:
         assert [row["bonafide"] for row in rows.values()] == [True, False, True]
     if layout == "asvspoof2019":
         assert [row["attack"] for row in rows.values()] == ["-", "A07", "-"]
-    assert bool(found.notes) == ("pairs" in layout)
+    assert bool(scores.notes) == ("pairs" in layout)
 
 
 def test_names_with_blanks_are_read_from_the_right(tmp_path: Path) -> None:
     line = "fake/en/Cartesia.ai (Sonic-3)/a b.wav - spoof -3.5\n"
-    found = read(text(tmp_path / "s.txt", line)).table.to_pylist()[0]
-    assert found == {
+    row = read(text(tmp_path / "s.txt", line)).table.to_pylist()[0]
+    assert row == {
         "id": "fake/en/Cartesia.ai (Sonic-3)/a b.wav",
         "score": -3.5,
         "bonafide": False,
@@ -118,10 +118,10 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         read(path)
 
 
-def test_labels_that_are_numbers_need_to_be_told(tmp_path: Path) -> None:
+def test_labels_that_are_numbers_must_be_given_a_meaning(tmp_path: Path) -> None:
     path = text(tmp_path / "s.csv", "id,score,label\na,1,0\nb,2,1\n")
-    found = read(path, bonafide_label="1").table
-    assert found.column("bonafide").to_pylist() == [False, True]
+    scores = read(path, bonafide_label="1").table
+    assert scores.column("bonafide").to_pylist() == [False, True]
     with pytest.raises(EvaluationError, match=r"no trial is labelled 'real' \(found 0, 1\)"):
         read(path, bonafide_label="real")
 
@@ -153,11 +153,11 @@ def test_scores_survive_every_format_to_the_last_digit(format: str, tmp_path: Pa
     table = {name: ROWS.get(name, [default] * 3) for name, default in _columns().items()}
     write_scores(ours, table, read_facts(text(tmp_path / "a.csv", "id,score\na,1\n")))
     out = tmp_path / "converted"
-    assert converted(ours, out, format, Intake()) == []
+    assert convert(ours, out, format, Intake()) == []
     keys = text(tmp_path / "keys.csv", "file,label,attack\nx,real,-\ny,fake,A07\nz,fake,A08\n")
-    found, _ = taken_in(out, Intake(keys=keys))
-    assert found.column("score").to_pylist() == ROWS["score"]
-    assert found.column("attack").to_pylist() == ROWS["attack"]
+    scores, _ = read_with_keys(out, Intake(keys=keys))
+    assert scores.column("score").to_pylist() == ROWS["score"]
+    assert scores.column("attack").to_pylist() == ROWS["attack"]
     if format in ("asvspoof2019", "csv"):  # these hold the keys themselves
         assert read_scores(out).column("bonafide").to_pylist() == ROWS["bonafide"]
     if format == "asvspoof2021":
@@ -173,14 +173,14 @@ def _columns() -> dict[str, Any]:
 def test_a_format_that_cannot_say_it_is_refused(tmp_path: Path) -> None:
     path = text(tmp_path / "s.csv", 'id,score\n"a,b",1\nc,\n')
     with pytest.raises(EvaluationError, match=r"1 of 2 clips have no score.*--allow-missing"):
-        converted(path, tmp_path / "o.txt", "asvspoof2021", Intake())
+        convert(path, tmp_path / "o.txt", "asvspoof2021", Intake())
     with pytest.raises(EvaluationError, match="give --keys, or write asvspoof2021"):
-        converted(path, tmp_path / "o.txt", "asvspoof2019", Intake(allow_missing=True))
-    notes = converted(path, tmp_path / "o.csv", "csv", Intake(allow_missing=True))
+        convert(path, tmp_path / "o.txt", "asvspoof2019", Intake(allow_missing=True))
+    notes = convert(path, tmp_path / "o.csv", "csv", Intake(allow_missing=True))
     assert notes == ["clips without a score, 1, are left out"]
     assert read(tmp_path / "o.csv").table.to_pylist() == [{"id": "a,b", "score": 1.0}]
     turned = Intake(allow_missing=True, higher_is="spoof")
-    converted(path, tmp_path / "o.txt", "asvspoof2021", turned)
+    convert(path, tmp_path / "o.txt", "asvspoof2021", turned)
     assert (tmp_path / "o.txt").read_text() == "a,b -1.0\n"
 
 
@@ -225,13 +225,13 @@ KEYS = {
 
 @pytest.mark.parametrize("layout", KEYS)
 def test_every_published_key_is_known_by_its_content(layout: str, tmp_path: Path) -> None:
-    content, told = KEYS[layout]
+    content, expected = KEYS[layout]
     table = read_keys(text(tmp_path / "trial_metadata.txt", content))
     human, machine = table.to_pylist()
     assert (human["id"], human["bonafide"]) == ("LA_E_1", True)
     assert (machine["id"], machine["bonafide"]) == ("LA_E_2", False)
     assert human.get("attack", "-") == "-"
-    assert {name: machine[name] for name in told} == told
+    assert {name: machine[name] for name in expected} == expected
     if layout == "2021 DF":
         assert human["codec"] == "none"
 
@@ -265,7 +265,7 @@ def test_unusable_keys_are_refused(content: str, remedy: str, tmp_path: Path) ->
         read_keys(tmp_path / "none")
 
 
-def test_an_attack_may_say_who_is_human(tmp_path: Path) -> None:
+def test_an_attack_column_may_say_which_trials_are_bona_fide(tmp_path: Path) -> None:
     path = text(tmp_path / "k.csv", "file,speaker,attack\na,s,a00\nb,s,a07\n")
     rows = read_keys(path, bonafide_label="a00").to_pylist()
     assert [(row["bonafide"], row["attack"]) for row in rows] == [(True, "-"), (False, "a07")]
@@ -305,4 +305,4 @@ def test_scores_and_keys_that_contradict_each_other_are_refused(tmp_path: Path) 
     scores = text(tmp_path / "s.txt", "a - bonafide 1\nb A1 spoof 2\n")
     keys = text(tmp_path / "k.txt", "a spoof\nb bonafide\n")
     with pytest.raises(EvaluationError, match=r"'a' is bona fide.*spoofed.*one of the two"):
-        taken_in(scores, Intake(keys=keys))
+        read_with_keys(scores, Intake(keys=keys))

@@ -83,8 +83,8 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
 def columns(seed: int, *, prefix: str = "t", n: int = 30, **changed: Any) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     bonafide = [index < n for index in range(2 * n)]
-    made: dict[str, Any] = {name: [value] * 2 * n for name, value in COLUMNS.items()}
-    return made | {
+    filled: dict[str, Any] = {name: [value] * 2 * n for name, value in COLUMNS.items()}
+    return filled | {
         "id": [f"{prefix}{index}" for index in range(2 * n)],
         "score": [rng.normal(2 if human else 0) for human in bonafide],
         "bonafide": bonafide,
@@ -97,14 +97,15 @@ def columns(seed: int, *, prefix: str = "t", n: int = 30, **changed: Any) -> dic
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     """Test and dev scores of two systems; the second file of each is in another order."""
-    other = replace(FACTS, bundle="b 2", weights_sha256="bb", notes=("b was told of",))
-    made = {}
+    other = replace(FACTS, bundle="b 2", weights_sha256="bb", notes=("b has a note",))
+    written = {}
     for index, (name, facts) in enumerate([("a", FACTS), ("b", other)]):
         for prefix in ("t", "d"):
-            found = columns(index, prefix=prefix)
-            turned = {key: value[::-1] if index else value for key, value in found.items()}
-            made[name + prefix] = write_scores(tmp_path / f"{name}{prefix}.parquet", turned, facts)
-    return made
+            values = columns(index, prefix=prefix)
+            turned = {key: value[::-1] if index else value for key, value in values.items()}
+            path = tmp_path / f"{name}{prefix}.parquet"
+            written[name + prefix] = write_scores(path, turned, facts)
+    return written
 
 
 def by_id(path: Path) -> dict[str, float]:
@@ -115,10 +116,11 @@ def by_id(path: Path) -> dict[str, float]:
 
 def test_the_mean_is_the_mean_of_the_same_trial(files: dict[str, Path], tmp_path: Path) -> None:
     facts = fused([files["at"], files["bt"]], tmp_path / "f.parquet")
-    one, other, both = (by_id(path) for path in (files["at"], files["bt"], tmp_path / "f.parquet"))
-    assert list(both) == list(one)
-    assert both == {name: pytest.approx((one[name] + other[name]) / 2) for name in one}
-    assert facts.notes == ("b was told of", "scores are the plain mean of a 1, b 2")
+    paths = (files["at"], files["bt"], tmp_path / "f.parquet")
+    first, second, both = (by_id(path) for path in paths)
+    assert list(both) == list(first)
+    assert both == {name: pytest.approx((first[name] + second[name]) / 2) for name in first}
+    assert facts.notes == ("b has a note", "scores are the plain mean of a 1, b 2")
     assert (facts.fusion, facts.name, facts.protocol) == ({}, "f", "open")
     assert facts.source == "f (mean of a 1, b 2)"
     assert not facts.calibrated
@@ -131,12 +133,12 @@ def test_a_logistic_fusion_is_fitted_to_dev_and_decides_as_a_detector(
     out = tmp_path / "f.parquet"
     facts = fused([files["at"], files["bt"]], out, how="logistic", dev=[files["ad"], files["bd"]])
     dev = [by_id(files[name]) for name in ("ad", "bd")]
-    pairs = np.array([[one[name] for one in dev] for name in dev[0]])
+    pairs = np.array([[scores[name] for scores in dev] for name in dev[0]])
     fit = fit_fusion(pairs[:30], pairs[30:])
     assert facts.fusion == {"a 1": fit.weights[0], "b 2": fit.weights[1], "offset": fit.offset}
     assert read_facts(out).fusion == facts.fusion
-    one, other, both = (by_id(path) for path in (files["at"], files["bt"], out))
-    assert both == {name: pytest.approx(float(fit([one[name], other[name]]))) for name in one}
+    first, second, both = (by_id(path) for path in (files["at"], files["bt"], out))
+    assert both == {name: pytest.approx(float(fit([first[name], second[name]]))) for name in first}
     assert "fitted to dev (30 bona fide and 30 spoofed clips)" in facts.notes[-1]
     low, high = facts.thresholds
     for score, decision in zip(*(read_scores(out).column(name).to_pylist()
@@ -195,7 +197,7 @@ def test_other_trials_or_other_truths_are_refused(files: dict[str, Path], tmp_pa
         (["at", "bt"], "mean", ["ad", "bd"], "the mean none"),
     ],
 )
-def test_too_few_files_are_told(
+def test_too_few_files_are_refused(
     files: dict[str, Path], tmp_path: Path, names: list[str], how: Any, dev: list[str], match: str
 ) -> None:
     with pytest.raises(RecipeError, match=match):
@@ -214,9 +216,9 @@ def test_dev_of_one_class_is_refused(files: dict[str, Path], tmp_path: Path) -> 
 def test_a_trial_without_a_score_in_one_has_none(
     how: Any, files: dict[str, Path], tmp_path: Path
 ) -> None:
-    found = columns(1)
-    found["score"][7], found["status"][7] = np.nan, "no verdict"
-    lacking = write_scores(tmp_path / "lacking.parquet", found, FACTS)
+    values = columns(1)
+    values["score"][7], values["status"][7] = np.nan, "no verdict"
+    lacking = write_scores(tmp_path / "lacking.parquet", values, FACTS)
     dev = columns(2, prefix="d")
     dev["score"][3], dev["status"][3] = np.nan, "unreadable"
     gap = write_scores(tmp_path / "gap.parquet", dev, FACTS)
@@ -253,7 +255,7 @@ def test_a_fused_file_is_reported_as_any_other(
         monkeypatch.setattr(f"unheard.evaluation.pictures.{name}", lambda *_: b"picture")
     out = tmp_path / "f.parquet"
     fused([files["at"], files["bt"]], out, how="logistic", dev=[files["ad"], files["bd"]])
-    made = report(out, tmp_path / "report", n_draws=20)
-    assert made.pooled("eval").metrics["eer"].value == eer(*classes(read_scores(out)))
-    assert [rate.point for rate in made.rates][:2] == ["default", "balanced"]
+    result = report(out, tmp_path / "report", n_draws=20)
+    assert result.pooled("eval").metrics["eer"].value == eer(*classes(read_scores(out)))
+    assert [rate.point for rate in result.rates][:2] == ["default", "balanced"]
     assert "by a logistic fusion" in (tmp_path / "report" / "report.md").read_text()

@@ -76,39 +76,39 @@ def chosen(path: Path, **wanted: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_family_is_set_against_all_bona_fide_clips_of_its_part(scores: Path) -> None:
-    made = summarise(read_scores(scores), FACTS, n_draws=200)
-    rows = {row.group: row for row in made.rows if row.by == "family"}
+    result = summarise(read_scores(scores), FACTS, n_draws=200)
+    rows = {row.group: row for row in result.rows if row.by == "family"}
     assert rows.keys() == {"formant", "neural TTS", "conversion"}
     for part, families in FAMILIES.items():
         for family in families:
             classes = chosen(scores, part=part, family=family)
-            found = rows[family].metrics["eer"]
-            assert found.value == eer(*classes)
+            rate = rows[family].metrics["eer"]
+            assert rate.value == eer(*classes)
             interval = bootstrap(eer, *classes, n_draws=200)
-            assert (found.low, found.high) == (interval.low, interval.high)
+            assert (rate.low, rate.high) == (interval.low, interval.high)
     assert rows["formant"].trained
     assert not rows["conversion"].trained
     assert [name for name, row in rows.items() if row.few] == ["conversion"]
 
 
 def test_parts_are_reported_side_by_side_alone_and_pooled(scores: Path) -> None:
-    made = summarise(read_scores(scores), FACTS, n_draws=20)
-    pooled = [row for row in made.rows if row.by == "all"]
+    result = summarise(read_scores(scores), FACTS, n_draws=20)
+    pooled = [row for row in result.rows if row.by == "all"]
     assert [row.part for row in pooled] == ["eval_in", "eval_out", "all parts"]
     assert [(row.n_bonafide, row.n_spoof) for row in pooled] == [(40, 32), (40, 40), (80, 72)]
-    assert made.pooled("eval_out").metrics["eer"].value == eer(*chosen(scores, part="eval_out"))
+    assert result.pooled("eval_out").metrics["eer"].value == eer(*chosen(scores, part="eval_out"))
     assert {"eer", "eer_by_speaker", "min_dcf", "act_dcf", "cllr", "min_cllr"} == set(
         pooled[0].metrics
     )
-    assert {(row.part, row.group) for row in made.rows if row.by == "language"} == {
+    assert {(row.part, row.group) for row in result.rows if row.by == "language"} == {
         (part, language) for part in FAMILIES for language in ("de", "en")
     }
 
 
 def test_rates_count_what_the_thresholds_decide(scores: Path) -> None:
-    made = summarise(read_scores(scores), FACTS, n_draws=20)
+    result = summarise(read_scores(scores), FACTS, n_draws=20)
     human, machine = chosen(scores, part="eval_out")
-    default, balanced = (rate for rate in made.rates if rate.part == "eval_out")
+    default, balanced = (rate for rate in result.rates if rate.part == "eval_out")
     assert (default.point, balanced.point) == ("default", "balanced")
     assert default.bonafide_as_spoof == np.mean(human < -1)
     assert default.bonafide_undecided == np.mean((human >= -1) & (human < 1))
@@ -129,18 +129,18 @@ def test_clips_without_score_are_counted_and_do_not_move_a_number(tmp_path: Path
     damaged = {**silent, "id": "damaged", "bonafide": False, "status": "unreadable"}
     plain = write_scores(tmp_path / "plain.parquet", table(), FACTS)
     more = write_scores(tmp_path / "more.parquet", table([silent, damaged]), FACTS)
-    one, other = (summarise(read_scores(path), FACTS, n_draws=20) for path in (plain, more))
-    assert one.rows == other.rows
-    assert [name for name, _, _ in other.unscored] == ["silent", "damaged"]
-    human = next(count for count in other.counts if count.part == "eval_in" and count.bonafide)
+    first, second = (summarise(read_scores(path), FACTS, n_draws=20) for path in (plain, more))
+    assert first.rows == second.rows
+    assert [name for name, _, _ in second.unscored] == ["silent", "damaged"]
+    human = next(count for count in second.counts if count.part == "eval_in" and count.bonafide)
     assert (human.n_clips, human.n_scored, human.n_no_verdict, human.n_unreadable) == (41, 40, 1, 0)
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_the_head_says_it_in_plain_words(scores: Path, tmp_path: Path) -> None:
-    made = report(scores, tmp_path / "out", n_draws=20)
+def test_the_report_starts_with_plain_words(scores: Path, tmp_path: Path) -> None:
+    result = report(scores, tmp_path / "out", n_draws=20)
     head = (tmp_path / "out" / "report.md").read_text().split("## Overall")[0]
-    rate = next(rate for rate in made.rates if rate.part == "eval_out")
+    rate = next(rate for rate in result.rates if rate.part == "eval_out")
     assert f"of 100 human clips {100 * rate.bonafide_as_spoof:g} were called spoof" in head
     assert "eval_in (known families): of 100" in head
     assert "eval_out (unknown families): of 100" in head
@@ -148,7 +148,7 @@ def test_the_head_says_it_in_plain_words(scores: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_part_says_how_many_of_its_families_were_heard_in_training(tmp_path: Path) -> None:
+def test_a_part_says_how_many_of_its_families_were_seen_in_training(tmp_path: Path) -> None:
     facts = replace(FACTS, trained_families=("formant", "neural TTS"))
     report(write_scores(tmp_path / "s.parquet", table(), facts), tmp_path, n_draws=20)
     assert "eval_out (1 of 2 families known): of 100" in (tmp_path / "report.md").read_text()
@@ -188,15 +188,15 @@ def test_the_same_score_file_gives_the_same_report(scores: Path, tmp_path: Path)
 
 @pytest.mark.usefixtures("no_pictures")
 def test_metrics_json_is_strict_json_with_every_number(scores: Path, tmp_path: Path) -> None:
-    made = report(scores, tmp_path, n_draws=20)
+    result = report(scores, tmp_path, n_draws=20)
     numbers = json.loads(
         (tmp_path / "metrics.json").read_text(),
         parse_constant=lambda name: pytest.fail(f"{name} in JSON"),
     )
     assert numbers["facts"]["bundle"] == "lcnn 2"
     assert numbers["n_draws"] == 20
-    assert len(numbers["rows"]) == len(made.rows)
-    assert numbers["rows"][0]["metrics"]["eer"]["value"] == made.rows[0].metrics["eer"].value
+    assert len(numbers["rows"]) == len(result.rows)
+    assert numbers["rows"][0]["metrics"]["eer"]["value"] == result.rows[0].metrics["eer"].value
 
 
 class Page(HTMLParser):
@@ -253,13 +253,13 @@ def test_names_from_a_manifest_cannot_become_markup() -> None:
 def test_a_score_file_of_ones_own_may_be_csv(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("id,score,bonafide\n001,1.5,true\n002,,true\n003,-0.5,false\n")
-    found = read_scores(path).to_pylist()
-    assert [row["id"] for row in found] == ["001", "002", "003"]
-    assert [row["status"] for row in found] == ["scored", "no verdict", "scored"]
+    scored = read_scores(path).to_pylist()
+    assert [row["id"] for row in scored] == ["001", "002", "003"]
+    assert [row["status"] for row in scored] == ["scored", "no verdict", "scored"]
     assert read_facts(path) == Facts()
-    made = report(path, tmp_path / "out", n_draws=20)
-    assert made.pooled("eval").metrics["eer"].value == 0.0
-    assert made.rates == ()
+    result = report(path, tmp_path / "out", n_draws=20)
+    assert result.pooled("eval").metrics["eer"].value == 0.0
+    assert result.rates == ()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from unheard.errors import EvaluationError, MetricError, RecipeError
 from unheard.evaluation.groups import grids
-from unheard.evaluation.intake import Intake, calibrated, read_asv, stated_asv, taken_in
+from unheard.evaluation.intake import Intake, calibrated, read_asv, read_with_keys, stated_asv
 from unheard.evaluation.pairs import System, compare_scores, write_comparison
 from unheard.evaluation.report import (
     Extras,
@@ -41,13 +41,13 @@ RNG = np.random.default_rng
 def rows(seed: int = 0, *, n: int = 60, shift: float = 0.0, part: str = "eval") -> dict[str, Any]:
     """Clips of two attacks and two codecs; the second codec is noisier."""
     rng = RNG(seed)
-    found: list[dict[str, Any]] = []
+    filled: list[dict[str, Any]] = []
     for index in range(3 * n):
         bonafide, codec = index < n, ("none", "alaw")[index % 2]
         attack = "-" if bonafide else f"A{1 + index % 3}"
         mean = 2.0 if bonafide else -1.0
         score = shift + rng.normal(mean, 1.0 + index % 2)
-        found.append(
+        filled.append(
             {
                 "id": f"{part}{index}",
                 "score": score,
@@ -58,15 +58,15 @@ def rows(seed: int = 0, *, n: int = 60, shift: float = 0.0, part: str = "eval") 
                 "speaker": f"s{index % 7}",
             }
         )
-    return {name: [row.get(name, default) for row in found] for name, default in COLUMNS.items()}
+    return {name: [row.get(name, default) for row in filled] for name, default in COLUMNS.items()}
 
 
 def table(columns: dict[str, Any], tmp_path: Path) -> Any:
     return read_scores(write_scores(tmp_path / "t.parquet", columns, Facts()))
 
 
-def picked(found: Any, **wanted: str) -> tuple[np.ndarray, np.ndarray]:
-    kept = [row for row in found.to_pylist() if row["codec"] == wanted.get("codec", row["codec"])]
+def picked(scores: Any, **wanted: str) -> tuple[np.ndarray, np.ndarray]:
+    kept = [row for row in scores.to_pylist() if row["codec"] == wanted.get("codec", row["codec"])]
     attack = wanted.get("attack")
     return (
         np.array([row["score"] for row in kept if row["bonafide"]]),
@@ -75,27 +75,27 @@ def picked(found: Any, **wanted: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_grid_splits_bona_fide_clips_by_codec_and_not_by_attack(tmp_path: Path) -> None:
-    found = table(rows(), tmp_path)
-    (grid,) = grids(found, ["eval"], [("attack", "codec")])
+    scores = table(rows(), tmp_path)
+    (grid,) = grids(scores, ["eval"], [("attack", "codec")])
     assert grid.rows == ("A1", "A2", "A3", "pooled")
     assert grid.columns == ("alaw", "none", "pooled")
     for row, cells in zip(grid.rows, grid.cells, strict=True):
         for column, cell in zip(grid.columns, cells, strict=True):
             wanted = {"attack": row} if row != "pooled" else {}
             wanted |= {"codec": column} if column != "pooled" else {}
-            human, machine = picked(found, **wanted)
+            human, machine = picked(scores, **wanted)
             assert (cell.n_bonafide, cell.n_spoof) == (human.size, machine.size)
             assert cell.eer == eer(human, machine)
-    (alone,) = grids(found, ["eval"], [("codec",)])
+    (alone,) = grids(scores, ["eval"], [("codec",)])
     assert [line[0] for line in alone.cells] == list(grid.cells[-1])
 
 
 def test_a_grid_of_a_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    found = table(rows(), tmp_path)
+    scores = table(rows(), tmp_path)
     with pytest.raises(RecipeError, match="did you mean 'codec'"):
-        list(grids(found, ["eval"], [("codecs",)]))
+        list(grids(scores, ["eval"], [("codecs",)]))
     with pytest.raises(RecipeError, match="name one or two columns"):
-        list(grids(found, ["eval"], [("codec", "attack", "part")]))
+        list(grids(scores, ["eval"], [("codec", "attack", "part")]))
 
 
 def test_a_value_without_bona_fide_clips_has_no_rate(tmp_path: Path) -> None:
@@ -110,10 +110,10 @@ def test_a_value_without_bona_fide_clips_has_no_rate(tmp_path: Path) -> None:
 
 
 def test_official_and_tandem_numbers_are_those_of_their_functions(tmp_path: Path) -> None:
-    found = table(rows(), tmp_path)
-    made = summarise(found, Facts(), n_draws=20, extras=Extras(official=True, asv=ASVSPOOF5_ASV))
-    human, machine = picked(found)
-    metrics = made.pooled("eval").metrics
+    scores = table(rows(), tmp_path)
+    result = summarise(scores, Facts(), n_draws=20, extras=Extras(official=True, asv=ASVSPOOF5_ASV))
+    human, machine = picked(scores)
+    metrics = result.pooled("eval").metrics
     assert metrics["eer_official"].value == eer_official(human, machine)
     assert metrics["eer_official"].low is None
     assert metrics["min_tdcf"].value == min_tdcf(human, machine, ASVSPOOF5_ASV)
@@ -121,7 +121,7 @@ def test_official_and_tandem_numbers_are_those_of_their_functions(tmp_path: Path
     assert low is not None
     assert high is not None
     assert low <= metrics["min_tdcf"].value <= high
-    attack = next(row for row in made.rows if row.group == "A1")
+    attack = next(row for row in result.rows if row.group == "A1")
     assert "eer_official" in attack.metrics
     assert "min_tdcf" not in attack.metrics  # the verifier's rates are pooled over attacks
 
@@ -136,14 +136,14 @@ def test_means_over_attacks_and_test_sets_weigh_groups_the_same(tmp_path: Path) 
         ]
         columns = {name: columns[name] + more[name] for name in columns}
     sets = {"one": ("one",), "two": ("two a", "two b"), "three": ("three",)}
-    made = summarise(table(columns, tmp_path), Facts(), n_draws=20, extras=Extras(sets=sets))
-    rates = {part: made.pooled(part).metrics["eer"].value for part in made.parts}
-    mean = next(one for one in made.averages if one.over == "set")
+    result = summarise(table(columns, tmp_path), Facts(), n_draws=20, extras=Extras(sets=sets))
+    rates = {part: result.pooled(part).metrics["eer"].value for part in result.parts}
+    mean = next(average for average in result.averages if average.over == "set")
     assert mean.groups == ("one", "two")
     assert mean.mean == (rates["one"] + (rates["two a"] + rates["two b"]) / 2) / 2
     assert mean.worst_group == "two"
-    attacks = [row for row in made.rows if (row.by, row.part) == ("attack", "one")]
-    over = next(one for one in made.averages if (one.over, one.part) == ("attack", "one"))
+    attacks = [row for row in result.rows if (row.by, row.part) == ("attack", "one")]
+    over = next(mean for mean in result.averages if (mean.over, mean.part) == ("attack", "one"))
     assert over.mean == pytest.approx(np.mean([row.metrics["eer"].value for row in attacks]))
     assert over.worst == max(row.metrics["eer"].value for row in attacks)
 
@@ -171,26 +171,26 @@ def published(tmp_path: Path, columns: dict[str, Any], sign: float = 1.0) -> tup
     scores, keys = tmp_path / "published.txt", tmp_path / "trial_metadata.txt"
     names = zip(columns["id"], columns["score"], strict=True)
     scores.write_text("".join(f"{name} {sign * score!r}\n" for name, score in names))
-    told = zip(*(columns[n] for n in ("id", "codec", "attack", "bonafide", "part")), strict=True)
+    trials = zip(*(columns[n] for n in ("id", "codec", "attack", "bonafide", "part")), strict=True)
     keys.write_text(
         "".join(
             f"S {name} {codec} - {attack} {'bonafide' if human else 'spoof'} notrim {part}\n"
-            for name, codec, attack, human, part in told
+            for name, codec, attack, human, part in trials
         )
     )
     return scores, keys
 
 
-def test_reversed_scores_are_called_so_and_turned_round_only_when_told(tmp_path: Path) -> None:
+def test_reversed_scores_are_reported_and_negated_only_on_request(tmp_path: Path) -> None:
     scores, keys = published(tmp_path, rows(), sign=-1.0)
-    found, facts = taken_in(scores, Intake(keys=keys))
-    made = summarise(found, facts, n_draws=50)
-    assert made.pooled("eval").metrics["eer"].value > 0.6
-    (said,) = cautions(made)
-    assert "very likely point the other way" in said
-    assert "Nothing was turned round" in said
-    assert "--higher-is spoof" in said
-    turned, facts = taken_in(scores, Intake(keys=keys, higher_is="spoof"))
+    read, facts = read_with_keys(scores, Intake(keys=keys))
+    result = summarise(read, facts, n_draws=50)
+    assert result.pooled("eval").metrics["eer"].value > 0.6
+    (caution,) = cautions(result)
+    assert "very likely point the other way" in caution
+    assert "Nothing was turned round" in caution
+    assert "--higher-is spoof" in caution
+    turned, facts = read_with_keys(scores, Intake(keys=keys, higher_is="spoof"))
     assert turned.column("score").to_pylist() == rows()["score"]
     assert "scores were turned round: in the file, higher is more spoof" in facts.notes
     assert cautions(summarise(turned, facts, n_draws=50)) == []
@@ -203,17 +203,17 @@ def test_missing_trials_and_unknown_scores_are_counted_named_and_refused(tmp_pat
     with pytest.raises(
         EvaluationError, match=r"2 trials have no score, such as eval0, eval1; .*--allow-missing"
     ):
-        taken_in(scores, Intake(keys=keys))
+        read_with_keys(scores, Intake(keys=keys))
     scores.write_text("\n".join([*lines, "stranger 1.0"]))
     with pytest.raises(
         EvaluationError, match=r"1 score has no trial .*stranger; .*--allow-missing"
     ):
-        taken_in(scores, Intake(keys=keys))
+        read_with_keys(scores, Intake(keys=keys))
     scores.write_text("\n".join([*lines[2:], "stranger 1.0"]))
-    found, facts = taken_in(scores, Intake(keys=keys, allow_missing=True))
+    read, facts = read_with_keys(scores, Intake(keys=keys, allow_missing=True))
     assert len(facts.notes) == 2
-    made = summarise(found, facts, n_draws=20)
-    assert [(name, reason) for name, _, reason in made.unscored] == [
+    result = summarise(read, facts, n_draws=20)
+    assert [(name, reason) for name, _, reason in result.unscored] == [
         ("eval0", "no score in the score file"),
         ("eval1", "no score in the score file"),
     ]
@@ -224,13 +224,13 @@ def test_only_wanted_trials_are_asked_for(tmp_path: Path) -> None:
     lines = scores.read_text().splitlines()
     scores.write_text("\n".join(lines[::2]))  # every second clip went through alaw
     clean = Intake(keys=keys, where={"codec": ("none",)})
-    found, facts = taken_in(scores, clean)
-    assert set(found.column("codec").to_pylist()) == {"none"}
+    read, facts = read_with_keys(scores, clean)
+    assert set(read.column("codec").to_pylist()) == {"none"}
     assert facts.notes == ()
     with pytest.raises(EvaluationError, match=r"no trial has codec g722 \(found alaw, none\)"):
-        taken_in(scores, replace(clean, where={"codec": ("g722",)}))
+        read_with_keys(scores, replace(clean, where={"codec": ("g722",)}))
     with pytest.raises(RecipeError, match="no column 'codecs'; did you mean 'codec'"):
-        taken_in(scores, replace(clean, where={"codecs": ("none",)}))
+        read_with_keys(scores, replace(clean, where={"codecs": ("none",)}))
 
 
 @pytest.mark.parametrize("method", ["logistic", "isotonic"])
@@ -272,42 +272,43 @@ def systems(tmp_path: Path, *, points: bool = True) -> list[System]:
         ],
     }
     return [
-        System(name, table(one, tmp_path), facts)
-        for name, one in (("ours", columns), ("worse", worse), ("close", close))
+        System(name, table(values, tmp_path), facts)
+        for name, values in (("ours", columns), ("worse", worse), ("close", close))
     ]
 
 
 def test_systems_are_compared_trial_by_trial_and_corrected(tmp_path: Path) -> None:
     ours, worse, close = systems(tmp_path)
-    made = compare_scores([ours, worse, close], n_draws=200)
-    pairs = {(pair.second, pair.metric): pair for pair in made.pairs}
+    result = compare_scores([ours, worse, close], n_draws=200)
+    pairs = {(pair.second, pair.metric): pair for pair in result.pairs}
     assert set(pairs) == {(name, m) for name in ("worse", "close") for m in ("eer", "min_dcf")}
-    found = pairs["worse", "eer"]
+    pair = pairs["worse", "eer"]
     a, b = picked(ours.table), picked(worse.table)
     wanted = paired_bootstrap(eer, a, b, n_draws=200)
-    assert (found.difference, found.low, found.high, found.p) == (
+    assert (pair.difference, pair.low, pair.high, pair.p) == (
         wanted.value,
         wanted.low,
         wanted.high,
         wanted.p,
     )
-    assert found.difference == found.first_value - found.second_value
-    assert found.p < found.p_holm <= 4 * found.p
+    assert pair.difference == pair.first_value - pair.second_value
+    assert pair.p < pair.p_holm <= 4 * pair.p
     right = [np.concatenate([human >= 0.5, machine < 0.5]) for human, machine in (a, b)]
-    assert found.mcnemar == mcnemar(*right)
-    assert found.mcnemar_holm is not None
-    assert found.mcnemar < found.mcnemar_holm <= 2 * found.mcnemar
+    assert pair.mcnemar == mcnemar(*right)
+    assert pair.mcnemar_holm is not None
+    assert pair.mcnemar < pair.mcnemar_holm <= 2 * pair.mcnemar
     assert pairs["close", "eer"].p_holm > 0.05
-    files = write_comparison(made, tmp_path / "out")
+    files = write_comparison(result, tmp_path / "out")
     assert json.loads(files[0].read_text())["pairs"][0]["second"] == "worse"
-    line = next(one for one in files[1].read_text().splitlines() if "| worse | eval | EER |" in one)
-    assert line.endswith(f"| {found.p_holm:.3g} | {found.mcnemar_holm:.3g} |")
+    lines = files[1].read_text().splitlines()
+    line = next(text for text in lines if "| worse | eval | EER |" in text)
+    assert line.endswith(f"| {pair.p_holm:.3g} | {pair.mcnemar_holm:.3g} |")
 
 
 def test_decisions_are_not_compared_without_thresholds_from_other_clips(tmp_path: Path) -> None:
-    made = compare_scores(systems(tmp_path, points=False)[:2], n_draws=20)
-    assert all(pair.mcnemar is None and pair.mcnemar_holm is None for pair in made.pairs)
-    text = write_comparison(made, tmp_path)[1].read_text()
+    result = compare_scores(systems(tmp_path, points=False)[:2], n_draws=20)
+    assert all(pair.mcnemar is None and pair.mcnemar_holm is None for pair in result.pairs)
+    text = write_comparison(result, tmp_path)[1].read_text()
     assert "need a threshold fitted on other clips" in text
 
 
@@ -316,9 +317,9 @@ def test_systems_must_have_scored_the_same_trials(tmp_path: Path) -> None:
     fewer = replace(worse, table=worse.table.slice(3))
     with pytest.raises(EvaluationError, match="3 trials are scored by only one of ours and worse"):
         compare_scores([ours, fewer], n_draws=20)
-    made = compare_scores([ours, fewer], n_draws=20, allow_missing=True)
-    assert made.pairs[0].n_trials == 177
-    assert "left out" in made.notes[0]
+    result = compare_scores([ours, fewer], n_draws=20, allow_missing=True)
+    assert result.pairs[0].n_trials == 177
+    assert "left out" in result.notes[0]
     swapped = [not human for human in worse.table.column("bonafide").to_pylist()]
     index = worse.table.column_names.index("bonafide")
     liar = replace(worse, table=worse.table.set_column(index, "bonafide", [swapped]))
@@ -328,7 +329,7 @@ def test_systems_must_have_scored_the_same_trials(tmp_path: Path) -> None:
         compare_scores([ours])
 
 
-def test_everything_that_was_asked_for_stands_in_the_report(
+def test_everything_that_was_asked_for_is_in_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("calibration", "det", "histogram"):
@@ -342,7 +343,7 @@ def test_everything_that_was_asked_for_stands_in_the_report(
     )
     report(path, tmp_path / "out", n_draws=20, extras=extras)
     text = (tmp_path / "out" / "report.md").read_text()
-    for told in (
+    for phrase in (
         "EER, official",
         "min t-DCF, revised",
         "## Averages",
@@ -352,7 +353,7 @@ def test_everything_that_was_asked_for_stands_in_the_report(
         "Note: something was done.",
         "nothing says that these scores are log-likelihood ratios",
     ):
-        assert told in text, told
-    made = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert [grid["by"] for grid in made["grids"]] == [["attack", "codec"], ["codec"]]
+        assert phrase in text, phrase
+    numbers = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert [grid["by"] for grid in numbers["grids"]] == [["attack", "codec"], ["codec"]]
     assert read_facts(path).notes == ("something was done",)

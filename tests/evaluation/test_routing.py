@@ -57,11 +57,11 @@ def test_a_router_that_sends_everything_to_one_expert_shows_it(
     manifest: Manifest, tmp_path: Path
 ) -> None:
     spec = replace(MIXTURE, adapters=replace(TINY_EXPERTS, n_active=1))
-    made = bundle(spec, tmp_path / "b")
-    for name, parameter in made.detector.named_parameters():
+    trained = bundle(spec, tmp_path / "b")
+    for name, parameter in trained.detector.named_parameters():
         if name.endswith("router"):
             parameter.data.zero_()  # equal logits: the first expert is chosen
-    usage = measure(made, manifest)
+    usage = measure(trained, manifest)
     assert (usage.gates.max(axis=2) == 1).all()
     np.testing.assert_allclose(spread_bits(usage.gates), 0, atol=1e-9)
 
@@ -93,11 +93,11 @@ def test_layers_that_a_sum_reads_are_shown_for_every_group(
 ) -> None:
     how = Adaptive(activation=activation)
     spec = SslAasist(encoder=TINY_ENCODER, frozen=True, reading="adaptive", adaptive=how)
-    made = bundle(spec, tmp_path / "b")
-    for parameter in made.detector.parameters():
+    trained = bundle(spec, tmp_path / "b")
+    for parameter in trained.detector.parameters():
         if parameter.ndim == 1:  # norms as they are built give every state a mean of 0
             parameter.data += 0.3 * torch.randn_like(parameter)
-    usage = measure_layers(made, manifest, by="attack", most_clips=3)
+    usage = measure_layers(trained, manifest, by="attack", most_clips=3)
     assert usage.groups[0] == BONAFIDE
     assert usage.gates.shape == (len(set(manifest.column("attack"))), 1, 3)  # input and 2 layers
     assert (usage.gates[0] != usage.gates[1]).any()  # a mean for each group, not one for all
@@ -113,10 +113,10 @@ def test_weights_of_layers_are_means_over_the_clips_of_a_group(
     manifest: Manifest, tmp_path: Path
 ) -> None:
     spec = SslAasist(encoder=TINY_ENCODER, frozen=True, reading="weighted")
-    made = bundle(spec, tmp_path / "b")
+    trained = bundle(spec, tmp_path / "b")
     logits = torch.tensor([0.0, 1.0, 2.0])
-    made.detector.reading.logits.data.copy_(logits)
-    usage = measure_layers(made, manifest, most_clips=2)
+    trained.detector.reading.logits.data.copy_(logits)
+    usage = measure_layers(trained, manifest, most_clips=2)
     for weights in usage.gates[:, 0]:
         np.testing.assert_allclose(weights, logits.softmax(0), atol=1e-6)
 
@@ -143,7 +143,7 @@ def test_the_command_names_the_layer_that_counts_most_for_each_group(
         "--out",
         tmp_path / "out",
     ]
-    found = runner(capfd)("inspect", "layers", tmp_path / "b", *options)
-    assert found.code == 0
-    assert found.out.count("most of layer") == 3  # bona fide and two families
-    assert found.out.endswith("layers.png\n")
+    run = runner(capfd)("inspect", "layers", tmp_path / "b", *options)
+    assert run.code == 0
+    assert run.out.count("most of layer") == 3  # bona fide and two families
+    assert run.out.endswith("layers.png\n")

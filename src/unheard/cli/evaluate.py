@@ -191,10 +191,10 @@ def scores_convert(  # noqa: PLR0913  a command has the options that it has
     allow_missing: AllowMissing = False,
 ) -> None:
     """Write a score file in another format; numbers keep every digit."""
-    from unheard.evaluation.intake import converted
+    from unheard.evaluation.intake import convert
 
     how = _intake(keys, format, bonafide_label, higher_is, allow_missing, None)
-    for note in converted(source, out, to, how):
+    for note in convert(source, out, to, how):
         say(f"note: {note}")
     typer.echo(out)
 
@@ -316,13 +316,13 @@ def _from_scores(
     from dataclasses import replace
 
     from unheard.data.protocols import protocol as named
-    from unheard.evaluation.intake import calibrated, taken_in
+    from unheard.evaluation.intake import calibrated, read_with_keys
     from unheard.evaluation.report import report, write_scores
 
-    table, facts = taken_in(scores, how)
+    table, facts = read_with_keys(scores, how)
     if dev is not None:
         file, dev_keys, method = dev
-        other, _ = taken_in(file, replace(how, keys=dev_keys, where={}, format=""))
+        other, _ = read_with_keys(file, replace(how, keys=dev_keys, where={}, format=""))
         table, facts = calibrated(table, facts, other, method=method, name=file.name)
     if protocol is not None:
         extras = replace(extras, sets=named(protocol).columns())
@@ -362,14 +362,14 @@ def _show(made: Report, out: Path) -> None:
 
 
 def _compare(out: Path, against: Iterable[Path], how: Intake, draws: int) -> None:
-    from unheard.evaluation.intake import taken_in
+    from unheard.evaluation.intake import read_with_keys
     from unheard.evaluation.pairs import System, compare_scores, write_comparison
     from unheard.evaluation.report import read_facts, read_scores
 
     own = out / "scores.parquet"
     systems = [System(read_facts(own).name or "these scores", read_scores(own), read_facts(own))]
     for file in against:
-        table, facts = taken_in(file, how)
+        table, facts = read_with_keys(file, how)
         systems.append(System(facts.name or file.name, table, facts))
     made = compare_scores(systems, n_draws=draws, allow_missing=how.allow_missing)
     for pair in made.pairs:

@@ -1,6 +1,6 @@
 """Compare recipes over protocols and seeds: do the jobs of a plan, then report from what they left.
 
-The same command again goes on where it was; on several machines that share the folder it may run
+The same command again resumes where it was; on several machines that share the folder it may run
 at once.
 """
 
@@ -72,13 +72,13 @@ def compare(
     say: Callable[[str], None] = lambda _: None,
     options: Options = PLAIN,
 ) -> list[Failure]:
-    """Train and evaluate whatever of a plan is not done yet; return the jobs that failed.
+    """Train and evaluate all of a plan that is not done yet; return the jobs that failed.
 
     Args:
         plan: What to compare.
         data: As `lay_out` takes it; all manifests that the entries want.
         out: Folder of the comparison.
-        say: Told about progress, a line at a time.
+        say: Receives progress, a line at a time.
         options: How.
 
     Raises:

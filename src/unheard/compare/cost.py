@@ -26,7 +26,7 @@ class Cost:
     """What a detector costs.
 
     Attributes:
-        parameters: Numbers that scoring needs, published ones that it stands on included.
+        parameters: Numbers that scoring needs, published ones that it builds on included.
         trained: How many of them its training changed.
         bundle_bytes: Size of its bundle.
         core_s: Seconds of one core to score a second of audio, decoding left out.
@@ -47,11 +47,13 @@ def measure(folder: Path) -> Cost:
     Raises:
         BundleError: If it cannot be loaded.
     """
-    made = bundle.load(folder)
-    weights = list(made.detector.parameters())
+    detector_bundle = bundle.load(folder)
+    weights = list(detector_bundle.detector.parameters())
     noise = np.random.default_rng(0).standard_normal(round(AUDIO_S * audio.SAMPLE_RATE_HZ))
     cut = audio.windows(
-        0.1 * noise.astype(np.float32), window_s=made.card.window_s, hop_s=made.card.hop_s
+        0.1 * noise.astype(np.float32),
+        window_s=detector_bundle.card.window_s,
+        hop_s=detector_bundle.card.hop_s,
     )
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -59,7 +61,7 @@ def measure(folder: Path) -> Cost:
         seconds = []
         for _ in range(1 + N_REPEATS):  # the first one warms up
             started = time.process_time()
-            made.scores(cut.samples)
+            detector_bundle.scores(cut.samples)
             seconds.append(time.process_time() - started)
     finally:
         torch.set_num_threads(n_threads)

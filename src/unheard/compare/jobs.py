@@ -1,13 +1,13 @@
 """What a plan wants done: one job per protocol, method and seed, and what each has left behind.
 
-    OUT/manifests/without_<family>.parquet   clips with one family left out of training
+    OUT/manifests/without_<family>.parquet   clips with one family held out of training
     OUT/<protocol>/seed<k>/<method>/         one job: what `unheard train` leaves, and
         eval/scores.parquet                  its score file, with the report of this one detector
         cost.json                            size, and time of scoring
         spent.json                           time that the steps took
         log.txt                              what the commands said
 
-What a recipe starts from lies beside it and is a job of its own, which all that need it share.
+What a recipe starts from lies next to it and is a job of its own, which all that need it share.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from unheard import recipes
 from unheard.compare.cost import read_cost
 from unheard.compare.plan import Comparison, Entry
-from unheard.compare.time_used import spent
+from unheard.compare.time_used import read_time_used
 from unheard.data import protocols
 from unheard.data.clip import Manifest
 from unheard.data.protocols import leave_one_out, moved
@@ -74,7 +74,7 @@ class Stage:
 
     Attributes:
         name: Name of its folder: the protocol, or "without_<family>".
-        held_out: Family that is left out of training; "" for none.
+        held_out: Family that is held out of training; "" for none.
         sources: Manifests by the name that entries call them by; "" is that of most entries.
     """
 
@@ -130,7 +130,7 @@ class Job:
         """Return the arguments of `unheard` that do a step."""
         bundle = str(self.folder / "bundle")
         if step == "train":
-            set_ = [word for one in self.settings for word in ("--set", one)]
+            set_ = [word for setting in self.settings for word in ("--set", setting)]
             where = ["--data", str(self.source.file), "--out", str(self.folder)]
             return ["train", self.recipe_name, *where, *set_]
         if step == "evaluate":
@@ -144,19 +144,21 @@ class Job:
             card = read_card(self.folder / "bundle")
         except UnheardError:
             return None
-        there = card.provenance
+        provenance = card.provenance
         wanted = {
             "train": self.source.sha256(self.recipe.train_parts),
             "dev": self.source.sha256(self.recipe.dev_parts),
         }
-        if any(sha256 and there.manifests.get(part) != sha256 for part, sha256 in wanted.items()):
+        if any(
+            sha256 and provenance.manifests.get(part) != sha256 for part, sha256 in wanted.items()
+        ):
             return None
-        return None if _contradicts(there.settings, recipe_to_json(self.recipe)) else card
+        return None if _contradicts(provenance.settings, recipe_to_json(self.recipe)) else card
 
     def training_core_s(self) -> float | None:
         """Return the processor seconds of its training and of what it needs; None if not noted."""
-        noted = [spent(job.folder).get("train") for job in (self, *_all_needs(self))]
-        known = [one.core_s for one in noted if one]
+        noted = [read_time_used(job.folder).get("train") for job in (self, *_all_needs(self))]
+        known = [step.core_s for step in noted if step]
         return sum(known) if len(known) == len(noted) else None
 
     def _is_evaluated(self, card: Card) -> bool:
@@ -222,11 +224,13 @@ def jobs_of(
         plan.entry(name)
     jobs: dict[Path, Job] = {}
     for stage in stages:
-        held = plan.held_out_entries if stage.held_out else ()
+        held_out_entries = plan.held_out_entries if stage.held_out else ()
         for seed in plan.seeds:
             layout = _Layout(plan, stage, seed, out / stage.name / f"seed{seed}", jobs)
             for entry in plan.entries:
-                if entry.name in (held or (entry.name,)) and entry.name in (only or (entry.name,)):
+                if entry.name in (held_out_entries or (entry.name,)) and entry.name in (
+                    only or (entry.name,)
+                ):
                     layout.add(entry.name, tested=True)
     return list(jobs.values())
 
@@ -246,17 +250,17 @@ class _Layout:
         own = {entry.name: entry for entry in self.plan.entries}
         entry = own.get(name, Entry(name, name))
         folder, source = self.folder / name, self.stage.sources.get(entry.data, UNKNOWN)
-        there = self.jobs.get(folder)
-        if there is not None and (there.protocol or not tested):
-            return there
-        held = self.plan.held_out_settings if self.stage.held_out else ()
-        settings = (*self.plan.settings, *entry.settings, *held, f"seed={self.seed}")
+        existing = self.jobs.get(folder)
+        if existing is not None and (existing.protocol or not tested):
+            return existing
+        held_out_settings = self.plan.held_out_settings if self.stage.held_out else ()
+        settings = (*self.plan.settings, *entry.settings, *held_out_settings, f"seed={self.seed}")
         recipe = with_settings(recipes.load(entry.recipe), settings)
         for part in (recipe.train_parts, recipe.dev_parts):
             source.sha256(part)
         needs = tuple(
             self._first(recipe, name)
-            for name in dict.fromkeys(one.name for _, one in recipe.init_from)
+            for name in dict.fromkeys(checkpoint.name for _, checkpoint in recipe.init_from)
         )
         job = Job(
             stage=self.stage,
@@ -291,14 +295,14 @@ def _path(recipe: str) -> str:
 
 
 def _all_needs(job: Job) -> Iterator[Job]:
-    """Yield what a job stands on, each once."""
+    """Yield what a job needs, each once."""
     seen: dict[Path, Job] = {}
     waiting = list(job.needs)
     while waiting:
-        one = waiting.pop()
-        if one.folder not in seen:
-            seen[one.folder] = one
-            waiting += one.needs
+        need = waiting.pop()
+        if need.folder not in seen:
+            seen[need.folder] = need
+            waiting += need.needs
     yield from seen.values()
 
 

@@ -20,7 +20,7 @@ from unheard.metrics import Metric, TiesWarning, eer
 from unheard.metrics.counted import counted
 from unheard.types import FloatArray, IntArray
 
-__all__ = ["Group", "JoinedScores", "measured", "trials_of"]
+__all__ = ["Group", "JoinedScores", "join_scores", "measured"]
 
 COLUMNS = ("bonafide", "part", "family")
 
@@ -60,7 +60,7 @@ class JoinedScores:
         return Group(np.flatnonzero(inside & bonafide), np.flatnonzero(inside & ~bonafide))
 
 
-def trials_of(files: Sequence[Path]) -> JoinedScores:
+def join_scores(files: Sequence[Path]) -> JoinedScores:
     """Read score files and join them by clip.
 
     Raises:
@@ -69,7 +69,9 @@ def trials_of(files: Sequence[Path]) -> JoinedScores:
     tables = []
     for path in files:
         table = read_scores(path)
-        tables.append(table.filter([one == SCORED for one in table.column("status").to_pylist()]))
+        tables.append(
+            table.filter([status == SCORED for status in table.column("status").to_pylist()])
+        )
     names = [table.column("id").to_pylist() for table in tables]
     shared = set(names[0]).intersection(*names[1:])
     if not shared:
@@ -79,8 +81,8 @@ def trials_of(files: Sequence[Path]) -> JoinedScores:
         )
     ids = sorted(shared)
     places = []
-    for held in names:
-        row = {name: place for place, name in enumerate(held)}
+    for file_ids in names:
+        row = {name: place for place, name in enumerate(file_ids)}
         places.append(np.array([row[name] for name in ids]))
     first = {
         name: tables[0].column(name).to_numpy(zero_copy_only=False)[places[0]] for name in COLUMNS
@@ -114,13 +116,13 @@ def measured(
         Shape [len(wanted), 1 + D], the trials as they are first.
     """
     groups = {id(group): group for _, group, _ in wanted}
-    found = np.empty((len(wanted), 1 + n_draws))
+    values = np.empty((len(wanted), 1 + n_draws))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)  # resampled clips tie with themselves
         of_draws = []
         for row, (metric, group, score) in enumerate(wanted):
             scores = score[group.human], score[group.machine]
-            found[row, 0] = metric(*scores)
+            values[row, 0] = metric(*scores)
             of_draws.append(_of_draws(metric, *scores))
         drawn = _counts(list(groups.values()), n_trials, n_draws, seed)
         n_at_once = max(1, _AT_ONCE // n_trials)
@@ -131,8 +133,8 @@ def measured(
                 for name, group in groups.items()
             }
             for row, (_, group, _) in enumerate(wanted):
-                found[row, first : first + len(counts)] = of_draws[row](*split[id(group)])
-    return found
+                values[row, first : first + len(counts)] = of_draws[row](*split[id(group)])
+    return values
 
 
 _AT_ONCE = 500_000
@@ -182,7 +184,7 @@ def _counts(groups: Sequence[Group], n_trials: int, n_draws: int, seed: int) -> 
         member[group.human, 2 * place] = True
         member[group.machine, 2 * place + 1] = True
     stratum = np.unique(member, axis=0, return_inverse=True)[1].ravel()
-    strata = [np.flatnonzero(stratum == one) for one in range(stratum.max() + 1)]
+    strata = [np.flatnonzero(stratum == number) for number in range(stratum.max() + 1)]
     rng = np.random.default_rng(seed)
     for _ in range(n_draws):
         counts = np.zeros(n_trials, np.int64)

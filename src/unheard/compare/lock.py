@@ -1,9 +1,9 @@
 """Who does a job, where several processes on several machines share one folder.
 
-A claim is a file `claim-N.json` in the folder of a job, made exclusively: of several processes one
-succeeds. The one with the highest number counts. A claim is stale if its process has died, on the
+A lock is a file `claim-N.json` in the folder of a job, made exclusively: of several processes one
+succeeds. The one with the highest number counts. A lock is stale if its process has died, on the
 machine where that can be seen, or if its heartbeat, the file's time of change, is old. Whoever
-takes over a stale claim makes the next number, which again only one of several can.
+takes over a stale lock makes the next number, which again only one of several can.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["STALE_S", "Claim", "claim", "clock_s", "holder"]
+__all__ = ["STALE_S", "Lock", "acquire", "clock_s", "holder"]
 
 STALE_S = 600.0
 """Age of a heartbeat, in seconds, at which a process on another machine counts as dead."""
 
 
 @dataclass(frozen=True)
-class Claim:
+class Lock:
     """A job that this process does.
 
     Attributes:
         path: The file.
-        token: Tells it from any other claim.
+        token: Tells it from any other lock.
     """
 
     path: Path
@@ -40,20 +40,20 @@ class Claim:
         """Renew the heartbeat; False if another process has taken the job over."""
         with contextlib.suppress(FileNotFoundError):
             os.utime(self.path)
-        found = _claims(self.path.parent)
+        locks = _locks(self.path.parent)
         return (
-            bool(found) and found[-1] == self.path and _told(self.path).get("token") == self.token
+            bool(locks) and locks[-1] == self.path and _owner(self.path).get("token") == self.token
         )
 
     def release(self) -> None:
         """Let others do the job, or see that it is done."""
         if self.beat():
-            for path in _claims(self.path.parent):  # the highest, which counts, goes last
+            for path in _locks(self.path.parent):  # the highest, which counts, goes last
                 path.unlink(missing_ok=True)
 
 
-def claim(folder: Path) -> Claim | None:
-    """Claim the job of a folder, or return None if another process holds it.
+def acquire(folder: Path) -> Lock | None:
+    """Lock the job of a folder, or return None if another process holds it.
 
     What the job needs is to be looked up again after that: it may have been done meanwhile.
 
@@ -61,32 +61,32 @@ def claim(folder: Path) -> Claim | None:
         folder: Of the job; made if need be.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found = _claims(folder)
-    if found and not _is_stale(found[-1]):
+    locks = _locks(folder)
+    if locks and not _is_stale(locks[-1]):
         return None
-    before = _told(found[-1]) if found else {}
-    number = _number(found[-1]) + 1 if found else 1
-    made = Claim(folder / f"claim-{number}.json", secrets.token_hex(8))
+    before = _owner(locks[-1]) if locks else {}
+    number = _number(locks[-1]) + 1 if locks else 1
+    lock = Lock(folder / f"claim-{number}.json", secrets.token_hex(8))
     me = {"host": _host(), "name": platform.node(), "pid": os.getpid()}
-    me |= {"started": _started(os.getpid()), "token": made.token}
+    me |= {"started": _started(os.getpid()), "token": lock.token}
     try:
-        with made.path.open("x") as file:
+        with lock.path.open("x") as file:
             file.write(json.dumps(me) + "\n")
     except FileExistsError:
         return None
-    if found and (not found[-1].exists() or _told(found[-1]) != before):
-        made.path.unlink(missing_ok=True)  # the stale one was taken over and released meanwhile
+    if locks and (not locks[-1].exists() or _owner(locks[-1]) != before):
+        lock.path.unlink(missing_ok=True)  # the stale one was taken over and released meanwhile
         return None
-    return made
+    return lock
 
 
 def holder(folder: Path) -> str:
     """Return which process holds the job of a folder, for people; "" if none does."""
-    found = _claims(folder)
-    if not found or _is_stale(found[-1]):
+    locks = _locks(folder)
+    if not locks or _is_stale(locks[-1]):
         return ""
-    told = _told(found[-1])
-    return f"process {told.get('pid', '?')} on {told.get('name', '?')}"
+    owner = _owner(locks[-1])
+    return f"process {owner.get('pid', '?')} on {owner.get('name', '?')}"
 
 
 def clock_s(folder: Path) -> float:
@@ -99,30 +99,30 @@ def clock_s(folder: Path) -> float:
         probe.unlink(missing_ok=True)
 
 
-def _claims(folder: Path) -> list[Path]:
-    """Return the claims in a folder, the one that counts last."""
+def _locks(folder: Path) -> list[Path]:
+    """Return the locks in a folder, the one that counts last."""
     return sorted(folder.glob("claim-*.json"), key=_number)
 
 
 def _number(path: Path) -> int:
-    found = re.search(r"\d+", path.stem)
-    return int(found.group()) if found else 0
+    match = re.search(r"\d+", path.stem)
+    return int(match.group()) if match else 0
 
 
-def _told(path: Path) -> dict[str, object]:
-    """Return what a claim says; nothing while it is being written, or once it is gone."""
+def _owner(path: Path) -> dict[str, object]:
+    """Return who holds a lock; nothing while it is being written, or once it is gone."""
     try:
-        told = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _is_stale(path: Path) -> bool:
-    told = _told(path)
-    if told.get("host") == _host():
-        pid = told["pid"]
-        return not (isinstance(pid, int) and _is_alive(pid) and told["started"] == _started(pid))
+    owner = _owner(path)
+    if owner.get("host") == _host():
+        pid = owner["pid"]
+        return not (isinstance(pid, int) and _is_alive(pid) and owner["started"] == _started(pid))
     try:
         return clock_s(path.parent) - path.stat().st_mtime > STALE_S
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Many methods of several seeds each: from score files to the numbers of a comparison.
 
 A method's number is the mean over its seeds. Intervals and tests are about clips: each bootstrap
-draw takes the same clips for every method and seed. How far seeds lie apart is stated beside.
+draw takes the same clips for every method and seed. How far seeds lie apart is stated next to it.
 S seeds, D draws.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from unheard.compare.joined_scores import Group, measured, trials_of
-from unheard.compare.results import KNOWN_PART, Compared, Estimate, Line, Ranking, Run
+from unheard.compare.joined_scores import Group, join_scores, measured
+from unheard.compare.results import KNOWN_PART, ComparisonResult, Estimate, Line, Ranking, Run
 from unheard.metrics import Metric, cllr, corrected, eer, mean_ranks
 from unheard.types import FloatArray
 
@@ -34,7 +34,7 @@ def compare_runs(
     baseline: str,
     n_draws: int = 5000,
     seed: int = 0,
-) -> Compared:
+) -> ComparisonResult:
     """Compare methods on clips that all of them scored.
 
     Args:
@@ -53,10 +53,10 @@ def compare_runs(
     of_main = _of_main(main, notes, n_draws, seed) if main else {}
     of_left = _of_held_out(left, notes, n_draws, seed) if left else {}
     tests = {
-        name: _estimates(found, baseline, tested)
-        for name, found, tested in (
-            ("main", of_main, {("number", one) for one in TESTED}),
-            ("held_out", of_left, {("held_out", one) for one in TESTED_HELD_OUT}),
+        name: _estimates(draws, baseline, tested)
+        for name, draws, tested in (
+            ("main", of_main, {("number", number) for number in TESTED}),
+            ("held_out", of_left, {("held_out", number) for number in TESTED_HELD_OUT}),
         )
     }
     methods = dict.fromkeys(run.method for run in runs)
@@ -64,7 +64,7 @@ def compare_runs(
     lines = [_line(method, runs, estimates) for method in methods]
     if baseline not in methods:
         notes.append(f"The baseline {baseline} has no run yet, so nothing is tested against it.")
-    return Compared(
+    return ComparisonResult(
         baseline=baseline,
         lines=tuple(sorted(lines, key=_order)),
         ranking=_ranking(lines),
@@ -75,8 +75,8 @@ def compare_runs(
 
 
 def _of_main(runs: Sequence[Run], notes: list[str], n_draws: int, seed: int) -> Draws:
-    """Measure every method on known families, and on unknown ones together and apart."""
-    trials = trials_of([run.scores for run in runs])
+    """Measure every method on known families, and on unknown ones together and one by one."""
+    trials = join_scores([run.scores for run in runs])
     if trials.n_left_out:
         notes.append(_left_out(trials.n_left_out, ""))
     part, known = trials.columns["part"], trials.columns["part"] == KNOWN_PART
@@ -88,11 +88,11 @@ def _of_main(runs: Sequence[Run], notes: list[str], n_draws: int, seed: int) -> 
             wanted |= {("number", f"{name}_cllr"): (cllr, group)}
     bonafide, family = trials.columns["bonafide"].astype(bool), trials.columns["family"]
     for place in sorted(set(part.tolist())):
-        for one in sorted(set(family[~bonafide & (part == place)].tolist()) - {"", "-"}):
-            group = trials.group((part == place) & (bonafide | (family == one)))
-            wanted["family", place, one] = (eer, group)
-    found = _measured(runs, trials.scores, wanted, len(trials.ids), (n_draws, seed))
-    return _joined(found, "number", "out_", [key for key in wanted if _is_unknown(key)])
+        for spoofed in sorted(set(family[~bonafide & (part == place)].tolist()) - {"", "-"}):
+            group = trials.group((part == place) & (bonafide | (family == spoofed)))
+            wanted["family", place, spoofed] = (eer, group)
+    draws_of = _measured(runs, trials.scores, wanted, len(trials.ids), (n_draws, seed))
+    return _joined(draws_of, "number", "out_", [key for key in wanted if _is_unknown(key)])
 
 
 def _is_unknown(key: Key) -> bool:
@@ -100,31 +100,33 @@ def _is_unknown(key: Key) -> bool:
 
 
 def _of_held_out(runs: Sequence[Run], notes: list[str], n_draws: int, seed: int) -> Draws:
-    """Measure every method on each family that was left out of its training."""
+    """Measure every method on each family that was held out of its training."""
     families = sorted({run.held_out for run in runs})
-    of_family = {one: [run for run in runs if run.held_out == one] for one in families}
-    trials = {one: trials_of([run.scores for run in held]) for one, held in of_family.items()}
-    for one, held in trials.items():
-        if held.n_left_out:
-            notes.append(_left_out(held.n_left_out, f" of those without {one}"))
+    of_family = {family: [run for run in runs if run.held_out == family] for family in families}
+    trials = {
+        family: join_scores([run.scores for run in joined]) for family, joined in of_family.items()
+    }
+    for family, joined in trials.items():
+        if joined.n_left_out:
+            notes.append(_left_out(joined.n_left_out, f" of those without {family}"))
     # Clips of several tests, such as bona fide ones, are drawn once for all of them.
-    ids = sorted(set().union(*(held.ids for held in trials.values())))
+    ids = sorted(set().union(*(joined.ids for joined in trials.values())))
     place = {name: row for row, name in enumerate(ids)}
-    found: Draws = {}
+    draws_of: Draws = {}
     ordered: list[Run] = []
     scores: list[FloatArray] = []
     wanted: dict[Key, tuple[Metric, Group]] = {}
-    for one, held in trials.items():
-        rows = np.array([place[name] for name in held.ids])
-        inside = held.group(held.columns["part"] != KNOWN_PART)
-        wanted["held_out", one] = (eer, Group(rows[inside.human], rows[inside.machine]))
-        for run, score in zip(of_family[one], held.scores, strict=True):
+    for family, joined in trials.items():
+        rows = np.array([place[name] for name in joined.ids])
+        inside = joined.group(joined.columns["part"] != KNOWN_PART)
+        wanted["held_out", family] = (eer, Group(rows[inside.human], rows[inside.machine]))
+        for run, score in zip(of_family[family], joined.scores, strict=True):
             everywhere = np.full(len(ids), np.nan)
             everywhere[rows] = score
             ordered.append(run)
             scores.append(everywhere)
-    found = _measured(ordered, scores, wanted, len(ids), (n_draws, seed))
-    return _joined(found, "held_out", "", list(wanted))
+    draws_of = _measured(ordered, scores, wanted, len(ids), (n_draws, seed))
+    return _joined(draws_of, "held_out", "", list(wanted))
 
 
 def _measured(
@@ -142,71 +144,77 @@ def _measured(
             if key[0] != "held_out" or key[1] == run.held_out:
                 asked.append((run.method, run.seed, key))
                 tasks.append((metric, group, score))
-    made = measured(tasks, n_trials=n_trials, n_draws=draws[0], seed=draws[1])
+    values = measured(tasks, n_trials=n_trials, n_draws=draws[0], seed=draws[1])
     rows: dict[Key, list[tuple[int, int]]] = {}
     for row, (method, seed, key) in enumerate(asked):
         rows.setdefault((method, *key), []).append((seed, row))
-    return {key: made[[row for _, row in sorted(held)]] for key, held in rows.items()}
+    return {key: values[[row for _, row in sorted(seed_rows)]] for key, seed_rows in rows.items()}
 
 
-def _joined(found: Draws, kind: str, prefix: str, families: Sequence[Key]) -> Draws:
+def _joined(draws_of: Draws, kind: str, prefix: str, families: Sequence[Key]) -> Draws:
     """Add mean and worst over families, for methods that have all of them with the same seeds."""
     added: Draws = {}
-    for method in dict.fromkeys(key[0] for key in found):
-        held = [found[method, *key] for key in families if (method, *key) in found]
-        if families and len(held) == len(families) and len({len(one) for one in held}) == 1:
-            stacked = np.stack(held)
+    for method in dict.fromkeys(key[0] for key in draws_of):
+        per_family = [draws_of[method, *key] for key in families if (method, *key) in draws_of]
+        if (
+            families
+            and len(per_family) == len(families)
+            and len({len(values) for values in per_family}) == 1
+        ):
+            stacked = np.stack(per_family)
             added[method, kind, f"{prefix}mean"] = stacked.mean(axis=0)
             added[method, kind, f"{prefix}worst"] = stacked.max(axis=0)
-    return found | added
+    return draws_of | added
 
 
-def _estimates(found: Draws, baseline: str, tested: set[Key]) -> dict[Key, Estimate]:
+def _estimates(draws_of: Draws, baseline: str, tested: set[Key]) -> dict[Key, Estimate]:
     """Return what was measured as means over seeds, with intervals and corrected tests."""
-    made: dict[Key, Estimate] = {}
-    means = {key: draws.mean(axis=0) for key, draws in found.items()}
+    estimates: dict[Key, Estimate] = {}
+    means = {key: draws.mean(axis=0) for key, draws in draws_of.items()}
     for key, mean in means.items():
         low, high = np.quantile(mean[1:], [0.025, 0.975])
-        one = Estimate(
+        estimate = Estimate(
             value=float(mean[0]),
             low=float(low),
             high=float(high),
-            seeds=tuple(found[key][:, 0].tolist()),
+            seeds=tuple(draws_of[key][:, 0].tolist()),
         )
         base = means.get((baseline, *key[1:]))
         if base is not None and key[0] != baseline and key[1:] in tested:
-            one = _tested(one, mean - base)
-        made[key] = one
-    keys = [key for key, one in made.items() if one.difference is not None]
-    holm = corrected([made[key].p for key in keys]) if keys else ()
-    return made | {
-        key: replace(made[key], p_holm=float(p)) for key, p in zip(keys, holm, strict=True)
+            estimate = _tested(estimate, mean - base)
+        estimates[key] = estimate
+    keys = [key for key, estimate in estimates.items() if estimate.difference is not None]
+    holm = corrected([estimates[key].p for key in keys]) if keys else ()
+    return estimates | {
+        key: replace(estimates[key], p_holm=float(p)) for key, p in zip(keys, holm, strict=True)
     }
 
 
-def _tested(one: Estimate, apart: FloatArray) -> Estimate:
+def _tested(estimate: Estimate, difference: FloatArray) -> Estimate:
     """Add a two-sided test of no difference; the data as they are count as one draw."""
-    low, high = np.quantile(apart[1:], [0.025, 0.975])
-    fewer = min(np.count_nonzero(apart[1:] <= 0), np.count_nonzero(apart[1:] >= 0))
+    low, high = np.quantile(difference[1:], [0.025, 0.975])
+    fewer = min(np.count_nonzero(difference[1:] <= 0), np.count_nonzero(difference[1:] >= 0))
     return replace(
-        one,
-        difference=float(apart[0]),
+        estimate,
+        difference=float(difference[0]),
         difference_low=float(low),
         difference_high=float(high),
-        p=min(1.0, 2 * (1 + int(fewer)) / apart.size),
+        p=min(1.0, 2 * (1 + int(fewer)) / difference.size),
     )
 
 
 def _line(method: str, runs: Sequence[Run], estimates: Mapping[Key, Estimate]) -> Line:
     own = [run for run in runs if run.method == method]
     main = [run for run in own if not run.held_out] or own
-    mine = {key[1:]: one for key, one in estimates.items() if key[0] == method}
+    mine = {key[1:]: estimate for key, estimate in estimates.items() if key[0] == method}
     return Line(
         method=method,
         seeds=tuple(sorted({run.seed for run in main})),
-        numbers={key[1]: one for key, one in mine.items() if key[0] == "number"},
-        families={(key[1], key[2]): one for key, one in mine.items() if key[0] == "family"},
-        held_out={key[1]: one for key, one in mine.items() if key[0] == "held_out"},
+        numbers={key[1]: estimate for key, estimate in mine.items() if key[0] == "number"},
+        families={
+            (key[1], key[2]): estimate for key, estimate in mine.items() if key[0] == "family"
+        },
+        held_out={key[1]: estimate for key, estimate in mine.items() if key[0] == "held_out"},
         training_core_s=_mean([run.training_core_s for run in main]),
         parameters=max(run.parameters for run in main),
         trained=max(run.trained for run in main),
@@ -220,7 +228,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _order(line: Line) -> tuple[float, str]:
-    """Best first: by the mean over unknown families, else by whatever there is."""
+    """Best first: by the mean over unknown families, else by what there is."""
     for name in ("out_mean", "out_eer", "in_eer"):
         if name in line.numbers:
             return line.numbers[name].value, line.method
@@ -239,14 +247,14 @@ def _ranking(lines: Sequence[Line]) -> Ranking | None:
         for task in tasks
         for n in range(len(seeds))
     ]
-    found = mean_ranks(errors)
-    names = [whole[n].method for n in np.argsort(found.means, kind="stable")]
+    mean_rank = mean_ranks(errors)
+    names = [whole[n].method for n in np.argsort(mean_rank.means, kind="stable")]
     return Ranking(
-        means={line.method: float(mean) for line, mean in zip(whole, found.means, strict=True)},
-        p=found.p,
-        critical_difference=found.critical_difference,
-        n_tasks=found.n_tasks,
-        alike=tuple(tuple(names[first : last + 1]) for first, last in found.alike()),
+        means={line.method: float(mean) for line, mean in zip(whole, mean_rank.means, strict=True)},
+        p=mean_rank.p,
+        critical_difference=mean_rank.critical_difference,
+        n_tasks=mean_rank.n_tasks,
+        alike=tuple(tuple(names[first : last + 1]) for first, last in mean_rank.alike()),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unheard.compare.results import KNOWN_PART, Compared, Line, Ranking
+from unheard.compare.results import KNOWN_PART, ComparisonResult, Line, Ranking
 from unheard.evaluation.pictures import COLOURS, figure_of, png_of
 
 if TYPE_CHECKING:
@@ -17,30 +17,30 @@ __all__ = ["drawn"]
 GREY = "#555555"
 
 
-def drawn(made: Compared) -> dict[str, bytes]:
+def drawn(result: ComparisonResult) -> dict[str, bytes]:
     """Draw what a comparison has the numbers for, by file name."""
     pictures = {}
-    if any(_spread(line) for line in made.lines):
-        pictures["seeds.png"] = seeds(made)
-    if any(line.families for line in made.lines):
-        pictures["families.png"] = families(made)
-    if made.ranking is not None:
-        pictures["ranks.png"] = ranks(made.ranking)
+    if any(_spread(line) for line in result.lines):
+        pictures["seeds.png"] = seeds(result)
+    if any(line.families for line in result.lines):
+        pictures["families.png"] = families(result)
+    if result.ranking is not None:
+        pictures["ranks.png"] = ranks(result.ranking)
     return pictures
 
 
-def seeds(made: Compared) -> bytes:
+def seeds(result: ComparisonResult) -> bytes:
     """Draw the mean over unknown families of every seed and method, best on top."""
-    lines = [line for line in made.lines if _spread(line)]
+    lines = [line for line in result.lines if _spread(line)]
     figure = figure_of(8.0, 1.1 + 0.36 * len(lines))
     axes = figure.subplots()
     for row, line in enumerate(lines):
-        one = line.numbers["out_mean"]
-        colour = COLOURS[1] if line.method == made.baseline else COLOURS[0]
-        axes.plot([100 * one.low, 100 * one.high], [row, row], color=colour, lw=6, alpha=0.25,
-                  solid_capstyle="butt")  # fmt: skip
-        axes.plot([100 * one.value] * 2, [row - 0.28, row + 0.28], color=colour, lw=2)
-        dots = [100 * value for value in one.seeds]
+        estimate = line.numbers["out_mean"]
+        colour = COLOURS[1] if line.method == result.baseline else COLOURS[0]
+        axes.plot([100 * estimate.low, 100 * estimate.high], [row, row], color=colour, lw=6,
+                  alpha=0.25, solid_capstyle="butt")  # fmt: skip
+        axes.plot([100 * estimate.value] * 2, [row - 0.28, row + 0.28], color=colour, lw=2)
+        dots = [100 * value for value in estimate.seeds]
         axes.plot(dots, [row] * len(dots), "o", ms=5, color=colour, mfc="white", mew=1.4)
     axes.set_yticks(range(len(lines)), [line.method for line in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
@@ -51,11 +51,11 @@ def seeds(made: Compared) -> bytes:
     return png_of(figure)
 
 
-def families(made: Compared) -> bytes:
+def families(result: ComparisonResult) -> bytes:
     """Draw the EER of each family and method, known families first, methods best on top."""
-    lines = [line for line in made.lines if line.families]
-    found = {key for line in lines for key in line.families}
-    keys = sorted(found, key=lambda key: (key[0] != KNOWN_PART, *key))
+    lines = [line for line in result.lines if line.families]
+    present = {key for line in lines for key in line.families}
+    keys = sorted(present, key=lambda key: (key[0] != KNOWN_PART, *key))
     rates = np.array(
         [[line.families[key].value if key in line.families else np.nan for key in keys]
          for line in lines]
@@ -100,8 +100,8 @@ def ranks(ranking: Ranking) -> bytes:
         side = "right" if on_left else "left"
         word = f"{name}  {mean:.2f} " if on_left else f" {mean:.2f}  {name}"
         axes.text(edge, y, word, ha=side, va="center", fontsize=10)
-    for row, held in enumerate(ranking.alike):
-        means = [ranking.means[name] for name in held]
+    for row, alike in enumerate(ranking.alike):
+        means = [ranking.means[name] for name in alike]
         y = 0.22 + 0.16 * row
         axes.plot([min(means) - 0.04, max(means) + 0.04], [y, y], color=COLOURS[0], lw=4)
     _critical_difference(axes, ranking.critical_difference, low)
@@ -111,19 +111,19 @@ def ranks(ranking: Ranking) -> bytes:
     return png_of(figure)
 
 
-def _critical_difference(axes: Axes, apart: float, low: float) -> None:
-    axes.plot([low, low + apart], [-0.6, -0.6], color="black", lw=1.6)
-    for x in (low, low + apart):
+def _critical_difference(axes: Axes, difference: float, low: float) -> None:
+    axes.plot([low, low + difference], [-0.6, -0.6], color="black", lw=1.6)
+    for x in (low, low + difference):
         axes.plot([x, x], [-0.66, -0.54], color="black", lw=1.6)
-    told = f"critical difference {apart:.2f}"
-    axes.text(low + apart / 2, -0.68, told, ha="center", va="bottom", fontsize=9)
+    label = f"critical difference {difference:.2f}"
+    axes.text(low + difference / 2, -0.68, label, ha="center", va="bottom", fontsize=9)
 
 
 def _name_parts(axes: Axes, parts: list[str]) -> None:
     """Write above the columns which families are known, and draw a line where they end."""
     words = {KNOWN_PART: "known families", "eval_out": "unknown families"}
     for part in dict.fromkeys(parts):
-        columns = [column for column, one in enumerate(parts) if one == part]
+        columns = [column for column, column_part in enumerate(parts) if column_part == part]
         middle = (columns[0] + columns[-1]) / 2
         axes.text(middle, -0.62, words.get(part, part), ha="center", va="bottom", fontsize=9)
         if columns[0]:

@@ -48,7 +48,7 @@ class Comparison:
         seeds: Every entry is trained once with each.
         settings: Changes of every recipe, also of those that others start from: the common budget.
         protocol: Clips that are tested on, a row of `PROTOCOLS`.
-        held_out: Attack families that are left out of training in turn; each makes a manifest in
+        held_out: Attack families that are held out of training in turn; each makes a manifest in
             which only eval_out has it.
         held_out_entries: Entries that are trained without each of these families; empty for all.
         held_out_settings: Further changes of every recipe there, as other families are trained on.
@@ -85,14 +85,14 @@ class Comparison:
         Raises:
             RecipeError: If there is none.
         """
-        found = {entry.name: entry for entry in self.entries}
-        if name not in found:
-            raise RecipeError(f"no entry is called {name!r}{suggestion(name, found)}")
-        return found[name]
+        by_name = {entry.name: entry for entry in self.entries}
+        if name not in by_name:
+            raise RecipeError(f"no entry is called {name!r}{suggestion(name, by_name)}")
+        return by_name[name]
 
 
 def _refuse_twice(what: str, values: Iterable[object]) -> None:
-    held = list(values)
-    for value in held:
-        if held.count(value) > 1:
+    listed = list(values)
+    for value in listed:
+        if listed.count(value) > 1:
             raise RecipeError(f"the {what} {value!r} is there twice; name each once")

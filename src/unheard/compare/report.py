@@ -11,7 +11,7 @@ from unheard.compare.jobs import Job
 from unheard.compare.numbers import compare_runs
 from unheard.compare.pictures import drawn
 from unheard.compare.plan import Comparison
-from unheard.compare.results import Compared, Run
+from unheard.compare.results import ComparisonResult, Run
 from unheard.compare.status import overview
 from unheard.compare.text import PICTURES, About, document, spreadsheet
 from unheard.errors import EvaluationError
@@ -25,7 +25,7 @@ FILES = ("report.md", "report.html", "table.csv", "comparison.json")
 
 def write_report(
     plan: Comparison, jobs: Sequence[Job], out: Path, *, command: str = "", n_draws: int = 5000
-) -> Compared:
+) -> ComparisonResult:
     """Write report.md, report.html, table.csv, comparison.json and pictures into a folder.
 
     What is not there yet is listed in the report.
@@ -47,32 +47,32 @@ def write_report(
             f"{out}: none of the {len(tested)} runs of plan {plan.name!r} is done, so there is "
             "nothing to report; run `unheard compare` without --report first"
         )
-    made = compare_runs(runs, baseline=plan.baseline, n_draws=n_draws)
-    pictures = drawn(made)
+    result = compare_runs(runs, baseline=plan.baseline, n_draws=n_draws)
+    pictures = drawn(result)
     about = About(
         name=plan.name,
         methods=_methods(plan),
         facts=_facts(plan, [job for job in tested if not job.steps_left()]),
         missing=[
-            f"{one.job.label}: {one.state}{f' ({one.why})' if one.why else ''}"
-            for one in overview(jobs).states
-            if one.state != "done" and one.job.protocol
+            f"{state.job.label}: {state.state}{f' ({state.why})' if state.why else ''}"
+            for state in overview(jobs).states
+            if state.state != "done" and state.job.protocol
         ],
         command=command,
     )
-    blocks = document(made, about, [name for name in PICTURES if name in pictures])
-    told = {**made.to_dict(), "plan": plan.name, "missing": list(about.missing)}
+    blocks = document(result, about, [name for name in PICTURES if name in pictures])
+    summary = {**result.to_dict(), "plan": plan.name, "missing": list(about.missing)}
     contents = {
         **pictures,
         "report.md": markup.markdown(blocks).encode(),
         "report.html": markup.html(blocks, pictures).encode(),
-        "table.csv": spreadsheet(made).encode(),
-        "comparison.json": (json.dumps(told, indent=1, allow_nan=False) + "\n").encode(),
+        "table.csv": spreadsheet(result).encode(),
+        "comparison.json": (json.dumps(summary, indent=1, allow_nan=False) + "\n").encode(),
     }
     for name, content in contents.items():
         with in_one_step(out / name) as unfinished:
             unfinished.write_bytes(content)
-    return made
+    return result
 
 
 def _run(job: Job) -> Run:
@@ -91,12 +91,12 @@ def _run(job: Job) -> Run:
 
 def _methods(plan: Comparison) -> dict[str, str]:
     """Return how each method is trained."""
-    told = {}
+    methods = {}
     for entry in plan.entries:
         recipe = f"recipe {Path(entry.recipe).name}"
         settings = [f"with {', '.join(entry.settings)}"] if entry.settings else []
-        told[entry.name] = " ".join([recipe, *settings])
-    return told
+        methods[entry.name] = " ".join([recipe, *settings])
+    return methods
 
 
 def _facts(plan: Comparison, done: Sequence[Job]) -> list[str]:
@@ -105,11 +105,11 @@ def _facts(plan: Comparison, done: Sequence[Job]) -> list[str]:
     revisions = sorted({card.provenance.revision for card in cards} - {""})
     days = sorted(card.created[:10] for card in cards)
     seeds = ", ".join(map(str, plan.seeds))
-    told = [f"Protocol {plan.protocol}, seeds {seeds}; {len(done)} runs are in this report."]
+    sentences = [f"Protocol {plan.protocol}, seeds {seeds}; {len(done)} runs are in this report."]
     if plan.settings:
-        told.append(f"Common to all recipes: {', '.join(plan.settings)}.")
+        sentences.append(f"Common to all recipes: {', '.join(plan.settings)}.")
     if days:
-        told.append(f"Trained from {days[0]} to {days[-1]}.")
+        sentences.append(f"Trained from {days[0]} to {days[-1]}.")
     if revisions:
-        told.append(f"Revision of the source code: {', '.join(revisions)}.")
-    return told
+        sentences.append(f"Revision of the source code: {', '.join(revisions)}.")
+    return sentences

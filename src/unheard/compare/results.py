@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KNOWN_PART", "Compared", "Estimate", "Line", "Ranking", "Run"]
+__all__ = ["KNOWN_PART", "ComparisonResult", "Estimate", "Line", "Ranking", "Run"]
 
 KNOWN_PART = "eval_in"
 """The part whose attack families are in training; those of all others are not."""
@@ -21,7 +21,7 @@ class Run:
         method: Name of the method.
         seed: Seed of its training.
         scores: Its score file.
-        held_out: Family that was left out of its training; "" where the parts were left as they
+        held_out: Family that was held out of its training; "" where the parts were left as they
             were.
         training_core_s: Processor seconds of its training, and of what it starts from; None if not
             known.
@@ -78,7 +78,7 @@ class Line:
         numbers: Of the main protocol, by name: "in_eer", "in_cllr", "out_eer", "out_mean",
             "out_worst", "out_cllr".
         families: Equal error rate of each family, by part and family.
-        held_out: Equal error rate of each family that was left out of training, and their "mean"
+        held_out: Equal error rate of each family that was held out of training, and their "mean"
             and "worst".
         training_core_s: Processor seconds of training, what the method starts from included, mean
             over seeds.
@@ -118,7 +118,7 @@ class Ranking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class ComparisonResult:
     """A comparison.
 
     Attributes:
@@ -139,11 +139,13 @@ class Compared:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as JSON has it."""
-        told = {"format": 1, **asdict(self)}
-        for line in told["lines"]:
+        content = {"format": 1, **asdict(self)}
+        for line in content["lines"]:
             families = line["families"].items()
-            line["families"] = {f"{part}/{family}": one for (part, family), one in families}
-        return told
+            line["families"] = {
+                f"{part}/{family}": estimate for (part, family), estimate in families
+            }
+        return content
 
     @property
     def base(self) -> Line | None:

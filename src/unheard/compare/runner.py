@@ -1,4 +1,4 @@
-"""Do jobs: a few at a time, each a command of its own process; go on when one fails.
+"""Do jobs: a few at a time, each a command of its own process; continue when one fails.
 
 Several processes, on one machine or on several that share the folder, may work at once.
 """
@@ -19,8 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unheard.compare.lock import Claim, claim, clock_s, holder
-from unheard.compare.time_used import Spent, core_s_of, core_s_of_children, note, spent
+from unheard.compare.lock import Lock, acquire, clock_s, holder
+from unheard.compare.time_used import (
+    TimeUsed,
+    core_s_of,
+    core_s_of_children,
+    read_time_used,
+    write_time_used,
+)
 
 if TYPE_CHECKING:
     from unheard.compare.jobs import Job
@@ -53,20 +59,20 @@ class _Running:
     """A job at work on the first of its steps."""
 
     job: Job
-    claim: Claim
+    lock: Lock
     steps: list[str]
     process: subprocess.Popen[bytes]
     started: float
-    before: Spent
+    before: TimeUsed
 
     def note(self, core_s: float) -> None:
         """Write down what the step has cost, attempts before this one included."""
-        now = Spent(time.monotonic() - self.started, core_s)
-        note(self.job.folder, self.steps[0], self.before + now)
+        now = TimeUsed(time.monotonic() - self.started, core_s)
+        write_time_used(self.job.folder, self.steps[0], self.before + now)
 
 
 class Worker:
-    """Does jobs until all are done, have failed, or stand on one that failed."""
+    """Does jobs until all are done, have failed, or need one that failed."""
 
     def __init__(
         self,
@@ -84,7 +90,7 @@ class Worker:
             out: Folder of the comparison.
             n_jobs: How many at a time.
             program: The command line's program.
-            say: Told about progress.
+            say: Receives progress.
         """
         out.mkdir(parents=True, exist_ok=True)
         self._waiting = list(jobs)
@@ -93,7 +99,7 @@ class Worker:
         self._n_jobs, self._program, self._say = n_jobs, tuple(program), say
         self._began = clock_s(out)
         self._beaten = time.monotonic()
-        self._told_waiting = False
+        self._reported_waiting = False
 
     def work(self) -> list[Failure]:
         """Do them; return those that failed, in order."""
@@ -122,18 +128,18 @@ class Worker:
                 continue
             if any(need.card() is None for need in job.needs):
                 continue
-            held = claim(job.folder)
-            if held is None:
+            lock = acquire(job.folder)
+            if lock is None:
                 continue
             steps = [] if self._is_settled(job) else list(job.steps_left())
             self._waiting.remove(job)
             if steps:
                 (job.folder / FAILED).unlink(missing_ok=True)
-                self._running.append(self._start(job, held, steps))
+                self._running.append(self._start(job, lock, steps))
             else:
-                held.release()  # done by another process just now
-        if self._waiting and not self._running and not self._told_waiting:
-            self._told_waiting = True
+                lock.release()  # done by another process just now
+        if self._waiting and not self._running and not self._reported_waiting:
+            self._reported_waiting = True
             by = sorted({holder(job.folder) for job in self._waiting} - {""})
             n = len(self._waiting)
             jobs = "1 job waits" if n == 1 else f"{n} jobs wait"
@@ -145,7 +151,7 @@ class Worker:
             return True
         for need in job.needs:
             if need.folder in self._failures:
-                reason = f"stands on {need.label}, which failed"
+                reason = f"needs {need.label}, which failed"
                 self._failures[job.folder] = Failure(job.label, reason, need.folder / LOG)
                 return True
         with contextlib.suppress(FileNotFoundError):
@@ -154,7 +160,7 @@ class Worker:
                 return True
         return False
 
-    def _start(self, job: Job, held: Claim, steps: list[str]) -> _Running:
+    def _start(self, job: Job, lock: Lock, steps: list[str]) -> _Running:
         """Start the first of the steps."""
         words = [*self._program, *job.command(steps[0])]
         self._say(f"{job.label}: {steps[0]}")
@@ -170,8 +176,8 @@ class Worker:
                 start_new_session=True,  # Ctrl-C reaches us alone, and we end it in order
                 preexec_fn=_dying_with(os.getpid()),
             )
-        before = spent(job.folder).get(steps[0], Spent())
-        return _Running(job, held, steps, process, time.monotonic(), before)
+        before = read_time_used(job.folder).get(steps[0], TimeUsed())
+        return _Running(job, lock, steps, process, time.monotonic(), before)
 
     def _environment(self) -> dict[str, str]:
         fair = str(max(1, (os.cpu_count() or 1) // self._n_jobs))
@@ -179,44 +185,44 @@ class Worker:
         return {**dict.fromkeys(THREADS, n_threads), **os.environ}
 
     def _collect(self) -> bool:
-        """Take note of processes that ended; return whether there is room for others."""
+        """Take note of processes that ended; return whether others can start."""
         ended = []
-        for one in self._running:
+        for run in self._running:
             before = core_s_of_children()
-            if one.process.poll() is not None:  # only now is what it used added to ours
-                one.note(core_s_of_children() - before)
-                ended.append(one)
-        for one in ended:
-            self._running.remove(one)
-            if not one.claim.beat():
-                self._yield(one)
-            elif one.process.returncode != 0:
-                self._fail(one)
-            elif one.steps[1:]:
-                self._running.append(self._start(one.job, one.claim, one.steps[1:]))
+            if run.process.poll() is not None:  # only now is what it used added to ours
+                run.note(core_s_of_children() - before)
+                ended.append(run)
+        for run in ended:
+            self._running.remove(run)
+            if not run.lock.beat():
+                self._yield(run)
+            elif run.process.returncode != 0:
+                self._fail(run)
+            elif run.steps[1:]:
+                self._running.append(self._start(run.job, run.lock, run.steps[1:]))
             else:
-                self._finish(one)
+                self._finish(run)
         return bool(ended)
 
-    def _finish(self, one: _Running) -> None:
-        left = one.job.steps_left()
-        one.claim.release()
+    def _finish(self, run: _Running) -> None:
+        left = run.job.steps_left()
+        run.lock.release()
         if left:  # the program ended well and did not do it
-            self._failures[one.job.folder] = Failure(
-                one.job.label, f"{left[0]} left nothing behind", one.job.folder / LOG
+            self._failures[run.job.folder] = Failure(
+                run.job.label, f"{left[0]} left nothing behind", run.job.folder / LOG
             )
         else:
-            seconds = sum(step.seconds for step in spent(one.job.folder).values())
-            self._say(f"{one.job.label}: done, {seconds / 60:.1f} min")
+            seconds = sum(step.seconds for step in read_time_used(run.job.folder).values())
+            self._say(f"{run.job.label}: done, {seconds / 60:.1f} min")
 
-    def _fail(self, one: _Running) -> None:
-        code = one.process.returncode
-        told = f"ended by {signal.Signals(-code).name}; " if code < 0 else ""
-        reason = f"{one.steps[0]}: {told}{_last_line(one.job.folder / LOG)}"
-        (one.job.folder / FAILED).write_text(json.dumps({"reason": reason}) + "\n")
-        failure = failure_of(one.job)
-        self._failures[one.job.folder] = failure
-        one.claim.release()
+    def _fail(self, run: _Running) -> None:
+        code = run.process.returncode
+        signal_text = f"ended by {signal.Signals(-code).name}; " if code < 0 else ""
+        reason = f"{run.steps[0]}: {signal_text}{_last_line(run.job.folder / LOG)}"
+        (run.job.folder / FAILED).write_text(json.dumps({"reason": reason}) + "\n")
+        failure = failure_of(run.job)
+        self._failures[run.job.folder] = failure
+        run.lock.release()
         self._say(f"{failure.job}: failed: {failure.reason}")
 
     def _beat(self) -> None:
@@ -224,24 +230,24 @@ class Worker:
         if time.monotonic() < self._beaten + BEAT_S:
             return
         self._beaten = time.monotonic()
-        for one in list(self._running):
-            one.note(core_s_of(one.process.pid))
-            if not one.claim.beat():
-                self._running.remove(one)
-                _end([one.process])
-                self._yield(one)
+        for run in list(self._running):
+            run.note(core_s_of(run.process.pid))
+            if not run.lock.beat():
+                self._running.remove(run)
+                _end([run.process])
+                self._yield(run)
 
-    def _yield(self, one: _Running) -> None:
-        self._say(f"{one.job.label}: taken over by {holder(one.job.folder) or 'another process'}")
-        self._waiting.append(one.job)
+    def _yield(self, run: _Running) -> None:
+        self._say(f"{run.job.label}: taken over by {holder(run.job.folder) or 'another process'}")
+        self._waiting.append(run.job)
 
     def _stop(self) -> None:
-        """End what still runs, as after Ctrl-C; its job goes on from there another time."""
-        for one in self._running:
-            one.note(core_s_of(one.process.pid))
-        _end([one.process for one in self._running])
-        for one in self._running:
-            one.claim.release()
+        """End what still runs, as after Ctrl-C; its job resumes from there another time."""
+        for run in self._running:
+            run.note(core_s_of(run.process.pid))
+        _end([run.process for run in self._running])
+        for run in self._running:
+            run.lock.release()
 
 
 def failure_of(job: Job) -> Failure:
@@ -255,8 +261,8 @@ def failure_of(job: Job) -> Failure:
 
 def _last_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    told = [line for line in lines if line]
-    return told[-1] if told else "it said nothing"
+    non_empty = [line for line in lines if line]
+    return non_empty[-1] if non_empty else "it said nothing"
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from unheard.errors import EvaluationError, suggestion
-from unheard.evaluation.conditions import parts_told
+from unheard.evaluation.conditions import parts_with_condition
 from unheard.evaluation.scores import SCORED, read_scores
 from unheard.metrics import TiesWarning, corrected, eer
 from unheard.types import FloatArray, IntArray
@@ -131,9 +131,9 @@ def _of_part(
         if system == baseline:
             yield row
             continue
-        apart = draws[system] - draws[baseline]
-        ends = np.quantile(apart, [0.025, 0.975])
-        side = min(int((apart <= 0).sum()), int((apart >= 0).sum()))
+        difference = draws[system] - draws[baseline]
+        ends = np.quantile(difference, [0.025, 0.975])
+        side = min(int((difference <= 0).sum()), int((difference >= 0).sum()))
         yield SeededRate(
             **vars(row)
             | {
@@ -157,7 +157,7 @@ def _columns(path: Path) -> tuple[list[str], list[str], FloatArray, list[bool]]:
     table = table.filter(keep)
     return (
         table.column("id").to_pylist(),
-        parts_told(table),
+        parts_with_condition(table),
         table.column("score").to_numpy(zero_copy_only=False),
         table.column("bonafide").to_pylist(),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from unheard.compare.lock import holder
 from unheard.compare.runner import FAILED, failure_of
-from unheard.compare.time_used import spent
+from unheard.compare.time_used import read_time_used
 
 if TYPE_CHECKING:
     from unheard.compare.jobs import Job
@@ -42,7 +42,7 @@ class Overview:
         states: Of every job.
         disk_bytes: What the jobs hold on the disk now.
         disk_left_bytes: What those will that are to be done, as far as a finished job of the same
-            entry tells.
+            entry says.
     """
 
     states: tuple[State, ...]
@@ -52,12 +52,12 @@ class Overview:
     @property
     def n_unknown(self) -> int:
         """Jobs to be done of which no duration is known."""
-        return sum(one.state != "done" and one.left_s is None for one in self.states)
+        return sum(state.state != "done" and state.left_s is None for state in self.states)
 
     @property
     def left_s(self) -> float:
         """Seconds of the jobs to be done, one after the other, as far as known."""
-        return sum(one.left_s or 0.0 for one in self.states if one.state != "done")
+        return sum(state.left_s or 0.0 for state in self.states if state.state != "done")
 
 
 def overview(wanted: Sequence[Job]) -> Overview:
@@ -68,7 +68,7 @@ def overview(wanted: Sequence[Job]) -> Overview:
     on_disk = {job.folder: _size(job.folder) for job in wanted}
     for folder, job in done.items():
         sizes.setdefault(job.name, []).append(on_disk[folder])
-        took_s = sum(step.seconds for step in spent(folder).values())
+        took_s = sum(step.seconds for step in read_time_used(folder).values())
         if took_s:
             seconds.setdefault(job.name, []).append(took_s)
     states = []

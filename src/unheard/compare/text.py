@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from unheard.compare.results import KNOWN_PART, Compared, Estimate, Line
+from unheard.compare.results import KNOWN_PART, ComparisonResult, Estimate, Line
 from unheard.evaluation.markup import Block, Bullets, Heading, Picture, Table, Words
 
 __all__ = ["NAMES", "PICTURES", "About", "document", "spreadsheet"]
@@ -33,7 +33,7 @@ PICTURES = {
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a report says besides numbers.
+    """What a report says in addition to numbers.
 
     Attributes:
         name: Name of the plan.
@@ -50,43 +50,45 @@ class About:
     command: str = ""
 
 
-def document(made: Compared, about: About, pictures: Sequence[str]) -> list[Block]:
+def document(result: ComparisonResult, about: About, pictures: Sequence[str]) -> list[Block]:
     """Return a comparison as a document.
 
     Args:
-        made: Its numbers.
-        about: What it says besides.
+        result: Its numbers.
+        about: What it says in addition.
         pictures: Names in `PICTURES` of those that could be drawn.
     """
-    blocks: list[Block] = [Heading(f"Comparison {about.name}", 1), *_opening(made, about)]
-    blocks += [Heading("Which method hears the unheard"), *_main(made)]
-    blocks += [Picture(one, PICTURES[one]) for one in ("seeds.png",) if one in pictures]
-    blocks += [Heading(f"Against {made.baseline}"), *_tests(made)]
-    blocks += [Heading("Families"), *_families(made)]
-    blocks += [Picture(one, PICTURES[one]) for one in ("families.png",) if one in pictures]
-    if any(line.held_out for line in made.lines):
-        blocks += [Heading("One family left out of training"), *_held_out(made)]
-    if made.ranking is not None:
-        blocks += [Heading("Ranks"), *_ranks(made)]
-        blocks += [Picture(one, PICTURES[one]) for one in ("ranks.png",) if one in pictures]
-    blocks += [Heading("Cost"), *_cost(made), Heading("What was run"), *_run(about)]
+    blocks: list[Block] = [Heading(f"Comparison {about.name}", 1), *_opening(result, about)]
+    blocks += [Heading("Which method detects unseen families"), *_main(result)]
+    blocks += [Picture(name, PICTURES[name]) for name in ("seeds.png",) if name in pictures]
+    blocks += [Heading(f"Against {result.baseline}"), *_tests(result)]
+    blocks += [Heading("Families"), *_families(result)]
+    blocks += [Picture(name, PICTURES[name]) for name in ("families.png",) if name in pictures]
+    if any(line.held_out for line in result.lines):
+        blocks += [Heading("One family held out of training"), *_held_out(result)]
+    if result.ranking is not None:
+        blocks += [Heading("Ranks"), *_ranks(result)]
+        blocks += [Picture(name, PICTURES[name]) for name in ("ranks.png",) if name in pictures]
+    blocks += [Heading("Cost"), *_cost(result), Heading("What was run"), *_run(about)]
     return blocks
 
 
-def spreadsheet(made: Compared) -> str:
+def spreadsheet(result: ComparisonResult) -> str:
     """Return all numbers as CSV: a row per method and number."""
     content = io.StringIO()
     writer = csv.writer(content, lineterminator="\n")
     writer.writerow(("method", "number", *_CELLS, "seeds"))
-    for line in made.lines:
+    for line in result.lines:
         numbers: dict[str, Estimate] = dict(line.numbers)
-        numbers |= {f"{part}/{family}": one for (part, family), one in line.families.items()}
-        numbers |= {f"without/{name}": one for name, one in line.held_out.items()}
-        for name, one in numbers.items():
-            cells = [getattr(one, cell) for cell in _CELLS]
-            if one.difference is None:
+        numbers |= {
+            f"{part}/{family}": estimate for (part, family), estimate in line.families.items()
+        }
+        numbers |= {f"without/{name}": estimate for name, estimate in line.held_out.items()}
+        for name, estimate in numbers.items():
+            cells = [getattr(estimate, cell) for cell in _CELLS]
+            if estimate.difference is None:
                 cells[3:] = [""] * len(cells[3:])
-            writer.writerow((line.method, name, *cells, " ".join(map(repr, one.seeds))))
+            writer.writerow((line.method, name, *cells, " ".join(map(repr, estimate.seeds))))
         for name in ("training_core_s", "parameters", "trained", "core_s"):
             value = getattr(line, name)
             writer.writerow((line.method, name, "" if value is None else value))
@@ -96,23 +98,23 @@ def spreadsheet(made: Compared) -> str:
 _CELLS = ("value", "low", "high", "difference", "difference_low", "difference_high", "p", "p_holm")
 
 
-def _opening(made: Compared, about: About) -> Iterator[Block]:
+def _opening(result: ComparisonResult, about: About) -> Iterator[Block]:
     yield Words(
         "EER in percent, lower is better; 50 is chance. A number is the mean over seeds, in "
-        f"brackets its 95 % interval over clips ({made.n_draws:,} draws, the same clips for every "
-        "method and seed; clips are drawn within their family). The interval does not tell what "
-        "another seed would give: that is the range of seeds."
+        f"brackets its 95 % interval over clips ({result.n_draws:,} draws, the same clips for "
+        "every method and seed; clips are drawn within their family). The interval does not say "
+        "what another seed would give: that is the range of seeds."
     )
     if about.missing:
         n = len(about.missing)
-        told = "1 run of the plan is" if n == 1 else f"{n} runs of the plan are"
-        yield Words(f"{told} missing; the end of this page lists them.")
-    if made.notes:
-        yield Bullets(made.notes)
+        missing = "1 run of the plan is" if n == 1 else f"{n} runs of the plan are"
+        yield Words(f"{missing} missing; the end of this page lists them.")
+    if result.notes:
+        yield Bullets(result.notes)
 
 
-def _main(made: Compared) -> Iterator[Block]:
-    shown = [name for name in NAMES if any(name in line.numbers for line in made.lines)]
+def _main(result: ComparisonResult) -> Iterator[Block]:
+    shown = [name for name in NAMES if any(name in line.numbers for line in result.lines)]
     if not shown:
         yield Words("No method has been evaluated under the main protocol yet.")
         return
@@ -121,7 +123,7 @@ def _main(made: Compared) -> Iterator[Block]:
         "all clips of unknown families together, the mean over these families, and the worst of "
         "them. Best first."
     )
-    lines = [line for line in made.lines if line.numbers]
+    lines = [line for line in result.lines if line.numbers]
     rates = [name for name in shown if name.endswith(("eer", "mean", "worst"))]
     yield _table(rates, lines, {})
     others = {"seeds": [str(len(line.seeds)) for line in lines]}
@@ -142,18 +144,18 @@ def _table(names: Sequence[str], lines: Sequence[Line], others: Mapping[str, lis
     )
 
 
-def _tests(made: Compared) -> Iterator[Block]:
-    tested = [line for line in made.lines if _tested(line.numbers)]
+def _tests(result: ComparisonResult) -> Iterator[Block]:
+    tested = [line for line in result.lines if _tested(line.numbers)]
     if not tested:
-        yield Words(f"Nothing can be tested: it needs {made.baseline} and another method.")
+        yield Words(f"Nothing can be tested: it needs {result.baseline} and another method.")
         return
     n_tests = sum(len(_tested(line.numbers)) for line in tested)
     names = [name for name in NAMES if any(name in _tested(line.numbers) for line in tested)]
-    least = min(1.0, n_tests * 2 / (made.n_draws + 1))
+    least = min(1.0, n_tests * 2 / (result.n_draws + 1))
     yield Words(
         "Difference of the means over seeds, with its 95 % interval; below 0 the method errs less "
-        f"than {made.baseline}. p: paired bootstrap over clips, two-sided, corrected by Holm for "
-        f"all {n_tests} tests of this table; the least that {made.n_draws:,} draws can show for "
+        f"than {result.baseline}. p: paired bootstrap over clips, two-sided, corrected by Holm for "
+        f"all {n_tests} tests of this table; the least that {result.n_draws:,} draws can show for "
         f"the first of them is {least:.2g}. The tests are about clips and take the seeds as they "
         "are."
     )
@@ -167,39 +169,39 @@ def _tests(made: Compared) -> Iterator[Block]:
     )
 
 
-def _families(made: Compared) -> Iterator[Block]:
-    keys = sorted({key for line in made.lines for key in line.families}, key=_known_first)
+def _families(result: ComparisonResult) -> Iterator[Block]:
+    keys = sorted({key for line in result.lines for key in line.families}, key=_known_first)
     if not keys:
         yield Words("The clips name no families.")
         return
     head = ("method", *(f"{family} ({_word(part)})" for part, family in keys))
     rows = [
         (line.method, *(_percent(line.families.get(key)) for key in keys))
-        for line in made.lines
+        for line in result.lines
         if line.families
     ]
     yield Table(head, tuple(rows))
 
 
-def _held_out(made: Compared) -> Iterator[Block]:
+def _held_out(result: ComparisonResult) -> Iterator[Block]:
     yield Words(
         "Each column: trained without this family, tested on it, against bona fide clips of other "
         "speakers. Differences are of the mean over families, p corrected by Holm for the tests "
         "of mean and worst in this table."
     )
-    lines = [line for line in made.lines if line.held_out]
-    families = sorted({one for line in lines for one in line.held_out} - {"mean", "worst"})
+    lines = [line for line in result.lines if line.held_out]
+    families = sorted({family for line in lines for family in line.held_out} - {"mean", "worst"})
     rows = []
     for line in lines:
-        cells = [_percent(line.held_out.get(one)) for one in families]
-        both = [_cell("eer", line.held_out.get(one)) for one in ("mean", "worst")]
+        cells = [_percent(line.held_out.get(family)) for family in families]
+        both = [_cell("eer", line.held_out.get(family)) for family in ("mean", "worst")]
         rows.append((line.method, *cells, *both, *_difference(line.held_out.get("mean"))))
-    head = ("method", *families, "mean", "worst", f"mean less {made.baseline}", "p")
+    head = ("method", *families, "mean", "worst", f"mean less {result.baseline}", "p")
     yield Table(head, tuple(rows))
 
 
-def _ranks(made: Compared) -> Iterator[Block]:
-    ranking = made.ranking
+def _ranks(result: ComparisonResult) -> Iterator[Block]:
+    ranking = result.ranking
     assert ranking is not None
     yield Words(
         f"Ranked is the EER on each unknown family with each seed, {ranking.n_tasks} rankings of "
@@ -211,16 +213,16 @@ def _ranks(made: Compared) -> Iterator[Block]:
     )
 
 
-def _cost(made: Compared) -> Iterator[Block]:
-    base = made.base
+def _cost(result: ComparisonResult) -> Iterator[Block]:
+    base = result.base
     training_core_s, core_s = (base.training_core_s, base.core_s) if base else (None, None)
     yield Words(
         "Training: processor time of all attempts, with that of what the method starts from. "
         "Scoring: seconds of one core for a second of audio, decoding left out. Ratios are to "
-        f"{made.baseline}."
+        f"{result.baseline}."
     )
     rows = []
-    for line in made.lines:
+    for line in result.lines:
         training = "-" if line.training_core_s is None else f"{line.training_core_s / 60:.1f}"
         core = "-" if line.core_s is None else f"{line.core_s:.4f}"
         rows.append(
@@ -249,7 +251,7 @@ def _cost(made: Compared) -> Iterator[Block]:
 def _run(about: About) -> Iterator[Block]:
     if about.facts:
         yield Words(" ".join(about.facts))
-    yield Bullets(tuple(f"{name}: {told}" for name, told in about.methods.items()))
+    yield Bullets(tuple(f"{name}: {training}" for name, training in about.methods.items()))
     if about.command:
         yield Words(f"Made by: {about.command}")
     if about.missing:
@@ -258,15 +260,17 @@ def _run(about: About) -> Iterator[Block]:
 
 
 def _tested(numbers: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    return {name: one for name, one in numbers.items() if one.difference is not None}
+    return {name: estimate for name, estimate in numbers.items() if estimate.difference is not None}
 
 
-def _cell(name: str, one: Estimate | None) -> str:
-    if one is None:
+def _cell(name: str, estimate: Estimate | None) -> str:
+    if estimate is None:
         return "-"
     if name.endswith("cllr"):
-        return f"{one.value:.2f}"
-    return _together(f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]")
+        return f"{estimate.value:.2f}"
+    return _together(
+        f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+    )
 
 
 def _together(cell: str) -> str:
@@ -274,22 +278,22 @@ def _together(cell: str) -> str:
     return cell.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def _percent(one: Estimate | None) -> str:
-    return "-" if one is None else f"{100 * one.value:.1f}"
+def _percent(estimate: Estimate | None) -> str:
+    return "-" if estimate is None else f"{100 * estimate.value:.1f}"
 
 
-def _difference(one: Estimate | None) -> tuple[str, str]:
-    if one is None or one.difference is None:
+def _difference(estimate: Estimate | None) -> tuple[str, str]:
+    if estimate is None or estimate.difference is None:
         return "-", "-"
-    ends = f"[{100 * one.difference_low:+.1f}, {100 * one.difference_high:+.1f}]"
-    return _together(f"{100 * one.difference:+.1f} {ends}"), f"{one.p_holm:.3f}"
+    ends = f"[{100 * estimate.difference_low:+.1f}, {100 * estimate.difference_high:+.1f}]"
+    return _together(f"{100 * estimate.difference:+.1f} {ends}"), f"{estimate.p_holm:.3f}"
 
 
 def _range(line: Line) -> str:
-    one = line.numbers.get("out_mean") or line.numbers.get("out_eer")
-    if one is None:
+    estimate = line.numbers.get("out_mean") or line.numbers.get("out_eer")
+    if estimate is None:
         return "-"
-    return _together(f"{100 * min(one.seeds):.1f} to {100 * max(one.seeds):.1f}")
+    return _together(f"{100 * min(estimate.seeds):.1f} to {100 * max(estimate.seeds):.1f}")
 
 
 def _ratio(value: float | None, base: float | None) -> str:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from unheard.files import in_one_step
 
-__all__ = ["Spent", "core_s_of", "core_s_of_children", "note", "spent"]
+__all__ = ["TimeUsed", "core_s_of", "core_s_of_children", "read_time_used", "write_time_used"]
 
 FILE = "spent.json"
 
 
 @dataclass(frozen=True)
-class Spent:
+class TimeUsed:
     """Time that a step took, over all attempts.
 
     Attributes:
@@ -27,24 +27,27 @@ class Spent:
     seconds: float = 0.0
     core_s: float = 0.0
 
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(self.seconds + other.seconds, self.core_s + other.core_s)
+    def __add__(self, other: TimeUsed) -> TimeUsed:
+        return TimeUsed(self.seconds + other.seconds, self.core_s + other.core_s)
 
 
-def spent(folder: Path) -> dict[str, Spent]:
+def read_time_used(folder: Path) -> dict[str, TimeUsed]:
     """Return what the steps of a job have cost, by step; those that are noted."""
     try:
-        told = json.loads((folder / FILE).read_text())
-        return {step: Spent(**one) for step, one in told.items()}
+        content = json.loads((folder / FILE).read_text())
+        return {step: TimeUsed(**cost) for step, cost in content.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
-def note(folder: Path, step: str, cost: Spent) -> None:
+def write_time_used(folder: Path, step: str, cost: TimeUsed) -> None:
     """Write down what a step has cost, in place of what was noted of it before."""
-    told = {name: asdict(one) for name, one in (spent(folder) | {step: cost}).items()}
+    content = {
+        name: asdict(step_cost)
+        for name, step_cost in (read_time_used(folder) | {step: cost}).items()
+    }
     with in_one_step(folder / FILE) as unfinished:
-        unfinished.write_text(json.dumps(told) + "\n")
+        unfinished.write_text(json.dumps(content) + "\n")
 
 
 def core_s_of_children() -> float:

@@ -9,7 +9,7 @@ On disk, as its archive unpacks (root is the folder that holds `LA`, or `LA` its
     LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.dev.trl.txt
     LA/ASVspoof2019_LA_cm_protocols/ASVspoof2019.LA.cm.eval.trl.txt
 
-A protocol has five columns apart by spaces and no header: speaker, clip, "-", attack ("A01" to
+A protocol has five space-separated columns and no header: speaker, clip, "-", attack ("A01" to
 "A19", or "-"), key ("bonafide" or "spoof"):
 
     LA_0069 LA_D_1047731 - - bonafide
@@ -73,7 +73,7 @@ ATTACK_FAMILY: dict[str, str] = {
 """The kind of each system in this project's families.
 
 By the list of systems in README.LA.txt of the corpus, as two public readers of the corpus reproduce
-it; the archive itself was not at hand. Text to speech is sorted by how the waveform is made: a
+it; the archive itself was not available. Text to speech is sorted by how the waveform is made: a
 neural waveform model is "neural TTS", a vocoder (A07 with a network after it) or Griffin-Lim (A11)
 "signal vocoder", waveform concatenation "unit selection". Whatever converts a voice, of a recording
 or of synthesised speech (A13 to A15), is "conversion".

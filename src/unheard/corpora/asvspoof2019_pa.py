@@ -9,7 +9,7 @@ On disk, as its archive unpacks (root is the folder that holds `PA`, or `PA` its
     PA/ASVspoof2019_PA_cm_protocols/ASVspoof2019.PA.cm.dev.trl.txt
     PA/ASVspoof2019_PA_cm_protocols/ASVspoof2019.PA.cm.eval.trl.txt
 
-A protocol has five columns apart by spaces and no header: speaker, clip, environment (three letters
+A protocol has five space-separated columns and no header: speaker, clip, environment (three letters
 of a, b, c), attack (two letters of A, B, C, or "-"), key ("bonafide" or "spoof"):
 
     PA_0079 PA_T_0000001 aaa - bonafide
@@ -17,7 +17,7 @@ of a, b, c), attack (two letters of A, B, C, or "-"), key ("bonafide" or "spoof"
 The letters of an environment are the size of the room, its reverberation time and the distance of
 the talker to the microphone; those of an attack the distance of the attacker to the talker and the
 quality of the replay device, from A (nearest, perfect) to C. What the letters mean is recalled from
-the evaluation plan; it was not at hand.
+the evaluation plan; it was not available.
 
 Counts: train 5,400 bona fide and 48,600 spoofed, dev 5,400 and 24,300, eval 18,090 and 116,640. The
 counts by part are recalled from the evaluation plan; their sums are the published totals, 28,890

@@ -6,7 +6,7 @@ archives that unpack into one folder:
     ASVspoof2021_DF_eval/flac/DF_E_2000011.flac ...
     keys/DF/CM/trial_metadata.txt                        from DF-keys-full.tar.gz
 
-The keys have thirteen columns apart by spaces and no header: speaker, clip, compression (nocodec,
+The keys have thirteen space-separated columns and no header: speaker, clip, compression (nocodec,
 low_mp3, high_mp3, low_m4a, high_m4a, low_ogg, high_ogg, mp3m4a, oggm4a), source (asvspoof, vcc2018,
 vcc2020), attack ("-" for bona fide), key, trim ("notrim" or "trim": non-speech cut off), subset,
 vocoder (bonafide, traditional_vocoder, neural_vocoder_autoregressive,
@@ -34,7 +34,7 @@ IEEE/ACM Transactions on Audio, Speech, and Language Processing 31, 2023.
 Known defects: 97 of 100 clips of eval are spoofed, so accuracy says nothing; the length of silence
 at the edges gives labels away in eval and progress, which is why hidden is trimmed; speakers and
 attacks named A07 to A19 are those of the evaluation part of ASVspoof 2019 LA; the language of what
-is said in vcc2020 is not told by the keys, whose last column is read as the target's.
+is said in vcc2020 is not in the keys, whose last column is read as the target's.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Asvspoof2021Df:
         "trimmed.",
         "Speakers and attacks named A07 to A19 are those of the evaluation part of ASVspoof 2019 "
         "LA.",
-        "The keys do not tell which language is spoken in clips of vcc2020.",
+        "The keys do not say which language is spoken in clips of vcc2020.",
     )
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
@@ -111,7 +111,7 @@ def _clip(columns: list[str], where: str, audio: str) -> Clip:
     attack = BONAFIDE_ATTACK if attack == "bonafide" else attack
     agree(bonafide, attack, where)
     notes = {"subset": part, "compression": compression, "source": source, "trim": trim}
-    notes |= {name: told for name, told in zip(_MORE, columns[8:], strict=False) if told != "-"}
+    notes |= {name: value for name, value in zip(_MORE, columns[8:], strict=False) if value != "-"}
     return Clip(
         id=f"asvspoof2021_df/{name}",
         path=f"{audio}/{name}.flac",

@@ -5,7 +5,7 @@ On disk, audio and keys unpacked into one folder (root):
     ASVspoof2021_LA_eval/flac/LA_E_9332881.flac ...      from the audio archive
     keys/LA/CM/trial_metadata.txt                        from LA-keys-full.tar.gz
 
-The keys have eight columns apart by spaces and no header: speaker, clip, codec (none, alaw, pstn,
+The keys have eight space-separated columns and no header: speaker, clip, codec (none, alaw, pstn,
 g722, ulaw, gsm, opus), transmission (ita_tx, sin_tx, loc_tx, mad_tx or "-"), attack (A07 to A19;
 "bonafide" or "-" for bona fide), key, trim ("notrim" or "trim": non-speech cut off), subset:
 
@@ -90,9 +90,9 @@ class Asvspoof2021La:
             raise wrong_part(self.name, part, self.parts)
         keys, audio = keys_of(root, "LA")
         for number, columns in rows(keys, columns=8, what=_WANTED):
-            speaker, name, codec, transmission, attack, label, trim, found = columns
+            speaker, name, codec, transmission, attack, label, trim, row_subset = columns
             where = f"{keys}:{number}"
-            if subset(found, where) != part:
+            if subset(row_subset, where) != part:
                 continue
             bonafide = key(label, where)
             attack = BONAFIDE_ATTACK if attack == "bonafide" else attack
@@ -109,7 +109,7 @@ class Asvspoof2021La:
                 language="en",
                 licence=self.licence,
                 codec=codec,
-                notes={"subset": found, "transmission": transmission, "trim": trim},
+                notes={"subset": row_subset, "transmission": transmission, "trim": trim},
             )
 
 
@@ -138,15 +138,15 @@ def keys_of(root: Path, task: str) -> tuple[Path, str]:
     return keys, "flac" if (root / "flac").is_dir() else f"{archive}/flac"
 
 
-def subset(found: str, where: str) -> str:
+def subset(value: str, where: str) -> str:
     """Return the subset of a row of the keys.
 
     Raises:
         CorpusError: If it is none of `SUBSETS`.
     """
-    if found not in SUBSETS:
+    if value not in SUBSETS:
         raise CorpusError(
-            f"{where}: subset {found!r}, one of {', '.join(SUBSETS)} wanted; give the full keys, "
+            f"{where}: subset {value!r}, one of {', '.join(SUBSETS)} wanted; give the full keys, "
             "those of the first stage have no subsets"
         )
-    return found
+    return value

@@ -11,10 +11,10 @@ On disk, as its archives unpack (root holds all of it; the tables may lie in roo
 
 The archives of audio need not be unpacked: members of .tar files in root are read where they are.
 
-The tables are named .tsv and are apart by single spaces, without a header; a reader that takes the
-first line for one loses a trial. Ten columns: speaker, clip, gender, codec (C01 to C11; "-" where
-none was used), codec quality, codec seed (the clip before coding), attack tag (how the attacker was
-adapted), attack (A01 to A32, or "bonafide"), key, and one that is always "-":
+The tables are named .tsv and are separated by single spaces, without a header; a reader that takes
+the first line for one loses a trial. Ten columns: speaker, clip, gender, codec (C01 to C11; "-"
+where none was used), codec quality, codec seed (the clip before coding), attack tag (how the
+attacker was adapted), attack (A01 to A32, or "bonafide"), key, and one that is always "-":
 
     D_4461 D_0000000169 F - - - AC1 A14 spoof -
 
@@ -51,8 +51,8 @@ from unheard.data.tables import agree, file, key, rows, wrong_part
 __all__ = ["Asvspoof5"]
 
 _WANTED = (
-    "the table of the full release (.tsv, apart by spaces); the one of 6 columns belongs to the "
-    "early release for the challenge and tells neither codec nor adaptation"
+    "the table of the full release (.tsv, space-separated); the one of 6 columns belongs to the "
+    "early release for the challenge and has neither codec nor adaptation"
 )
 _TABLES = {
     "train": ("ASVspoof5.train.tsv", "flac_T"),
@@ -126,5 +126,5 @@ def _clip(columns: list[str], where: str, audio: str, part: str) -> Clip:
         language="en",
         licence="CC-BY-4.0" if bonafide else "ODC-By-1.0",
         codec="none" if codec == "-" else codec,
-        notes={name: told for name, told in notes.items() if told != "-"},
+        notes={name: value for name, value in notes.items() if value != "-"},
     )

@@ -1,4 +1,4 @@
-"""Bona fide corpora that lie beside spoofed clips: their own readers, under another root and part.
+"""Bona fide corpora that lie next to spoofed clips: their own readers, under another root and part.
 
 A recording keeps the id, speaker and corpus that it has alone, so that clips of it are known for
 the same whichever corpus they were imported with.
@@ -13,10 +13,12 @@ from pathlib import Path
 from unheard.corpora.corpus import Corpus
 from unheard.data.clip import Clip
 
-__all__ = ["beside"]
+__all__ = ["clips_as_part"]
 
 
-def beside(reader: Corpus, root: Path, folder: str, reader_part: str, part: str) -> Iterator[Clip]:
+def clips_as_part(
+    reader: Corpus, root: Path, folder: str, reader_part: str, part: str
+) -> Iterator[Clip]:
     """Yield the clips of a bona fide corpus as clips of a part of another one.
 
     Args:

@@ -19,8 +19,8 @@ or, as the data-set hub gives it, Parquet tables with the columns audio, label (
 
 There is no list in the archives: what stands before "+" in a file's name, or else its folder, is
 the system, and "genuine" is human. The names of files before "+" are as one public reader found
-them; how files of genuine and of the talkers are named was not at hand, so both forms are read. The
-split is by speaker, from the authors' code: dev is p226 and p229, eval p227 and p228, train all
+them; how files of genuine and of the talkers are named was not available, so both forms are read.
+The split is by speaker, from the authors' code: dev is p226 and p229, eval p227 and p228, train all
 others. What a talker says is in eval, whoever speaks (ours: it must not be trained on).
 
 Counts: 707,872 clips over all in the Parquet tables by their card, which is sixteen times 44,242:
@@ -33,10 +33,10 @@ rogertseng/CodecFake_wavs (archives).
 Citation: H. Wu, Y. Tseng, H. Lee, "CodecFake: Enhancing Anti-Spoofing Models Against Deepfake
 Audios from Codec-Based Speech Synthesis Systems", Interspeech 2024.
 
-Known defects: copies without genuine have no human speech (fetch VCTK apart); codecs have rates of
-16, 24 and 44.1 kHz, VCTK 48 kHz, so the rate tells them apart; dev and eval are two speakers each;
-a clip says what VCTK says in the same voice, so this and ASVspoof share voices and sentences; one
-public benchmark labels the codecs bona fide: do not copy that.
+Known defects: copies without genuine have no human speech (fetch VCTK separately); codecs have
+rates of 16, 24 and 44.1 kHz, VCTK 48 kHz, so the rate tells them apart; dev and eval are two
+speakers each; a clip says what VCTK says in the same voice, so this and ASVspoof share voices and
+sentences; one public benchmark labels the codecs bona fide: do not copy that.
 """
 
 from __future__ import annotations
@@ -98,17 +98,17 @@ class CodecfakeWu:
             raise wrong_part(self.name, part, self.parts)
         if (root / "label").is_dir():
             raise CorpusError(
-                f"{root}: this is Codecfake of Xie et al. (label files beside train, dev and "
+                f"{root}: this is Codecfake of Xie et al. (label files next to train, dev and "
                 "test); import it as codecfake_xie"
             )
         tables = listed(root, suffixes={".parquet"})
-        found = list(_rows(root, tables) if tables else _files(root))
-        if not found:
+        rows = list(_rows(root, tables) if tables else _files(root))
+        if not rows:
             raise CorpusError(
                 f"{root}: no clip such as encodec_24khz+p272_103.wav in it, nor a Parquet table; "
                 "give the folder that the archives were unpacked into"
             )
-        for path, utterance, system, speaker in found:
+        for path, utterance, system, speaker in rows:
             if part == _part(system, speaker):
                 yield self._clip(path, utterance, system, speaker, part)
 
@@ -145,7 +145,7 @@ def _files(root: Path) -> Iterator[tuple[str, str, str, str]]:
         system, plus, utterance = name.partition("+")
         if not plus:
             above = (root.resolve().name, *above)
-            system = next((one for one in above if one in (_GENUINE, *_TALKERS)), "")
+            system = next((folder for folder in above if folder in (_GENUINE, *_TALKERS)), "")
             utterance = "/".join((*above[above.index(system) + 1 :], name)) if system else ""
         if system:
             yield path, utterance, system, voice(name)[0]

@@ -4,14 +4,14 @@ Not CodecFake of Wu et al. (capital F, made from VCTK alone, no label files): th
 `codecfake_wu`.
 
 On disk, as the authors' README arranges it (root is the folder that holds `label`; folders of the
-test sets may also lie beside it, as their archives unpack; A3 unpacks as `A3_fake`):
+test sets may also lie next to it, as their archives unpack; A3 unpacks as `A3_fake`):
 
     label/train.txt  dev.txt  C1.txt ... C7.txt  A1.txt  A2.txt  A3.txt
     train/SSB13650058.wav  F01_SSB13650058.wav ...
     dev/...
     test/C1/...  or C1/...
 
-A label file has three columns apart by spaces and no header: file, "real" or "fake", and a number,
+A label file has three space-separated columns and no header: file, "real" or "fake", and a number,
 0 for real and 1 to 7 for the codec (F01 to F07). A public reader takes the first line for a header
 and loses a clip:
 
@@ -93,8 +93,8 @@ class CodecfakeXie:
             CorpusError: If root holds no label files.
         """
         _labels(root)
-        found = tuple(part for part in self.parts if (root / _place(root, part)).is_dir())
-        return found or self.parts
+        fetched = tuple(part for part in self.parts if (root / _place(root, part)).is_dir())
+        return fetched or self.parts
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
         """Yield the clips that the label file of a part lists.
@@ -146,9 +146,9 @@ def voice(name: str) -> tuple[str, str]:
         ('vctk/p272', 'en')
     """
     for pattern, corpus, language in _VOICES:
-        found = pattern.search(name)
-        if found:
-            return f"{corpus}/{found[1]}", language
+        match = pattern.search(name)
+        if match:
+            return f"{corpus}/{match[1]}", language
     return "", ""
 
 

@@ -10,7 +10,7 @@ folder above it, or the folder of one language):
     cv-corpus-17.0-2024-03-15/en/validated.tsv
     cv-corpus-17.0-2024-03-15/cy/...
 
-A table has a header and is apart by tabs. Columns were added over the years; `client_id`, `path`
+A table has a header and is tab-separated. Columns were added over the years; `client_id`, `path`
 and `sentence` are in all of them, and usually votes, age, gender, accent, locale. Nothing is
 quoted: sentences begin with quotation marks and now and then hold a tab, which is put back into the
 sentence here:
@@ -29,7 +29,7 @@ speaker is a hash of the account; its terms forbid trying to find out who that i
 
 Citation: R. Ardila et al., "Common Voice: a massively-multilingual speech corpus", LREC 2020.
 
-Known defects: all clips are MP3, so beside uncompressed generated speech the codec gives the label
+Known defects: all clips are MP3, so next to uncompressed generated speech the codec gives the label
 away; microphones and rooms are of every kind; one person may have several accounts, so speakers of
 train and test may be the same; some clips are empty, cut off or read by a synthesiser; releases
 grow, so two of them hold the same clips: use one, and say which.
@@ -68,7 +68,7 @@ class CommonVoice:
         "R. Ardila et al., Common Voice: a massively-multilingual speech corpus, LREC 2020"
     )
     defects: ClassVar[tuple[str, ...]] = (
-        "All clips are MP3: beside uncompressed generated speech the codec gives the label away.",
+        "All clips are MP3: next to uncompressed generated speech the codec gives the label away.",
         "One person may have several accounts, so speakers of train and test may be the same.",
         "Some clips are empty, cut off or read by a synthesiser.",
         "Releases grow, so two of them hold the same clips.",
@@ -80,9 +80,11 @@ class CommonVoice:
         Raises:
             CorpusError: If there is no language, or there are several releases.
         """
-        found = _languages(root)
+        languages = _languages(root)
         return tuple(
-            part for part in self.parts if any((one / f"{part}.tsv").is_file() for one in found)
+            part
+            for part in self.parts
+            if any((folder / f"{part}.tsv").is_file() for folder in languages)
         )
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
@@ -109,9 +111,9 @@ def _clip(row: dict[str, str], folder: Path, root: Path, part: str) -> Clip:
     # The first releases name the file without its suffix.
     name = row["path"].removesuffix(".mp3")
     language = row.get("locale") or folder.resolve().name
-    told = {note: row[column] for column, note in _NOTES.items() if row.get(column)}
-    if "gender" in told:
-        told["gender"] = _GENDER.get(told["gender"], told["gender"])
+    notes = {note: row[column] for column, note in _NOTES.items() if row.get(column)}
+    if "gender" in notes:
+        notes["gender"] = _GENDER.get(notes["gender"], notes["gender"])
     return Clip(
         id=f"common_voice/{name}",
         path=(folder / "clips" / f"{name}.mp3").relative_to(root).as_posix(),
@@ -123,7 +125,7 @@ def _clip(row: dict[str, str], folder: Path, root: Path, part: str) -> Clip:
         licence="CC0-1.0",
         text=row["sentence"],
         codec="mp3",
-        notes=told | {"locale": language},
+        notes=notes | {"locale": language},
     )
 
 
@@ -132,12 +134,12 @@ def _languages(root: Path) -> list[Path]:
     if _is_language(root):
         return [root]
     below = [root / name for name in subfolders(root)]
-    if found := [folder for folder in below if _is_language(folder)]:
-        return found
+    if languages := [folder for folder in below if _is_language(folder)]:
+        return languages
     releases = {
-        release.name: found
+        release.name: languages
         for release in below
-        if (found := [release / n for n in subfolders(release) if _is_language(release / n)])
+        if (languages := [release / n for n in subfolders(release) if _is_language(release / n)])
     }
     if len(releases) > 1:
         raise CorpusError(
@@ -170,7 +172,7 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
     if missing:
         raise CorpusError(
             f"{path}:1: the header has {', '.join(header)} and lacks {', '.join(missing)}; "
-            "give the table as the archive holds it, apart by tabs"
+            "give the table as the archive holds it, tab-separated"
         )
     at = header.index("sentence")
     for number, line in numbered:
@@ -181,7 +183,7 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         row = dict(zip(header, cells, strict=False))
         if not row.get("path") or "sentence" not in row:
             raise CorpusError(
-                f"{path}:{number}: {line[:80]!r}; {len(header)} columns apart by tabs wanted; "
+                f"{path}:{number}: {line[:80]!r}; {len(header)} tab-separated columns wanted; "
                 "unpack the archive again"
             )
         yield row

@@ -33,7 +33,7 @@ class Corpus(Protocol):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Parts as the authors name them; empty if they are whatever is there: `PartsOnDisk`."""
+        """Parts as the authors name them; empty if they depend on the folder: `PartsOnDisk`."""
         ...
 
     @property
@@ -72,7 +72,7 @@ class Corpus(Protocol):
 
 @runtime_checkable
 class PartsOnDisk(Protocol):
-    """A corpus whose parts are whatever its folder or table holds."""
+    """A corpus whose parts are those that its folder or table holds."""
 
     def parts_in(self, root: Path) -> tuple[str, ...]:
         """Return the parts that there are, sorted. Raises CorpusError if there is none."""
@@ -115,17 +115,17 @@ class Imported:
         lines = ["part            bona fide     spoofed   published"]
         for part, (bona, spoof) in self.counts.items():
             known = self.published.get(part)
-            told = "" if known is None else "as published"
+            remark = "" if known is None else "as published"
             if known is not None and known != (bona, spoof):
-                told = f"{known[0]} + {known[1]} DIFFERS"
-            lines.append(f"{part:14} {bona:10d}  {spoof:10d}   {told}".rstrip())
-        for what, found in (
+                remark = f"{known[0]} + {known[1]} DIFFERS"
+            lines.append(f"{part:14} {bona:10d}  {spoof:10d}   {remark}".rstrip())
+        for what, files in (
             ("listed, not there", self.missing),
             ("there, not listed", self.extra),
             ("no audio: fetch or unpack them again", self.unreadable),
             (f"Git LFS pointers and not audio: {GET_LFS}", self.pointers),
         ):
-            if found:
-                shown = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-                lines.append(f"{len(found)} files {what}: {shown}")
+            if files:
+                shown = ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
+                lines.append(f"{len(files)} files {what}: {shown}")
         return "\n".join(lines) + "\n"

@@ -2,10 +2,11 @@
 
 Very likely the "Purdue speech dataset" of one paper (same laboratory; its count of real clips,
 13,100 of LJSpeech and 11,126 of LibriSpeech, is DiffSSD's 24,226 exactly): it may be imported as
-"purdue". That paper's predecessor reads *.wav only, and so leaves out clips that are .mp3; here all
+"purdue". That paper's predecessor reads *.wav only, and so skips clips that are .mp3; here all
 are read.
 
-On disk (root is the folder that holds train_val_test_splits.csv; the recordings are fetched apart):
+On disk (root is the folder that holds train_val_test_splits.csv; the recordings are fetched
+separately):
 
     train_val_test_splits.csv
     generated_speech/diffgan_tts/sentence_0.wav ...  and grad_tts, pro_diff, wavegrad2: LJ's voice
@@ -17,8 +18,8 @@ On disk (root is the folder that holds train_val_test_splits.csv; the recordings
 
 The table has a header and three columns: filename, set ("train", "val", "test"), label (0 for real,
 1 for synthetic). It calls the folders of the recordings librispeech and ljspeech, whatever their
-archives call them. Which folder and suffix a generator has is known from public listings, not from
-the archive itself.
+archives call them. Which folder and suffix a generator has is known from public listings, not
+from the archive itself.
 
     filename,set,label
     real_speech/ljspeech/LJ001-0001.wav,train,0

@@ -1,4 +1,4 @@
-"""Fake-or-Real (FoR): text to speech of 2019 beside recordings, in four variants.
+"""Fake-or-Real (FoR): text to speech of 2019 next to recordings, in four variants.
 
 On disk, as its four archives unpack (root is the folder that holds one variant or several, or the
 folder of a variant itself):
@@ -79,16 +79,16 @@ class FakeOrReal:
         Raises:
             CorpusError: If no variant is there.
         """
-        found = tuple(sorted(_folders(root)))
-        if not found:
+        parts = tuple(sorted(_folders(root)))
+        if not parts:
             raise CorpusError(
                 f"{root}: no folder training, validation or testing with real and fake in it, nor "
                 f"one of {', '.join(_VARIANTS)}; give the folder that the archive was unpacked into"
             )
-        return found
+        return parts
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
-        """Yield the audio files of a part, of whatever format.
+        """Yield the audio files of a part, of any format.
 
         Args:
             root: Folder of the variants, or of one.
@@ -121,14 +121,14 @@ def _folders(root: Path) -> dict[str, str]:
     """Where each part lies, relative to root."""
     if any(_is_part(root / part) for part in _PARTS):
         return {part: part for part in _PARTS if _is_part(root / part)}
-    found = {}
+    folders = {}
     for variant, names in _VARIANTS.items():
         places = (*names, *(f"{above}/{name}" for above in names for name in names))
         for part in _PARTS:
-            here = [place for place in places if _is_part(root / place / part)]
-            if here:
-                found[f"{variant}/{part}"] = f"{here[0]}/{part}"
-    return found
+            present = [place for place in places if _is_part(root / place / part)]
+            if present:
+                folders[f"{variant}/{part}"] = f"{present[0]}/{part}"
+    return folders
 
 
 def _is_part(folder: Path) -> bool:

@@ -105,7 +105,7 @@ class FakeAvCeleb:
         names = (f"{_FOLDER}/meta_data.csv", "meta_data.csv")
         table = file(root, *names, what=f"holds {_FOLDER}, with meta_data.csv in it")
         above = table.parent.relative_to(root)
-        found: dict[str, Clip] = {}
+        by_path: dict[str, Clip] = {}
         for number, row in csv_rows(table, wanted=("source", "method", "type", "path")):
             where = f"{table}:{number}"
             if row["type"].strip() not in self.parts:
@@ -115,11 +115,11 @@ class FakeAvCeleb:
                 )
             if row["type"].strip() == part:
                 clip = self._clip(row, where, above)
-                first = found.setdefault(clip.path, clip)
+                first = by_path.setdefault(clip.path, clip)
                 if first is not clip:
                     also = {**first.notes, "method_also": clip.notes["method"]}
-                    found[clip.path] = replace(first, notes=also)
-        yield from found.values()
+                    by_path[clip.path] = replace(first, notes=also)
+        yield from by_path.values()
 
     def _clip(self, row: dict[str, str], where: str, above: Path) -> Clip:
         kind, method = row["type"].strip(), row["method"].strip()
@@ -142,14 +142,14 @@ class FakeAvCeleb:
 
 def _inside(row: dict[str, str], where: str) -> PurePosixPath:
     """Where a row's video lies in the folder of the table, by whichever columns there are."""
-    told = [row.get(column, "").strip() for column in ("path", "filename", "")]
-    names = [PurePosixPath(text).name for text in told if text.lower().endswith(".mp4")]
+    cells = [row.get(column, "").strip() for column in ("path", "filename", "")]
+    names = [PurePosixPath(text).name for text in cells if text.lower().endswith(".mp4")]
     if not names:
         raise CorpusError(
-            f"{where}: no file .mp4 in {', '.join(filter(None, told)) or 'the row'}; give the "
+            f"{where}: no file .mp4 in {', '.join(filter(None, cells)) or 'the row'}; give the "
             "table of the videos, not one of extracted sound or pictures"
         )
-    folders = [PurePosixPath(text) for text in told if "/" in text]
+    folders = [PurePosixPath(text) for text in cells if "/" in text]
     if folders:
         folder = folders[0].parent if folders[0].suffix.lower() == ".mp4" else folders[0]
         return (folder.relative_to(_FOLDER) if folder.parts[0] == _FOLDER else folder) / names[0]

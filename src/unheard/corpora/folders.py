@@ -12,8 +12,8 @@ or, with parts of your own, one level above:
 Folders below those are searched too. A folder directly under `bonafide` names the speaker. Nothing
 else is known of the clips: leaks between parts can be found only by file and speaker.
 
-Licence, citation, counts: yours. Known defects: whatever differs between the two folders beside the
-label (rate, format, level, silence, length) a detector will learn; run `unheard corpus check`.
+Licence, citation, counts: yours. Known defects: whatever differs between the two folders apart from
+the label (rate, format, level, silence, length) a detector will learn; run `unheard corpus check`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Folders:
     source: ClassVar[str] = "your own recordings, sorted into folders"
     citation: ClassVar[str] = "yours"
     defects: ClassVar[tuple[str, ...]] = (
-        "Whatever differs between the two folders beside the label (rate, format, level, silence, "
-        "length) a detector will learn; run `unheard corpus check`.",
+        "Whatever differs between the two folders apart from the label (rate, format, level, "
+        "silence, length) a detector will learn; run `unheard corpus check`.",
     )
 
     def parts_in(self, root: Path) -> tuple[str, ...]:
@@ -56,17 +56,17 @@ class Folders:
         """
         if any((root / name).is_dir() for name in _CLASSES):
             return (_ONLY_PART,)
-        found = sorted(
+        parts = sorted(
             folder.name
             for folder in (root.iterdir() if root.is_dir() else ())
             if any((folder / name).is_dir() for name in _CLASSES)
         )
-        if not found:
+        if not parts:
             raise CorpusError(
                 f"{root}: no folder bonafide or spoof in it; "
                 "put human speech into bonafide/ and generated speech into spoof/SYSTEM/"
             )
-        return tuple(found)
+        return tuple(parts)
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
         """Yield the audio files of a part.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unheard.corpora.corpus import GET_LFS, Corpus, Imported, parts_of
-from unheard.corpora.inspecting import POINTER, UNREADABLE, Seen, inspect, pointers_among
+from unheard.corpora.inspecting import POINTER, UNREADABLE, Inspected, inspect, pointers_among
 from unheard.data import shards
 from unheard.data.clip import Manifest
 from unheard.data.tables import listed
@@ -37,8 +37,8 @@ def import_corpus(
 
     Clips whose files are not there, or are no audio, are counted and left out of the manifest. A
     file that is listed and not there is looked for in the .tar files under root. No file is opened
-    or asked for its size unless headers or hashes are wanted; then an interrupted run goes on where
-    it stopped, by the journal beside the manifest, which is deleted when all is done.
+    or asked for its size unless headers or hashes are wanted; then an interrupted run resumes from
+    the row file next to the manifest, which is deleted when all is done.
 
     Args:
         corpus: Its reader, or the name of one.
@@ -66,25 +66,25 @@ def import_corpus(
     say(f"{len(table)} clips are listed; looking for their files")
     wanted = table.column("path").to_pylist()
     on_disk = set(listed(root))
-    found = _found(root, wanted, on_disk)
-    missing = [path for path, where in zip(wanted, found, strict=True) if where is None]
+    places = _places(root, wanted, on_disk)
+    missing = [path for path, where in zip(wanted, places, strict=True) if where is None]
     if len(missing) == len(wanted):
         raise CorpusError(
             f"{root}: none of the {len(wanted)} listed clips is there, such as "
             f"{wanted[0] if wanted else 'any audio file'}; was the audio unpacked too?"
         )
-    table = _with(table, "path", found).filter([where is not None for where in found])
-    journal = out.with_name(f"{out.name}.seen.jsonl")
+    table = _with(table, "path", places).filter([where is not None for where in places])
+    row_file = out.with_name(f"{out.name}.seen.jsonl")
     paths = table.column("path").to_pylist()
     if headers or hashes:
-        seen = inspect(root, paths, journal, headers=headers, hashes=hashes, jobs=jobs, say=say)
-        table, states = _with_seen(table, seen), [one.state for one in seen]
+        files = inspect(root, paths, row_file, headers=headers, hashes=hashes, jobs=jobs, say=say)
+        table, states = _with_inspected(table, files), [file.state for file in files]
     else:
         pointers = pointers_among(root, paths)
         states = [POINTER if path in pointers else "" for path in paths]
     table = _audio(table, root, states)
     manifest = Manifest(_moved(table, root, out.parent), out.parent).write(out)
-    journal.unlink(missing_ok=True)
+    row_file.unlink(missing_ok=True)
     return Imported(
         manifest=manifest,
         counts=_counts(table, parts),
@@ -113,22 +113,22 @@ def _counts(table: pa.Table, parts: tuple[str, ...]) -> dict[str, tuple[int, int
     return {part: (counts[part, True], counts[part, False]) for part in parts}
 
 
-def _found(root: Path, wanted: list[str], on_disk: set[str]) -> list[str | None]:
+def _places(root: Path, wanted: list[str], on_disk: set[str]) -> list[str | None]:
     """Where each listed file is: as listed, or in a tar under root; None if nowhere."""
-    found: list[str | None] = [path if path in on_disk else None for path in wanted]
-    absent = [index for index, path in enumerate(found) if path is None]
+    places: list[str | None] = [path if path in on_disk else None for path in wanted]
+    absent = [index for index, path in enumerate(places) if path is None]
     tars = listed(root, suffixes={".tar"}) if absent else []
     find = shards.tar_finder(root, tars)
-    there: dict[str, bool] = {}
+    is_present: dict[str, bool] = {}
     for index in absent:
         shard, mark, _ = wanted[index].partition(shards.MARK)
         if not mark:
-            found[index] = find(wanted[index])
+            places[index] = find(wanted[index])
             continue
-        if shard not in there:
-            there[shard] = (root / shard).is_file()
-        found[index] = wanted[index] if there[shard] else None
-    return found
+        if shard not in is_present:
+            is_present[shard] = (root / shard).is_file()
+        places[index] = wanted[index] if is_present[shard] else None
+    return places
 
 
 def _of(paths: list[str], states: list[str], kind: str) -> tuple[str, ...]:
@@ -143,10 +143,10 @@ def _with(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
     return table.set_column(table.schema.get_field_index(name), name, column)
 
 
-def _with_seen(table: pa.Table, seen: list[Seen]) -> pa.Table:
+def _with_inspected(table: pa.Table, files: list[Inspected]) -> pa.Table:
     """The table with the lengths and hashes that were asked for."""
     for name in ("duration_s", "sha256"):
-        values = [getattr(one, name) for one in seen]
+        values = [getattr(file, name) for file in files]
         if any(value is not None for value in values):
             table = _with(table, name, values)
     return table

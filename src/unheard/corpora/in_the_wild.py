@@ -18,7 +18,7 @@ There is no split: all of it is the part "all", meant for evaluation.
 Counts: 19,963 bona fide and 11,816 spoofed, 31,779 in all, 37.9 hours.
 
 Licence: CC BY-SA 4.0 by the card of the authors' copy on a data-set hub; older pages of theirs were
-not at hand. Where to get it: the page of Fraunhofer AISEC, release_in_the_wild.zip.
+not available. Where to get it: the page of Fraunhofer AISEC, release_in_the_wild.zip.
 
 Citation: N. Mueller, P. Czempin, F. Dieckmann, A. Froghyar, K. Boettinger, "Does Audio Deepfake
 Detection Generalize?", Interspeech 2022.

@@ -1,7 +1,7 @@
-"""Look into the files of a corpus: length, hash, and what is no audio. Goes on where it stopped.
+"""Inspect the files of a corpus: length, hash, and what is no audio. An interrupted run resumes.
 
-What was seen of a file is appended to a journal of JSON lines, and taken from there by the next run
-as long as the file has the size and time of change that it had.
+What an inspection says of a file is appended to a file of JSON lines, and taken from there by the
+next run as long as the file has the size and time of change that it had.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from unheard.data.shards import MARK, source
 from unheard.data.tables import LFS_HEAD
 from unheard.errors import AudioError, CorpusError
 
-__all__ = ["POINTER", "UNREADABLE", "Seen", "inspect", "pointers_among"]
+__all__ = ["POINTER", "UNREADABLE", "Inspected", "inspect", "pointers_among"]
 
 POINTER = "pointer"
 """State of a file that stands in for one which Git LFS has not fetched."""
@@ -32,14 +31,14 @@ UNREADABLE = "unreadable"
 
 _CHUNK = 64
 _SAMPLE = 64
-_TOLD_EVERY_S = 5.0
+_REPORT_EVERY_S = 5.0
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What was seen of a file.
+class Inspected:
+    """What an inspection says of a file.
 
     Attributes:
         path: The file, or the member of a shard, relative to the root of the corpus.
@@ -61,48 +60,48 @@ class Seen:
 def inspect(
     root: Path,
     paths: Sequence[str],
-    journal: Path,
+    row_file: Path,
     *,
     headers: bool,
     hashes: bool,
     jobs: int,
     say: Say,
-) -> list[Seen]:
-    """Look into files, in the order given; those of the journal that have not changed are known.
+) -> list[Inspected]:
+    """Inspect files, in the order given; those noted before that have not changed are known.
 
     Args:
         root: Folder that the paths start from.
         paths: Files, or members of shards.
-        journal: Where to write what was seen; made if it does not exist.
+        row_file: Where to write what is found, and to resume from; created if it does not exist.
         headers: Whether to measure how long they are.
         hashes: Whether to hash them.
-        jobs: Threads; reading and hashing run beside each other.
+        jobs: Threads; reading and hashing run in parallel.
         say: Receives progress.
 
     Raises:
-        CorpusError: If the journal was not written by this.
+        CorpusError: If that file was not written by an import.
     """
     known = {
-        seen.path: seen
-        for seen in _read(journal)
-        if (seen.duration_s is not None or not headers) and (seen.sha256 is not None or not hashes)
+        file.path: file
+        for file in _read(row_file)
+        if (file.duration_s is not None or not headers) and (file.sha256 is not None or not hashes)
     }
     if known:
-        say(f"{journal} knows {len(known)} files")
-    waiting = [path for path in paths if not _still(root, known.get(path))]
-    look = partial(_look_all, root, headers, hashes)
+        say(f"{row_file} knows {len(known)} files")
+    waiting = [path for path in paths if not _is_unchanged(root, known.get(path))]
+    inspect_all = partial(_inspect_all, root, headers, hashes)
     chunks = [waiting[start : start + _CHUNK] for start in range(0, len(waiting), _CHUNK)]
-    journal.parent.mkdir(parents=True, exist_ok=True)
+    row_file.parent.mkdir(parents=True, exist_ok=True)
     with (
-        journal.open("a", encoding="utf-8") as stream,
+        row_file.open("a", encoding="utf-8") as stream,
         ThreadPoolExecutor(jobs) as pool,
         # Closed, and so cancelled, before the pool waits for what it was given.
-        closing(_in_order(look, chunks, pool if jobs > 1 else None)) as results,
+        closing(_in_order(inspect_all, chunks, pool if jobs > 1 else None)) as results,
     ):
-        for seen in _told(results, len(waiting), say):
-            stream.writelines(json.dumps(asdict(one)) + "\n" for one in seen)
+        for inspected in _with_progress(results, len(waiting), say):
+            stream.writelines(json.dumps(asdict(file)) + "\n" for file in inspected)
             stream.flush()
-            known.update((one.path, one) for one in seen)
+            known.update((file.path, file) for file in inspected)
     return [known[path] for path in paths]
 
 
@@ -121,49 +120,51 @@ def pointers_among(root: Path, paths: Sequence[str]) -> set[str]:
 
 
 def _in_order(
-    look: Callable[[list[str]], list[Seen]],
+    inspect_all: Callable[[list[str]], list[Inspected]],
     chunks: Iterable[list[str]],
     pool: ThreadPoolExecutor | None,
-) -> Generator[list[Seen], None, None]:
-    yield from pool.map(look, chunks) if pool else map(look, chunks)
+) -> Generator[list[Inspected], None, None]:
+    yield from pool.map(inspect_all, chunks) if pool else map(inspect_all, chunks)
 
 
-def _told(results: Iterator[list[Seen]], n_files: int, say: Say) -> Iterator[list[Seen]]:
-    """Pass results on, and tell now and then how far they are."""
+def _with_progress(
+    results: Iterator[list[Inspected]], n_files: int, say: Say
+) -> Iterator[list[Inspected]]:
+    """Pass results on, and report progress now and then."""
     n_done, started = 0, time.monotonic()
-    told = started
-    for seen in results:
-        yield seen
-        n_done += len(seen)
+    reported_s = started
+    for inspected in results:
+        yield inspected
+        n_done += len(inspected)
         now = time.monotonic()
-        if now - told > _TOLD_EVERY_S or n_done == n_files:
-            told = now
+        if now - reported_s > _REPORT_EVERY_S or n_done == n_files:
+            reported_s = now
             rate = n_done / max(now - started, 1e-9)
             left_s = (n_files - n_done) / rate
             say(f"{n_done} of {n_files} files, {rate:.0f} a second, about {left_s:.0f} s to go")
 
 
-def _look_all(root: Path, headers: bool, hashes: bool, paths: list[str]) -> list[Seen]:
-    return [_look(root, path, headers, hashes) for path in paths]
+def _inspect_all(root: Path, headers: bool, hashes: bool, paths: list[str]) -> list[Inspected]:
+    return [_inspect(root, path, headers, hashes) for path in paths]
 
 
-def _look(root: Path, path: str, headers: bool, hashes: bool) -> Seen:
+def _inspect(root: Path, path: str, headers: bool, hashes: bool) -> Inspected:
     size_bytes, changed_ns = _stamp(root, path)
     state, duration_s, sha256 = "", None, None
     try:
-        held = source(root, path)
-        head = held[: len(LFS_HEAD)] if isinstance(held, bytes) else _head(held)
+        content = source(root, path)
+        head = content[: len(LFS_HEAD)] if isinstance(content, bytes) else _head(content)
         if hashes:
-            sha256 = _hash(held)
+            sha256 = _hash(content)
         if headers:
-            duration_s = 0.0 if head == LFS_HEAD else _duration_s(held)
+            duration_s = 0.0 if head == LFS_HEAD else _duration_s(content)
         if head == LFS_HEAD:
             state = POINTER
         elif not head or duration_s == 0:
             state = UNREADABLE
     except (AudioError, OSError):
         state, duration_s, sha256 = UNREADABLE, 0.0, ""
-    return Seen(path, size_bytes, changed_ns, state, duration_s, sha256)
+    return Inspected(path, size_bytes, changed_ns, state, duration_s, sha256)
 
 
 def _head(path: Path) -> bytes:
@@ -178,25 +179,25 @@ def _is_pointer(path: Path) -> bool:
         return False
 
 
-def _hash(held: Path | bytes) -> str:
-    if isinstance(held, bytes):
-        return hashlib.sha256(held).hexdigest()
-    with held.open("rb") as stream:
+def _hash(content: Path | bytes) -> str:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _duration_s(held: Path | bytes) -> float:
+def _duration_s(content: Path | bytes) -> float:
     """Seconds of audio, by the header or else by decoding; 0 if there is none."""
     import soundfile
 
     from unheard.audio import read
 
     try:
-        found = soundfile.info(io.BytesIO(held) if isinstance(held, bytes) else held)
-        return float(found.duration)
+        header = soundfile.info(io.BytesIO(content) if isinstance(content, bytes) else content)
+        return float(header.duration)
     except (soundfile.LibsndfileError, OSError):
         try:
-            return read(held, minimum_s=0.0).duration_s
+            return read(content, minimum_s=0.0).duration_s
         except AudioError:
             return 0.0
 
@@ -209,27 +210,23 @@ def _stamp(root: Path, path: str) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _still(root: Path, seen: Seen | None) -> bool:
-    return seen is not None and _stamp(root, seen.path) == (seen.size_bytes, seen.changed_ns)
+def _is_unchanged(root: Path, known: Inspected | None) -> bool:
+    return known is not None and _stamp(root, known.path) == (known.size_bytes, known.changed_ns)
 
 
-def _read(journal: Path) -> list[Seen]:
-    """What was seen before; a line cut off by a kill is dropped."""
-    if not journal.is_file():
+def _read(row_file: Path) -> list[Inspected]:
+    """What earlier runs noted; a line cut off by a kill is dropped."""
+    if not row_file.is_file():
         return []
-    content = journal.read_bytes()
+    content = row_file.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
-        with journal.open("r+b") as stream:
+        with row_file.open("r+b") as stream:
             stream.truncate(len(whole))
     try:
-        return [_seen(json.loads(line)) for line in whole.splitlines()]
+        return [Inspected(**json.loads(line)) for line in whole.splitlines()]
     except (ValueError, TypeError) as error:
         raise CorpusError(
-            f"{journal}: not what an import wrote of the files it saw ({error}); delete it, or "
+            f"{row_file}: not what an import wrote of the files it saw ({error}); delete it, or "
             "choose another name for the manifest"
         ) from error
-
-
-def _seen(told: dict[str, Any]) -> Seen:
-    return Seen(**told)

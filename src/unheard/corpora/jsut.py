@@ -1,14 +1,14 @@
 """JSUT 1.1: one Japanese woman reads ten hours of sentences; bona fide only.
 
 On disk, as its archive unpacks (root is the folder that holds `jsut_ver1.1`, or that folder;
-sub-corpora that were taken away are left out):
+sub-corpora that were taken away are skipped):
 
     jsut_ver1.1/basic5000/wav/BASIC5000_0001.wav ...
     jsut_ver1.1/basic5000/transcript_utf8.txt
     jsut_ver1.1/voiceactress100/wav/VOICEACTRESS100_001.wav ...
 
 and so on for each of nine sub-corpora, which are the parts. A transcript has no header; a clip and
-its text are apart by the first ":" (the text may hold more of them):
+its text are separated by the first ":" (the text may hold more of them):
 
     BASIC5000_0001:水をマレーシアから買わなくてはならないのです。
 
@@ -23,9 +23,9 @@ Tokyo.
 Citation: R. Sonobe, S. Takamichi, H. Saruwatari, "JSUT corpus: free large-scale Japanese speech
 corpus for end-to-end speech synthesis", arXiv 1711.00354, 2017.
 
-Known defects: one speaker, one anechoic room: beside other voices the speaker gives the label away;
-repeat500 says one hundred sentences five times; the Japanese clips of WaveFake speak with this
-voice, and they are made from basic5000.
+Known defects: one speaker, one anechoic room: next to other voices the speaker gives the label
+away; repeat500 says one hundred sentences five times; the Japanese clips of WaveFake speak with
+this voice, and they are made from basic5000.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Jsut:
         "corpus for end-to-end speech synthesis, arXiv 1711.00354, 2017"
     )
     defects: ClassVar[tuple[str, ...]] = (
-        "One speaker and one room: beside other voices the speaker gives the label away.",
+        "One speaker and one room: next to other voices the speaker gives the label away.",
         "repeat500 says one hundred sentences five times.",
         "The Japanese clips of WaveFake speak with this voice.",
     )

@@ -1,7 +1,7 @@
 """LibriSpeech: a thousand hours of English audiobooks read by volunteers; bona fide only.
 
 On disk, as its archives unpack (root is the folder that holds `LibriSpeech`, or `LibriSpeech`
-itself; parts that were not fetched are left out):
+itself; parts that were not fetched are skipped):
 
     LibriSpeech/SPEAKERS.TXT
     LibriSpeech/dev-clean/84/121123/84-121123-0000.flac ...
@@ -10,8 +10,8 @@ itself; parts that were not fetched are left out):
 
 A folder for each speaker, in it one for each chapter. The transcripts of a chapter are the list of
 its clips: a name, a space, the text in capitals. A chapter without transcripts gives the files that
-are there. SPEAKERS.TXT has five columns apart by "|", comments begin with ";"; a name may itself
-hold a "|":
+are there. SPEAKERS.TXT has five columns separated by "|", comments begin with ";"; a name may
+itself hold a "|":
 
     14   | F | train-clean-360  | 25.03 | Kristin LeMoine
 
@@ -103,11 +103,11 @@ class LibriSpeech:
         if not (base / part).is_dir():
             raise CorpusError(
                 f"{base / part}: no such folder, only {', '.join(self.parts_in(root))}; "
-                f"fetch {part}.tar.gz and unpack it beside them"
+                f"fetch {part}.tar.gz and unpack it next to them"
             )
         genders = _genders(base / "SPEAKERS.TXT")
         for speaker in subfolders(base / part):
-            told = {"gender": genders[speaker]} if speaker in genders else {}
+            notes = {"gender": genders[speaker]} if speaker in genders else {}
             for chapter in subfolders(base / part / speaker):
                 folder = base / part / speaker / chapter
                 for name, text in _chapter(folder, f"{speaker}-{chapter}"):
@@ -122,7 +122,7 @@ class LibriSpeech:
                         licence=self.licence,
                         text=text,
                         codec="mp3",
-                        notes=told,
+                        notes=notes,
                     )
 
 
@@ -162,10 +162,10 @@ def _genders(path: Path) -> dict[str, str]:
     """Gender by speaker; nothing if the file is not there."""
     if not path.is_file():
         return {}
-    found: dict[str, str] = {}
+    genders: dict[str, str] = {}
     for _, line in lines(path, "SPEAKERS.TXT"):
         # A reader's name may hold the separator: only the columns before it count.
         cells = [cell.strip() for cell in line.split("|", 4)]
         if not line.startswith(";") and len(cells) > 1 and cells[1] in _GENDER:
-            found[cells[0]] = _GENDER[cells[1]]
-    return found
+            genders[cells[0]] = _GENDER[cells[1]]
+    return genders

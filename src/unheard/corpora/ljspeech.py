@@ -5,9 +5,9 @@ On disk, as its archive unpacks (root is the folder that holds `LJSpeech-1.1`, o
     LJSpeech-1.1/metadata.csv
     LJSpeech-1.1/wavs/LJ001-0001.wav ...
 
-metadata.csv has no header and three columns apart by "|": clip, text as printed, text with numbers
-and abbreviations written out, which is what is said. It is not quoted: a quotation mark is a
-quotation mark, and a reader that takes it for a quoted field joins rows and loses clips:
+metadata.csv has no header and three columns separated by "|": clip, text as printed, text with
+numbers and abbreviations written out, which is what is said. It is not quoted: a quotation mark is
+a quotation mark, and a reader that takes it for a quoted field joins rows and loses clips:
 
     LJ001-0001|Printing, in the only sense with which we are at present concerned, ...|Printing, ...
 
@@ -18,7 +18,7 @@ Licence: public domain. Where to get it: the page of the LJ Speech Dataset of it
 Citation: K. Ito, L. Johnson, "The LJ Speech Dataset", 2017.
 
 Known defects: the recordings were MP3 files of 128 kbit/s (LibriVox), so human speech carries the
-traces of a codec; one speaker, one microphone: beside other voices the speaker gives the label
+traces of a codec; one speaker, one microphone: next to other voices the speaker gives the label
 away; it is the usual training set of English voices, so spoofed clips of WaveFake, DiffSSD and
 others speak with this voice and often these very sentences: split by sentence, not only by file.
 """
@@ -49,7 +49,7 @@ class LjSpeech:
     citation: ClassVar[str] = "K. Ito, L. Johnson, The LJ Speech Dataset, 2017"
     defects: ClassVar[tuple[str, ...]] = (
         "The recordings were MP3 files of 128 kbit/s.",
-        "One speaker and one microphone: beside other voices the speaker gives the label away.",
+        "One speaker and one microphone: next to other voices the speaker gives the label away.",
         "Many spoofed corpora speak with this voice, and often its very sentences.",
     )
 
@@ -103,6 +103,6 @@ def metadata(path: Path) -> Iterator[tuple[str, str]]:
         if not texts or not name.strip():
             raise CorpusError(
                 f"{path}:{number}: {line.strip()[:80]!r}; columns name|text|text as said wanted, "
-                "apart by |; unpack the archive again, a spreadsheet may have rewritten the file"
+                "separated by |; unpack the archive again, a spreadsheet may have rewritten it"
             )
         yield name.strip(), texts[-1].strip() or texts[0].strip()

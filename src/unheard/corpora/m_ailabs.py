@@ -1,7 +1,7 @@
 """M-AILABS: a thousand hours of audiobooks in eight languages; bona fide only.
 
 On disk, as its archives unpack, one for each language (root is the folder that holds the languages,
-or the folder of one of them; languages that were not fetched are left out):
+or the folder of one of them; languages that were not fetched are skipped):
 
     en_US/by_book/female/judy_bieber/ozma_of_oz/metadata.csv
     en_US/by_book/female/judy_bieber/ozma_of_oz/metadata_mls.json
@@ -10,7 +10,7 @@ or the folder of one of them; languages that were not fetched are left out):
     es_ES/by_book/mix/don_quijote/wavs/...
 
 The parts are the languages as the folders name them: de_DE, en_UK, en_US, es_ES, fr_FR, it_IT,
-pl_PL, ru_RU, uk_UK (Ukrainian). metadata.csv is that of LJSpeech, apart by "|" and unquoted:
+pl_PL, ru_RU, uk_UK (Ukrainian). metadata.csv is that of LJSpeech, separated by "|" and unquoted:
 
     grune_haus_01_f000002|Ja, es ist ein grünes Haus, in dem ich 1989 wohne ...|... eintausend ...
 
@@ -26,7 +26,7 @@ Citation: M-AILABS, "The M-AILABS Speech Dataset", 2019.
 
 Known defects: each clip begins and ends with half a second of silence that was put there, which
 tells it from generated speech without; about six clips of the lists have no file (en_UK, en_US,
-es_ES), and are told as missing; most recordings come from LibriVox, which offers MP3 files; in
+es_ES), and are reported as missing; most recordings come from LibriVox, which offers MP3 files; in
 "mix" the reader is not known, so a split by speaker cannot hold them apart; two readers of es_ES
 are from Mexico and Argentina. It is the human side of MLAAD.
 """
@@ -76,13 +76,13 @@ class MAilabs:
         Raises:
             CorpusError: If there is none.
         """
-        found = tuple(part for part in self.parts if _folder(root, part).is_dir())
-        if not found:
+        parts = tuple(part for part in self.parts if _folder(root, part).is_dir())
+        if not parts:
             raise CorpusError(
                 f"{root}: no language such as en_US with {_BOOKS} in it; give the folder that the "
                 "archives were unpacked into, the one that holds en_US and the other languages"
             )
-        return found
+        return parts
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
         """Yield the clips that the lists of a language's books name.
@@ -100,7 +100,7 @@ class MAilabs:
         if not above.is_dir():
             raise CorpusError(
                 f"{above}: no such folder, only {', '.join(self.parts_in(root))}; "
-                f"fetch {part}.tgz and unpack it beside them"
+                f"fetch {part}.tgz and unpack it next to them"
             )
         for book in (book for kind in subfolders(above) for book in _books(above / kind)):
             inside = book.relative_to(above).parts
@@ -148,8 +148,8 @@ def _listed(book: Path) -> Iterator[tuple[str, str]]:
 def _mls(path: Path) -> Iterator[tuple[str, str]]:
     """Names and texts of a metadata_mls.json: {"NAME.wav": {"original": .., "clean": ..}}."""
     try:
-        told = json.loads(path.read_text("utf-8-sig"))
-        for file, texts in told.items():
+        content = json.loads(path.read_text("utf-8-sig"))
+        for file, texts in content.items():
             yield os.path.splitext(file)[0], str(texts["clean"]).strip()
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CorpusError(

@@ -1,14 +1,14 @@
 """MLAAD: text to speech in dozens of languages by dozens of systems; bona fide side: M-AILABS.
 
-On disk (root is the folder that holds `fake`; M-AILABS is fetched apart and may lie beside it, in
-`real`, `M-AILABS`, `MAILabs` or directly; without it every clip is spoofed):
+On disk (root is the folder that holds `fake`; M-AILABS is fetched separately and may lie next to
+it, in `real`, `M-AILABS`, `MAILabs` or directly; without it every clip is spoofed):
 
     fake/en/tts_models_en_ljspeech_vits/meta.csv
     fake/en/tts_models_en_ljspeech_vits/the_sea_fairies_01_f000008.wav ...
     fake/ja/kokoro/meta.csv
     real/en_US/by_book/female/judy_bieber/ozma_of_oz/wavs/ozma_of_oz_01_f000001.wav ...
 
-A meta.csv in the folder of each system, with a header, columns apart by "|" and no quoting:
+A meta.csv in the folder of each system, with a header, columns separated by "|" and no quoting:
 
     path|original_file|language|is_original_language|duration|training_data|model_name|architecture|
         transcript                                                          (all in one line)
@@ -24,7 +24,7 @@ There is no split: all of it is the part "all". Attack is the folder of the syst
 not written anywhere on disk: give it as `version`, and name it in every report.
 
 Counts: they grow with the version: 76,000 spoofed in an early one, 456,000 in 54 languages in
-version 10, usually 1,000 for a system and language; a count of M-AILABS beside it gives 584,006
+version 10, usually 1,000 for a system and language; a count with M-AILABS gives 584,006
 files; so none is compared.
 
 Licence: CC BY-NC 4.0 by the authors' card (an earlier card said Apache 2.0); M-AILABS has its own.
@@ -46,7 +46,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from unheard.corpora.beside import beside
+from unheard.corpora.beside import clips_as_part
 from unheard.corpora.m_ailabs import MAilabs
 from unheard.data.clip import Clip
 from unheard.data.tables import csv_rows, folder, subfolders, wrong_part
@@ -68,7 +68,7 @@ _NEURAL = ("vits", "tacotron", "glow-tts", "fast_pitch", "speedy-speech", "mms-t
 
 @dataclass(frozen=True)
 class Mlaad:
-    """Reader of MLAAD and of M-AILABS beside it; see the module's docstring.
+    """Reader of MLAAD and of M-AILABS next to it; see the module's docstring.
 
     Attributes:
         version: Which version was fetched, such as "5"; goes to the notes of its clips.
@@ -79,7 +79,9 @@ class Mlaad:
     parts: ClassVar[tuple[str, ...]] = ("all",)
     published: ClassVar[Mapping[str, tuple[int, int]]] = {}
     licence: ClassVar[str] = "CC-BY-NC-4.0"
-    source: ClassVar[str] = "The authors' page on a data-set hub, mueller91/MLAAD; M-AILABS apart"
+    source: ClassVar[str] = (
+        "The authors' page on a data-set hub, mueller91/MLAAD; M-AILABS from its own"
+    )
     citation: ClassVar[str] = (
         'N. Mueller et al., "MLAAD: The Multi-Language Audio Anti-Spoofing Dataset", IJCNN 2024'
     )
@@ -91,7 +93,7 @@ class Mlaad:
     )
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
-        """Yield the clips that each system's meta.csv lists, then those of M-AILABS beside it.
+        """Yield the clips that each system's meta.csv lists, then those of M-AILABS next to it.
 
         Args:
             root: Folder that holds `fake`.
@@ -117,21 +119,23 @@ class Mlaad:
         for table in tables:
             yield from self._system(table, root, part)
         for above in _REAL:
-            languages = [one for one in MAilabs.parts if (root / above / one / "by_book").is_dir()]
+            languages = [
+                code for code in MAilabs.parts if (root / above / code / "by_book").is_dir()
+            ]
             for language in languages:
-                yield from beside(MAilabs(), root, above, language, part)
+                yield from clips_as_part(MAilabs(), root, above, language, part)
             if languages:
                 return
 
     def _system(self, table: Path, root: Path, part: str) -> Iterator[Clip]:
-        here = table.parent.relative_to(root).as_posix()
+        base = table.parent.relative_to(root).as_posix()
         system = table.parent.name
         wanted = ("path", "original_file", "language", "model_name")
         for _, row in csv_rows(table, wanted=wanted, delimiter="|", quoting=False):
             path = row["path"].strip().removeprefix("./")
-            if not path.startswith(f"{here}/"):
-                path = f"{here}/{path.rpartition('/')[2]}"
-            told = {name: row.get(name, "").strip() for name in _NOTES}
+            if not path.startswith(f"{base}/"):
+                path = f"{base}/{path.rpartition('/')[2]}"
+            notes = {name: row.get(name, "").strip() for name in _NOTES}
             yield Clip(
                 id=f"{self.name}/{path.removeprefix('fake/').rpartition('.')[0]}",
                 path=path,
@@ -143,7 +147,7 @@ class Mlaad:
                 language=_language(row["language"] or table.parents[1].name),
                 licence=self.licence,
                 text=row.get("transcript", "").strip(),
-                notes={"version": self.version} | {k: v for k, v in told.items() if v},
+                notes={"version": self.version} | {k: v for k, v in notes.items() if v},
             )
 
 

@@ -25,7 +25,7 @@ Citation: J. Jung et al., "SpoofCeleb: Speech Deepfake Detection and SASV In The
 
 Known defects: bona fide speech is not the video's own: it was cut and cleaned for training text to
 speech (TITW, recalled), so it carries the traces of an enhancer; speech is called English, though
-VoxCeleb1 is not wholly; which system a number stands for was not at hand, so all families are
+VoxCeleb1 is not wholly; which system a number stands for was not available, so all families are
 "unknown" (all are text to speech; that they are 23 is recalled); attacks differ by part.
 """
 

@@ -1,15 +1,15 @@
 r"""Your own recordings, listed in a table: CSV, TSV or Parquet, with columns that you name.
 
-    root/meta.csv                              the table, here or elsewhere
+    root/meta.csv                              the table, in root or elsewhere
     root/clips/0001.wav ...                    the files that it lists, relative to root
 
-As set out, the table is `meta.csv` with the columns "path" and "label". Anything else is said by
+By default the table is `meta.csv` with the columns "path" and "label". Anything else is set by
 the fields of `Table`, in Python or as `--set FIELD=VALUE` of `unheard corpus import table`:
 
     table       the table, relative to root: "meta.csv", "lists/all.tsv", "data/*.parquet"
     path        column of the file, relative to root and `folder`
     label       column of the label
-    bonafide    words for human speech, apart by commas: "real" or "real, live"
+    bonafide    words for human speech, comma-separated: "real" or "real, live"
     spoof       words for generated speech; "*" for every word that is not one of `bonafide`
     part, attack, family, speaker, language, text, codec
                 columns that hold these; without one the part is "eval", the attack "spoof"
@@ -32,8 +32,8 @@ and the Parquet files of a data-set hub, where 0 is human, by
 Labels are compared without regard to case, and 0 and 1 are never guessed: corpora disagree on them.
 Columns that no field names are kept in the notes of a clip.
 
-Licence, citation, counts: yours. Known defects: whatever differs between the classes beside the
-label (rate, format, level, silence, length) a detector will learn; run `unheard corpus check`.
+Licence, citation, counts: yours. Known defects: whatever differs between the classes apart from
+the label (rate, format, level, silence, length) a detector will learn; run `unheard corpus check`.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Table:
     source: ClassVar[str] = "your own recordings, listed in a table"
     citation: ClassVar[str] = "yours"
     defects: ClassVar[tuple[str, ...]] = (
-        "Whatever differs between the classes beside the label (rate, format, level, silence, "
+        "Whatever differs between the classes apart from the label (rate, format, level, silence, "
         "length) a detector will learn; run `unheard corpus check`.",
     )
 
@@ -138,42 +138,42 @@ class Table:
                 yield self._clip(row, path, corpus, human)
 
     def _clip(self, row: Row, path: str, corpus: str, bonafide: bool) -> Clip:
-        told = {name: self._told(row, name) for name in _COLUMNS if name not in ("path", "label")}
+        cells = {name: self._cell(row, name) for name in _COLUMNS if name not in ("path", "label")}
         named = {getattr(self, name) for name in _COLUMNS}
-        attack = told["attack"] if told["attack"] != BONAFIDE_ATTACK else ""
+        attack = cells["attack"] if cells["attack"] != BONAFIDE_ATTACK else ""
         return Clip(
             id=f"{corpus}/{path}",
             path=path,
             bonafide=bonafide,
             part=self._part(row),
             attack=BONAFIDE_ATTACK if bonafide else attack or "spoof",
-            family=BONAFIDE_ATTACK if bonafide else told["family"] or "unknown",
-            speaker=f"{corpus}/{told['speaker']}" if told["speaker"] else "",
+            family=BONAFIDE_ATTACK if bonafide else cells["family"] or "unknown",
+            speaker=f"{corpus}/{cells['speaker']}" if cells["speaker"] else "",
             corpus=corpus,
-            language=told["language"],
-            text=told["text"],
-            codec=told["codec"],
+            language=cells["language"],
+            text=cells["text"],
+            codec=cells["codec"],
             notes={name: value for name, value in row.items() if value and name not in named},
         )
 
-    def _told(self, row: Row, name: str) -> str:
+    def _cell(self, row: Row, name: str) -> str:
         """What a row says in the column of a field, if there is such a column."""
         column: str = getattr(self, name)
         return row[column].strip() if column else ""
 
     def _part(self, row: Row) -> str:
-        return self._told(row, "part") or _ONLY_PART
+        return self._cell(row, "part") or _ONLY_PART
 
     def _tables(self, root: Path) -> list[Path]:
         """The files that the table is, in order of their names."""
         named = Path(self.table)
-        found = [named] if named.is_absolute() else sorted(root.glob(self.table))
-        if not found or not all(path.is_file() for path in found):
+        tables = [named] if named.is_absolute() else sorted(root.glob(self.table))
+        if not tables or not all(path.is_file() for path in tables):
             raise CorpusError(
                 f"{root}: no table {self.table!r} in it; give its name, relative to that folder, "
                 "as in --set table=lists/all.csv"
             )
-        return found
+        return tables
 
     def _rows(self, root: Path) -> Iterator[tuple[str, str, Row]]:
         """Place for messages, path of the clip and columns of each row."""
@@ -200,7 +200,7 @@ class Table:
         if len(delimiter) != 1:
             raise CorpusError(
                 f"delimiter is {delimiter!r}; one character wanted, or the word tab; "
-                "a table apart by any number of spaces must be rewritten"
+                "a table separated by any number of spaces must be rewritten"
             )
         _, first = next(lines(table, "a table as text, or as .parquet"), (1, ""))
         header = first.replace('"', "" if quoting else '"').split(delimiter)
@@ -219,9 +219,9 @@ class Table:
         inside = _relative(root, Path(os.path.abspath(table)).as_posix(), str(table))
         return f"{inside}{MARK}{self.audio}{MARK}"
 
-    def _inside(self, root: Path, told: str, where: str) -> str:
+    def _inside(self, root: Path, cell: str, where: str) -> str:
         """A path of the table, relative to root, with forward slashes."""
-        path, mark, member = told.strip().replace("\\", "/").partition(MARK)
+        path, mark, member = cell.strip().replace("\\", "/").partition(MARK)
         if not path:
             raise CorpusError(f"{where}: no path in column {self.path!r}; leave the row out")
         if not mark and not path.endswith(self.suffix):
@@ -282,8 +282,8 @@ def _check(table: Path, needed: list[str], header: list[str]) -> None:
             )
 
 
-def _words(told: str) -> set[str]:
-    return {word.strip().lower() for word in told.split(",") if word.strip()}
+def _words(listed: str) -> set[str]:
+    return {word.strip().lower() for word in listed.split(",") if word.strip()}
 
 
 def _is_bonafide(word: str, where: str, bonafide: set[str], spoof: set[str]) -> bool:

@@ -87,13 +87,13 @@ class Vctk:
         Raises:
             CorpusError: If there is no folder of recordings.
         """
-        found = {part for _, _, part in _recordings(_audio(root))}
-        if not found:
+        present = {part for _, _, part in _recordings(_audio(root))}
+        if not present:
             raise CorpusError(
                 f"{_audio(root)}: no recording such as p225/p225_001_mic1.flac in it; "
                 "give the folder that the archive was unpacked into, and unpack it whole"
             )
-        return tuple(part for part in self.parts if part in found)
+        return tuple(part for part in self.parts if part in present)
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
         """Yield the recordings of a part that are there.
@@ -108,9 +108,9 @@ class Vctk:
         if part not in self.parts:
             raise wrong_part(self.name, part, self.parts)
         audio = _audio(root)
-        told = _speakers(audio.parent / "speaker-info.txt")
-        for path, sentence, held in _recordings(audio):
-            if held != part:
+        speaker_notes = _speakers(audio.parent / "speaker-info.txt")
+        for path, sentence, recorded_part in _recordings(audio):
+            if recorded_part != part:
                 continue
             speaker = sentence.partition("_")[0]
             yield Clip(
@@ -123,7 +123,7 @@ class Vctk:
                 language="en",
                 licence="ODC-By-1.0" if part == _OLD else "CC-BY-4.0",
                 text=_text(audio.parent / "txt" / speaker / f"{sentence}.txt"),
-                notes=told.get(speaker, {}),
+                notes=speaker_notes.get(speaker, {}),
             )
 
 
@@ -140,25 +140,25 @@ def _audio(root: Path) -> Path:
 def _recordings(audio: Path) -> Iterator[tuple[str, str, str]]:
     """Path, sentence and part of each recording; other files are passed over."""
     for path in listed(audio, suffixes={".flac", ".wav"}):
-        if found := _NAME.fullmatch(Path(path).stem):
-            speaker, number, microphone = found.groups()
+        if match := _NAME.fullmatch(Path(path).stem):
+            speaker, number, microphone = match.groups()
             yield path, f"{speaker}_{number}", microphone or _OLD
 
 
 def _speakers(path: Path) -> dict[str, dict[str, str]]:
-    """What speaker-info.txt tells of each speaker; nothing if it is not there."""
+    """What speaker-info.txt says of each speaker; nothing if it is not there."""
     if not path.is_file():
         return {}
-    found: dict[str, dict[str, str]] = {}
+    speakers: dict[str, dict[str, str]] = {}
     for _, line in lines(path, "speaker-info.txt"):
         speaker, *cells = line.split()
         if speaker != "ID":
             # Regions have no fixed number of words, so nothing after the accent can be told apart.
-            told = dict(zip(("age", "gender", "accent"), cells, strict=False))
-            if "gender" in told:
-                told["gender"] = _GENDER.get(told["gender"], told["gender"])
-            found[f"p{speaker}" if speaker.isdigit() else speaker] = told
-    return found
+            notes = dict(zip(("age", "gender", "accent"), cells, strict=False))
+            if "gender" in notes:
+                notes["gender"] = _GENDER.get(notes["gender"], notes["gender"])
+            speakers[f"p{speaker}" if speaker.isdigit() else speaker] = notes
+    return speakers
 
 
 def _text(path: Path) -> str:

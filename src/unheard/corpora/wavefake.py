@@ -1,7 +1,7 @@
 """WaveFake: the sentences of LJSpeech and JSUT, vocoded again by six networks.
 
-On disk (root is the folder that holds `generated_audio`; the recordings are fetched apart and may
-lie beside it or in `real_audio`; without them every clip is spoofed):
+On disk (root is the folder that holds `generated_audio`; the recordings are fetched separately and
+may lie next to it or in `real_audio`; without them every clip is spoofed):
 
     generated_audio/ljspeech_melgan/LJ001-0001_gen.wav ...
     generated_audio/ljspeech_melgan_large/...
@@ -24,7 +24,7 @@ made from) are read by their own readers, and keep the ids that they have there.
 
 Counts: 117,985 generated, from 13,100 recordings of LJSpeech and 5,000 of JSUT, 18,100 in all,
 which are not part of the archive. A public copy that walked the archive counted 134,266 files,
-which is not explained here, so what is told may differ.
+which is not explained here, so what an import counts may differ.
 
 Licence: CC BY-SA 4.0 (recalled, not verified); LJSpeech is in the public domain, JSUT has terms of
 its own. Where to get it: Zenodo record 5642694, generated_audio.zip.
@@ -46,7 +46,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from unheard.corpora.beside import beside
+from unheard.corpora.beside import clips_as_part
 from unheard.corpora.jsut import Jsut
 from unheard.corpora.ljspeech import LjSpeech
 from unheard.data.clip import Clip
@@ -71,7 +71,7 @@ _VOCODERS = (
 
 @dataclass(frozen=True)
 class WaveFake:
-    """Reader of WaveFake and of the recordings beside it; see the module's docstring."""
+    """Reader of WaveFake and of the recordings next to it; see the module's docstring."""
 
     name: ClassVar[str] = "wavefake"
     parts: ClassVar[tuple[str, ...]] = ("all",)
@@ -84,13 +84,13 @@ class WaveFake:
     )
     defects: ClassVar[tuple[str, ...]] = (
         "Two voices: a detector can learn the voice.",
-        "The archive holds no human speech; fetch LJSpeech and JSUT beside it.",
+        "The archive holds no human speech; fetch LJSpeech and JSUT next to it.",
         "Clips are the very sentences of the recordings, from their true spectrograms.",
         "A public copy counted 134,266 generated files instead of the published 117,985.",
     )
 
     def clips(self, root: Path, part: str) -> Iterator[Clip]:
-        """Yield the generated clips that are there, and the recordings beside them.
+        """Yield the generated clips that are there, and the recordings next to them.
 
         Args:
             root: Folder that holds `generated_audio`.
@@ -98,7 +98,7 @@ class WaveFake:
 
         Raises:
             CorpusError: If the part does not exist, `generated_audio` is not there, or a
-                recording corpus beside it lacks its list.
+                recording corpus next to it lacks its list.
         """
         if part not in self.parts:
             raise wrong_part(self.name, part, self.parts)
@@ -107,9 +107,9 @@ class WaveFake:
             yield self._generated(PurePosixPath(inside), part)
         for above in (".", "real_audio"):
             if (root / above / "LJSpeech-1.1").is_dir():
-                yield from beside(LjSpeech(), root, above, "all", part)
+                yield from clips_as_part(LjSpeech(), root, above, "all", part)
             if (root / above / "jsut_ver1.1").is_dir():
-                yield from beside(Jsut(), root, above, "basic5000", part)
+                yield from clips_as_part(Jsut(), root, above, "basic5000", part)
 
     def _generated(self, inside: PurePosixPath, part: str) -> Clip:
         attack = inside.parts[0] if len(inside.parts) > 1 else "unknown"

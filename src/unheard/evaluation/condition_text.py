@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from unheard.audio.conditions import CONDITIONS, RAW
-from unheard.evaluation.conditions import SURE, Under
+from unheard.evaluation.conditions import SURE, ConditionRow
 from unheard.evaluation.markup import Block, Bullets, Heading, Picture, Table, Words
 from unheard.evaluation.results import FEW_CLIPS, Report
 
@@ -38,18 +38,18 @@ def conditions(report: Report) -> Iterator[Block]:
         yield Heading(f"Conditions, {part}", 3)
         yield _table([row for row in rows if row.part == part])
     names = dict.fromkeys(row.condition for row in rows)
-    told = [f"{name}: {CONDITIONS[name].words}" for name in names if name in CONDITIONS]
-    yield Bullets(tuple(told))
+    explained = [f"{name}: {CONDITIONS[name].words}" for name in names if name in CONDITIONS]
+    yield Bullets(tuple(explained))
 
 
 def _summary(report: Report, part: str) -> str:
     rows = [row for row in report.conditions if row.part == part]
-    told = [row for row in rows if row.eer is not None]
-    if not told:
+    measured = [row for row in rows if row.eer is not None]
+    if not measured:
         return f"{part}: no condition left clips of both classes a score."
-    worst = max(told, key=lambda row: row.eer or 0.0)
-    harmed = [row.condition for row in told if row.sure and (row.difference or 0) > 0]
-    helped = [row.condition for row in told if row.sure and (row.difference or 0) < 0]
+    worst = max(measured, key=lambda row: row.eer or 0.0)
+    harmed = [row.condition for row in measured if row.sure and (row.difference or 0) > 0]
+    helped = [row.condition for row in measured if row.sure and (row.difference or 0) < 0]
     text = f"{part}: worst under {worst.condition}, EER {_percent(worst.eer)}"
     if rows[0].eer is not None:
         text += f" (as it is {_percent(rows[0].eer)})"
@@ -57,21 +57,21 @@ def _summary(report: Report, part: str) -> str:
     if helped:
         text += f"; surely better under {', '.join(helped)}"
     mistakes = (
-        ("bona fide clips called spoof", [row.bonafide_as_spoof for row in told]),
-        ("spoofed clips called bona fide", [row.spoof_as_bonafide for row in told]),
+        ("bona fide clips called spoof", [row.bonafide_as_spoof for row in measured]),
+        ("spoofed clips called bona fide", [row.spoof_as_bonafide for row in measured]),
     )
     for words, shares in mistakes:
         known = [share or 0.0 for share in shares]
         most = max(range(len(known)), key=known.__getitem__)
-        if known[most] > 0 and told[0].condition == RAW:
+        if known[most] > 0 and measured[0].condition == RAW:
             text += (
-                f"; most {words} under {told[most].condition}, {_percent(known[most])} "
+                f"; most {words} under {measured[most].condition}, {_percent(known[most])} "
                 f"(as it is {_percent(known[0])})"
             )
     return f"{text}."
 
 
-def _table(rows: list[Under]) -> Table:
+def _table(rows: list[ConditionRow]) -> Table:
     decided = any(row.undecided is not None for row in rows)
     shares = ("undecided", "wrong", "bona fide called spoof", "spoof called bona fide")
     return Table(

@@ -17,7 +17,14 @@ from unheard.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SURE", "Under", "conditions_of", "parts_told", "raw_alone", "under_conditions"]
+__all__ = [
+    "SURE",
+    "ConditionRow",
+    "condition_rows",
+    "conditions_to_compare",
+    "parts_with_condition",
+    "raw_alone",
+]
 
 SURE = 0.05
 """Corrected p value below which a difference is more than luck."""
@@ -27,7 +34,7 @@ DRAWS_PER_TEST = 80
 
 
 @dataclass(frozen=True, kw_only=True)
-class Under:
+class ConditionRow:
     """One part under one condition; rates in [0, 1].
 
     Attributes:
@@ -79,7 +86,7 @@ class Under:
         return self.p_holm is not None and self.p_holm < SURE
 
 
-def parts_told(table: pa.Table) -> list[str]:
+def parts_with_condition(table: pa.Table) -> list[str]:
     """Return the part of each row, with the condition behind it if not raw."""
     parts = list(table.column("part").to_pylist())
     if "condition" not in table.column_names:
@@ -91,27 +98,27 @@ def parts_told(table: pa.Table) -> list[str]:
     ]
 
 
-def conditions_of(table: pa.Table, facts: Facts) -> tuple[str, ...]:
+def conditions_to_compare(table: pa.Table, facts: Facts) -> tuple[str, ...]:
     """Return the conditions to compare, "raw" first; none if there is nothing to compare."""
     if "condition" not in table.column_names:
         return ()
-    found = set(table.column("condition").unique().to_pylist())
-    there = tuple(name for name in facts.conditions if name in found)
-    return there if RAW in there and len(there) > 1 else ()
+    scored = set(table.column("condition").unique().to_pylist())
+    present = tuple(name for name in facts.conditions if name in scored)
+    return present if RAW in present and len(present) > 1 else ()
 
 
 def raw_alone(table: pa.Table, facts: Facts) -> pa.Table:
     """Return the clips as they are, out of scores under several conditions."""
     import pyarrow.compute as pc
 
-    if not conditions_of(table, facts):
+    if not conditions_to_compare(table, facts):
         return table
     return table.filter(pc.equal(table.column("condition"), RAW))
 
 
-def under_conditions(
+def condition_rows(
     table: pa.Table, facts: Facts, parts: Sequence[str], *, n_draws: int = 1000, seed: int = 0
-) -> list[Under]:
+) -> list[ConditionRow]:
     """Return what became of each part under each condition, all parts of a condition together.
 
     Args:
@@ -122,27 +129,27 @@ def under_conditions(
             made for the differences.
         seed: Seed of the bootstrap.
     """
-    names = conditions_of(table, facts)
+    names = conditions_to_compare(table, facts)
     if not names:
         return []
     scores = _Scores(table)
     n_paired = max(n_draws, DRAWS_PER_TEST * (len(names) - 1) * len(parts))
-    found = []
+    results = []
     for part in parts:
         raw = scores.of(part, RAW)
         for name in names:
-            here = scores.of(part, name)
-            row = replace(_counted(part, name, here, n_draws, seed), **_decided(here, facts))
-            found.append(
-                row if name == RAW else replace(row, **_compared(here, raw, n_paired, seed))
+            clips = scores.of(part, name)
+            row = replace(_counted(part, name, clips, n_draws, seed), **_decided(clips, facts))
+            results.append(
+                row if name == RAW else replace(row, **_compared(clips, raw, n_paired, seed))
             )
-    tested = [row.p for row in found if row.p is not None]
+    tested = [row.p for row in results if row.p is not None]
     holm = iter(corrected(tested).tolist() if tested else ())
-    return [row if row.p is None else replace(row, p_holm=next(holm)) for row in found]
+    return [row if row.p is None else replace(row, p_holm=next(holm)) for row in results]
 
 
 @dataclass(frozen=True, eq=False)
-class _Heard:
+class _ScoredClips:
     """The clips of one part under one condition: ids as they are when raw, scores, classes."""
 
     ids: Any
@@ -163,23 +170,27 @@ class _Scores:
         self._ids, self._score, bonafide, self._part, self._condition, status = columns
         self._bonafide, self._scored = bonafide.astype(bool), status == SCORED
 
-    def of(self, part: str, condition: str) -> _Heard:
+    def of(self, part: str, condition: str) -> _ScoredClips:
         inside = (self._part == part) & (self._condition == condition)
-        there = inside & self._scored
-        ids = [name.removesuffix(f"@{condition}") for name in self._ids[there]]
-        n_unscored = int(inside.sum() - there.sum())
-        return _Heard(np.array(ids, object), self._score[there], self._bonafide[there], n_unscored)
+        scored = inside & self._scored
+        ids = [name.removesuffix(f"@{condition}") for name in self._ids[scored]]
+        n_unscored = int(inside.sum() - scored.sum())
+        return _ScoredClips(
+            np.array(ids, object), self._score[scored], self._bonafide[scored], n_unscored
+        )
 
 
-def _counted(part: str, condition: str, here: _Heard, n_draws: int, seed: int) -> Under:
-    human, machine = here.classes(np.ones(here.score.size, bool))
-    row = Under(
+def _counted(
+    part: str, condition: str, clips: _ScoredClips, n_draws: int, seed: int
+) -> ConditionRow:
+    human, machine = clips.classes(np.ones(clips.score.size, bool))
+    row = ConditionRow(
         part=part,
         condition=condition,
         n_bonafide=human.size,
         n_spoof=machine.size,
-        n_unscored=here.n_unscored,
-        n_shared=here.score.size,
+        n_unscored=clips.n_unscored,
+        n_shared=clips.score.size,
     )
     if not (human.size and machine.size):
         return row
@@ -190,35 +201,35 @@ def _counted(part: str, condition: str, here: _Heard, n_draws: int, seed: int) -
     return replace(row, eer=rate, eer_low=interval.low, eer_high=interval.high)
 
 
-def _compared(here: _Heard, raw: _Heard, n_draws: int, seed: int) -> dict[str, Any]:
+def _compared(clips: _ScoredClips, raw: _ScoredClips, n_draws: int, seed: int) -> dict[str, Any]:
     """Return the fields of the difference to the same clips as they are."""
-    _, ours, theirs = np.intersect1d(here.ids, raw.ids, assume_unique=True, return_indices=True)
+    _, ours, theirs = np.intersect1d(clips.ids, raw.ids, assume_unique=True, return_indices=True)
     order = np.argsort(ours)  # that of the file
     ours, theirs = ours[order], theirs[order]
-    human = here.bonafide[ours]
-    a, b = ((one[human], one[~human]) for one in (here.score[ours], raw.score[theirs]))
+    human = clips.bonafide[ours]
+    a, b = ((score[human], score[~human]) for score in (clips.score[ours], raw.score[theirs]))
     if not (a[0].size and a[1].size):
         return {"n_shared": ours.size}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
-        found = paired_bootstrap(eer, a, b, n_draws=n_draws, seed=seed)
+        test = paired_bootstrap(eer, a, b, n_draws=n_draws, seed=seed)
     return {
         "n_shared": ours.size,
-        "difference": found.value,
-        "low": found.low,
-        "high": found.high,
-        "p": found.p,
+        "difference": test.value,
+        "low": test.low,
+        "high": test.high,
+        "p": test.p,
     }
 
 
-def _decided(here: _Heard, facts: Facts) -> dict[str, Any]:
+def _decided(clips: _ScoredClips, facts: Facts) -> dict[str, Any]:
     """Return the shares of decisions at the default thresholds."""
-    human, machine = here.classes(np.ones(here.score.size, bool))
+    human, machine = clips.classes(np.ones(clips.score.size, bool))
     if not (facts.thresholds and human.size and machine.size):
         return {}
     low, high = facts.thresholds[:2]
     missed, accepted = float(np.mean(human < low)), float(np.mean(machine >= high))
-    undecided = [float(np.mean((one >= low) & (one < high))) for one in (human, machine)]
+    undecided = [float(np.mean((scores >= low) & (scores < high))) for scores in (human, machine)]
     n_decided = 2 - sum(undecided)
     return {
         "undecided": sum(undecided) / 2,

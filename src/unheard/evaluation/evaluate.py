@@ -1,7 +1,7 @@
-"""Evaluate a detector on clips it has never heard: a score file first, then a report from it.
+"""Evaluate a detector on clips it was not trained on: a score file first, then a report from it.
 
 out/scores.parquet   one row per clip; everything else is made from it, without the detector
-out/scores.partial   rows so far; an interrupted evaluation goes on from here
+out/scores.partial   rows so far; an interrupted evaluation resumes from here
 out/metrics.json, report.md, report.html, det.png, scores.png
 """
 
@@ -56,7 +56,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What an evaluation may be told besides what to score.
+    """Options of an evaluation.
 
     Attributes:
         date: Day to state, ISO 8601; "" takes today.
@@ -65,7 +65,7 @@ class Options:
         seed: Seed of the bootstrap.
         into_card: Whether to write the results into the bundle's card.
         allow_missing_sets: Whether test sets of a protocol that are not there are left out.
-        extras: What the report holds besides.
+        extras: What the report holds in addition.
         sample: How many clips to take of those of the protocol, spread evenly; None for all.
         conditions: Names in `CONDITIONS`, "raw" among them: each clip is scored under each. Empty
             scores clips as they are.
@@ -99,7 +99,7 @@ def evaluate(
     say: Callable[[str], None] = lambda _: None,
     options: Options = Options(),
 ) -> Report:
-    """Score every clip of a protocol and write the report; go on where an earlier run stopped.
+    """Score every clip of a protocol and write the report; resume where an earlier run stopped.
 
     A clip that cannot be read, or gets no verdict, is counted and listed, and left out of the
     metrics. Under conditions a clip has a row for each, with the id "<id>@<condition>"; those of
@@ -142,20 +142,20 @@ def evaluate(
         if done:
             say(f"{len(done)} of {len(chosen) * len(conditions)} clips were scored before")
         trials = ((clip, condition) for clip in chosen for condition in conditions)
-        waiting = (one for one in trials if _trial_id(one[0].id, one[1]) not in done)
+        waiting = (trial for trial in trials if _trial_id(trial[0].id, trial[1]) not in done)
         _score_all(bundle, waiting, chosen, unfinished, jobs=jobs, say=say)
         rows = _resumed(unfinished, facts.key)
         _refuse_empty(rows, chosen)
         write_scores(scores, _columns(chosen, rows, options.conditions), facts)
         unfinished.unlink()
     extras = replace(options.extras, sets=protocol.columns())
-    made = report(scores, out, n_draws=options.n_draws, seed=options.seed, extras=extras)
+    result = report(scores, out, n_draws=options.n_draws, seed=options.seed, extras=extras)
     if options.into_card:
-        add_result(bundle, made)
-    return made
+        add_result(bundle, result)
+    return result
 
 
-def add_result(bundle: Path, made: Report) -> None:
+def add_result(bundle: Path, result: Report) -> None:
     """Write the pooled and per-family results of a report into a bundle's card.
 
     Raises:
@@ -163,7 +163,7 @@ def add_result(bundle: Path, made: Report) -> None:
     """
     from unheard.detectors.bundle import add_results
 
-    add_results(bundle, made.results())
+    add_results(bundle, result.results())
 
 
 def refuse_seen(detector: Bundle, chosen: Manifest) -> None:
@@ -265,23 +265,23 @@ def _score_all(
     jobs: int,
     say: Callable[[str], None],
 ) -> None:
-    """Score clips and note each as it is done; a file that is two clips is heard once."""
+    """Score clips and note each as it is done; a file that is two clips is scored once."""
     tasks: dict[str, Task] = {}
-    heard: dict[str, list[tuple[str, Clip]]] = {}
+    clips_of: dict[str, list[tuple[str, Clip]]] = {}
     for clip, condition in waiting:
         task = task_under(chosen.file(clip), clip, condition)
         tasks.setdefault(task.source, task)
-        heard.setdefault(task.source, []).append((_trial_id(clip.id, condition), clip))
-    started = told = time.monotonic()
+        clips_of.setdefault(task.source, []).append((_trial_id(clip.id, condition), clip))
+    started = reported_s = time.monotonic()
     with unfinished.open("a") as stream:
         scored = score_many(list(tasks.values()), Settings(bundle), n_jobs=jobs)
         for n_done, verdict in enumerate(scored, start=1):
-            for trial, clip in heard[verdict["source"]]:
+            for trial, clip in clips_of[verdict["source"]]:
                 stream.write(json.dumps(_row(trial, clip, verdict)) + "\n")
             now = time.monotonic()
-            if now - told > 5 or n_done == len(tasks):
+            if now - reported_s > 5 or n_done == len(tasks):
                 stream.flush()
-                told = now
+                reported_s = now
                 rate = n_done / max(now - started, 1e-9)
                 say(
                     f"{n_done} of {len(tasks)} clips, {rate:.1f} a second, "
@@ -322,18 +322,22 @@ def _columns(
     """
     ids = chosen.column("id").tolist()
     noted = with_notes(chosen.table.select(["id", "notes"]))
-    scored = [rows[_trial_id(clip, one)] for one in conditions or (RAW,) for clip in ids]
-    told = {name: [row[name] for row in scored] for name in scored[0]}
-    told["score"] = [math.nan if score is None else score for score in told["score"]]
-    known = {name: chosen.table.column(name) for name in COLUMNS if name not in told}
+    scored = [
+        rows[_trial_id(clip, condition)] for condition in conditions or (RAW,) for clip in ids
+    ]
+    scored_columns = {name: [row[name] for row in scored] for name in scored[0]}
+    scored_columns["score"] = [
+        math.nan if score is None else score for score in scored_columns["score"]
+    ]
+    known = {name: chosen.table.column(name) for name in COLUMNS if name not in scored_columns}
     known |= {
         name: noted.column(name)
         for name in noted.column_names
         if name not in {*COLUMNS, *chosen.table.column_names}
     }
-    columns = told | {
+    columns = scored_columns | {
         name: column.to_pylist() * (len(scored) // len(ids)) for name, column in known.items()
     }
     if conditions:
-        columns["condition"] = [one for one in conditions for _ in ids]
+        columns["condition"] = [condition for condition in conditions for _ in ids]
     return columns

@@ -1,10 +1,10 @@
 """Score files of others: read into one table, known by their content, and written.
 
 unheard       Parquet with the columns of `unheard.evaluation.scores.COLUMNS`
-asvspoof2019  "trial attack key score" or "speaker trial score key", apart by spaces, no header
-asvspoof2021  "trial score", apart by a space, no header; also what DF Arena and Speech Spoof Bench
+asvspoof2019  "trial attack key score" or "speaker trial score key", space-separated, no header
+asvspoof2021  "trial score", space-separated, no header; also what DF Arena and Speech Spoof Bench
               take
-asvspoof5     apart by tabs, header "filename<TAB>cm-score"
+asvspoof5     tab-separated, header "filename<TAB>cm-score"
 csv           header with a name for the trial and one for the score, perhaps with a label
 """
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "Scores", "official_ids", "read", "write"]
 
 FORMATS: dict[str, str] = {
-    "unheard": "Parquet with id, score and whatever else is known of a clip",
+    "unheard": "Parquet with id, score and all else that is known of a clip",
     "asvspoof2019": "text: trial, attack, key, score",
     "asvspoof2021": "text: trial, score (also DF Arena and Speech Spoof Bench)",
-    "asvspoof5": "text apart by tabs with the header filename, cm-score",
+    "asvspoof5": "tab-separated text with the header filename, cm-score",
     "csv": "CSV with a header: filename, score and, where known, label",
 }
 """Formats by name, as `unheard scores convert --to` takes them."""
@@ -56,9 +56,9 @@ class Scores:
 
     Attributes:
         table: Columns `id` (string) and `score` (double; null where the file has none), and
-            whatever else the file tells: `bonafide`, `attack`, ... under our names.
+            all else that the file holds: `bonafide`, `attack`, ... under our names.
         format: Its name in `FORMATS`.
-        notes: What to tell the reader of a report, as sentences.
+        notes: What the reader of a report should know, as sentences.
     """
 
     table: pa.Table
@@ -88,12 +88,12 @@ def read(path: Path, format: str = "", *, bonafide_label: str = "") -> Scores:
     with path.open("rb") as stream:
         is_parquet = stream.read(4) == b"PAR1"
     if is_parquet or format == "unheard" or path.suffix == ".parquet":
-        found = Scores(_parquet(path), "unheard")
+        scores = Scores(_parquet(path), "unheard")
     else:
         sheet = read_sheet(path, _SCORE_FILE)
-        found = _table(sheet, bonafide_label) if sheet.names else _text(sheet, format)
-    _check(path, found.table)
-    return found
+        scores = _table(sheet, bonafide_label) if sheet.names else _text(sheet, format)
+    _check(path, scores.table)
+    return scores
 
 
 def write(path: Path, table: pa.Table, format: str) -> Path:
@@ -145,7 +145,7 @@ def _lines(table: pa.Table, format: str) -> Iterator[str]:
     n = table.num_rows
     ids, scores = columns["id"], columns["score"]
     known = columns.get("bonafide")
-    words = ["bonafide" if one else "spoof" for one in known] if known else []
+    words = ["bonafide" if is_bonafide else "spoof" for is_bonafide in known] if known else []
     if format == "asvspoof2019":
         for name, attack, word, score in zip(
             ids, columns.get("attack", [""] * n), words, scores, strict=True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from unheard.errors import EvaluationError, RecipeError
-from unheard.evaluation.intake import Intake, taken_in
+from unheard.evaluation.intake import Intake, read_with_keys
 from unheard.evaluation.scores import SCORED, Facts, write_scores
 from unheard.metrics import Fusion, fit_fusion, fit_operating_points
 from unheard.scoring.verdict import decide
@@ -101,7 +101,7 @@ class _Trials:
     @classmethod
     def read(cls, files: Sequence[Path], how: Intake) -> _Trials:
         """Read score files; each may have its own order, but all must have the same trials."""
-        tables, facts = zip(*(taken_in(path, how) for path in files), strict=True)
+        tables, facts = zip(*(read_with_keys(path, how) for path in files), strict=True)
         first = tables[0]
         ids = first.column("id").to_pylist()
         bonafide = first.column("bonafide").to_numpy(zero_copy_only=False).astype(bool)
@@ -119,7 +119,10 @@ class _Trials:
                 )
             status = table.column("status").to_numpy(zero_copy_only=False)
             columns.append(np.where(status == SCORED, table.column("score").to_numpy(), np.nan))
-        names = [one.bundle or path.name for one, path in zip(facts, files, strict=True)]
+        names = [
+            system_facts.bundle or path.name
+            for system_facts, path in zip(facts, files, strict=True)
+        ]
         if len(set(names)) < len(names):
             names = [str(path) for path in files]
         return cls(tuple(names), first, facts, ids, bonafide, np.stack(columns, axis=1))
@@ -128,11 +131,11 @@ class _Trials:
 def _refuse_other_trials(
     first: Path, other: Path, ids: Sequence[str], rows: dict[str, int]
 ) -> None:
-    apart = sorted(set(ids) ^ rows.keys())
-    if apart:
+    unshared = sorted(set(ids) ^ rows.keys())
+    if unshared:
         raise EvaluationError(
-            f"{len(apart):,} trials are in only one of {first} and {other}, such as "
-            f"{', '.join(apart[:_MOST_NAMED])}; a fusion wants every system on the same trials: "
+            f"{len(unshared):,} trials are in only one of {first} and {other}, such as "
+            f"{', '.join(unshared[:_MOST_NAMED])}; a fusion wants every system on the same trials: "
             "score them with the same manifest and protocol"
         )
 
@@ -167,7 +170,7 @@ def _refuse_other_order(
 
 def _fitted(learnt: _Trials, test: _Trials, facts: Facts) -> tuple[Fusion, Facts]:
     whole = np.isfinite(learnt.scores).all(axis=1)
-    human, machine = (learnt.scores[whole & one] for one in (learnt.bonafide, ~learnt.bonafide))
+    human, machine = (learnt.scores[whole & mask] for mask in (learnt.bonafide, ~learnt.bonafide))
     if not (len(human) and len(machine)):
         raise EvaluationError(
             f"dev has {len(human)} bona fide and {len(machine)} spoofed clips with a score of "
@@ -201,14 +204,14 @@ def _shared_facts(test: _Trials, source: str) -> Facts:
     facts = test.facts
 
     def same(name: str, otherwise: Any) -> Any:
-        values = [getattr(one, name) for one in facts]
+        values = [getattr(system, name) for system in facts]
         return values[0] if all(value == values[0] for value in values) else otherwise
 
-    families = {family for one in facts for family in one.trained_families}
+    families = {family for system in facts for family in system.trained_families}
     return Facts(
         manifest_sha256=same("manifest_sha256", ""),
         protocol=same("protocol", ""),
-        date=max(one.date for one in facts),
+        date=max(system.date for system in facts),
         trained_families=tuple(sorted(families)) if all(f.trained_families for f in facts) else (),
         conditions=same("conditions", ()),
         source=source,
@@ -216,12 +219,12 @@ def _shared_facts(test: _Trials, source: str) -> Facts:
 
 
 def _notes(test: _Trials) -> list[str]:
-    return list(dict.fromkeys(note for one in test.facts for note in one.notes))
+    return list(dict.fromkeys(note for facts in test.facts for note in facts.notes))
 
 
 def _mean_note(facts: Sequence[Facts], names: Sequence[str]) -> str:
     note = f"scores are the plain mean of {', '.join(names)}"
-    unknown = [name for one, name in zip(facts, names, strict=True) if not one.calibrated]
+    unknown = [name for system, name in zip(facts, names, strict=True) if not system.calibrated]
     if unknown:
         note += (
             f"; nothing says that those of {', '.join(unknown)} are calibrated, and a system "
@@ -235,7 +238,9 @@ def _write(out: Path, test: _Trials, scores: FloatArray, facts: Facts) -> Facts:
     columns: dict[str, Any] = {name: test.table.column(name) for name in test.table.column_names}
     status, reason = (columns[name].to_pylist() for name in ("status", "reason"))
     for row in np.flatnonzero(lacking):
-        without = [n for n, one in zip(test.names, test.scores[row], strict=True) if np.isnan(one)]
+        without = [
+            n for n, score in zip(test.names, test.scores[row], strict=True) if np.isnan(score)
+        ]
         if status[row] == SCORED:
             status[row], reason[row] = "no verdict", f"no score of {', '.join(without)}"
     zone = facts.thresholds[:2]
@@ -244,8 +249,8 @@ def _write(out: Path, test: _Trials, scores: FloatArray, facts: Facts) -> Facts:
         "status": status,
         "reason": reason,
         "decision": [
-            decide(float(one), (zone[0], zone[1])) if zone and np.isfinite(one) else ""
-            for one in scores
+            decide(float(score), (zone[0], zone[1])) if zone and np.isfinite(score) else ""
+            for score in scores
         ],
     }
     write_scores(out, columns, facts)

@@ -42,14 +42,14 @@ def averages(report: Report) -> Iterator[Block]:
         ("mean over", "groups", "metric", "mean", "worst", "of"),
         tuple(
             (
-                f"attacks of {one.part}" if one.part else "test sets",
-                f"{len(one.groups)}",
-                METRIC_NAMES[one.metric],
-                rate(one.metric, one.mean),
-                rate(one.metric, one.worst),
-                one.worst_group,
+                f"attacks of {average.part}" if average.part else "test sets",
+                f"{len(average.groups)}",
+                METRIC_NAMES[average.metric],
+                rate(average.metric, average.mean),
+                rate(average.metric, average.worst),
+                average.worst_group,
             )
-            for one in report.averages
+            for average in report.averages
         ),
     )
 

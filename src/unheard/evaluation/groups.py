@@ -60,7 +60,7 @@ class Grid:
     """Error rates by the values of one or two columns, the last row and column pooled.
 
     A column in which bona fide clips differ too (codec, language) splits them; in one that only
-    tells spoofed clips apart (attack, family) every value meets all bona fide clips.
+    separates spoofed clips (attack, family) every value meets all bona fide clips.
 
     Attributes:
         part: Part of the clips.
@@ -123,12 +123,12 @@ def grids(table: pa.Table, parts: Sequence[str], by: Sequence[Sequence[str]]) ->
 
 
 def splits(values: Any, bonafide: BoolArray) -> bool:
-    """Return whether a column tells bona fide clips apart too, and not only attacks."""
+    """Return whether a column separates bona fide clips too, and not only attacks."""
     return bool(set(values[bonafide]) - {"", "-", "bonafide"})
 
 
 class _Column:
-    """One column as numbers; class 0 of both labels is "not told"."""
+    """One column as numbers; class 0 of both labels is "not given"."""
 
     def __init__(self, cells: Any, bonafide: BoolArray) -> None:
         cells = cells.astype(str)
@@ -137,9 +137,6 @@ class _Column:
         self.names, self.codes = np.unique(named, return_inverse=True)
         spoofed: IntArray = np.unique(self.codes[~bonafide])
         self.values = [int(code) for code in spoofed if self.names[code]]
-
-    def told(self) -> list[str]:
-        return [str(self.names[code]) for code in self.values]
 
     def spoof(self, code: int | None) -> BoolArray:
         """Return the clips of a value; None for all."""
@@ -180,12 +177,12 @@ def _grid(table: pa.Table, part: str, by: tuple[str, ...]) -> Grid:
 
 
 def _cell(human: Any, machine: Any) -> Cell:
-    told = human.size > 0 and machine.size > 0
+    both_classes = human.size > 0 and machine.size > 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         return Cell(
             n_bonafide=human.size,
             n_spoof=machine.size,
-            eer=eer(human, machine) if told else None,
-            min_dcf=min_dcf(human, machine) if told else None,
+            eer=eer(human, machine) if both_classes else None,
+            min_dcf=min_dcf(human, machine) if both_classes else None,
         )

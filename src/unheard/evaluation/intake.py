@@ -1,6 +1,6 @@
 """Score files of others made ours: keys, polarity, missing trials, calibration.
 
-Nothing is mended in silence: what was done stands in the facts of the score file as a note, and
+Nothing is fixed in silence: what was done stands in the facts of the score file as a note, and
 from there in the report.
 """
 
@@ -37,10 +37,10 @@ __all__ = [
     "Intake",
     "calibrated",
     "classes",
-    "converted",
+    "convert",
     "read_asv",
+    "read_with_keys",
     "stated_asv",
-    "taken_in",
 ]
 
 ASV_RATES: dict[str, AsvRates] = {"asvspoof5": ASVSPOOF5_ASV}
@@ -52,7 +52,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """How score files of others are taken in.
+    """How score files of others are read.
 
     Attributes:
         keys: Key file; None where the score file holds the keys.
@@ -71,7 +71,7 @@ class Intake:
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def taken_in(scores: Path, how: Intake) -> tuple[pa.Table, Facts]:
+def read_with_keys(scores: Path, how: Intake) -> tuple[pa.Table, Facts]:
     """Return a score file with its keys as one of ours, higher scores being more bona fide.
 
     Args:
@@ -88,9 +88,9 @@ def taken_in(scores: Path, how: Intake) -> tuple[pa.Table, Facts]:
     """
     import pyarrow.compute as pc
 
-    found = read(scores, how.format, bonafide_label=how.bonafide_label)
-    facts = read_facts(scores) if found.format == "unheard" else Facts()
-    table, notes = found.table, [*facts.notes, *found.notes]
+    file = read(scores, how.format, bonafide_label=how.bonafide_label)
+    facts = read_facts(scores) if file.format == "unheard" else Facts()
+    table, notes = file.table, [*facts.notes, *file.notes]
     if how.keys is not None:
         joined = join(table, read_keys(how.keys, bonafide_label=how.bonafide_label))
         table = _only(joined.table, how.where)
@@ -111,11 +111,11 @@ def taken_in(scores: Path, how: Intake) -> tuple[pa.Table, Facts]:
         notes.append("scores were turned round: in the file, higher is more spoof")
         facts = replace(facts, bundle="", operating_points={}, thresholds=())
     digest = hashlib.sha256(scores.read_bytes()).hexdigest()
-    source = facts.source or f"{scores.name} ({found.format}), sha256 {digest}"
+    source = facts.source or f"{scores.name} ({file.format}), sha256 {digest}"
     return table, replace(facts, source=source, notes=tuple(dict.fromkeys(notes)))
 
 
-def converted(source: Path, out: Path, format: str, how: Intake) -> list[str]:
+def convert(source: Path, out: Path, format: str, how: Intake) -> list[str]:
     """Write a score file in another format.
 
     In the formats of ASVspoof trials are named as their authors name them, without our corpus.
@@ -130,16 +130,17 @@ def converted(source: Path, out: Path, format: str, how: Intake) -> list[str]:
         What is to be known of it, as sentences.
 
     Raises:
-        EvaluationError: As `taken_in`; or if the format cannot hold the scores, or lacks the keys.
+        EvaluationError: As `read_with_keys`; or if the format cannot hold the scores, or lacks the
+            keys.
     """
     import pyarrow.compute as pc
 
-    found = read(source, how.format, bonafide_label=how.bonafide_label)
-    if format == "unheard" or how.keys or "bonafide" in found.table.column_names:
-        table, facts = taken_in(source, how)
+    file = read(source, how.format, bonafide_label=how.bonafide_label)
+    if format == "unheard" or how.keys or "bonafide" in file.table.column_names:
+        table, facts = read_with_keys(source, how)
         notes = list(facts.notes)
     else:  # scores alone are enough for a format of scores alone
-        table, notes = found.table, list(found.notes)
+        table, notes = file.table, list(file.notes)
         if how.higher_is == "spoof":
             table = _set(table, "score", pc.negate(table.column("score")))
     if format == "unheard":
@@ -162,7 +163,7 @@ def calibrated(
     """Return scores as log-likelihood ratios, by a calibration fitted to other clips.
 
     Args:
-        table: Scores to calibrate, as `taken_in` gives them.
+        table: Scores to calibrate, as `read_with_keys` gives them.
         facts: What is known of them.
         dev: Scores of dev clips of the same detector.
         method: "logistic" (a straight line, keeps the order) or "isotonic" (any rising map, pools
@@ -242,7 +243,8 @@ def read_asv(path: Path) -> AsvRates:
     """Return the rates of a speaker verifier from its scores, as ASVspoof publishes them.
 
     Args:
-        path: Text apart by blanks, no header: attack or label, key (target, nontarget or spoof),
+        path: Text separated by blanks, no header: attack or label, key (target, nontarget or
+        spoof),
             score.
 
     Raises:
@@ -261,11 +263,11 @@ def read_asv(path: Path) -> AsvRates:
             raise EvaluationError(
                 f"{sheet.where(index)}: {sheet.lines[index].strip()[:80]!r}; give {wanted}"
             )
-    scores, told = np.array(cells, np.float64), np.array(keys)
+    scores, key_of_trial = np.array(cells, np.float64), np.array(keys)
     absent = [kind for kind in kinds if kind not in keys]
     if absent:
         raise EvaluationError(f"{path}: no trial is {' or '.join(absent)}; give {wanted}")
-    return asv_rates(*(scores[told == kind] for kind in kinds))
+    return asv_rates(*(scores[key_of_trial == kind] for kind in kinds))
 
 
 def _only(table: pa.Table, where: Mapping[str, tuple[str, ...]]) -> pa.Table:
@@ -292,13 +294,13 @@ def _left_out(names: Sequence[str], what: str, lack: str, how: Intake) -> list[s
         return []
     shown = ", ".join(names[:_MOST_NAMED])
     verb = f"{what} has" if len(names) == 1 else f"{what}s have"
-    told = f"{len(names):,} {verb} {lack}, such as {shown}"
+    finding = f"{len(names):,} {verb} {lack}, such as {shown}"
     if not how.allow_missing:
         raise EvaluationError(
-            f"{told}; give the whole score file and its own keys, or leave these out with "
+            f"{finding}; give the whole score file and its own keys, or leave these out with "
             "--allow-missing"
         )
-    return [f"{told}; left out"]
+    return [f"{finding}; left out"]
 
 
 def _set(table: pa.Table, name: str, column: Any) -> pa.Table:

@@ -3,7 +3,7 @@
 manifest      our Parquet, notes as columns of their own
 asvspoof2019  speaker, trial, environment or "-", attack, key: five columns, no header
 asvspoof2021  trial_metadata.txt, 8 columns (LA) or 13 (DF), no header
-asvspoof5     protocol of ten columns, no header (named .tsv, apart by spaces)
+asvspoof5     protocol of ten columns, no header (named .tsv, space-separated)
 table         header with a name for the trial and one for the label; or "trial key", no header
 """
 
@@ -41,14 +41,14 @@ _LAYOUTS: dict[int, tuple[str, ...]] = {
 }
 """Columns of published protocols without a header, by their number; the 2021 subset is our part.
 
-Of the last four of the 13 only that they tell task, team, gender and language is known.
+Of the last four of the 13 only that they hold task, team, gender and language is known.
 """
 _AUDIO_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".ogg", ".opus")
 
 
 @dataclass(frozen=True)
 class Joined:
-    """Scores beside keys.
+    """Scores joined with keys.
 
     Attributes:
         table: One row per trial of the keys, in their order; `score` null without one.
@@ -71,7 +71,7 @@ def read_keys(path: Path, *, bonafide_label: str = "") -> pa.Table:
         bonafide_label: Label of bona fide trials where it is not a known word; "" otherwise.
 
     Returns:
-        A table with `id`, `bonafide` and whatever else the file tells; `attack` is "-" for bona
+        A table with `id`, `bonafide` and all else that the file holds; `attack` is "-" for bona
         fide trials.
 
     Raises:
@@ -112,7 +112,7 @@ def with_notes(table: pa.Table) -> pa.Table:
 
 
 def join(scores: pa.Table, keys: pa.Table) -> Joined:
-    """Set scores beside keys.
+    """Join scores with keys.
 
     Names are compared as they are, without an audio suffix, and by file name alone (what follows
     the last "/", without suffix); of these the strictest that finds most trials is taken, and
@@ -130,11 +130,11 @@ def join(scores: pa.Table, keys: pa.Table) -> Joined:
     ours, theirs = keys.column("id").to_pylist(), scores.column("id").to_pylist()
     best: tuple[int, str, dict[str, int], list[str]] = (0, "", {}, [])
     for name, plain in _WAYS.items():
-        index = {plain(one): row for row, one in enumerate(theirs)}
-        wanted = [plain(one) for one in ours]
+        index = {plain(trial): row for row, trial in enumerate(theirs)}
+        wanted = [plain(trial) for trial in ours]
         if len(index) < len(theirs) or len(set(wanted)) < len(wanted):
             continue
-        n_found = sum(one in index for one in wanted)
+        n_found = sum(trial in index for trial in wanted)
         if n_found > best[0]:
             best = (n_found, name, index, wanted)
     n_found, name, index, wanted = best
@@ -143,7 +143,7 @@ def join(scores: pa.Table, keys: pa.Table) -> Joined:
             f"none of the {len(ours)} trials of the keys (such as {_few(ours)}) is among the "
             f"{len(theirs)} scores (such as {_few(theirs)}); give the keys of these scores"
         )
-    rows = [index.get(one) for one in wanted]
+    rows = [index.get(trial) for trial in wanted]
     taken = scores.take(pa.array(rows, pa.int64()))
     table = keys
     for column in taken.column_names:
@@ -153,8 +153,8 @@ def join(scores: pa.Table, keys: pa.Table) -> Joined:
     used = {row for row in rows if row is not None}
     return Joined(
         table,
-        missing=tuple(one for one, row in zip(ours, rows, strict=True) if row is None),
-        unknown=tuple(one for row, one in enumerate(theirs) if row not in used),
+        missing=tuple(trial for trial, row in zip(ours, rows, strict=True) if row is None),
+        unknown=tuple(trial for row, trial in enumerate(theirs) if row not in used),
         matched_by=name,
     )
 
@@ -165,8 +165,8 @@ def _refuse_contradiction(keys: pa.Table, scores: pa.Table) -> None:
 
     if "bonafide" not in scores.column_names:
         return
-    apart = pc.not_equal(scores.column("bonafide"), keys.column("bonafide"))
-    for row in keys.filter(pc.fill_null(apart, False)).slice(0, 1).to_pylist():
+    contradicts = pc.not_equal(scores.column("bonafide"), keys.column("bonafide"))
+    for row in keys.filter(pc.fill_null(contradicts, False)).slice(0, 1).to_pylist():
         words = ("spoofed", "bona fide") if row["bonafide"] else ("bona fide", "spoofed")
         raise EvaluationError(
             f"the trial {row['id']!r} is {words[0]} in the score file and {words[1]} in the keys; "
@@ -242,7 +242,9 @@ def _text(path: Path, bonafide_label: str) -> pa.Table:
     columns["bonafide"] = bonafide
     columns.pop("score", None)
     if "codec" in columns:
-        columns["codec"] = ["none" if one in ("-", "nocodec") else one for one in columns["codec"]]
+        columns["codec"] = [
+            "none" if codec in ("-", "nocodec") else codec for codec in columns["codec"]
+        ]
     return pa.table(columns)
 
 

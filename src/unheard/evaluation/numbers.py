@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unheard.errors import EvaluationError
-from unheard.evaluation.conditions import raw_alone, under_conditions
+from unheard.evaluation.conditions import condition_rows, raw_alone
 from unheard.evaluation.groups import Average, average, grids
 from unheard.evaluation.results import (
     ALL_PARTS,
@@ -86,7 +86,7 @@ def summarise(
         facts: What the file says of its making.
         n_draws: Bootstrap draws.
         seed: Seed of the bootstrap.
-        extras: What to compute besides.
+        extras: What to compute in addition.
 
     Raises:
         EvaluationError: If no part has scored clips of both classes.
@@ -121,8 +121,8 @@ def summarise(
         rows=rows,
         rates=tuple(rate for part in shown for rate in _rates(clips, part, facts)),
         averages=tuple(_averages(rows, extras.sets)),
-        grids=tuple(grid for found in tables for grid in found),
-        conditions=tuple(under_conditions(whole, facts, parts, n_draws=n_draws, seed=seed)),
+        grids=tuple(grid for split in tables for grid in split),
+        conditions=tuple(condition_rows(whole, facts, parts, n_draws=n_draws, seed=seed)),
         unscored=tuple(zip(*columns, strict=True)),
         n_draws=n_draws,
         seed=seed,
@@ -130,32 +130,32 @@ def summarise(
 
 
 def _one_sided(counts: Sequence[Count]) -> EvaluationError:
-    found = "; ".join(
+    present = "; ".join(
         f"{count.part}: {count.n_scored} {'bona fide' if count.bonafide else 'spoofed'}"
         for count in counts
     )
     return EvaluationError(
-        f"no part has scored clips of both classes (found {found or 'no clips'}); an error "
+        f"no part has scored clips of both classes (found {present or 'no clips'}); an error "
         "rate needs both: choose another protocol, or add clips"
     )
 
 
 def _counts(table: pa.Table) -> list[Count]:
     groups = table.group_by(["part", "bonafide", "status"]).aggregate([("id", "count")])
-    found = {
+    counts = {
         (row["part"], row["bonafide"], row["status"]): row["id_count"] for row in groups.to_pylist()
     }
     return [
         Count(
             part=part,
             bonafide=bonafide,
-            n_clips=sum(n for key, n in found.items() if key[:2] == (part, bonafide)),
-            n_scored=found.get((part, bonafide, SCORED), 0),
-            n_no_verdict=found.get((part, bonafide, "no verdict"), 0),
-            n_unreadable=found.get((part, bonafide, "unreadable"), 0),
+            n_clips=sum(n for key, n in counts.items() if key[:2] == (part, bonafide)),
+            n_scored=counts.get((part, bonafide, SCORED), 0),
+            n_no_verdict=counts.get((part, bonafide, "no verdict"), 0),
+            n_unreadable=counts.get((part, bonafide, "unreadable"), 0),
         )
         for part, bonafide in sorted(
-            {key[:2] for key in found}, key=lambda key: (key[0], not key[1])
+            {key[:2] for key in counts}, key=lambda key: (key[0], not key[1])
         )
     ]
 
@@ -263,9 +263,9 @@ def _averages(rows: Sequence[Row], sets: Mapping[str, tuple[str, ...]]) -> Itera
     pooled = {row.part: row.metrics["eer"].value for row in rows if row.by == "all"}
     columns = {}
     for name, parts in sets.items():
-        there = [pooled[part] for part in parts if part in pooled]
-        if there:
-            columns[name] = sum(there) / len(there)
+        present = [pooled[part] for part in parts if part in pooled]
+        if present:
+            columns[name] = sum(present) / len(present)
     if columns:
         yield average(columns, part="", over="set", metric="eer")
 

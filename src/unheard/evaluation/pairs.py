@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unheard.errors import EvaluationError
-from unheard.evaluation.conditions import SURE, conditions_of, parts_told
+from unheard.evaluation.conditions import SURE, conditions_to_compare, parts_with_condition
 from unheard.evaluation.markup import Block, Bullets, Heading, Table, Words, markdown
 from unheard.evaluation.scores import SCORED, Facts
 from unheard.metrics import (
@@ -152,7 +152,7 @@ def compare_scores(
             f"with {n_draws:,} draws no p value of {len(pairs)} can be below {least:.2g} after "
             f"correction; make more draws, at least {len(pairs) * 40:,}"
         )
-    decided = {  # one test per part and pair of systems, whatever the metrics
+    decided = {  # one test per part and pair of systems, whichever the metrics
         (pair.part, pair.second): pair.mcnemar for pair in pairs if pair.mcnemar is not None
     }
     adjusted = dict(zip(decided, map(float, corrected(list(decided.values()))), strict=True))
@@ -160,12 +160,12 @@ def compare_scores(
     return PairedReport(pairs=tuple(pairs), notes=tuple(notes), n_draws=n_draws, seed=seed)
 
 
-def write_comparison(made: PairedReport, out: Path) -> list[Path]:
+def write_comparison(report: PairedReport, out: Path) -> list[Path]:
     """Write comparison.json and comparison.md into a folder, and return them."""
     out.mkdir(parents=True, exist_ok=True)
     files = [out / "comparison.json", out / "comparison.md"]
-    files[0].write_text(json.dumps(made.to_dict(), indent=2, allow_nan=False) + "\n")
-    files[1].write_text(markdown(list(_document(made))))
+    files[0].write_text(json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n")
+    files[1].write_text(markdown(list(_document(report))))
     return files
 
 
@@ -173,28 +173,29 @@ def _rows(system: System) -> dict[str, int]:
     """Return the row of each scored trial."""
     status = system.table.column("status").to_pylist()
     ids = system.table.column("id").to_pylist()
-    return {name: row for row, (name, one) in enumerate(zip(ids, status, strict=True))
-            if one == SCORED}  # fmt: skip
+    return {name: row for row, (name, state) in enumerate(zip(ids, status, strict=True))
+            if state == SCORED}  # fmt: skip
 
 
 def _shared(
     first: System, second: System, allow_missing: bool, notes: list[str]
 ) -> list[tuple[int, int]]:
     """Return the rows of the trials that both scored."""
-    one, other = _rows(first), _rows(second)
-    names = [name for name in one if name in other]
-    apart = sorted(set(one) ^ set(other))
-    if apart:
-        told = (
-            f"{len(apart):,} trials are scored by only one of {first.name} and {second.name}, "
-            f"such as {apart[0]}"
+    first_rows, second_rows = _rows(first), _rows(second)
+    names = [name for name in first_rows if name in second_rows]
+    unshared = sorted(set(first_rows) ^ set(second_rows))
+    if unshared:
+        finding = (
+            f"{len(unshared):,} trials are scored by only one of {first.name} and {second.name}, "
+            f"such as {unshared[0]}"
         )
         if not names or not allow_missing:
             raise EvaluationError(
-                f"{told}; compare on the same trials, or leave the others out with --allow-missing"
+                f"{finding}; compare on the same trials, or leave the others out with "
+                "--allow-missing"
             )
-        notes.append(f"{told}; left out")
-    return [(one[name], other[name]) for name in names]
+        notes.append(f"{finding}; left out")
+    return [(first_rows[name], second_rows[name]) for name in names]
 
 
 def _pairs(
@@ -216,7 +217,7 @@ def _pairs(
     parts = _parts(first)[rows[0]]
     for part in sorted(set(parts)):
         inside = parts == part
-        a, b = ((one[inside & bonafide], one[inside & ~bonafide]) for one in scores)
+        a, b = ((score[inside & bonafide], score[inside & ~bonafide]) for score in scores)
         if min(len(a[0]), len(a[1])) == 0:
             continue
         decided = _mcnemar(first, second, a, b)
@@ -226,8 +227,8 @@ def _pairs(
 
 def _parts(system: System) -> Any:
     """Return the part of each row; of scores under conditions, the condition behind it."""
-    if conditions_of(system.table, system.facts):
-        return np.array(parts_told(system.table), object)
+    if conditions_to_compare(system.table, system.facts):
+        return np.array(parts_with_condition(system.table), object)
     return system.table.column("part").to_numpy(zero_copy_only=False)
 
 
@@ -242,8 +243,8 @@ def _pair(
 ) -> Pair:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
-        found = paired_bootstrap(METRICS[metric], *scores, n_draws=n_draws, seed=seed)
-        values = [METRICS[metric](*one) for one in scores]
+        test = paired_bootstrap(METRICS[metric], *scores, n_draws=n_draws, seed=seed)
+        values = [METRICS[metric](*classes) for classes in scores]
     return Pair(
         part=part,
         metric=metric,
@@ -252,10 +253,10 @@ def _pair(
         n_trials=sum(map(len, scores[0])),
         first_value=values[0],
         second_value=values[1],
-        difference=found.value,
-        low=found.low,
-        high=found.high,
-        p=found.p,
+        difference=test.value,
+        low=test.low,
+        high=test.high,
+        p=test.p,
         mcnemar=decided,
     )
 
@@ -276,13 +277,13 @@ def _mcnemar(
     return mcnemar(*right)
 
 
-def _document(made: PairedReport) -> Iterator[Block]:
-    first = made.pairs[0].first
+def _document(report: PairedReport) -> Iterator[Block]:
+    first = report.pairs[0].first
     yield Heading(f"{first} against others", 1)
     yield Words(
         f"Differences are those of {first} minus the other on the same trials; below 0 {first} "
-        f"errs less. Intervals are 95 %, trials resampled for both at once ({made.n_draws:,} "
-        f"draws, seed {made.seed}); p values are corrected by Holm for all rows."
+        f"errs less. Intervals are 95 %, trials resampled for both at once ({report.n_draws:,} "
+        f"draws, seed {report.seed}); p values are corrected by Holm for all rows."
     )
     yield Table(
         ("against", "part", "metric", "trials", first, "other", "difference", "p", "McNemar p"),
@@ -299,11 +300,11 @@ def _document(made: PairedReport) -> Iterator[Block]:
                 f"{pair.p_holm:.3g}",
                 "-" if pair.mcnemar_holm is None else f"{pair.mcnemar_holm:.3g}",
             )
-            for pair in made.pairs
+            for pair in report.pairs
         ),
     )
-    notes = list(made.notes)
-    if any(pair.mcnemar is None for pair in made.pairs):
+    notes = list(report.notes)
+    if any(pair.mcnemar is None for pair in report.pairs):
         notes.append(
             "McNemar's test compares decisions, and decisions need a threshold fitted on other "
             "clips: calibrate each score file on dev to have it."

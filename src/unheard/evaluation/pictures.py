@@ -81,7 +81,7 @@ def histogram(table: pa.Table, report: Report) -> bytes:
             axes.stairs(100 * shares, edges, color=colour, lw=1.4, label=f"{name}, {scores.size:,}")
         axes.set_title(part, loc="left")
         axes.set_ylabel("clips of the class, %")
-        axes.set_ylim(top=1.15 * axes.get_ylim()[1])  # room for the words
+        axes.set_ylim(top=1.15 * axes.get_ylim()[1])  # space for the words
         _mark_thresholds(axes, thresholds)
         axes.legend(frameon=False, fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
@@ -143,13 +143,13 @@ def conditions(report: Report) -> bytes:
     axes = figure.subplots()
     for index, part in enumerate(report.parts):
         colour = COLOURS[index % len(COLOURS)]
-        beside = 0.22 * (index - (len(report.parts) - 1) / 2)
+        shift = 0.22 * (index - (len(report.parts) - 1) / 2)
         for row in report.conditions:
             if row.part != part or row.eer is None or row.eer_low is None or row.eer_high is None:
                 continue
             if row.condition == RAW:
                 axes.axvline(100 * row.eer, color=colour, lw=1, ls="--", zorder=0)
-            at = float(height[names.index(row.condition)]) + beside
+            at = float(height[names.index(row.condition)]) + shift
             axes.plot([100 * row.eer_low, 100 * row.eer_high], [at, at], color=colour, lw=1.6)
             mark = colour if row.sure else "white"
             axes.plot(100 * row.eer, at, "o", ms=5, color=colour, mfc=mark)

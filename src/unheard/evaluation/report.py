@@ -46,7 +46,7 @@ def report(
         out: Folder to write to.
         n_draws: Bootstrap draws behind each interval.
         seed: Seed of the bootstrap.
-        extras: What it holds besides.
+        extras: What it holds in addition.
 
     Raises:
         EvaluationError: If the score file cannot be used, or no part has clips of both classes.
@@ -55,24 +55,24 @@ def report(
     from unheard.evaluation import markup, pictures, text
 
     table, facts = read_scores(scores), read_facts(scores)
-    made = summarise(table, facts, n_draws=n_draws, seed=seed, extras=extras)
+    result = summarise(table, facts, n_draws=n_draws, seed=seed, extras=extras)
     table = raw_alone(table, facts)
     out.mkdir(parents=True, exist_ok=True)
     drawn = {
-        "det.png": pictures.det(table, made),
-        "scores.png": pictures.histogram(table, made),
-        "calibration.png": pictures.calibration(table, made),
+        "det.png": pictures.det(table, result),
+        "scores.png": pictures.histogram(table, result),
+        "calibration.png": pictures.calibration(table, result),
     }
-    if made.conditions:
-        drawn["conditions.png"] = pictures.conditions(made)
-    document = text.document(made)
+    if result.conditions:
+        drawn["conditions.png"] = pictures.conditions(result)
+    document = text.document(result)
     written = {
         **drawn,
-        "metrics.json": (json.dumps(made.to_dict(), indent=2, allow_nan=False) + "\n").encode(),
+        "metrics.json": (json.dumps(result.to_dict(), indent=2, allow_nan=False) + "\n").encode(),
         "report.md": markup.markdown(document).encode(),
         "report.html": markup.html(document, drawn).encode(),
     }
     for name, content in written.items():
         with in_one_step(out / name) as unfinished:
             unfinished.write_bytes(content)
-    return made
+    return result

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from unheard.audio.conditions import RAW
-from unheard.evaluation.conditions import Under
+from unheard.evaluation.conditions import ConditionRow
 from unheard.evaluation.groups import Average, Grid
 from unheard.evaluation.scores import Facts
 from unheard.metrics import METRICS, AsvRates
@@ -43,10 +43,10 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class Extras:
-    """What a report holds besides its usual numbers.
+    """What a report holds in addition to its usual numbers.
 
     Attributes:
-        official: Whether to give the EER as the ASVspoof packages define it, beside ours.
+        official: Whether to give the EER as the ASVspoof packages define it, next to ours.
         asv: Rates of a speaker verifier, for min t-DCF.
         by: Tables by one or two columns each.
         sets: Columns of the mean over test sets, each with the parts in it.
@@ -144,7 +144,7 @@ class Report:
     rates: tuple[Rates, ...]
     averages: tuple[Average, ...]
     grids: tuple[Grid, ...]
-    conditions: tuple[Under, ...]
+    conditions: tuple[ConditionRow, ...]
     unscored: tuple[tuple[str, str, str], ...]
     n_draws: int
     seed: int

@@ -63,23 +63,23 @@ def export(
     """
     if out.resolve() == source.resolve():
         raise BundleError(f"{out}: the trained bundle would be lost; give --out another folder")
-    made = bundles.load(source)
-    detector, card = made.detector, made.card
+    bundle = bundles.load(source)
+    detector, card = bundle.detector, bundle.card
     if rounded_on is not None:
-        refuse_seen(made, rounded_on.clips)
+        refuse_seen(bundle, rounded_on.clips)
     from unheard.detectors import exported, onnx
 
     say("tracing the graph; this takes from seconds to minutes")
     content = onnx.graph(detector, card.window_s)
-    told = onnx.parity(detector, content, card.window_s)
-    say(f"raw scores differ from torch's by {told[0]:.1g} at most")
+    parity = onnx.parity(detector, content, card.window_s)
+    say(f"raw scores differ from torch's by {parity[0]:.1g} at most")
     measured = None
     if rounded_on is not None:
         before = exported.opened(content, "the graph", detector.experts)
         content = onnx.rounded(content, detector)
         after = exported.opened(content, "the rounded graph", detector.experts)
         measured = shift(before, after, card, rounded_on, say=say)
-    return bundles.load(onnx.write(made, out, content, told, measured))
+    return bundles.load(onnx.write(bundle, out, content, parity, measured))
 
 
 def shift(
@@ -96,7 +96,7 @@ def shift(
         before: The graph in float32.
         after: The rounded one.
         card: Says how windows are cut and pooled.
-        trials: What to score; a clip that cannot be read is told and left out.
+        trials: What to score; a clip that cannot be read is reported and left out.
         say: Called with lines of progress.
 
     Raises:
@@ -117,16 +117,16 @@ def shift(
             f"{trials.name}: {int(is_bonafide.sum())} bona fide and {int((~is_bonafide).sum())} "
             "spoofed clips can be scored; give --data and --protocol with both kinds"
         )
-    found = np.array(scores)
-    moved = np.abs(found[:, 1] - found[:, 0])
-    rates = [metrics.eer(one[is_bonafide], one[~is_bonafide]) for one in found.T]
+    pairs = np.array(scores)
+    moved = np.abs(pairs[:, 1] - pairs[:, 0])
+    rates = [metrics.eer(pooled[is_bonafide], pooled[~is_bonafide]) for pooled in pairs.T]
     return Shift(
         protocol=trials.name,
         n_bonafide=int(is_bonafide.sum()),
         n_spoof=int((~is_bonafide).sum()),
         drift=float(moved.mean()),
         largest=float(moved.max()),
-        spread=float(found[:, 0].std()),
+        spread=float(pairs[:, 0].std()),
         eer_before=rates[0],
         eer_after=rates[1],
     )

@@ -54,15 +54,15 @@ class Usage:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as JSON has them."""
-        told: dict[str, Any] = {
+        content: dict[str, Any] = {
             "groups": list(self.groups),
             "n_clips": list(self.n_clips),
             "projections": list(self.projections),
             "gates": self.gates.round(5).tolist(),
         }
         if self.are_shares:
-            told["spread_bits"] = spread_bits(self.gates).round(5).tolist()
-        return told
+            content["spread_bits"] = spread_bits(self.gates).round(5).tolist()
+        return content
 
     @property
     def are_shares(self) -> bool:
@@ -126,30 +126,30 @@ def measure_layers(
             "reading 'weighted' or 'adaptive'"
         )
     groups: list[str] = []
-    found: list[FloatArray] = []
+    weights: list[FloatArray] = []
     with torch.inference_mode():
         for names, windows in _batches(bundle, manifest, by, most_clips):
-            found.append(detector.layer_weights(torch.from_numpy(windows)).double().numpy())
+            weights.append(detector.layer_weights(torch.from_numpy(windows)).double().numpy())
             groups += names
-    return _usage(groups, np.concatenate(found)[:, None] if found else None, (LAYERS,))
+    return _usage(groups, np.concatenate(weights)[:, None] if weights else None, (LAYERS,))
 
 
-def _usage(groups: list[str], found: FloatArray | None, projections: tuple[str, ...]) -> Usage:
+def _usage(groups: list[str], shares: FloatArray | None, projections: tuple[str, ...]) -> Usage:
     """Return the means over groups of what was found, [N, P, E], for N clips."""
-    if found is None:
+    if shares is None:
         raise EvaluationError("no clip of the manifest could be read; check where its audio lies")
-    told = np.array(groups)
+    group_of_clip = np.array(groups)
     names = sorted(set(groups), key=lambda name: (name != BONAFIDE, name))
     return Usage(
         groups=tuple(names),
-        n_clips=tuple(int((told == name).sum()) for name in names),
+        n_clips=tuple(int((group_of_clip == name).sum()) for name in names),
         projections=projections,
-        gates=np.stack([found[told == name].mean(axis=0) for name in names]),
+        gates=np.stack([shares[group_of_clip == name].mean(axis=0) for name in names]),
     )
 
 
 def spread_bits(gates: FloatArray) -> FloatArray:
-    """Return how much the experts in use tell of the group, by projection, in bits.
+    """Return how much the experts in use say about the group, by projection, in bits.
 
     The Jensen-Shannon divergence of the groups' usage, each group weighing the same: 0 if all
     groups use the experts alike, at most log2 of the number of groups.
@@ -163,8 +163,8 @@ def spread_bits(gates: FloatArray) -> FloatArray:
 
     def entropy(shares: FloatArray) -> FloatArray:
         logs = np.log2(np.where(shares > 0, shares, 1.0))
-        told: FloatArray = -(shares * logs).sum(axis=-1)
-        return told
+        bits: FloatArray = -(shares * logs).sum(axis=-1)
+        return bits
 
     difference: FloatArray = entropy(gates.mean(axis=0)) - entropy(gates).mean(axis=0)
     return difference
@@ -191,8 +191,8 @@ def draw(usage: Usage, out: Path) -> Path:
         axis.set_title(name, fontsize=9)
         axis.set_xticks(range(n_experts), [str(e + start) for e in range(n_experts)], fontsize=8)
         axis.set_xlabel(unit, fontsize=8)
-    told = [f"{g} ({n})" for g, n in zip(usage.groups, usage.n_clips, strict=True)]
-    axes[0].set_yticks(range(len(told)), told, fontsize=8)
+    labels = [f"{g} ({n})" for g, n in zip(usage.groups, usage.n_clips, strict=True)]
+    axes[0].set_yticks(range(len(labels)), labels, fontsize=8)
     bar = figure.colorbar(image, ax=axes[-1])
     bar.set_label("mean weight" if of_layers else "mean gate", fontsize=8)
     picture = out / f"{stem}.png"
@@ -205,7 +205,7 @@ def draw(usage: Usage, out: Path) -> Path:
 def _by_layer(usage: Usage) -> dict[str, FloatArray]:
     """Return the mean gates over the projections of each layer, each [G, E]."""
     numbers = [re.search(r"layers\.(\d+)\.", name) for name in usage.projections]
-    layers = [int(found.group(1)) if found else 0 for found in numbers]
+    layers = [int(match.group(1)) if match else 0 for match in numbers]
     return {
         f"layer {layer + 1}": usage.gates[:, np.array(layers) == layer].mean(axis=1)
         for layer in sorted(set(layers))
@@ -238,7 +238,7 @@ def _chosen(manifest: Manifest, by: str, most_clips: int) -> list[int]:
     groups = np.where(manifest.bonafide(), BONAFIDE, manifest.column(by))
     rows: list[int] = []
     for name in sorted(set(groups.tolist())):
-        found = np.flatnonzero(groups == name)
-        places = np.linspace(0, len(found) - 1, min(len(found), most_clips)).round().astype(int)
-        rows += found[places].tolist()
+        members = np.flatnonzero(groups == name)
+        places = np.linspace(0, len(members) - 1, min(len(members), most_clips)).round().astype(int)
+        rows += members[places].tolist()
     return rows

@@ -132,7 +132,7 @@ def read_scores(path: Path) -> pa.Table:
             `COLUMNS` are used where present.
 
     Returns:
-        A table with all of `COLUMNS`, in that order, and whatever other columns there are, as
+        A table with all of `COLUMNS`, in that order, and any other columns there are, as
         text.
 
     Raises:
@@ -204,7 +204,7 @@ def read_facts(path: Path) -> Facts:
         return Facts()
     if stated is None:
         return Facts()
-    known = {one.name for one in fields(Facts)}
+    known = {field.name for field in fields(Facts)}
     facts = {name: value for name, value in json.loads(stated).items() if name in known}
     for name in ("thresholds", "trained_families", "conditions", "notes"):
         facts[name] = tuple(facts.get(name, ()))

@@ -62,11 +62,11 @@ def document(report: Report) -> list[Block]:
 
 def _plain_words(report: Report) -> Iterator[Block]:
     yield Heading("In plain words")
-    told = []
+    sentences = []
     for part in report.parts:
         row = report.pooled(part)
         text = f"{_part(report, part)}: "
-        decided = [one for one in report.rates if one.part == part]
+        decided = [shares for shares in report.rates if shares.part == part]
         if decided:
             shares = decided[0]
             text += (
@@ -75,22 +75,22 @@ def _plain_words(report: Report) -> Iterator[Block]:
                 f"{_of_100(shares.spoof_as_bonafide)} were called bona fide and "
                 f"{_of_100(shares.spoof_undecided)} left undecided. "
             )
-        told.append(
+        sentences.append(
             f"{text}At the threshold where both errors are equally frequent, "
             f"{_of_100(row.metrics['eer'].value)} of 100 clips of either kind are mistaken"
             f"{_interval_of_100(row.metrics['eer'])}."
         )
-    yield Bullets(tuple(told))
+    yield Bullets(tuple(sentences))
     warnings = [*cautions(report), *_few(report), *_ties(report)]
-    told = [f"Caution: {warning}" for warning in warnings]
-    told += [f"Note: {note}." for note in report.facts.notes]
+    sentences = [f"Caution: {warning}" for warning in warnings]
+    sentences += [f"Note: {note}." for note in report.facts.notes]
     if not report.facts.calibrated:
-        told.append(
+        sentences.append(
             "Note: nothing says that these scores are log-likelihood ratios; actDCF, Cllr and the "
             "picture of calibration take them for such. Fit a calibration with --calibrate-on."
         )
-    if told:
-        yield Bullets(tuple(told))
+    if sentences:
+        yield Bullets(tuple(sentences))
 
 
 def cautions(report: Report) -> list[str]:
@@ -101,12 +101,12 @@ def cautions(report: Report) -> list[str]:
 def _polarity(report: Report) -> Iterator[str]:
     """Say it of a detector that is far worse than chance; nothing is turned round by itself."""
     for part in report.parts:
-        found = report.pooled(part).metrics["eer"]
-        if found.value > REVERSED_EER and (found.low or 0.0) > 0.5:
+        pooled_eer = report.pooled(part).metrics["eer"]
+        if pooled_eer.value > REVERSED_EER and (pooled_eer.low or 0.0) > 0.5:
             yield (
-                f"{part} has an EER of {found.value:.1%}, far above chance: the scores very likely "
-                "point the other way, higher being more spoof. Nothing was turned round; if that "
-                "is so, evaluate again with --higher-is spoof."
+                f"{part} has an EER of {pooled_eer.value:.1%}, far above chance: the scores very "
+                "likely point the other way, higher being more spoof. Nothing was turned round; if "
+                "that is so, evaluate again with --higher-is spoof."
             )
 
 
@@ -170,14 +170,16 @@ def _decisions(report: Report) -> Iterator[Block]:
         ),
         tuple(
             (
-                f"{one.part}, {POINT_NAMES.get(one.point, one.point)}",
-                f"{one.low:.2f}" if one.low == one.high else f"{one.low:.2f}, {one.high:.2f}",
-                f"{one.bonafide_as_spoof:.1%}",
-                f"{one.bonafide_undecided:.1%}",
-                f"{one.spoof_as_bonafide:.1%}",
-                f"{one.spoof_undecided:.1%}",
+                f"{shares.part}, {POINT_NAMES.get(shares.point, shares.point)}",
+                f"{shares.low:.2f}"
+                if shares.low == shares.high
+                else f"{shares.low:.2f}, {shares.high:.2f}",
+                f"{shares.bonafide_as_spoof:.1%}",
+                f"{shares.bonafide_undecided:.1%}",
+                f"{shares.spoof_as_bonafide:.1%}",
+                f"{shares.spoof_undecided:.1%}",
             )
-            for one in report.rates
+            for shares in report.rates
         ),
     )
 
@@ -297,10 +299,10 @@ def _definitions(report: Report) -> Iterator[Block]:
 def _cell(name: str, value: Value | None) -> str:
     if value is None:
         return "-"
-    told = rate(name, value.value)
+    text = rate(name, value.value)
     if value.low is None or value.high is None:
-        return told
-    return f"{told} ({rate(name, value.low)} to {rate(name, value.high)})"
+        return text
+    return f"{text} ({rate(name, value.low)} to {rate(name, value.high)})"
 
 
 def _yes(row: Row) -> str:

@@ -1,6 +1,6 @@
 """Text tables of trials as challenges and leaderboards write them: lines in, columns out.
 
-Tables apart by spaces have no header and are known by their number of columns; tables apart by
+Space-separated tables have no header and are known by their number of columns; tables separated by
 tabs or commas have one, or none where they are twins of the former.
 """
 
@@ -82,7 +82,7 @@ class Sheet:
 
         Args:
             n_columns: How many there are.
-            ids_may_hold_spaces: Whether whatever is left of the last columns is the first.
+            ids_may_hold_spaces: Whether all that is left of the last columns is the first.
 
         Raises:
             EvaluationError: If a row has another number.

@@ -49,8 +49,8 @@ class Quiet:
 
 
 GENERATORS: dict[str, Attack] = {
-    one.name: one
-    for one in (
+    attack.name: attack
+    for attack in (
         Quiet("world", "signal vocoder"),
         Quiet("codec2-1300", "parametric codec"),
         Quiet("absent-codec", "parametric codec"),
@@ -99,13 +99,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def said() -> list[str]:
+def lines() -> list[str]:
     return []
 
 
 @pytest.fixture(scope="module")
-def built(cache: Path, said: list[str]) -> Built:
-    return build(cache, size="toy", jobs=1, say=said.append)
+def built(cache: Path, lines: list[str]) -> Built:
+    return build(cache, size="toy", jobs=1, say=lines.append)
 
 
 def test_a_build_gives_both_versions_of_the_same_clips(cache: Path, built: Built) -> None:
@@ -134,21 +134,21 @@ def test_one_seed_gives_one_hash_wherever_it_is_built_and_another_seed_another(
     assert Manifest.read(other.equalised).sha256() != first
 
 
-def test_what_is_made_is_not_made_again(cache: Path, built: Built) -> None:
+def test_clips_that_exist_are_not_generated_again(cache: Path, built: Built) -> None:
     before = {p: p.stat().st_mtime_ns for p in (cache / "made").rglob("*.flac")}
-    said: list[str] = []
-    again = build(cache, size="toy", jobs=1, say=said.append)
+    lines: list[str] = []
+    again = build(cache, size="toy", jobs=1, say=lines.append)
     assert before
     assert {p: p.stat().st_mtime_ns for p in (cache / "made").rglob("*.flac")} == before
-    assert any("10 recordings, 10 of them there already" in line for line in said)
+    assert any("10 recordings, 10 of them there already" in line for line in lines)
     assert again.summary == built.summary
 
 
-def test_failing_and_missing_generators_are_said_and_left_out(
-    built: Built, said: list[str]
+def test_failing_and_missing_generators_are_reported_and_left_out(
+    built: Built, lines: list[str]
 ) -> None:
-    assert any(line.startswith("broken-morph: ") and "no engine" in line for line in said)
-    assert any("of absent-codec: install it" in line for line in said)
+    assert any(line.startswith("broken-morph: ") and "no engine" in line for line in lines)
+    assert any("of absent-codec: install it" in line for line in lines)
     assert not {"broken-morph", "absent-codec"} & {c.attack for c in Manifest.read(built.raw)}
     assert any("no engine" in why for why in built.left_out.values())
 
@@ -158,8 +158,10 @@ def test_a_recording_that_cannot_be_read_is_left_out_with_its_copies(
 ) -> None:
     monkeypatch.setitem(SIZES, "toy", replace(SIZE, extra={}))
     recordings = recorded(tmp_path)
-    (tmp_path / "speech_s.json").write_text(json.dumps({one.id: 2.0 for one in recordings}))
-    broken = {one.id for one in recordings if one.speaker == "fillets-nl-m"} - {"fillets-nl-m/0"}
+    (tmp_path / "speech_s.json").write_text(
+        json.dumps({recording.id: 2.0 for recording in recordings})
+    )
+    broken = {r.id for r in recordings if r.speaker == "fillets-nl-m"} - {"fillets-nl-m/0"}
     load = make.load
 
     def fails(cache: Path, recording: Recording) -> FloatArray:
@@ -168,19 +170,19 @@ def test_a_recording_that_cannot_be_read_is_left_out_with_its_copies(
         return load(cache, recording)
 
     monkeypatch.setattr(make, "load", fails)
-    said: list[str] = []
-    built = build(tmp_path, size="toy", jobs=1, say=said.append)
+    lines: list[str] = []
+    built = build(tmp_path, size="toy", jobs=1, say=lines.append)
     kept = {clip.source_clip or clip.id for clip in Manifest.read(built.raw)}
     assert not broken & kept
-    assert any(line.startswith("recordings: ") and "not audio" in line for line in said)
+    assert any(line.startswith("recordings: ") and "not audio" in line for line in lines)
 
 
-def test_the_time_it_takes_is_said_before(built: Built, said: list[str]) -> None:
-    planned = next(n for n, line in enumerate(said) if "clips planned: about" in line)
-    assert any("recordings, 0 of them" in line for line in said[planned:])
+def test_the_expected_time_is_reported_first(built: Built, lines: list[str]) -> None:
+    planned = next(n for n, line in enumerate(lines) if "clips planned: about" in line)
+    assert any("recordings, 0 of them" in line for line in lines[planned:])
 
 
-def test_equalised_durations_do_not_tell_the_label(built: Built) -> None:
+def test_equalised_durations_do_not_give_the_label_away(built: Built) -> None:
     manifest = Manifest.read(built.equalised).part("train")
     length, human = manifest.column("duration_s"), manifest.column("bonafide").astype(bool)
     edges = 0.4
@@ -192,11 +194,11 @@ def test_an_unknown_size_is_refused(tmp_path: Path) -> None:
         build(tmp_path, size="smal")
 
 
-def test_several_processes_make_what_one_makes(tmp_path: Path) -> None:
+def test_several_processes_generate_what_a_single_one_does(tmp_path: Path) -> None:
     assert sorted(make.in_parallel(abs, [-1, -2, 3], 2, chunk=1)) == [1, 2, 3]
     assert list(make.in_parallel(abs, [-1, -2, 3], 1, chunk=1)) == [1, 2, 3]
 
 
-def test_a_worker_ended_from_outside_is_said_with_what_to_do() -> None:
+def test_a_killed_worker_is_reported_with_what_to_do() -> None:
     with pytest.raises(CorpusError, match="build again with fewer jobs"):
         list(make.in_parallel(os._exit, [1, 1, 1], 2, chunk=1))

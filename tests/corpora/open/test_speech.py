@@ -52,8 +52,8 @@ def cache(tmp_path: Path) -> Path:
 
 
 def test_recordings_carry_speaker_language_and_text(cache: Path) -> None:
-    found = {r.id: (r.speaker, r.language, r.text) for r in catalogue(cache)}
-    assert found == {
+    carried = {r.id: (r.speaker, r.language, r.text) for r in catalogue(cache)}
+    assert carried == {
         "festvox-ru/ru_0001": ("festvox-ru-nsh", "ru", "Прядь волос."),
         "fillets-cs/airplane/let-m-oko": ("fillets-cs-m", "cs", 'To je "oko".'),
         "asterisk-en/vm-saved": ("asterisk-allison", "en", ""),

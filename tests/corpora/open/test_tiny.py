@@ -47,7 +47,7 @@ def test_held_out_families_are_in_eval_out_only(tiny: Manifest) -> None:
     assert "neural TTS" in families["eval_out"]
 
 
-def test_a_copy_lies_beside_its_recording(tiny: Manifest) -> None:
+def test_a_copy_is_in_the_part_of_its_recording(tiny: Manifest) -> None:
     part_of = {clip.id: clip.part for clip in tiny if clip.bonafide}
     copies = [clip for clip in tiny if clip.source_clip]
     assert copies

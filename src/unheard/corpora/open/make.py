@@ -1,7 +1,7 @@
 """Make the clips of a plan: decode recordings, run generators, equalise; in parallel, resumable.
 
 What was made lies in `cache/made/SEED/` under a name that is a hash of how it was made, so a build
-that was interrupted, or another size of the corpus, goes on from it.
+that was interrupted, or another size of the corpus, resumes from it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from unheard.types import FloatArray
 __all__ = [
     "Finishing",
     "equalise_all",
+    "generated_path",
     "in_parallel",
-    "made_path",
     "make_all",
     "measure_all",
     "seconds_for",
@@ -80,7 +80,7 @@ def seconds_for(planned: Iterable[Planned], generators: dict[str, Attack]) -> fl
     return total
 
 
-def made_path(cache: Path, seed: int, clip: Planned) -> Path:
+def generated_path(cache: Path, seed: int, clip: Planned) -> Path:
     """Return where a clip lies as it was made."""
     spoken = "" if clip.copy else clip.text
     how = "\n".join((clip.attack, clip.recording.id if clip.copy or not spoken else "", spoken))
@@ -117,10 +117,10 @@ def make_all(cache: Path, planned: list[Planned], seed: int, jobs: int, say: Say
         (clip for clip in planned if clip.attack != BONAFIDE_ATTACK), key=lambda c: c.attack
     )
     for what, clips in (("recordings", bona), ("spoofed clips", spoof)):
-        todo = [c for c in clips if not made_path(cache, seed, c).exists()]
+        todo = [c for c in clips if not generated_path(cache, seed, c).exists()]
         say(f"{len(clips)} {what}, {len(clips) - len(todo)} of them there already")
         began = time.monotonic()
-        for number, (clip, why) in enumerate(_made(cache, seed, todo, jobs), start=1):
+        for number, (clip, why) in enumerate(_generated(cache, seed, todo, jobs), start=1):
             (failed if why else succeeded)[clip.attack] += 1
             if why:
                 failures[clip.id] = why
@@ -151,7 +151,9 @@ def equalise_all(tasks: list[Finishing], jobs: int, say: Say) -> dict[Path, str]
     return failures
 
 
-def _made(cache: Path, seed: int, clips: list[Planned], jobs: int) -> Iterator[tuple[Planned, str]]:
+def _generated(
+    cache: Path, seed: int, clips: list[Planned], jobs: int
+) -> Iterator[tuple[Planned, str]]:
     """Make clips in groups of one generator, so that a process loads each engine once."""
     by_attack: dict[str, list[Planned]] = {}
     for clip in clips:
@@ -195,7 +197,7 @@ def _make(cache: Path, seed: int, clip: Planned) -> str:
     last = min(end + edge, first + round(LONGEST_RAW_S * audio.SAMPLE_RATE_HZ))
     if end <= start:
         return "nothing but silence"
-    audio.write(made_path(cache, seed, clip), np.clip(samples[first:last], -1.0, 1.0))
+    audio.write(generated_path(cache, seed, clip), np.clip(samples[first:last], -1.0, 1.0))
     return ""
 
 
@@ -206,7 +208,7 @@ def _spoofed(cache: Path, seed: int, clip: Planned) -> FloatArray:
     if not clip.copy:
         return attack.generate(Speech(text=clip.text, language=clip.recording.language), rng)
     source = Planned(clip.recording.id, clip.part, clip.recording, text=clip.recording.text)
-    samples = audio.read(made_path(cache, seed, source)).samples
+    samples = audio.read(generated_path(cache, seed, source)).samples
     return attack.generate(Speech(samples=samples, language=clip.recording.language), rng)
 
 
@@ -254,7 +256,7 @@ def in_parallel(
         except BrokenProcessPool as error:
             raise CorpusError(
                 "a worker process was ended from outside (out of memory?); "
-                "build again with fewer jobs, it goes on where it stopped"
+                "build again with fewer jobs, it resumes where it stopped"
             ) from error
 
 

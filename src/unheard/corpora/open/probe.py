@@ -99,7 +99,7 @@ def cues(source: audio.Source) -> tuple[Cues, FloatArray]:
     hertz = np.arange(power.size) * audio.SAMPLE_RATE_HZ / 2 / (power.size - 1)
     within = np.flatnonzero(power >= power.max() * 1e-6)
     bands = [band.mean() for band in np.array_split(power[1:], N_BANDS)]
-    found = Cues(
+    measured = Cues(
         rate_hz=float(wave.source_rate_hz),
         bandwidth_hz=float(hertz[within[-1]]) if within.size else 0.0,
         level_db=_db(np.sqrt(np.mean(samples**2))),
@@ -112,12 +112,12 @@ def cues(source: audio.Source) -> tuple[Cues, FloatArray]:
         zeros=float(np.mean(samples == 0.0)),
         clipped=float(np.mean(np.abs(samples) >= 32767 / 32768)),
     )
-    return found, 10 * np.log10(np.array(bands) + 1e-12)
+    return measured, 10 * np.log10(np.array(bands) + 1e-12)
 
 
 def run_probe(
     name: str,
-    found: list[tuple[Cues, FloatArray]],
+    measured: list[tuple[Cues, FloatArray]],
     bonafide: BoolArray,
     parts: list[str],
     train: str,
@@ -127,13 +127,13 @@ def run_probe(
 
     Args:
         name: Key of `PROBES`.
-        found: What `cues` gave for each clip.
+        measured: What `cues` gave for each clip.
         bonafide: Labels, shape [N].
         parts: Part of each clip.
         train: Part to train on.
         judged: Parts to judge on.
     """
-    features, model = _features(name, found), _model(name)
+    features, model = _features(name, measured), _model(name)
     where = np.array(parts)
     model.fit(features[where == train], bonafide[where == train])
     results = []
@@ -150,13 +150,13 @@ def run_probe(
     return results
 
 
-def _features(name: str, found: list[tuple[Cues, FloatArray]]) -> FloatArray:
+def _features(name: str, measured: list[tuple[Cues, FloatArray]]) -> FloatArray:
     if name == "long-term spectrum":
-        bands = np.array([spectrum for _, spectrum in found])
+        bands = np.array([spectrum for _, spectrum in measured])
         centred: FloatArray = bands - bands.mean(axis=1, keepdims=True)
         return centred
     names = [field.name for field in fields(Cues)]
-    return np.array([[asdict(one)[key] for key in names] for one, _ in found])
+    return np.array([[asdict(cues)[key] for key in names] for cues, _ in measured])
 
 
 def _model(name: str) -> _Classifier:

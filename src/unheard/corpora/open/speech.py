@@ -68,16 +68,16 @@ def catalogue(cache: Path) -> list[Recording]:
     Raises:
         CorpusError: If there is none.
     """
-    found = sorted(
+    recordings = sorted(
         [*_festvox(cache), *_fillets(cache), *_asterisk(cache), *_stamps(cache), *_words(cache)],
         key=lambda recording: recording.id,
     )
-    if not found:
+    if not recordings:
         raise CorpusError(
             f"{cache / 'root'}: no recordings; were the packages fetched? Build again with a "
             "working package archive"
         )
-    return found
+    return recordings
 
 
 def load(cache: Path, recording: Recording) -> FloatArray:
@@ -163,7 +163,7 @@ def _decode(path: Path) -> FloatArray:
 
 
 def _decode_g722(path: Path) -> FloatArray:
-    """G.722 without a container: the decoder is told what it is, and gives 16 kHz by itself."""
+    """G.722 without a container: the decoder is given the format, and gives 16 kHz by itself."""
     import av
 
     encoded = path.read_bytes()
@@ -222,8 +222,8 @@ def _fillets(cache: Path) -> Iterator[Recording]:
 
 def _dialogue(script: Path) -> dict[str, str]:
     pattern = r'dialogId\("([^"]+)".*?\)\s*dialogStr\("((?:[^"\\]|\\.)*)"\)'
-    found = re.findall(pattern, script.read_text("utf-8"), re.S)
-    return {name: re.sub(r"\\(.)", r"\1", text) for name, text in found}
+    entries = re.findall(pattern, script.read_text("utf-8"), re.S)
+    return {name: re.sub(r"\\(.)", r"\1", text) for name, text in entries}
 
 
 def _asterisk(cache: Path) -> Iterator[Recording]:

@@ -54,14 +54,16 @@ class TwinReport:
             f"the cue that differs most is {most.cue}: {most.spoof[1]:.4g} in the median twin, "
             f"{most.bonafide[1]:.4g} in the median source (KS {most.distance:.2f})"
         )
-        told = [one for one in self.probes if one.high < CHANCE[0]]
+        telling = [probe for probe in self.probes if probe.high < CHANCE[0]]
         if not self.probes:
             return f"No probe was trained; {cue}."
-        if not told:
-            best = min(self.probes, key=lambda one: one.eer)
+        if not telling:
+            best = min(self.probes, key=lambda probe: probe.eer)
             known = f"{best.name} {100 * best.eer:.0f} % on {best.part}"
             return f"No probe tells twins from sources for certain (best: {known}); {cue}."
-        names = ", ".join(f"{one.name} {100 * one.eer:.0f} % on {one.part}" for one in told)
+        names = ", ".join(
+            f"{probe.name} {100 * probe.eer:.0f} % on {probe.part}" for probe in telling
+        )
         return f"Twins are given away ({names}; chance is 50 %); {cue}."
 
     def render(self) -> str:
@@ -72,15 +74,15 @@ class TwinReport:
             "cue           part            source 5/50/95 %               twin 5/50/95 %        KS",
         ]
         for row in self.cue_rows:
-            one, other = (
+            probe, other = (
                 " ".join(f"{value:9.4g}" for value in values)
                 for values in (row.bonafide, row.spoof)
             )
-            lines.append(f"{row.cue:13} {row.part:9} {one}   {other}   {row.distance:.2f}")
+            lines.append(f"{row.cue:13} {row.part:9} {probe}   {other}   {row.distance:.2f}")
         lines += [
-            f"probe on {one.name}, {one.part}: EER {100 * one.eer:.1f} % "
-            f"[{100 * one.low:.1f}, {100 * one.high:.1f}]; chance is 50 %"
-            for one in self.probes
+            f"probe on {probe.name}, {probe.part}: EER {100 * probe.eer:.1f} % "
+            f"[{100 * probe.low:.1f}, {100 * probe.high:.1f}]; chance is 50 %"
+            for probe in self.probes
         ]
         return "\n".join([*lines, *self.findings, self.verdict()]) + "\n"
 
@@ -139,7 +141,7 @@ def _report(
         replace(clips[twin.source_clip], bonafide=True, attack=BONAFIDE_ATTACK) for twin in twins
     ]
     pairs = Manifest.of([*sources, *twins], manifest.root)
-    found = check(pairs, files=False, jobs=jobs, say=say)
-    rows = tuple(row for row in found.cue_rows if not row.cue.startswith("codec "))
-    untrained = tuple(line for line in found.findings if "no probe" in line or "probe on" in line)
-    return TwinReport(name, len(twins), rows, found.probes, () if found.probes else untrained)
+    report = check(pairs, files=False, jobs=jobs, say=say)
+    rows = tuple(row for row in report.cue_rows if not row.cue.startswith("codec "))
+    untrained = tuple(line for line in report.findings if "no probe" in line or "probe on" in line)
+    return TwinReport(name, len(twins), rows, report.probes, () if report.probes else untrained)
