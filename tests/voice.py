@@ -87,10 +87,10 @@ class FakeMixture(FakeBundle):
     def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         self.batches.append(len(windows))
         loud = level(windows)
-        said = np.stack([np.tanh(loud) - 0.5, loud], axis=1)
+        scores = np.stack([np.tanh(loud) - 0.5, loud], axis=1)
         second = 1 / (1 + np.exp(-2 * loud))
         weights = np.stack([1 - second, second], axis=1)
-        return (weights * said).sum(axis=1), said, weights
+        return (weights * scores).sum(axis=1), scores, weights
 
 
 @dataclass(frozen=True)

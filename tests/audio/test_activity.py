@@ -12,7 +12,7 @@ from voice import silence, voice
 def measured(samples: FloatArray) -> Quality:
     gauge = Gauge()
     gauge.push(samples)
-    return gauge.condition()
+    return gauge.quality()
 
 
 def test_voice_counts_and_silence_does_not() -> None:
@@ -29,8 +29,8 @@ def test_speech_is_found_where_it_is() -> None:
     assert gauge.speech_s(0, 2) == 0
     assert gauge.speech_s(2, 4) > 1.2
     assert gauge.speech_s(4.3, 6) == 0
-    assert gauge.speech_s(0, 6) == gauge.condition().speech_s
-    assert gauge.condition().longest_pause_s == pytest.approx(2.0, abs=0.15)
+    assert gauge.speech_s(0, 6) == gauge.quality().speech_s
+    assert gauge.quality().longest_pause_s == pytest.approx(2.0, abs=0.15)
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025])
@@ -102,7 +102,7 @@ def test_music_holds_no_speech_and_a_voice_after_it_does() -> None:
     assert gauge.active_s(0, 4) > 2
     assert gauge.speech_s(0, 4) == 0
     assert gauge.speech_s(4, 8) == gauge.active_s(4, 8) > 2
-    whole = gauge.condition()
+    whole = gauge.quality()
     assert whole.music_s == pytest.approx(gauge.active_s(0, 3.99))
     assert whole.speech_s + whole.music_s == pytest.approx(gauge.active_s(0, 8))
 
@@ -118,7 +118,7 @@ def test_under_three_seconds_nothing_is_called_music() -> None:
     gauge = Gauge()
     gauge.push(melody(2.9))
     assert gauge.speech_s(0, 2.9) == gauge.active_s(0, 2.9) > 1
-    assert gauge.condition().music_s == 0
+    assert gauge.quality().music_s == 0
 
 
 @pytest.mark.parametrize("size", [1, 479, 480, 481, 16_000])
@@ -127,7 +127,7 @@ def test_chunks_do_not_matter(size: int) -> None:
     gauge = Gauge()
     for start in range(0, samples.size, size):
         gauge.push(samples[start : start + size])
-    whole, parts = measured(samples), gauge.condition()
+    whole, parts = measured(samples), gauge.quality()
     assert parts.speech_s == whole.speech_s
     assert parts.bandwidth_hz == whole.bandwidth_hz
     assert parts.level_spread_db == pytest.approx(whole.level_spread_db, rel=1e-9)

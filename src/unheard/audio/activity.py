@@ -165,7 +165,7 @@ class Gauge:
         spread_db = float(np.std(np.array(self._levels_db[first:last], np.float64)[flags]))
         return is_music(self._tones.held(first, last), spread_db)
 
-    def condition(self) -> Quality:
+    def quality(self) -> Quality:
         """Return what all samples until now are like."""
         pauses = bytes(self._speech).split(b"\x01")
         return Quality(
