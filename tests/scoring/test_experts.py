@@ -1,4 +1,4 @@
-"""Does a verdict say what each expert of a mixture said, and does it add up to the score?"""
+"""Does a verdict hold the score of each expert of a mixture, and do they add up to the score?"""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Is what is said while listening the same for any chunking?"""
+"""Is a live verdict the same for any chunking?"""
 
 from itertools import pairwise
 

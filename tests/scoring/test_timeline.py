@@ -1,4 +1,4 @@
-"""Is a picture drawn of every verdict, with what was said where it was said?"""
+"""Is a picture drawn of every verdict, with each score at its time?"""
 
 from dataclasses import replace
 from pathlib import Path

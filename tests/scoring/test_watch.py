@@ -1,4 +1,4 @@
-"""Is each file of a watched folder scored once, when it is complete, whatever becomes of it?"""
+"""Is each file of a watched folder scored once it is complete, even if it changes or moves?"""
 
 import json
 import os

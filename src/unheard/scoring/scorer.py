@@ -277,7 +277,7 @@ def pooled(
 ) -> float:
     """Return the pooled raw score of one clip, as `Scorer` does before calibration.
 
-    Windows with too little speech are left out, unless no window has enough: then all count.
+    Windows with too little speech do not count, unless no window has enough: then all count.
 
     Args:
         score_windows: The detector, [N, T] float32 -> [N].

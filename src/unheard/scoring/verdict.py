@@ -56,7 +56,7 @@ _DISAGREEING_SHARE = 0.1
 
 @dataclass(frozen=True)
 class ExpertScore:
-    """What one expert of a mixture says, and how much it counts.
+    """The score of one expert of a mixture, and how much it counts.
 
     Attributes:
         name: Of the expert.
@@ -72,7 +72,7 @@ class ExpertScore:
 
 @dataclass(frozen=True)
 class WindowScore:
-    """What the detector says of one window.
+    """The score of one window.
 
     Attributes:
         start_s: Where the window starts in the recording.
@@ -80,7 +80,7 @@ class WindowScore:
         score: Natural-log likelihood ratio, higher is more bona fide; None if the window holds
             too little speech to be scored.
         speech_s: Seconds of speech in it.
-        experts: What each expert says of it, if it is scored and the detector is a mixture.
+        experts: The score of each expert, if it is scored and the detector is a mixture.
     """
 
     start_s: float
@@ -101,7 +101,7 @@ class DetectorName:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a detector says of one recording.
+    """The verdict of a detector on one recording.
 
     Attributes:
         source: Path or name of the recording.
@@ -110,7 +110,7 @@ class Verdict:
         decision: "bonafide", "spoof" or "undecided"; None without a verdict.
         reason: Why there is no verdict; None if there is one.
         windows: Scores along the recording, in order of time.
-        experts: What each expert of a mixture says of the windows that make the score, see
+        experts: The scores of the experts of a mixture over the windows that make the score, see
             `mean_of_experts`; empty without a verdict, and for a detector that is no mixture.
         warnings: Reasons to doubt the verdict, as sentences.
         duration_s: Length of the recording.
@@ -118,7 +118,7 @@ class Verdict:
         operating_point: How the decision was made: a published point, or "threshold".
         thresholds: A score below the first is spoof, at or above the second is bona fide.
         spoof_prior: Probability of spoof before listening that `spoof_probability` stands on.
-        detector: Which detector was asked.
+        detector: Which detector it is from.
     """
 
     source: str
@@ -148,7 +148,7 @@ class Verdict:
 
 
 def mean_of_experts(windows: Sequence[WindowScore]) -> tuple[ExpertScore, ...]:
-    """Return what each expert says of several windows together.
+    """Return the score and weight of each expert over several windows together.
 
     An expert's weight is its mean weight over the windows. Its score is the mean of its scores,
     each weighing what the expert weighs there, so that the weighted sum over experts stays the
