@@ -59,7 +59,7 @@ def refused(samples: FloatArray, window_s: float = WINDOW_S) -> tuple[str, int, 
     spans = [(end - window_s, end) for end in ends] or [(0.0, samples.size / 16_000)]
     active = [span for span in spans if gauge.active_s(*span) >= WINDOW_SPEECH_S]
     kept = [span for span in active if gauge.speech_s(*span) >= WINDOW_SPEECH_S]
-    reason = no_verdict(gauge.condition(), MINIMUM_SPEECH_S, len(kept)) or ""
+    reason = no_verdict(gauge.quality(), MINIMUM_SPEECH_S, len(kept)) or ""
     return reason.partition(":")[0], len(active), len(active) - len(kept)
 
 

@@ -7,14 +7,16 @@ import numpy as np
 from audio_files import encoded, tone, video, wav
 
 
-def header(*, n_channels: int = 1, rate_hz: int = 16_000, claims: int = 32_000) -> bytes:
+def header(*, n_channels: int = 1, rate_hz: int = 16_000, n_data_bytes: int = 32_000) -> bytes:
     """A 16-bit wav of 32,000 zero bytes with a header of one's choice."""
     align = 2 * n_channels & 0xFFFF
     form = struct.pack(
         "<IHHIIHH", 16, 1, n_channels, rate_hz, rate_hz * align & 0xFFFFFFFF, align, 16
     )
-    data = b"data" + struct.pack("<I", claims) + bytes(32_000)
-    return b"RIFF" + struct.pack("<I", min(claims + 36, 0xFFFFFFFF)) + b"WAVEfmt " + form + data
+    data = b"data" + struct.pack("<I", n_data_bytes) + bytes(32_000)
+    return (
+        b"RIFF" + struct.pack("<I", min(n_data_bytes + 36, 0xFFFFFFFF)) + b"WAVEfmt " + form + data
+    )
 
 
 def with_sample(value: float) -> bytes:
@@ -24,7 +26,7 @@ def with_sample(value: float) -> bytes:
 
 
 def endless_flac() -> bytes:
-    """A flac of a second whose header claims 2**36 - 1 samples."""
+    """A flac of a second whose header says 2**36 - 1 samples."""
     data = bytearray(encoded(tone(1.0), ".flac"))
     data[21] |= 0x0F
     data[22:26] = b"\xff" * 4
@@ -32,7 +34,7 @@ def endless_flac() -> bytes:
 
 
 NOISE = np.random.default_rng(0).bytes(200_000)
-# What it is: its bytes, and what a refusal tells to do.
+# What it is: its bytes, and the remedy that a refusal names.
 UNUSABLE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "empty; .* record it again"),
     "text": (b"I am a sound.\n" * 50, "text, not audio; give a recording"),
@@ -58,6 +60,12 @@ UNUSABLE: dict[str, tuple[bytes, str]] = {
     "65535 channels": (header(n_channels=65_535), "choose another file|export the channels"),
     "1 Hz": (header(rate_hz=1), "sampled at 1 Hz; .* convert it to 16 kHz wav"),
     "2 GHz": (header(rate_hz=2_000_000_000), "convert it"),
-    "claims a gigabyte": (header(claims=1 << 30), "cut off after 1.00 s .* copy the file again"),
-    "claims 10 to the 11 samples": (endless_flac(), "cut off after 1.00 s .* copy the file again"),
+    "header says a gigabyte": (
+        header(n_data_bytes=1 << 30),
+        "cut off after 1.00 s .* copy the file again",
+    ),
+    "header says 10 to the 11 samples": (
+        endless_flac(),
+        "cut off after 1.00 s .* copy the file again",
+    ),
 }

@@ -1,4 +1,4 @@
-"""Settings whose scorer is slow enough to be interrupted and says what it hears, on any node."""
+"""Settings whose scorer is slow enough to be interrupted and notes what it scores, on any node."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from voice import FakeSettings
 
 __all__ = ["LOG", "SlowSettings"]
 
-LOG = "UNHEARD_TEST_HEARD"
+LOG = "UNHEARD_TEST_STARTED"
 """Variable with the file where each node notes its raylet's number and what it begins."""
 
 SCORE_S = 0.5

@@ -1,4 +1,4 @@
-"""Runs a service around a detector of nothing that takes its time: python serve_program.py JOBS."""
+"""Runs a service around a slow fake detector: python serve_program.py JOBS."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 
 def main() -> None:
     # Processes that decode import this file again, so it imports nothing by itself.
-    from service_house import Level, scorer
+    from fake_service import Level, scorer
     from unheard.service.app import create_app
     from unheard.service.server import Address, run
     from unheard.types import FloatArray

@@ -21,7 +21,7 @@ print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def run(keep: bool) -> tuple[bool, int]:
-    """Return whether a new process was told to keep memory, and pages cleared for 480 MB."""
+    """Return whether a new process was set to keep memory, and pages cleared for 480 MB."""
     text = subprocess.check_output([sys.executable, "-c", STEPS.format(keep=keep)], text=True)
     kept, pages = text.split()
     return kept == "True", int(pages)

@@ -41,7 +41,7 @@ def silence(duration_s: float) -> FloatArray:
 
 
 def level(windows: FloatArray) -> FloatArray:
-    """A detector of nothing: how loud each window is, [N, T] -> [N], about -2 to 2 for voices."""
+    """A fake detector: how loud each window is, [N, T] -> [N], about -2 to 2 for voices."""
     return 4 + np.log(np.mean(np.square(windows, dtype=np.float64), axis=1) + 1e-9)
 
 
@@ -80,7 +80,7 @@ class FakeBundle:
 
 @dataclass(frozen=True, eq=False)
 class FakeMixture(FakeBundle):
-    """The same around two detectors of nothing: louder windows trust the second one more."""
+    """The same around two fake detectors: louder windows trust the second one more."""
 
     experts: tuple[str, ...] = ("flat", "loud")
 
@@ -102,7 +102,7 @@ class FakeSettings(Settings):
 
 
 def scorer(bundle: FakeBundle | None = None, **settings: object) -> Scorer:
-    """A scorer around a detector of nothing."""
+    """A scorer around a fake detector."""
     return Scorer(cast("Bundle", bundle or FakeBundle()), **settings)  # type: ignore[arg-type]
 
 

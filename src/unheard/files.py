@@ -1,4 +1,4 @@
-"""Files that are written in one step: whoever looks sees the whole new file, or the one before.
+"""Files that are written in one step: a reader sees the whole new file, or the one before.
 
 And what such files are made of: bytes that have reached the disk, tables as bytes, names as
 text.
@@ -20,7 +20,7 @@ __all__ = ["in_one_step", "parquet_bytes", "spelt", "write_through"]
 
 @contextmanager
 def in_one_step(path: Path) -> Iterator[Path]:
-    """Give a path beside a file to write to; at the end it takes the file's place.
+    """Give a path next to a file to write to; at the end it takes the file's place.
 
     Its folder is made. The suffix is that of the file, since libraries go by it. If writing fails,
     nothing is left, and what was there stays. Several processes may write one file at once.

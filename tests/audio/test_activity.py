@@ -1,4 +1,4 @@
-"""Are speech and the condition of a recording measured as documented?"""
+"""Are speech and the quality of a recording measured as documented?"""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from voice import silence, voice
 def measured(samples: FloatArray) -> Quality:
     gauge = Gauge()
     gauge.push(samples)
-    return gauge.condition()
+    return gauge.quality()
 
 
 def test_voice_counts_and_silence_does_not() -> None:
@@ -29,8 +29,8 @@ def test_speech_is_found_where_it_is() -> None:
     assert gauge.speech_s(0, 2) == 0
     assert gauge.speech_s(2, 4) > 1.2
     assert gauge.speech_s(4.3, 6) == 0
-    assert gauge.speech_s(0, 6) == gauge.condition().speech_s
-    assert gauge.condition().longest_pause_s == pytest.approx(2.0, abs=0.15)
+    assert gauge.speech_s(0, 6) == gauge.quality().speech_s
+    assert gauge.quality().longest_pause_s == pytest.approx(2.0, abs=0.15)
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 11_025])
@@ -40,7 +40,7 @@ def test_upsampled_recordings_show_the_bandwidth_they_had(rate_hz: int) -> None:
     assert measured(voice(4)).bandwidth_hz > 7_500
 
 
-def test_level_spread_tells_voices_from_noise() -> None:
+def test_level_spread_separates_voices_from_noise() -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(64_000)
     assert measured(voice(4)).level_spread_db > 3
     assert measured(noise.astype(np.float32)).level_spread_db < 1
@@ -71,7 +71,7 @@ def melody(duration_s: float, seed: int = 0, note_s: float = 0.4) -> FloatArray:
     return (0.5 * wave / np.abs(wave).max()).astype(np.float32)
 
 
-def test_held_tones_tell_music_from_voices() -> None:
+def test_held_tones_separate_music_from_voices() -> None:
     music, speech = measured(melody(8)), measured(voice(8))
     assert music.speech_s + music.music_s > 4, "the activity detector takes chords for speech"
     assert music.held_tones > 3 * speech.held_tones
@@ -79,15 +79,15 @@ def test_held_tones_tell_music_from_voices() -> None:
     assert not is_music(speech.held_tones, speech.level_spread_db)
 
 
-def test_tones_far_below_the_loudest_are_not_heard() -> None:
+def test_tones_far_below_the_loudest_are_not_counted() -> None:
     time_s = np.arange(8 * 16_000) / 16_000
     swell = 0.6 + 0.4 * np.sin(2 * np.pi * 4 * time_s)
     loud = 0.2 * swell * sum(np.sin(2 * np.pi * hz * time_s) for hz in (220.0, 440.0, 660.0))
     row = sum(np.sin(2 * np.pi * hz * time_s) for hz in np.arange(2000.0, 5000.0, 150.0))
-    held = [measured((loud + a * row).astype(np.float32)).held_tones for a in (0.0, 2e-5, 2e-3)]
-    assert held[0] > 0, "nothing is taken for speech, so nothing is measured"
-    assert held[1] == pytest.approx(held[0], rel=0.05), "70 dB below the loudest and heard"
-    assert held[2] > 3 * held[0]
+    shares = [measured((loud + a * row).astype(np.float32)).held_tones for a in (0.0, 2e-5, 2e-3)]
+    assert shares[0] > 0, "nothing is taken for speech, so nothing is measured"
+    assert shares[1] == pytest.approx(shares[0], rel=0.05), "70 dB below the loudest and counted"
+    assert shares[2] > 3 * shares[0]
 
 
 def test_the_more_the_level_varies_the_more_held_tones_it_takes() -> None:
@@ -102,7 +102,7 @@ def test_music_holds_no_speech_and_a_voice_after_it_does() -> None:
     assert gauge.active_s(0, 4) > 2
     assert gauge.speech_s(0, 4) == 0
     assert gauge.speech_s(4, 8) == gauge.active_s(4, 8) > 2
-    whole = gauge.condition()
+    whole = gauge.quality()
     assert whole.music_s == pytest.approx(gauge.active_s(0, 3.99))
     assert whole.speech_s + whole.music_s == pytest.approx(gauge.active_s(0, 8))
 
@@ -118,7 +118,7 @@ def test_under_three_seconds_nothing_is_called_music() -> None:
     gauge = Gauge()
     gauge.push(melody(2.9))
     assert gauge.speech_s(0, 2.9) == gauge.active_s(0, 2.9) > 1
-    assert gauge.condition().music_s == 0
+    assert gauge.quality().music_s == 0
 
 
 @pytest.mark.parametrize("size", [1, 479, 480, 481, 16_000])
@@ -127,7 +127,7 @@ def test_chunks_do_not_matter(size: int) -> None:
     gauge = Gauge()
     for start in range(0, samples.size, size):
         gauge.push(samples[start : start + size])
-    whole, parts = measured(samples), gauge.condition()
+    whole, parts = measured(samples), gauge.quality()
     assert parts.speech_s == whole.speech_s
     assert parts.bandwidth_hz == whole.bandwidth_hz
     assert parts.level_spread_db == pytest.approx(whole.level_spread_db, rel=1e-9)

@@ -169,9 +169,9 @@ def test_steps_run_in_order_and_as_often_as_asked() -> None:
     loud = {"low_db": 6.0, "high_db": 6.0}
     quiet_then_clip = Augment((Step("gain", 1.0, {"low_db": -20, "high_db": -20}), Step("clip", 1)))
     clip_then_quiet = Augment((Step("clip", 1), Step("gain", 1.0, loud)))
-    one = quiet_then_clip(wave, np.random.default_rng(0))
-    other = clip_then_quiet(wave, np.random.default_rng(0))
-    assert np.abs(one).max() < 0.1 < np.abs(other).max()
+    clipped_last = quiet_then_clip(wave, np.random.default_rng(0))
+    clipped_first = clip_then_quiet(wave, np.random.default_rng(0))
+    assert np.abs(clipped_last).max() < 0.1 < np.abs(clipped_first).max()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from unheard.types import FloatArray
 
 def wave_of(kind: str, n: int, seed: int) -> FloatArray:
     rng = np.random.default_rng(seed)
-    made = {
+    by_kind = {
         "noise": 0.2 * rng.standard_normal(n).clip(-5, 5),
         "silence": np.zeros(n),
         "constant": np.full(n, rng.uniform(-1, 1)),
@@ -19,7 +19,7 @@ def wave_of(kind: str, n: int, seed: int) -> FloatArray:
         "faint": 1e-6 * rng.standard_normal(n),
         "half silent": np.where(np.arange(n) < n // 2, 0, rng.uniform(-1, 1, n)),
     }
-    return made[kind].astype(np.float32)
+    return by_kind[kind].astype(np.float32)
 
 
 waves = st.builds(

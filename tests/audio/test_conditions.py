@@ -148,15 +148,15 @@ def test_processed_clips_differ_and_about_a_quarter_are_resampled(
 
 
 def test_a_loudspeaker_has_a_band_and_gives_harmonics_at_any_level() -> None:
-    found = []
+    third_harmonics_db = []
     for peak in (0.5, 0.005):
         played = loudspeaker(tone(1000, peak), np.random.default_rng(1))
         first, second, third = (band_db(played, at - 20, at + 20) for at in (1e3, 2e3, 3e3))
         assert 5 < first - third < 45
         assert second > band_db(played, 2400, 2600) + 20
-        found.append(first - third)
+        third_harmonics_db.append(first - third)
         assert np.mean(played**2) == pytest.approx(peak**2 / 2, rel=0.15)
-    assert found[0] == pytest.approx(found[1], abs=0.1)
+    assert third_harmonics_db[0] == pytest.approx(third_harmonics_db[1], abs=0.1)
     flat = loudspeaker(hiss(), np.random.default_rng(1))
     for lost_hz in ((0, 40), (7700, 8000)):
         assert band_db(flat, *lost_hz) < band_db(hiss(), *lost_hz) - 10
@@ -190,14 +190,14 @@ def test_a_condition_reaches_other_processes_whole(name: str) -> None:
 
 
 def test_other_numbers_make_another_condition() -> None:
-    told = {one.told() for one in CONDITIONS.values()}
-    assert len(told) == len(CONDITIONS) == 25
-    one, other = (Condition("x", "gain", "", (partial(level, gain_db=db),)) for db in (1, 2))
-    assert one.told() != other.told()
+    texts = {condition.as_text() for condition in CONDITIONS.values()}
+    assert len(texts) == len(CONDITIONS) == 25
+    one_db, two_db = (Condition("x", "gain", "", (partial(level, gain_db=db),)) for db in (1, 2))
+    assert one_db.as_text() != two_db.as_text()
 
 
 @pytest.mark.parametrize(
-    ("names", "found"),
+    ("names", "conditions"),
     [
         ("raw", ("raw",)),
         ("mp3_16", ("raw", "mp3_16")),
@@ -207,18 +207,18 @@ def test_other_numbers_make_another_condition() -> None:
         ("grid", tuple(name for name in CONDITIONS if name not in ("processed", "laundered"))),
     ],
 )
-def test_lists_may_name_conditions_and_groups_and_raw_is_always_there(
-    names: str, found: tuple[str, ...]
+def test_lists_may_name_conditions_and_groups_and_always_include_raw(
+    names: str, conditions: tuple[str, ...]
 ) -> None:
-    assert named_conditions(names) == found
+    assert named_conditions(names) == conditions
 
 
 @pytest.mark.parametrize("names", ["mp3_61", "safe,mp3_61", ""])
-def test_a_wrong_name_is_told_with_the_right_one(names: str) -> None:
+def test_a_wrong_name_is_refused_with_the_nearest_right_one(names: str) -> None:
     with pytest.raises(RecipeError, match="did you mean 'mp3_(64|16)'" if names else "known: all"):
         named_conditions(names)
 
 
 def test_conditions_are_listed_under_their_names() -> None:
-    assert all(name == one.name for name, one in CONDITIONS.items())
+    assert all(name == condition.name for name, condition in CONDITIONS.items())
     assert next(iter(CONDITIONS)) == RAW

@@ -12,13 +12,13 @@ from voice import voice
 
 def wave_of(kind: str, n: int, seed: int) -> FloatArray:
     rng = np.random.default_rng(seed)
-    made = {
+    by_kind = {
         "voice": voice(0.5, seed)[:n],
         "noise": 0.2 * rng.standard_normal(n).clip(-5, 5),
         "full scale": rng.choice([-1.0, 1.0], n),
         "half silent": np.where(np.arange(n) < n // 2, 0, rng.uniform(-1, 1, n)),
     }
-    return made[kind].astype(np.float32)
+    return by_kind[kind].astype(np.float32)
 
 
 waves = st.builds(

@@ -57,7 +57,7 @@ def same_stationary(wave: FloatArray, rng: Generator) -> FloatArray:
     return reference.stationary(wave, noise, taps, float(uniform(rng, 10, 40)))
 
 
-def in_turn(*noises: Callable[[FloatArray, Generator], FloatArray]) -> Callable[..., FloatArray]:
+def in_series(*noises: Callable[[FloatArray, Generator], FloatArray]) -> Callable[..., FloatArray]:
     def apply(wave: FloatArray, rng: Generator) -> FloatArray:
         for noise in noises:
             wave = noise(wave, rng)
@@ -66,20 +66,20 @@ def in_turn(*noises: Callable[[FloatArray, Generator], FloatArray]) -> Callable[
     return apply
 
 
-def side_by_side(wave: FloatArray, rng: Generator) -> FloatArray:
+def in_parallel(wave: FloatArray, rng: Generator) -> FloatArray:
     return reference.scaled_if_over(same_convolutive(wave, rng) + same_impulsive(wave, rng))
 
 
 SAME = {
-    0: in_turn(),
+    0: in_series(),
     1: same_convolutive,
     2: same_impulsive,
     3: same_stationary,
-    4: in_turn(same_convolutive, same_impulsive, same_stationary),
-    5: in_turn(same_convolutive, same_impulsive),
-    6: in_turn(same_convolutive, same_stationary),
-    7: in_turn(same_impulsive, same_stationary),
-    8: side_by_side,
+    4: in_series(same_convolutive, same_impulsive, same_stationary),
+    5: in_series(same_convolutive, same_impulsive),
+    6: in_series(same_convolutive, same_stationary),
+    7: in_series(same_impulsive, same_stationary),
+    8: in_parallel,
 }
 
 
@@ -152,8 +152,8 @@ def bands_db(waves: FloatArray) -> FloatArray:
 
 def alike(ours: FloatArray, literal: FloatArray) -> bool:
     """Compare two sets of draws, [N] or [N, columns]; a chance shared by the columns."""
-    found = np.min(ks_2samp(ours, literal).pvalue)
-    return bool(found > ALIKE / (ours.shape[1] if ours.ndim > 1 else 1))
+    least_p = np.min(ks_2samp(ours, literal).pvalue)
+    return bool(least_p > ALIKE / (ours.shape[1] if ours.ndim > 1 else 1))
 
 
 def test_convolutive_noise_colours_and_distorts_as_the_transcription() -> None:

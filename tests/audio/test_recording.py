@@ -36,9 +36,9 @@ def test_every_format_gives_the_tone_that_went_in(suffix: str) -> None:
     # Neither of these says how long its encoder takes to start.
     assert late == 0 or suffix in {".aac", ".wma"}
     start = 1000 + max(late, 0)
-    heard = recording.samples[start : start + 13_000]
+    decoded = recording.samples[start : start + 13_000]
     expected = truth[start - late : start - late + 13_000]
-    assert abs(heard - expected).max() < (0.001 if suffix in LOSSLESS else 0.06)
+    assert abs(decoded - expected).max() < (0.001 if suffix in LOSSLESS else 0.06)
     assert abs(recording.duration_s - 1) < 0.07
     assert recording.source_rate_hz == 48_000
     assert recording.n_channels == 2
@@ -178,7 +178,7 @@ def test_a_wav_from_a_pipe_with_no_length_is_whole() -> None:
         assert audio.read(Pipe(unknown)).duration_s == 1.0
 
 
-def test_damaged_flac_goes_on_after_the_damage() -> None:
+def test_damaged_flac_continues_after_the_damage() -> None:
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 160_000))
     file = io.BytesIO()
     soundfile.write(file, noise.T, 16_000, format="FLAC")

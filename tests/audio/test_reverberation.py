@@ -58,9 +58,9 @@ def test_images_are_as_dense_as_rooms_of_that_volume_would_lie() -> None:
     assert len(delays_s) == pytest.approx(sphere_m3 / np.prod(size_m), rel=0.02)
 
 
-def t60_by_schroeder(heard: FloatArray) -> float:
+def t60_by_schroeder(impulse_response: FloatArray) -> float:
     """Reverberation time from the slope between -5 and -35 dB of the energy yet to come."""
-    left = np.cumsum(np.square(heard, dtype=np.float64)[::-1])[::-1]
+    left = np.cumsum(np.square(impulse_response, dtype=np.float64)[::-1])[::-1]
     left_db = 10 * np.log10(left / left[0])
     used = (left_db < -5) & (left_db > -35)
     slope_db, _ = np.polyfit(np.flatnonzero(used) / RATE_HZ, left_db[used], 1)
@@ -70,20 +70,20 @@ def t60_by_schroeder(heard: FloatArray) -> float:
 @pytest.mark.parametrize("size_m", ROOMS_M)
 @pytest.mark.parametrize("t60_s", [0.2, 0.4, 0.8])
 def test_the_decay_takes_the_reverberation_time(size_m: tuple[float, ...], t60_s: float) -> None:
-    found = [
+    measured_s = [
         t60_by_schroeder(response(*places(size_m, seed), t60_s, np.random.default_rng(seed)))
         for seed in range(5)
     ]
-    assert np.mean(found) == pytest.approx(t60_s, rel=0.1)
-    np.testing.assert_allclose(found, t60_s, rtol=0.25)
+    assert np.mean(measured_s) == pytest.approx(t60_s, rel=0.1)
+    np.testing.assert_allclose(measured_s, t60_s, rtol=0.25)
 
 
 def test_reverberant_energy_is_that_of_a_diffuse_field() -> None:
     size_m, t60_s = ROOMS_M[1], 0.6
     energy = []
     for seed in range(20):
-        heard = response(*places(size_m, seed), t60_s, np.random.default_rng(seed))
-        energy.append(np.sum(heard[round(0.01 * RATE_HZ) :].astype(float) ** 2))
+        sound = response(*places(size_m, seed), t60_s, np.random.default_rng(seed))
+        energy.append(np.sum(sound[round(0.01 * RATE_HZ) :].astype(float) ** 2))
     # From 10 ms after the direct sound, which comes from 6 ms away on the average.
     decay_s = t60_s / (6 * np.log(10))
     expected = 4 * np.pi * SOUND_M_PER_S / np.prod(size_m) * decay_s * np.exp(-0.016 / decay_s)
@@ -104,18 +104,18 @@ def test_noise_takes_over_from_images_without_a_step() -> None:
 
 def test_a_response_starts_with_the_direct_sound_and_has_no_rumble() -> None:
     size_m, source_m, microphone_m = places(ROOMS_M[0], 1)
-    heard = response(size_m, source_m, microphone_m, 0.5, np.random.default_rng(0))
+    sound = response(size_m, source_m, microphone_m, 0.5, np.random.default_rng(0))
     distance_m = float(np.linalg.norm(source_m - microphone_m))
-    assert heard[0] == pytest.approx(1 / distance_m, rel=0.02)
-    assert heard.dtype == np.float32
-    spectrum = np.abs(np.fft.rfft(heard, RATE_HZ))  # one bin is 1 Hz
+    assert sound[0] == pytest.approx(1 / distance_m, rel=0.02)
+    assert sound.dtype == np.float32
+    spectrum = np.abs(np.fft.rfft(sound, RATE_HZ))  # one bin is 1 Hz
     assert spectrum[:5].max() < 0.5 * spectrum[200:2000].mean()
 
 
 def test_a_source_at_the_microphone_is_as_loud_as_one_near_it() -> None:
     size_m = np.array(ROOMS_M[0])
-    heard = response(size_m, size_m / 3, size_m / 3, 0.3, np.random.default_rng(0))
-    assert heard[0] == pytest.approx(10, rel=0.02)
+    sound = response(size_m, size_m / 3, size_m / 3, 0.3, np.random.default_rng(0))
+    assert sound[0] == pytest.approx(10, rel=0.02)
 
 
 def test_played_speech_stays_in_place_and_at_its_level() -> None:

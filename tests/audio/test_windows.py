@@ -68,8 +68,8 @@ def test_an_hour_is_cut_holding_one_window() -> None:
     n_windows = 0
     for _ in range(3600):
         n_windows += len(windower.push(np.zeros(16_000, np.float32)).samples)
-        assert windower._held.size <= T
-        assert windower._held.base is None
+        assert windower._buffer.size <= T
+        assert windower._buffer.base is None
     assert n_windows + len(windower.close().samples) == 7199
 
 

@@ -16,7 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from cli_run import Run
-from service_house import sent, speech
+from fake_service import sent, speech
 from unheard.errors import ServiceError
 from unheard.service.jobs import Store
 from unheard.service.limits import Limits

@@ -174,7 +174,7 @@ def tandem_eer(
     p, f are miss and false alarm of the detector; a, n, s those of the verifier. Without ties
     each piece moves one rate of each, so the two equations are solved by hand.
     """
-    found = []
+    rates = []
     asv = pieces(verifier["target"], verifier["nontarget"], verifier["spoof"])
     for (p0, f0), (p1, f1) in pieces(bonafide, spoof):
         for (a0, n0, s0), (a1, n1, s1) in asv:
@@ -198,8 +198,8 @@ def tandem_eer(
             rising = p0 <= p <= p1 and a0 <= a <= a1
             if rising and f1 <= f <= f0 and n1 <= n <= n0 and s1 <= s <= s0:
                 assert f * s == (1 - p) * n == 1 - (1 - p) * (1 - a)
-                found.append(f * s)
-    return float(min(found))
+                rates.append(f * s)
+    return float(min(rates))
 
 
 def cases() -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -244,13 +244,13 @@ def verifiers() -> dict[str, dict[str, np.ndarray]]:
 def with_verifiers(
     name: str, bonafide: list[float], spoof: list[float], asv: dict[str, dict[str, list[float]]]
 ) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
+    by_verifier: dict[str, dict[str, float]] = {}
     for which, scores in asv.items():
         legacy, revised = tandem(bonafide, spoof, scores)
-        found[which] = {"min_tdcf_legacy": legacy, "min_tdcf": revised}
+        by_verifier[which] = {"min_tdcf_legacy": legacy, "min_tdcf": revised}
         if name in ("normal", "unbalanced", "heavy tails") and which != "tied":
-            found[which]["t_eer"] = tandem_eer(bonafide, spoof, scores)
-    return found
+            by_verifier[which]["t_eer"] = tandem_eer(bonafide, spoof, scores)
+    return by_verifier
 
 
 def main() -> None:
@@ -277,7 +277,11 @@ def main() -> None:
         if name in ("normal", "unbalanced", "heavy tails"):
             recorded[name]["calibration"] = calibration(bonafide, spoof)
     tools = {name: version(name) for name in ("lir", "numpy", "scikit-learn", "scipy")}
-    made = {"script": Path(__file__).name, "date": f"{datetime.now(UTC):%Y-%m-%d}", "tools": tools}
+    origin = {
+        "script": Path(__file__).name,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "tools": tools,
+    }
     weights = [PRIORS[0], 10 * PRIORS[1], 10 * PRIORS[2]]
     package = [Fraction(9, 10), 10 * Fraction(5, 100), 20 * Fraction(5, 100)]
     alone = {
@@ -290,11 +294,11 @@ def main() -> None:
         for name, scores in asv.items()
     }
     lines, others = (
-        ",\n".join(f"{json.dumps(name)}: {json.dumps(case)}" for name, case in held.items())
-        for held in (recorded, alone)
+        ",\n".join(f"{json.dumps(name)}: {json.dumps(case)}" for name, case in table.items())
+        for table in (recorded, alone)
     )
     OUT.write_text(
-        f'{{"made": {json.dumps(made)},\n"cases": {{\n{lines}}},\n"verifiers": {{\n{others}}}}}\n'
+        f'{{"made": {json.dumps(origin)},\n"cases": {{\n{lines}}},\n"verifiers": {{\n{others}}}}}\n'
     )
     print(f"wrote {OUT.name}: {', '.join(recorded)}")
 

@@ -39,14 +39,14 @@ def plain(metric: Callable[..., float], *classes: np.ndarray) -> np.ndarray:
         )
 
 
-def same_distribution(one: np.ndarray, other: np.ndarray) -> None:
+def same_distribution(draws: np.ndarray, expected: np.ndarray) -> None:
     """Means within 4 standard errors, spreads within 10 %, quantiles close."""
-    spread = other.std()
-    assert abs(one.mean() - other.mean()) < 4 * spread * np.sqrt(2 / one.size)
-    assert one.std() == pytest.approx(spread, rel=0.1)
+    spread = expected.std()
+    assert abs(draws.mean() - expected.mean()) < 4 * spread * np.sqrt(2 / draws.size)
+    assert draws.std() == pytest.approx(spread, rel=0.1)
     levels = [0.025, 0.25, 0.5, 0.75, 0.975]
     np.testing.assert_allclose(
-        np.quantile(one, levels), np.quantile(other, levels), atol=0.3 * spread
+        np.quantile(draws, levels), np.quantile(expected, levels), atol=0.3 * spread
     )
 
 
@@ -104,8 +104,8 @@ def test_metrics_of_more_classes_can_be_read_from_counts_too() -> None:
 def test_tandem_rates_take_the_plain_loop() -> None:
     rng = np.random.default_rng(23)
     scores = [rng.normal(centre, 1, 80) for centre in (1.5, -1.5, 2, -2, 1)]
-    found = bootstrap(t_eer, *scores, n_draws=50)
-    assert found.low < t_eer(*scores) < found.high
+    interval = bootstrap(t_eer, *scores, n_draws=50)
+    assert interval.low < t_eer(*scores) < interval.high
 
 
 def test_more_than_two_classes_are_resampled_and_clustered() -> None:
@@ -129,9 +129,9 @@ def test_draws_have_the_mean_of_all_resamples(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         every = [
-            metric(bonafide[list(one)], spoof[list(other)])
-            for one in itertools.product(range(3), repeat=3)
-            for other in itertools.product(range(2), repeat=2)
+            metric(bonafide[list(human)], spoof[list(machine)])
+            for human in itertools.product(range(3), repeat=3)
+            for machine in itertools.product(range(2), repeat=2)
         ]
     draws = _DRAWS[metric]((bonafide, spoof), 40_000, np.random.default_rng(5))
     assert draws.mean() == pytest.approx(np.mean(every), abs=4 * np.std(every) / 200)
@@ -156,9 +156,9 @@ def test_options_reach_the_draws() -> None:
     rng = np.random.default_rng(13)
     bonafide, spoof = rng.normal(1, 1, 3000), rng.normal(-1, 1, 3000)
     even = functools.partial(min_dcf, spoof_prior=0.5, false_alarm_cost=1.0)
-    found = bootstrap(even, bonafide, spoof)
-    assert found.low < even(bonafide, spoof) < found.high
-    assert found.high < bootstrap(min_dcf, bonafide, spoof).low
+    interval = bootstrap(even, bonafide, spoof)
+    assert interval.low < even(bonafide, spoof) < interval.high
+    assert interval.high < bootstrap(min_dcf, bonafide, spoof).low
     with pytest.raises(MetricError, match="give a prior inside"):
         bootstrap(functools.partial(min_dcf, spoof_prior=2.0), bonafide, spoof)
 
@@ -173,11 +173,11 @@ def test_same_seed_same_interval() -> None:
 def test_interval_covers_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(15)
     truth = 0.15865525393145707  # share of a normal beyond one standard deviation
-    found = [
+    intervals = [
         bootstrap(eer, rng.normal(1, 1, 400), rng.normal(-1, 1, 400), n_draws=300)
         for _ in range(200)
     ]
-    covered = np.mean([interval.low <= truth <= interval.high for interval in found])
+    covered = np.mean([interval.low <= truth <= interval.high for interval in intervals])
     assert 0.89 <= covered <= 0.99
 
 
@@ -185,22 +185,22 @@ def test_any_function_of_two_arrays_takes_the_plain_loop() -> None:
     rng = np.random.default_rng(16)
     bonafide, spoof = rng.normal(1, 1, 400), rng.normal(0, 1, 100)
 
-    def gap(one: np.ndarray, other: np.ndarray) -> float:
-        return float(one.mean() - other.mean())
+    def gap(bonafide: np.ndarray, spoof: np.ndarray) -> float:
+        return float(bonafide.mean() - spoof.mean())
 
-    found = bootstrap(gap, bonafide, spoof, n_draws=2_000)
+    interval = bootstrap(gap, bonafide, spoof, n_draws=2_000)
     width = 2 * 1.96 * np.sqrt(bonafide.var() / 400 + spoof.var() / 100)
-    assert found.high - found.low == pytest.approx(width, rel=0.1)
+    assert interval.high - interval.low == pytest.approx(width, rel=0.1)
 
 
 def test_clusters_widen_the_interval_as_repetition_should() -> None:
     rng = np.random.default_rng(17)
-    one, other = rng.normal(1, 1, 60), rng.normal(-1, 1, 60)
+    bonafide, spoof = rng.normal(1, 1, 60), rng.normal(-1, 1, 60)
     voices = np.repeat(np.arange(60), 9)
-    alike = (np.repeat(one, 9) + rng.normal(0, 1e-6, 540), np.repeat(other, 9))
+    alike = (np.repeat(bonafide, 9) + rng.normal(0, 1e-6, 540), np.repeat(spoof, 9))
     by_voice = bootstrap(eer, *alike, clusters=(voices, voices), n_draws=500)
     by_clip = bootstrap(eer, *alike)
-    few = bootstrap(eer, one, other)
+    few = bootstrap(eer, bonafide, spoof)
     assert by_voice.high - by_voice.low == pytest.approx(few.high - few.low, rel=0.25)
     assert by_voice.high - by_voice.low > 2 * (by_clip.high - by_clip.low)
 

@@ -54,9 +54,12 @@ def test_scores_that_point_the_wrong_way_are_not_turned_round() -> None:
 @pytest.mark.parametrize("unit", [1e9, 1e-9])
 def test_the_unit_of_the_scores_does_not_matter(unit: float) -> None:
     bonafide, spoof = np.array([1.0, 2.0, 0.5]), np.array([0.0, 1.0, 0.6])
-    one, other = fit_calibration(bonafide, spoof), fit_calibration(unit * bonafide, unit * spoof)
-    assert other.scale * unit == pytest.approx(one.scale, rel=1e-6)
-    assert other.offset == pytest.approx(one.offset, abs=1e-6)
+    line, rescaled = (
+        fit_calibration(bonafide, spoof),
+        fit_calibration(unit * bonafide, unit * spoof),
+    )
+    assert rescaled.scale * unit == pytest.approx(line.scale, rel=1e-6)
+    assert rescaled.offset == pytest.approx(line.offset, abs=1e-6)
 
 
 def test_operating_points_hold_one_percent() -> None:

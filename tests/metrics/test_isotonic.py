@@ -70,8 +70,8 @@ def test_it_never_falls_and_costs_nearly_the_least_on_its_own_clips() -> None:
 
 def test_a_fit_survives_json_and_compares_by_value() -> None:
     rising = fit_isotonic([1.0, 3.0], [0.0, 2.0])
-    held = json.loads(json.dumps(dataclasses.asdict(rising)))
-    again = IsotonicCalibration(tuple(held["scores"]), tuple(held["llr"]))
+    fields = json.loads(json.dumps(dataclasses.asdict(rising)))
+    again = IsotonicCalibration(tuple(fields["scores"]), tuple(fields["llr"]))
     assert again == rising
     assert all(type(knot) is float for knot in rising.scores + rising.llr)
     assert rising(np.zeros((2, 3), np.float32)).shape == (2, 3)

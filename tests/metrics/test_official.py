@@ -79,8 +79,8 @@ def test_rate_from_the_run_of_ties_is_that_of_all_clips() -> None:
         missed, rejected = np.sum(human < 1), np.sum(machine < 1)
         lack = human.size * machine.size - missed * machine.size - rejected * human.size
         if 0 < lack <= inside * machine.size + behind * human.size:
-            found = nearest_rate((missed, rejected), inside, human.size, machine.size)
-            assert found == eer_official(human, machine)
+            rate = nearest_rate((missed, rejected), inside, human.size, machine.size)
+            assert rate == eer_official(human, machine)
 
 
 def test_the_official_table_has_the_names_of_ours() -> None:

@@ -29,33 +29,33 @@ def systems(better: float, n: int = 400, seed: int = 0) -> tuple[System, System]
     """Two systems that stumble over the same clips; the first separates better."""
     rng = np.random.default_rng(seed)
     shared = rng.normal(1, 1, n), rng.normal(-1, 1, n)
-    one = tuple(array + rng.normal(0, 0.3, n) for array in shared)
-    other = tuple(array + rng.normal(0, 0.3, n) for array in shared)
-    return (one[0] + better, one[1] - better), (other[0], other[1])
+    a = tuple(array + rng.normal(0, 0.3, n) for array in shared)
+    b = tuple(array + rng.normal(0, 0.3, n) for array in shared)
+    return (a[0] + better, a[1] - better), (b[0], b[1])
 
 
 def test_a_better_system_is_found_though_intervals_overlap() -> None:
-    one, other = systems(0.2)
-    found = paired_bootstrap(eer, one, other)
-    assert found.value == eer(*one) - eer(*other)
-    assert found.low < found.value < found.high < 0
-    assert found.p < 0.01
-    assert bootstrap(eer, *one).high > bootstrap(eer, *other).low
+    a, b = systems(0.2)
+    difference = paired_bootstrap(eer, a, b)
+    assert difference.value == eer(*a) - eer(*b)
+    assert difference.low < difference.value < difference.high < 0
+    assert difference.p < 0.01
+    assert bootstrap(eer, *a).high > bootstrap(eer, *b).low
 
 
 def test_swapping_the_systems_turns_the_sign() -> None:
-    one, other = systems(0.1)
-    here, there = paired_bootstrap(eer, one, other), paired_bootstrap(eer, other, one)
-    assert (here.value, here.low, here.high) == pytest.approx(
-        (-there.value, -there.high, -there.low)
+    a, b = systems(0.1)
+    difference, swapped = paired_bootstrap(eer, a, b), paired_bootstrap(eer, b, a)
+    assert (difference.value, difference.low, difference.high) == pytest.approx(
+        (-swapped.value, -swapped.high, -swapped.low)
     )
-    assert here.p == there.p
+    assert difference.p == swapped.p
 
 
 def test_the_same_system_twice_is_no_difference() -> None:
-    one, _ = systems(0.0)
-    found = paired_bootstrap(eer, one, one)
-    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+    a, _ = systems(0.0)
+    difference = paired_bootstrap(eer, a, a)
+    assert (difference.value, difference.low, difference.high, difference.p) == (0, 0, 0, 1)
 
 
 def test_without_a_difference_small_p_values_are_as_rare_as_they_say() -> None:
@@ -70,21 +70,21 @@ def test_without_a_difference_small_p_values_are_as_rare_as_they_say() -> None:
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.filterwarnings("ignore::unheard.metrics.TiesWarning")
 def test_draws_are_those_of_repeating_the_drawn_clips(name: str) -> None:
-    one, other = systems(0.1, 60)
+    a, b = systems(0.1, 60)
 
     def hidden(bonafide: np.ndarray, spoof: np.ndarray) -> float:
         return METRICS[name](bonafide, spoof)
 
-    fast = paired_bootstrap(METRICS[name], one, other, n_draws=50)
-    slow = paired_bootstrap(hidden, one, other, n_draws=50)
+    fast = paired_bootstrap(METRICS[name], a, b, n_draws=50)
+    slow = paired_bootstrap(hidden, a, b, n_draws=50)
     assert (fast.value, fast.low, fast.high) == pytest.approx(
         (slow.value, slow.low, slow.high), abs=1e-12
     )
 
 
 def test_clusters_make_it_less_sure() -> None:
-    one, other = systems(0.1, 40)
-    repeated = [tuple(np.repeat(array, 10) for array in system) for system in (one, other)]
+    a, b = systems(0.1, 40)
+    repeated = [tuple(np.repeat(array, 10) for array in system) for system in (a, b)]
     voices = np.repeat(np.arange(40), 10)
     by_voice = paired_bootstrap(eer, *repeated, clusters=(voices, voices))
     by_clip = paired_bootstrap(eer, *repeated)
@@ -93,30 +93,30 @@ def test_clusters_make_it_less_sure() -> None:
 
 
 def test_metrics_of_tandems_can_be_compared() -> None:
-    one, other = systems(0.3)
-    assert paired_bootstrap(partial(min_tdcf, asv=ASVSPOOF5_ASV), one, other).p < 0.05
+    a, b = systems(0.3)
+    assert paired_bootstrap(partial(min_tdcf, asv=ASVSPOOF5_ASV), a, b).p < 0.05
     trials = np.linspace(1, 3, 50), np.linspace(-1, 1.4, 50), np.linspace(-1, 1.2, 50)
     worse = trials[0] - 0.5, *trials[1:]
     assert paired_bootstrap(a_dcf, trials, worse, n_draws=200).value < 0
 
 
 def test_a_thousand_draws_of_ten_thousand_trials_take_about_a_second() -> None:
-    one, other = systems(0.1, 5_000)
+    a, b = systems(0.1, 5_000)
     started = time.process_time()
-    paired_bootstrap(eer, one, other)
+    paired_bootstrap(eer, a, b)
     assert time.process_time() - started < 5  # 0.3 s on an idle core
 
 
 def test_systems_that_do_not_match_are_refused() -> None:
-    one = ([1.0, 2.0], [0.0])
+    a = ([1.0, 2.0], [0.0])
     with pytest.raises(MetricError, match="join the score files by clip"):
-        paired_bootstrap(eer, one, ([1.0], [0.0]))
+        paired_bootstrap(eer, a, ([1.0], [0.0]))
     with pytest.raises(MetricError, match="give one cluster per clip"):
-        paired_bootstrap(eer, one, one, clusters=([1, 2], [1, 2]))
+        paired_bootstrap(eer, a, a, clusters=([1, 2], [1, 2]))
     with pytest.raises(MetricError, match="at least one draw"):
-        paired_bootstrap(eer, one, one, n_draws=0)
+        paired_bootstrap(eer, a, a, n_draws=0)
     with pytest.raises(MetricError, match="leave them out"):
-        paired_bootstrap(eer, one, ([1.0, np.nan], [0.0]))
+        paired_bootstrap(eer, a, ([1.0, np.nan], [0.0]))
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 1), (1, 1), (2, 9), (9, 2), (40, 70), (0, 0)])
@@ -182,10 +182,10 @@ def test_wrong_corrections_are_refused() -> None:
 
 
 def test_groups_weigh_the_same_and_the_worst_is_named() -> None:
-    found = macro(eer, [1.0, 2.0, 3.0, 4.0], {"A03": [5.0, 6.0], "A01": [0.0] * 9, "A02": [5.0]})
-    assert found.values == {"A01": 0, "A02": 1, "A03": 1}
-    assert found.mean == pytest.approx(2 / 3)
-    assert (found.worst, found.worst_group) == (1, "A02")
+    rates = macro(eer, [1.0, 2.0, 3.0, 4.0], {"A03": [5.0, 6.0], "A01": [0.0] * 9, "A02": [5.0]})
+    assert rates.values == {"A01": 0, "A02": 1, "A03": 1}
+    assert rates.mean == pytest.approx(2 / 3)
+    assert (rates.worst, rates.worst_group) == (1, "A02")
 
 
 def test_groups_that_cannot_be_measured_are_named() -> None:

@@ -146,9 +146,9 @@ def test_official_agnostic_cost_is_ours_whatever_the_ties(
         0.9405 * missed + 0.095 * (1 - others) + 0.5 * (1 - spoofed)
         for missed, others, spoofed in one_by_one(target, nontarget, spoof)
     )
-    found = a_dcf(target, nontarget, spoof)
-    assert found == pytest.approx(official / 0.595, abs=1e-12)
-    assert 0 <= found <= 1
+    cost = a_dcf(target, nontarget, spoof)
+    assert cost == pytest.approx(official / 0.595, abs=1e-12)
+    assert 0 <= cost <= 1
 
 
 @given(bonafide=SCORES, spoof=SCORES)
@@ -194,7 +194,7 @@ def test_order_and_increasing_maps_do_not_move_the_tandem_rate(seed: int) -> Non
     rng = np.random.default_rng(seed)
     detector = rng.normal(1, 1, 30).round(1), rng.normal(-1, 1, 40).round(1)
     verifier = tuple(rng.normal(centre, 1, 25).round(1) for centre in (2, -2, 1))
-    found = t_eer(*detector, *verifier)
+    rate = t_eer(*detector, *verifier)
     moved = [np.exp(rng.permutation(scores)) - 3 for scores in (*detector, *verifier)]
-    assert t_eer(*moved) == found
-    assert 0 <= found <= 0.5
+    assert t_eer(*moved) == rate
+    assert 0 <= rate <= 0.5

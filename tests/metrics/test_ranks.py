@@ -28,33 +28,33 @@ AUC = np.array(
 )
 
 
-def test_published_example() -> None:
-    found = mean_ranks(-AUC)
-    np.testing.assert_allclose(found.means, [3.143, 2.0, 2.893, 1.964], atol=5e-4)
-    assert found.critical_difference == pytest.approx(1.25, abs=0.005)
-    assert found.p < 0.05  # chi squared 9.28 with 3 degrees of freedom, there without ties
-    assert found.n_tasks == 14
+def test_mean_ranks_of_a_published_example() -> None:
+    ranks = mean_ranks(-AUC)
+    np.testing.assert_allclose(ranks.means, [3.143, 2.0, 2.893, 1.964], atol=5e-4)
+    assert ranks.critical_difference == pytest.approx(1.25, abs=0.005)
+    assert ranks.p < 0.05  # chi squared 9.28 with 3 degrees of freedom, there without ties
+    assert ranks.n_tasks == 14
 
 
 def test_only_the_order_of_errors_counts() -> None:
     errors = np.random.default_rng(1).uniform(size=(9, 5))
-    one, other = mean_ranks(errors), mean_ranks(np.exp(7 * errors))
-    np.testing.assert_array_equal(one.means, other.means)
-    assert one.p == other.p
+    ranks, transformed = mean_ranks(errors), mean_ranks(np.exp(7 * errors))
+    np.testing.assert_array_equal(ranks.means, transformed.means)
+    assert ranks.p == transformed.p
 
 
 def test_systems_within_the_critical_difference_are_alike() -> None:
     errors = np.tile([1.0, 2.0, 3.0, 4.0, 5.0], (12, 1))
-    found = mean_ranks(errors)
-    assert 1 < found.critical_difference < 2
-    assert found.alike() == [(0, 1), (1, 2), (2, 3), (3, 4)]
-    assert found.p < 1e-6
+    ranks = mean_ranks(errors)
+    assert 1 < ranks.critical_difference < 2
+    assert ranks.alike() == [(0, 1), (1, 2), (2, 3), (3, 4)]
+    assert ranks.p < 1e-6
 
 
-def test_systems_that_never_differ() -> None:
-    found = mean_ranks(np.ones((4, 3)))
-    assert found.p == 1.0
-    assert found.alike() == [(0, 2)]
+def test_systems_that_never_differ_rank_alike() -> None:
+    ranks = mean_ranks(np.ones((4, 3)))
+    assert ranks.p == 1.0
+    assert ranks.alike() == [(0, 2)]
 
 
 @pytest.mark.parametrize("errors", [np.ones((1, 3)), np.ones((3, 2)), np.full((3, 3), np.nan)])

@@ -30,12 +30,12 @@ VERIFIERS: dict[str, dict[str, Any]] = RECORDED["verifiers"]
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", CASES)
-def test_agrees_with_an_independent_implementation(name: str, metric: str) -> None:
+def test_metrics_agree_with_an_independent_implementation(name: str, metric: str) -> None:
     case = CASES[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
-        found = METRICS[metric](case["bonafide"], case["spoof"])
-    assert found == pytest.approx(case[metric], rel=1e-12, abs=1e-12)
+        value = METRICS[metric](case["bonafide"], case["spoof"])
+    assert value == pytest.approx(case[metric], rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if "calibration" in case])
@@ -49,8 +49,8 @@ def test_calibration_agrees_with_another_minimiser(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_official_eer_agrees_with_clips_one_by_one(name: str) -> None:
     case = CASES[name]
-    found = eer_official(case["bonafide"], case["spoof"])
-    assert found == pytest.approx(case["eer_official"], rel=1e-12, abs=1e-12)
+    rate = eer_official(case["bonafide"], case["spoof"])
+    assert rate == pytest.approx(case["eer_official"], rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("verifier", VERIFIERS)
@@ -60,11 +60,11 @@ def test_tandem_costs_agree_with_exact_fractions(name: str, verifier: str) -> No
     trials = VERIFIERS[verifier]["scores"]
     asv = asv_rates(trials["target"], trials["nontarget"], trials["spoof"])
     for key, metric in (("min_tdcf_legacy", min_tdcf_legacy), ("min_tdcf", min_tdcf)):
-        found = metric(case["bonafide"], case["spoof"], asv)
-        assert found == pytest.approx(want[key], rel=1e-12, abs=1e-12)
+        value = metric(case["bonafide"], case["spoof"], asv)
+        assert value == pytest.approx(want[key], rel=1e-12, abs=1e-12)
     if "t_eer" in want:
-        found = t_eer(case["bonafide"], case["spoof"], **_by_argument(trials))
-        assert found == pytest.approx(want["t_eer"], rel=1e-12, abs=1e-12)
+        value = t_eer(case["bonafide"], case["spoof"], **_by_argument(trials))
+        assert value == pytest.approx(want["t_eer"], rel=1e-12, abs=1e-12)
 
 
 def _by_argument(trials: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -74,10 +74,10 @@ def _by_argument(trials: dict[str, list[float]]) -> dict[str, list[float]]:
 @pytest.mark.parametrize("verifier", VERIFIERS)
 def test_agnostic_cost_agrees_with_exact_fractions(verifier: str) -> None:
     case, trials = VERIFIERS[verifier], VERIFIERS[verifier]["scores"]
-    found = a_dcf(trials["target"], trials["nontarget"], trials["spoof"])
-    assert found == pytest.approx(case["a_dcf"], rel=1e-12)
-    found = a_dcf(trials["target"], trials["nontarget"], trials["spoof"], costs=A_DCF_COSTS)
-    assert found == pytest.approx(case["a_dcf_package"], rel=1e-12)
+    cost = a_dcf(trials["target"], trials["nontarget"], trials["spoof"])
+    assert cost == pytest.approx(case["a_dcf"], rel=1e-12)
+    cost = a_dcf(trials["target"], trials["nontarget"], trials["spoof"], costs=A_DCF_COSTS)
+    assert cost == pytest.approx(case["a_dcf_package"], rel=1e-12)
     threshold = eer_threshold_official(trials["target"], trials["nontarget"])
     assert threshold == case["eer_threshold_official"]
 

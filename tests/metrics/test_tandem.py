@@ -126,9 +126,9 @@ def test_a_metric_with_its_verifier_set_has_intervals_like_any_other() -> None:
     rng = np.random.default_rng(1)
     scores = rng.normal(1, 1, 500), rng.normal(-1, 1, 900)
     metric = partial(min_tdcf, asv=ASVSPOOF5_ASV)
-    found = bootstrap(metric, *scores)
-    assert found.low < metric(*scores) < found.high
-    assert 0 < found.low < found.high < 1
+    interval = bootstrap(metric, *scores)
+    assert interval.low < metric(*scores) < interval.high
+    assert 0 < interval.low < interval.high < 1
 
 
 def searched(detector: list[np.ndarray], verifier: list[np.ndarray], n_grid: int) -> float:
@@ -136,7 +136,9 @@ def searched(detector: list[np.ndarray], verifier: list[np.ndarray], n_grid: int
 
     def fine(scores: list[np.ndarray]) -> list[np.ndarray]:
         thresholds = np.append(np.unique(np.concatenate(scores)), np.inf)
-        below = [np.array([np.mean(one < at) for at in thresholds]) for one in scores]
+        below = [
+            np.array([np.mean(class_scores < at) for at in thresholds]) for class_scores in scores
+        ]
         at = np.linspace(0, thresholds.size - 1, n_grid)
         return [np.interp(at, np.arange(thresholds.size), curve) for curve in below]
 
@@ -159,8 +161,8 @@ def test_tandem_rate_is_what_searching_all_thresholds_finds(seed: int, decimals:
     rng = np.random.default_rng(seed)
     detector = [rng.normal(1.5, 1, 40).round(decimals), rng.normal(-1, 1.5, 50).round(decimals)]
     verifier = [rng.normal(centre, 1, 30).round(decimals) for centre in (2, -2, 1)]
-    found = t_eer(*detector, *verifier)
-    assert found == pytest.approx(searched(detector, verifier, 1500), abs=4e-3)
+    rate = t_eer(*detector, *verifier)
+    assert rate == pytest.approx(searched(detector, verifier, 1500), abs=4e-3)
 
 
 def test_tandem_rate_of_normal_scores_is_that_of_the_formula() -> None:
@@ -174,22 +176,22 @@ def test_tandem_rate_of_normal_scores_is_that_of_the_formula() -> None:
 
     u, v = fsolve(gaps, [0.0, 1.0])
     grid = norm.ppf((np.arange(4000) + 0.5) / 4000)
-    found = t_eer(grid + 2, grid - 1, grid + 3, grid - 1, grid + 2)
-    assert found == pytest.approx(norm.sf(u, -1) * norm.sf(v, 2), abs=5e-4)
+    rate = t_eer(grid + 2, grid - 1, grid + 3, grid - 1, grid + 2)
+    assert rate == pytest.approx(norm.sf(u, -1) * norm.sf(v, 2), abs=5e-4)
 
 
 def test_against_a_verifier_fooled_by_every_spoof_the_detector_is_alone() -> None:
     rng = np.random.default_rng(3)
     bonafide, spoof = rng.normal(1, 1, 200), rng.normal(-1, 1, 300)
-    found = t_eer(bonafide, spoof, np.full(9, 5.0), np.full(9, -5.0), np.full(9, 5.0))
-    assert found == pytest.approx(eer(bonafide, spoof), abs=1e-12)
+    rate = t_eer(bonafide, spoof, np.full(9, 5.0), np.full(9, -5.0), np.full(9, 5.0))
+    assert rate == pytest.approx(eer(bonafide, spoof), abs=1e-12)
 
 
 def test_tandem_rate_by_hand_where_ties_move_two_rates_at_once() -> None:
     # One step takes P_miss from 0 to 1/2 and P_fa from 1/2 to 0; the verifier accepts all but a
     # share 1 - n of nontargets: P_miss = n / (1 + n) = the common rate = P_fa = 1/2 - P_miss.
-    found = t_eer([0.0, 10.0], [-1.0, 0.0], [10.0], [0.0], [20.0])
-    assert found == pytest.approx(1 / 4, abs=1e-12)
+    rate = t_eer([0.0, 10.0], [-1.0, 0.0], [10.0], [0.0], [20.0])
+    assert rate == pytest.approx(1 / 4, abs=1e-12)
 
 
 def test_of_several_common_rates_the_least_counts() -> None:
@@ -197,7 +199,7 @@ def test_of_several_common_rates_the_least_counts() -> None:
     assert t_eer([3.0], [11.0], [6.0], [2.0], [0.0]) == 0
 
 
-def test_where_the_rates_are_equal_nowhere_it_is_said() -> None:
+def test_rates_that_are_equal_nowhere_are_refused() -> None:
     own, others = [2.0, 3.0, 1.0], [0.0, 1.5, -1.0]
     with pytest.raises(MetricError, match=r"stay above .* needs no detector.*use a_dcf"):
         t_eer(*PERFECT, own, others, [-9.0, -8.0])

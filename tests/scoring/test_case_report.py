@@ -81,8 +81,8 @@ class Page(HTMLParser):
 def at_score(score: float | None, decision: str | None, **more: Any) -> dict[str, Any]:
     verdict = scored(voice(2)).to_dict()
     probability = None if score is None else 1 / (1 + np.exp(score))
-    told = {"score": score, "decision": decision, "spoof_probability": probability}
-    return {**verdict, **told, **more}
+    fields = {"score": score, "decision": decision, "spoof_probability": probability}
+    return {**verdict, **fields, **more}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_words_state_the_prior_and_never_certainty() -> None:
     assert sure[1].endswith("moves it to >99.9 %.")
 
 
-def test_without_a_verdict_the_reason_is_told() -> None:
+def test_without_a_verdict_the_reason_is_given() -> None:
     verdict = scored(silence(2)).to_dict()
     assert headline(verdict) == "No verdict"
     assert "digital silence" in meaning(verdict)[0]
@@ -120,19 +120,19 @@ def test_without_a_verdict_the_reason_is_told() -> None:
     assert "none (natural logarithm" in page.text["asked"]
 
 
-def test_the_hardest_test_is_told_first() -> None:
-    told = reliability(about(CARD))
-    assert "open/eval_out, the detector was wrong on about 37 in 100" in told
-    assert "diphone" not in told, "an easier kind"
+def test_the_hardest_test_is_reported_first() -> None:
+    words = reliability(about(CARD))
+    assert "open/eval_out, the detector was wrong on about 37 in 100" in words
+    assert "diphone" not in words, "an easier kind"
     hard = RESULT.model_copy(update={"group": "unit selection", "eer": 0.625})
-    told = reliability(about(CARD.model_copy(update={"results": [RESULT, hard]})))
-    assert "on 62 in 100 with the kind of synthesis that it is worst at, unit selection" in told
+    words = reliability(about(CARD.model_copy(update={"results": [RESULT, hard]})))
+    assert "on 62 in 100 with the kind of synthesis that it is worst at, unit selection" in words
     folds = RESULT.model_copy(update={"protocol": LEFT_OUT, "group": "neural TTS", "eer": 0.9})
-    told = reliability(about(CARD.model_copy(update={"results": [RESULT, folds]})))
-    assert "neural TTS" not in told, "of other detectors, which had not heard it"
-    narrow = [RESULT.model_copy(update={"eer": 0.9} | one) for one in NARROW]
-    told = reliability(about(CARD.model_copy(update={"results": [RESULT, *narrow]})))
-    assert "wrong on about 37 in 100" in told, "not of one language or condition"
+    words = reliability(about(CARD.model_copy(update={"results": [RESULT, folds]})))
+    assert "neural TTS" not in words, "of other detectors, to which it was unseen"
+    narrow = [RESULT.model_copy(update={"eer": 0.9} | fields) for fields in NARROW]
+    words = reliability(about(CARD.model_copy(update={"results": [RESULT, *narrow]})))
+    assert "wrong on about 37 in 100" in words, "not of one language or condition"
     untested = about(CARD.model_copy(update={"results": []}))
     assert "never measured" in reliability(untested)
 
@@ -169,9 +169,9 @@ def test_warnings_and_experts_are_shown() -> None:
 
 
 def test_the_command_repeats_the_scoring() -> None:
-    told = Page(render(whole(scored(voice(2), operating_point="miss_1pct", spoof_prior=0.2))))
+    page = Page(render(whole(scored(voice(2), operating_point="miss_1pct", spoof_prior=0.2))))
     command = "unheard score call.wav --detector BUNDLE --spoof-prior 0.2 --operating-point"
-    assert f"{command} miss_1pct --min-speech 0.5" in told.text["again"]
+    assert f"{command} miss_1pct --min-speech 0.5" in page.text["again"]
     named = replace(scored(voice(2), threshold=-0.25), source="my; call.wav")
     again = Page(render(whole(named))).text["again"]
     assert "unheard score 'my; call.wav' --detector" in again
@@ -179,10 +179,10 @@ def test_the_command_repeats_the_scoring() -> None:
 
 
 def test_the_report_carries_its_json() -> None:
-    held = whole(scored(voice(2)))
-    page = Page(render(held))
-    assert json.loads(page.text["case"]) == held
-    assert held["words"]["headline"] == headline(held["verdict"])
+    case = whole(scored(voice(2)))
+    page = Page(render(case))
+    assert json.loads(page.text["case"]) == case
+    assert case["words"]["headline"] == headline(case["verdict"])
     assert "report_html" not in whole(scored(voice(2)), report_html="<html>")
 
 
@@ -242,12 +242,12 @@ def test_parts_are_means_of_the_windows_over_them() -> None:
     np.testing.assert_array_equal(score, [1, 2, 3, np.nan])
 
 
-def test_the_picture_tells_the_lowest_part_in_words() -> None:
+def test_the_picture_names_the_lowest_part_in_words() -> None:
     loud_end = np.concatenate([voice(2), 0.1 * voice(2)]).astype(np.float32)
     verdict = scored(loud_end).to_dict()
     lowest = min(verdict["windows"], key=lambda window: window["score"])
-    told = html.unescape(svg(verdict))
-    assert f"lowest {lowest['score']:+.1f} at {clock(lowest['start_s'])}" in told
+    picture = html.unescape(svg(verdict))
+    assert f"lowest {lowest['score']:+.1f} at {clock(lowest['start_s'])}" in picture
     assert "No part of the recording was scored" in svg(scored(silence(2)).to_dict())
 
 
@@ -284,17 +284,17 @@ def test_hash_is_that_of_the_file(tmp_path: Path) -> None:
     report = case_report.write(
         scorer().file(path), path, tmp_path / "out" / "a.html", detector=bundle.default()
     )
-    held = json.loads(report.with_suffix(".json").read_text())
-    assert held["audio"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert held["audio"] == {**held["audio"], "name": "call.wav", "bytes": path.stat().st_size}
-    assert held["detector"]["name"] == "shipped"
-    assert held["audio"]["sha256"] in report.read_text()
+    case = json.loads(report.with_suffix(".json").read_text())
+    assert case["audio"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert case["audio"] == {**case["audio"], "name": "call.wav", "bytes": path.stat().st_size}
+    assert case["detector"]["name"] == "shipped"
+    assert case["audio"]["sha256"] in report.read_text()
     assert sorted(file.name for file in report.parent.iterdir()) == ["a.html", "a.json"]
 
 
-def test_a_family_that_was_left_out_in_turn_is_not_called_trained_on() -> None:
+def test_a_family_that_was_held_out_in_turn_is_not_called_trained_on() -> None:
     line = RESULT.model_copy(update={"group": "diphone", "protocol": LEFT_OUT})
-    left_out = CARD.model_copy(update={"results": [line]})
-    page = render({**whole(scored(voice(2.0))), "detector": about(left_out)})
+    held_out = CARD.model_copy(update={"results": [line]})
+    page = render({**whole(scored(voice(2.0))), "detector": about(held_out)})
     row = page[page.index(f">{LEFT_OUT}<") :]
     assert [cell in row[: row.index("</tr>")] for cell in (">no<", ">yes<")] == [True, False]

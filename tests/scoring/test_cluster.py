@@ -57,7 +57,7 @@ def store() -> Iterator[Any]:
     memory.pseudo_dirs[:] = [""]
 
 
-def found(*patterns: str) -> list[str]:
+def listed_sources(*patterns: str) -> list[str]:
     errors: list[dict[str, Any]] = []
     listed = list(sources(patterns, SUFFIXES, errors))
     assert errors == []
@@ -65,8 +65,8 @@ def found(*patterns: str) -> list[str]:
 
 
 def score(listed: list[str], out: str, settings: Settings = SETTINGS) -> Filled:
-    with RowShards(out) as ledger:
-        (filled,) = score_archive(listed, settings, ledger, Engine())
+    with RowShards(out) as row_shards:
+        (filled,) = score_archive(listed, settings, row_shards, Engine())
     return filled
 
 
@@ -83,19 +83,19 @@ def test_folders_files_globs_lists_and_manifests_are_found(tmp_path: Path) -> No
     (tmp_path / "list.txt").write_text("s3://far/away.wav\n\n/near/by.flac\n")
     clip = Clip(id="1", path="t.tar::c.wav", bonafide=True, part="train")
     Manifest.of([clip], tmp_path).write(tmp_path / "m.parquet")
-    assert found(str(tmp_path)) == [str(tmp_path / "a.mp3"), str(tmp_path / "b.wav")]
-    assert found(str(tmp_path / "*.bin")) == [str(tmp_path / "x.bin")]
-    assert found(str(tmp_path / "list.txt")) == ["s3://far/away.wav", "/near/by.flac"]
-    assert found(str(tmp_path / "m.parquet")) == [str(tmp_path / "t.tar::c.wav")]
+    assert listed_sources(str(tmp_path)) == [str(tmp_path / "a.mp3"), str(tmp_path / "b.wav")]
+    assert listed_sources(str(tmp_path / "*.bin")) == [str(tmp_path / "x.bin")]
+    assert listed_sources(str(tmp_path / "list.txt")) == ["s3://far/away.wav", "/near/by.flac"]
+    assert listed_sources(str(tmp_path / "m.parquet")) == [str(tmp_path / "t.tar::c.wav")]
 
 
 def test_a_store_is_listed_like_a_folder(store: Any) -> None:
     for path in ("/bucket/b/2.WAV", "/bucket/a.mp3", "/bucket/.a.wav", "/bucket/note.txt"):
         store.pipe_file(path, b"x")
-    here = ["memory:///bucket/a.mp3", "memory:///bucket/b/2.WAV"]
-    assert sorted(found("memory://bucket")) == here
-    assert found("memory://bucket/*.mp3") == here[:1]
-    assert found("memory://bucket/note.txt") == ["memory://bucket/note.txt"]
+    urls = ["memory:///bucket/a.mp3", "memory:///bucket/b/2.WAV"]
+    assert sorted(listed_sources("memory://bucket")) == urls
+    assert listed_sources("memory://bucket/*.mp3") == urls[:1]
+    assert listed_sources("memory://bucket/note.txt") == ["memory://bucket/note.txt"]
 
 
 def test_what_is_not_there_is_a_row_with_its_remedy(tmp_path: Path, store: Any) -> None:
@@ -109,7 +109,7 @@ def test_what_is_not_there_is_a_row_with_its_remedy(tmp_path: Path, store: Any) 
 
 def test_a_store_of_no_known_kind_is_refused() -> None:
     with pytest.raises(RecipeError, match="install the package for its kind of store"):
-        found("far://bucket")
+        listed_sources("far://bucket")
 
 
 def test_bad_files_and_crashes_cost_their_rows_alone(tmp_path: Path) -> None:
@@ -117,49 +117,51 @@ def test_bad_files_and_crashes_cost_their_rows_alone(tmp_path: Path) -> None:
     for name, content in contents.items():
         (tmp_path / f"{name}.wav").write_bytes(content)
     out = str(tmp_path / "out")
-    filled = score(found(str(tmp_path)), out)
+    filled = score(listed_sources(str(tmp_path)), out)
     assert (filled.n_rows, filled.n_before, filled.n_verdicts, len(filled.errors)) == (4, 0, 1, 2)
     a, bad, crash, d = table(out)
     assert a["score"] is not None
     assert "bad.wav: " in bad["error"]
     assert "died (exit code 77)" in crash["error"]
     assert "digital silence" in d["reason"]
-    assert score(found(str(tmp_path)), out).n_before == 2
+    assert score(listed_sources(str(tmp_path)), out).n_before == 2
 
 
-def test_many_shards_are_shared_out_and_all_are_told(tmp_path: Path) -> None:
+def test_many_shards_are_shared_out_and_all_are_reported(tmp_path: Path) -> None:
     for index in range(5):
         (tmp_path / f"{index}.wav").write_bytes(SPEECH)
-    with RowShards(str(tmp_path / "out"), shard_rows=2) as ledger:
-        done = list(score_archive(found(str(tmp_path)), SETTINGS, ledger, Engine(n_jobs=2)))
-    assert sorted(one.number for one in done) == [0, 1, 2]
+    with RowShards(str(tmp_path / "out"), shard_rows=2) as row_shards:
+        done = list(
+            score_archive(listed_sources(str(tmp_path)), SETTINGS, row_shards, Engine(n_jobs=2))
+        )
+    assert sorted(shard.number for shard in done) == [0, 1, 2]
     assert len(table(str(tmp_path / "out"))) == 5
 
 
 def test_stopping_keeps_what_was_scored_and_blames_no_recording(tmp_path: Path) -> None:
     for index in range(6):
         (tmp_path / f"{index}.wav").write_bytes(SPEECH)
-    listed, out = found(str(tmp_path)), str(tmp_path / "out")
-    with RowShards(out, shard_rows=2) as ledger:
-        scoring = score_archive(listed, SETTINGS, ledger, Engine(n_jobs=2))
+    listed, out = listed_sources(str(tmp_path)), str(tmp_path / "out")
+    with RowShards(out, shard_rows=2) as row_shards:
+        scoring = score_archive(listed, SETTINGS, row_shards, Engine(n_jobs=2))
         next(scoring)
         scoring.close()
-        rows = [row for number in range(3) for row in ledger.rows(number)]
+        rows = [row for number in range(3) for row in row_shards.rows(number)]
         assert {row["error"] for row in rows} == {None}
-        done = list(score_archive(listed, SETTINGS, ledger, Engine()))
-    assert sum(one.n_before for one in done) == len(rows) >= 2
+        done = list(score_archive(listed, SETTINGS, row_shards, Engine()))
+    assert sum(shard.n_before for shard in done) == len(rows) >= 2
     assert [row["source"] for row in table(out)] == listed
 
 
 def test_a_store_is_scored_into_a_store_and_only_what_changes_again(store: Any) -> None:
     for index in range(7):
         store.pipe_file(f"/bucket/{index}.wav", wav(voice(1.2, seed=index)[None]))
-    assert score(found("memory://bucket"), "memory://out").n_before == 0
+    assert score(listed_sources("memory://bucket"), "memory://out").n_before == 0
     before = table("memory://out")
     assert [row["source"] for row in before] == [f"memory:///bucket/{i}.wav" for i in range(7)]
     assert len({row["score"] for row in before}) == 7
     store.pipe_file("/bucket/3.wav", SPEECH)
-    assert score(found("memory://bucket"), "memory://out").n_before == 6
+    assert score(listed_sources("memory://bucket"), "memory://out").n_before == 6
     after = table("memory://out")
     assert [a == b for a, b in zip(before, after, strict=True)] == [i != 3 for i in range(7)]
 
@@ -176,8 +178,8 @@ def test_a_file_changed_within_a_second_has_another_stamp(
     store: Any, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     stamps = []
-    for said in (before, after, after):
-        monkeypatch.setattr(type(store), "info", lambda *_, said=said: {"size": 9, **said})
+    for fields in (before, after, after):
+        monkeypatch.setattr(type(store), "info", lambda *_, fields=fields: {"size": 9, **fields})
         stamps.append(storage.stamp("memory://bucket/a.wav"))
     assert stamps[0] != stamps[1] == stamps[2]
 
@@ -205,7 +207,7 @@ def test_copies_of_what_a_store_holds_do_not_stay(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     store.pipe_file("/bucket/a.wav", SPEECH)
-    score(found("memory://bucket"), "memory://out")
+    score(listed_sources("memory://bucket"), "memory://out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -213,7 +215,7 @@ def test_a_folder_that_is_no_bundle_is_refused_before_anything_is_planned(tmp_pa
     (tmp_path / "a.wav").write_bytes(SPEECH)
     out = tmp_path / "out"
     with pytest.raises(BundleError, match="give the folder of a detector"):
-        score(found(str(tmp_path)), str(out), Settings(tmp_path))
+        score(listed_sources(str(tmp_path)), str(out), Settings(tmp_path))
     assert storage.names(str(out / "plan")) == []
 
 

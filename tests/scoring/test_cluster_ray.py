@@ -32,7 +32,7 @@ STORE_BYTES = 100 * 2**20
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
     """A head and a second node, all on the loopback address; their processes find the tests."""
-    log = tmp_path_factory.mktemp("log") / "heard"
+    log = tmp_path_factory.mktemp("log") / "started"
     log.touch()
     os.environ |= {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -45,16 +45,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any
     sizes = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
     for attempt in range(3):
         try:
-            made = Cluster(
+            nodes = Cluster(
                 initialize_head=True, head_node_args={**sizes, "include_dashboard": False}
             )
             break
         except Exception:  # on a busy machine its parts wait for each other too briefly
             if attempt == 2:
                 raise
-    second = made.add_node(**sizes | {"num_cpus": 2})
-    yield made, second
-    made.shutdown()
+    second = nodes.add_node(**sizes | {"num_cpus": 2})
+    yield nodes, second
+    nodes.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("out") / "rows"
 
 
-def heard() -> list[tuple[str, str]]:
+def started() -> list[tuple[str, str]]:
     """Which node began which recording, in order."""
     lines = Path(os.environ[LOG]).read_text().splitlines()
     return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in lines]
@@ -80,29 +80,29 @@ def heard() -> list[tuple[str, str]]:
 def test_a_node_that_dies_in_the_middle_costs_no_row_and_makes_none_twice(
     cluster: tuple[Any, Any], toy: Path, recordings: list[str], out: Path
 ) -> None:
-    made, second = cluster
-    engine = Engine("ray", address=made.address)
-    with RowShards(str(out), shard_rows=8) as ledger:
-        killer = threading.Thread(target=kill_at_work, args=(made, second, out))
+    nodes, second = cluster
+    engine = Engine("ray", address=nodes.address)
+    with RowShards(str(out), shard_rows=8) as row_shards:
+        killer = threading.Thread(target=kill_at_work, args=(nodes, second, out))
         killer.start()
-        filled = list(score_archive(recordings, SlowSettings(toy), ledger, engine))
+        filled = list(score_archive(recordings, SlowSettings(toy), row_shards, engine))
         killer.join()
-    assert sum(len(one.errors) for one in filled) == 1
+    assert sum(len(shard.errors) for shard in filled) == 1
     rows = pq.read_table(out / "rows").to_pylist()
     assert sorted(row["source"] for row in rows) == recordings
     assert sum(row["score"] is not None for row in rows) == N_CLIPS
-    times = Counter(source for _, source in heard())
+    times = Counter(source for _, source in started())
     assert set(times.values()) == {1, 2}, "nothing was taken over from the node that died"
 
 
-def kill_at_work(made: Any, second: Any, out: Path) -> None:
+def kill_at_work(nodes: Any, second: Any, out: Path) -> None:
     """Kill a node without warning as soon as it has begun a recording; or wait until the end."""
     raylet = str(second.all_processes["raylet"][0].process.pid)
-    while raylet not in {where for where, _ in heard()}:
+    while raylet not in {where for where, _ in started()}:
         if len(list((out / "rows").glob("*.parquet"))) == -(-(N_CLIPS + 1) // 8):
             return
         time.sleep(0.05)
-    made.remove_node(second, allow_graceful=False)
+    nodes.remove_node(second, allow_graceful=False)
 
 
 def test_the_command_finds_it_done_and_adds_what_is_new(
@@ -115,7 +115,7 @@ def test_the_command_finds_it_done_and_adds_what_is_new(
     folder = Path(recordings[0]).parent
     new = folder / "new.wav"
     new.write_bytes(wav(voice(1.2, seed=99)[None]))
-    n_before = len(heard())
+    n_before = len(started())
     run = unheard(
         *("score", folder, "--detector", toy, "--out", out),
         *("--engine", "ray", "--address", cluster[0].address, "--jobs", 1),
@@ -123,7 +123,7 @@ def test_the_command_finds_it_done_and_adds_what_is_new(
     assert run.code == 1
     assert f"{N_CLIPS + 1} of {N_CLIPS + 2} recordings have a verdict" in run.err
     assert f"({N_CLIPS} rows were there before)" in run.err
-    assert len(heard()) == n_before
+    assert len(started()) == n_before
     assert pq.read_table(out / "rows").num_rows == N_CLIPS + 2
 
 
@@ -132,8 +132,8 @@ def test_a_detector_that_differs_between_machines_is_refused(
 ) -> None:
     from unheard.scoring import cluster as engines
 
-    with RowShards(str(tmp_path / "out")) as ledger:
-        ledger.add(recordings[:1])
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        row_shards.add(recordings[:1])
         engine = Engine("ray", address=cluster[0].address)
         with pytest.raises(BundleError, match="copy the same bundle to all of them"):
-            list(engines._on_ray(ledger, SlowSettings(toy), "another", engine))
+            list(engines._on_ray(row_shards, SlowSettings(toy), "another", engine))

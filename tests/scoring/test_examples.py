@@ -1,4 +1,4 @@
-"""The example clips can be scored by whoever has the repository, and each says what it is."""
+"""The example clips can be scored from a checkout, and the notice lists each of them."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 CLIPS = sorted(path for path in EXAMPLES.iterdir() if path.suffix in audio.AUDIO_SUFFIXES)
 
 
-def noticed() -> dict[str, list[str]]:
+def notice_rows() -> dict[str, list[str]]:
     """Cells of the table in the notice, by file."""
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
@@ -34,8 +34,8 @@ def test_an_example_is_readable_speech_of_a_few_seconds(path: Path) -> None:
     assert np.mean(np.abs(wave.samples) > 0.999) < 1e-3
 
 
-def test_the_notice_tells_source_licence_and_label_of_each() -> None:
-    listed = noticed()
+def test_the_notice_lists_source_licence_and_label_of_each() -> None:
+    listed = notice_rows()
     assert set(listed) == {path.name for path in CLIPS}
     for name, (label, what, clip, package, licence) in listed.items():
         assert label.startswith("bona fide" if name.startswith("human") else "spoofed, ")

@@ -1,4 +1,4 @@
-"""Does a verdict say what each expert of a mixture said, and does it add up to the score?"""
+"""Does a verdict hold the score of each expert of a mixture, and do they add up to the score?"""
 
 import csv
 import json
@@ -35,7 +35,7 @@ class Pair(Detector):
     def __init__(self) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(0)
-        self.said = nn.Parameter(torch.randn(4, 2, generator=generator))
+        self.heads = nn.Parameter(torch.randn(4, 2, generator=generator))
         self.gate = nn.Parameter(torch.randn(4, 2, generator=generator))
         self.n_passes = 0
 
@@ -45,7 +45,7 @@ class Pair(Detector):
         return torch.cat([bands, bands @ self.gate], dim=1)
 
     def expert_scores(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        return embedding[:, :4] @ self.said, embedding[:, 4:].softmax(dim=1)
+        return embedding[:, :4] @ self.heads, embedding[:, 4:].softmax(dim=1)
 
     def classify(self, embedding: Tensor) -> Tensor:
         scores, weights = self.expert_scores(embedding)
@@ -58,33 +58,33 @@ def windows_of(n_windows: int) -> FloatArray:
 
 
 def summed(experts: tuple[ExpertScore, ...]) -> float:
-    return sum(one.weight * one.score for one in experts)
+    return sum(expert.weight * expert.score for expert in experts)
 
 
 @pytest.mark.parametrize("n_windows", [0, 1, 16, 37])
-def test_scores_and_opinions_come_from_one_pass(n_windows: int) -> None:
+def test_scores_and_expert_scores_come_from_one_pass(n_windows: int) -> None:
     mixture, windows = Pair().eval(), windows_of(n_windows)
-    scores, said, weights = window_expert_scores(mixture, windows)
+    scores, expert_scores, weights = window_expert_scores(mixture, windows)
     assert mixture.n_passes == -(-n_windows // 16)
     np.testing.assert_array_equal(scores, window_scores(mixture, windows))
-    assert said.shape == weights.shape == (n_windows, 2)
-    np.testing.assert_allclose((said * weights).sum(axis=1), scores, atol=1e-6)
+    assert expert_scores.shape == weights.shape == (n_windows, 2)
+    np.testing.assert_allclose((expert_scores * weights).sum(axis=1), scores, atol=1e-6)
 
 
-def test_each_window_gets_its_own_opinions() -> None:
+def test_each_window_gets_its_own_expert_scores() -> None:
     mixture, windows = Pair().eval(), windows_of(20)
-    _, said, weights = window_expert_scores(mixture, windows)
+    _, expert_scores, weights = window_expert_scores(mixture, windows)
     with torch.inference_mode():
         expected = mixture.expert_scores(mixture.embed(torch.from_numpy(windows)))
-    np.testing.assert_allclose(said, expected[0], atol=1e-6)
+    np.testing.assert_allclose(expert_scores, expected[0], atol=1e-6)
     np.testing.assert_allclose(weights, expected[1], atol=1e-6)
 
 
-def test_a_detector_alone_has_no_experts_and_is_asked_for_none() -> None:
+def test_a_single_detector_has_no_experts() -> None:
     alone, windows = Toy().build().eval(), windows_of(3)
-    scores, said, weights = window_expert_scores(alone, windows)
+    scores, expert_scores, weights = window_expert_scores(alone, windows)
     np.testing.assert_array_equal(scores, window_scores(alone, windows))
-    assert said.shape == weights.shape == (3, 0)
+    assert expert_scores.shape == weights.shape == (3, 0)
     verdict = scorer().samples(SPEECH)
     assert verdict.experts == ()
     assert all(window.experts == () for window in verdict.windows)
@@ -92,28 +92,30 @@ def test_a_detector_alone_has_no_experts_and_is_asked_for_none() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "lowest"])
-def test_what_the_experts_say_adds_up_to_the_score(pooling: str) -> None:
+def test_weighted_expert_scores_add_up_to_the_score(pooling: str) -> None:
     verdict = scorer(FakeMixture(card=FakeCard(pooling=pooling))).samples(SPEECH)
-    assert [one.name for one in verdict.experts] == ["flat", "loud"]
+    assert [expert.name for expert in verdict.experts] == ["flat", "loud"]
     assert summed(verdict.experts) == pytest.approx(verdict.score)
-    assert sum(one.weight for one in verdict.experts) == pytest.approx(1)
+    assert sum(expert.weight for expert in verdict.experts) == pytest.approx(1)
     for window in verdict.windows:
         assert (window.experts == ()) == (window.score is None)
         if window.score is not None:
             assert summed(window.experts) == pytest.approx(window.score)
-    assert len({round(one.score, 3) for one in verdict.experts}) == 2
+    assert len({round(expert.score, 3) for expert in verdict.experts}) == 2
 
 
 def test_experts_are_calibrated_as_the_mixture_is() -> None:
     verdict = scorer(FakeMixture()).samples(voice(1))
     (window,) = verdict.windows
-    _, said, weights = FakeMixture().expert_scores(voice(1)[None])
-    assert [one.score for one in window.experts] == pytest.approx(CALIBRATION(said[0]))
-    assert [one.weight for one in window.experts] == pytest.approx(weights[0])
+    _, expert_scores, weights = FakeMixture().expert_scores(voice(1)[None])
+    assert [expert.score for expert in window.experts] == pytest.approx(
+        CALIBRATION(expert_scores[0])
+    )
+    assert [expert.weight for expert in window.experts] == pytest.approx(weights[0])
     assert verdict.experts == window.experts
 
 
-def test_the_lowest_quarter_speaks_where_it_makes_the_score() -> None:
+def test_lowest_pooling_averages_the_experts_over_the_lowest_quarter() -> None:
     card = FakeCard(pooling="lowest")
     verdict = scorer(FakeMixture(card=card)).samples(SPEECH)
     scored = [window for window in verdict.windows if window.score is not None]
@@ -122,9 +124,9 @@ def test_the_lowest_quarter_speaks_where_it_makes_the_score() -> None:
     assert verdict.experts == mean_of_experts(lowest)
 
 
-def test_an_expert_says_most_where_it_weighs_most() -> None:
-    def window(*said: tuple[float, float]) -> WindowScore:
-        pairs = zip("abc", said, strict=True)
+def test_expert_scores_are_means_weighted_by_expert_weight() -> None:
+    def window(*scores_and_weights: tuple[float, float]) -> WindowScore:
+        pairs = zip("abc", scores_and_weights, strict=True)
         experts = tuple(ExpertScore(name, score, weight) for name, (score, weight) in pairs)
         return WindowScore(0.0, 1.0, summed(experts), 1.0, experts)
 
@@ -140,7 +142,7 @@ def test_an_expert_says_most_where_it_weighs_most() -> None:
     assert mean_of_experts([]) == ()
 
 
-def test_without_a_verdict_no_expert_speaks() -> None:
+def test_without_a_verdict_there_are_no_expert_scores() -> None:
     verdict = scorer(FakeMixture()).samples(silence(3))
     assert verdict.score is None
     assert verdict.experts == ()
@@ -148,7 +150,7 @@ def test_without_a_verdict_no_expert_speaks() -> None:
 
 @settings(max_examples=15, derandomize=True, deadline=None)
 @given(sizes=st.lists(st.integers(0, 30_000), max_size=12))
-def test_a_stream_hears_the_experts_that_the_file_hears(sizes: list[int]) -> None:
+def test_a_stream_has_the_expert_scores_of_the_file(sizes: list[int]) -> None:
     bundle = FakeMixture()
     whole = scorer(bundle).samples(SPEECH)
     n_windows = sum(bundle.batches)
@@ -166,15 +168,18 @@ def n_scored(verdict: Verdict) -> int:
 
 
 def numbers(verdict: Verdict) -> list[float]:
-    said = [*verdict.experts, *(one for window in verdict.windows for one in window.experts)]
-    return [number for one in said for number in (one.score, one.weight)]
+    experts = [
+        *verdict.experts,
+        *(expert for window in verdict.windows for expert in window.experts),
+    ]
+    return [number for expert in experts for number in (expert.score, expert.weight)]
 
 
 def test_an_expert_that_gives_nan_is_refused() -> None:
     class Broken(FakeMixture):
         def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-            scores, said, weights = super().expert_scores(windows)
-            return scores, np.where([True, False], np.nan, said), weights
+            scores, expert_scores, weights = super().expert_scores(windows)
+            return scores, np.where([True, False], np.nan, expert_scores), weights
 
     with pytest.raises(BundleError, match="train it again, or use another"):
         scorer(Broken()).samples(voice(2))
@@ -194,11 +199,11 @@ def test_experts_are_in_the_json_as_dicts() -> None:
 
 def written(folder: Path, suffix: str, rows: dict[str, dict[str, Any]]) -> Path:
     """Rows by the name of their file, as `unheard score --out` writes them."""
-    with RowFile(folder / f"out{suffix}", "s") as journal:
+    with RowFile(folder / f"out{suffix}", "s") as row_file:
         for name, row in rows.items():
             (folder / name).touch()
-            journal.add({**row, "source": name}, stamp(str(folder / name)))
-        return journal.finish()
+            row_file.add({**row, "source": name}, stamp(str(folder / name)))
+        return row_file.finish()
 
 
 def test_rows_keep_the_experts(tmp_path: Path) -> None:
@@ -222,12 +227,12 @@ def test_rows_of_before_there_were_experts_stay(tmp_path: Path, suffix: str) -> 
     for window in old["windows"]:
         del window["experts"]
     out = written(tmp_path, suffix, {"old": old})
-    with RowFile(out, "s") as journal:
-        assert journal.is_done("old", stamp(str(tmp_path / "old")))
-        journal.add(
+    with RowFile(out, "s") as row_file:
+        assert row_file.is_done("old", stamp(str(tmp_path / "old")))
+        row_file.add(
             {**scorer(FakeMixture()).samples(SPEECH).to_dict(), "source": "new"}, stamp(str(out))
         )
-        journal.finish()
+        row_file.finish()
     if suffix == ".parquet":
         new, before = pq.read_table(out).to_pylist()
         assert before["experts"] is None

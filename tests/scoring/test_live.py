@@ -14,7 +14,7 @@ from voice import FakeBundle, FakeCard, level, scorer, silence, voice
 EAGER = EarlyDecision(error=0.3, first_speech_s=0, assumed_spread=0.1)
 
 
-def heard(
+def updates_of(
     samples: FloatArray, rule: EarlyDecision | None = None, **settings: object
 ) -> list[Update]:
     return list(LiveVerdict(scorer(**settings), rule).push(samples))
@@ -22,7 +22,7 @@ def heard(
 
 def test_an_update_says_what_a_recording_that_ends_there_gets() -> None:
     samples = np.concatenate([silence(1.2), voice(5)])
-    for update in heard(samples):
+    for update in updates_of(samples):
         part = samples[: round(16_000 * update.heard_s)]
         verdict = scorer().samples(part)
         assert update.window == verdict.windows[-1]
@@ -81,7 +81,7 @@ def test_the_margin_shrinks_with_listening_and_with_the_error_allowed() -> None:
 
 
 def test_a_decision_is_made_once_the_margin_is_on_one_side() -> None:
-    updates = heard(
+    updates = updates_of(
         voice(20, peak=0.9), EarlyDecision(first_speech_s=0, assumed_spread=0.1), threshold=-5.0
     )
     first = next(update for update in updates if update.final is not None)
@@ -97,27 +97,27 @@ def test_a_decision_is_made_once_the_margin_is_on_one_side() -> None:
 
 def test_a_decision_once_made_stands_though_the_score_moves_on() -> None:
     samples = np.concatenate([voice(6, peak=0.9), voice(20, peak=0.02)])
-    updates = heard(samples, EAGER, threshold=0.0)
+    updates = updates_of(samples, EAGER, threshold=0.0)
     assert updates[-1].decision == "spoof"
     assert updates[-1].final == "bonafide"
     assert {update.final_at_s for update in updates if update.final} == {updates[-1].final_at_s}
 
 
 def test_undecided_may_be_decided() -> None:
-    updates = heard(voice(30), replace(EAGER, error=0.1))
+    updates = updates_of(voice(30), replace(EAGER, error=0.1))
     assert updates[-1].decision == updates[-1].final == "undecided"
 
 
 def test_nothing_is_decided_before_enough_speech() -> None:
     samples = np.concatenate([voice(1.5, peak=0.9), silence(5), voice(12, peak=0.9)])
-    updates = heard(samples, replace(EAGER, first_speech_s=4), threshold=-5.0)
+    updates = updates_of(samples, replace(EAGER, first_speech_s=4), threshold=-5.0)
     first = next(update for update in updates if update.final is not None)
     assert first.speech_s >= 4
     assert all(update.final is None for update in updates if update.speech_s < 4)
 
 
 def test_without_speech_nothing_is_known_and_nothing_decided() -> None:
-    for update in heard(silence(8), EAGER):
+    for update in updates_of(silence(8), EAGER):
         assert update.score is update.decision is update.margin is update.final is None
         assert update.reason is not None
         assert update.window.score is None
@@ -132,7 +132,7 @@ def test_a_part_yet_to_come_may_count_for_all_under_the_lowest_rule() -> None:
 
 
 def test_an_update_is_json() -> None:
-    update = heard(voice(3))[-1].to_dict()
+    update = updates_of(voice(3))[-1].to_dict()
     assert set(update) == {"window", "running"}
     assert json.loads(json.dumps(update)) == update
     assert {"score", "decision", "final", "speech_s", "latency_s"} <= set(update["running"])

@@ -1,4 +1,4 @@
-"""Is what is said while listening the same for any chunking?"""
+"""Is a live verdict the same for any chunking?"""
 
 from itertools import pairwise
 
@@ -20,11 +20,11 @@ RULE = EarlyDecision(error=0.3, first_speech_s=1, assumed_spread=0.3)
 @given(n=st.integers(0, SPEECH.size), sizes=st.lists(st.integers(0, 40_000), max_size=10))
 def test_updates_do_not_depend_on_chunks(n: int, sizes: list[int]) -> None:
     samples = SPEECH[:n]
-    one, other = LiveVerdict(scorer(), RULE), LiveVerdict(scorer(), RULE)
-    whole = one.push(samples)
+    at_once, in_parts = LiveVerdict(scorer(), RULE), LiveVerdict(scorer(), RULE)
+    whole = at_once.push(samples)
     parts = np.split(samples, np.cumsum(sizes).clip(0, n))
-    assert tuple(update for part in parts for update in other.push(part)) == whole
-    assert other.close() == one.close()
+    assert tuple(update for part in parts for update in in_parts.push(part)) == whole
+    assert in_parts.close() == at_once.close()
 
 
 @few
@@ -36,8 +36,8 @@ def test_headerless_samples_do_not_depend_on_chunks(rate_hz: int, sizes: list[in
     data = np.round(SPEECH[:30_000] * 32767).astype("<i2").tobytes()
     cuts = [0, *np.cumsum(sizes).clip(0, len(data)).tolist(), len(data)]
     parts = [data[start:end] for start, end in pairwise(cuts)]
-    one, other = PcmReader("s16le", rate_hz), PcmReader("s16le", rate_hz)
-    whole = np.concatenate([one.push(data), one.close()])
-    pieces = np.concatenate([*map(other.push, parts), other.close()])
+    at_once, in_parts = PcmReader("s16le", rate_hz), PcmReader("s16le", rate_hz)
+    whole = np.concatenate([at_once.push(data), at_once.close()])
+    pieces = np.concatenate([*map(in_parts.push, parts), in_parts.close()])
     assert np.array_equal(pieces, whole)
     assert whole.size == pytest.approx(15_000 * 2 * 16_000 / rate_hz, abs=1)

@@ -69,12 +69,12 @@ def test_a_folder_that_cannot_be_listed_is_a_row(
         return listed(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found, errors = find([str(tmp_path)], AUDIO_SUFFIXES)
-    assert found == [str(good)]
+    files, errors = find([str(tmp_path)], AUDIO_SUFFIXES)
+    assert files == [str(good)]
     (row,) = errors
     assert row["source"] == str(locked)
     assert "cannot be listed (Permission denied)" in row["error"]
-    assert [one["source"] for one in find([str(locked)], AUDIO_SUFFIXES)[1]] == [str(locked)]
+    assert [error["source"] for error in find([str(locked)], AUDIO_SUFFIXES)[1]] == [str(locked)]
 
 
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
@@ -111,11 +111,11 @@ def test_what_is_not_found_is_a_row_with_its_remedy(tmp_path: Path, name: str, r
 
 
 def tasks(folder: Path, *contents: bytes) -> list[Task]:
-    made = []
+    listed = []
     for index, content in enumerate(contents):
         (folder / f"{index}.wav").write_bytes(content)
-        made.append(Task(f"{index}", folder / f"{index}.wav"))
-    return made
+        listed.append(Task(f"{index}", folder / f"{index}.wav"))
+    return listed
 
 
 def speech() -> bytes:
@@ -152,7 +152,7 @@ def test_a_crash_costs_one_file_and_the_others_score_as_alone(tmp_path: Path) ->
     assert [rows[name] for name in "023"] == list(alone)
 
 
-def test_settings_that_do_not_fit_are_told_by_processes_too(tmp_path: Path) -> None:
+def test_settings_that_do_not_fit_are_refused_by_processes_too(tmp_path: Path) -> None:
     todo = tasks(tmp_path, speech(), speech())
     with pytest.raises(RecipeError, match="at most the window"):
         list(score_many(todo, FakeSettings(Path(), hop_s=9.0), n_jobs=2))

@@ -28,8 +28,8 @@ def test_the_score_is_the_calibrated_pool_of_the_windows() -> None:
 
 def test_raw_is_the_score_before_calibration() -> None:
     speech = voice(3.2)
-    one = scorer()
-    assert one.samples(speech).score == pytest.approx(2.0 * one.raw(speech) + 0.5)
+    plain = scorer()
+    assert plain.samples(speech).score == pytest.approx(2.0 * plain.raw(speech) + 0.5)
 
 
 def test_a_file_has_the_score_of_its_samples(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_pooled_always_gives_a_number() -> None:
     assert got == pytest.approx(4 + math.log(1e-9))
 
 
-def test_lowest_pooling_hears_a_spoofed_quarter() -> None:
+def test_lowest_pooling_detects_a_spoofed_quarter() -> None:
     scores = np.array([5.0, 5, 5, 5, 5, 5, -3, -4])
     assert scores[POOLING["lowest"](scores)].mean() == -3.5
     assert scores[POOLING["lowest"](scores[:5])].mean() == 5.0
@@ -138,7 +138,7 @@ def test_long_recordings_reach_the_detector_in_batches(tmp_path: Path) -> None:
     assert sum(bundle.batches) == 59
 
 
-def test_no_verdict_without_speech_and_the_detector_is_not_asked() -> None:
+def test_no_verdict_without_speech_and_the_detector_does_not_run() -> None:
     bundle = FakeBundle()
     verdict = scorer(bundle).samples(silence(3))
     assert (verdict.score, verdict.decision, verdict.spoof_probability) == (None, None, None)

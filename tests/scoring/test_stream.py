@@ -59,14 +59,14 @@ def test_probability_and_decision_follow_the_score(n: int, gain: float) -> None:
 
 def held_s(stream: Stream) -> float:
     """Seconds of audio in every array that a stream can reach, through our own objects."""
-    found, waiting = 0, [stream]
+    n_samples, waiting = 0, [stream]
     while waiting:
         for value in vars(waiting.pop()).values():
             if isinstance(value, np.ndarray) and value.dtype == np.float32 and value.ndim == 1:
-                found += value.size
+                n_samples += value.size
             elif type(value).__module__.startswith("unheard.") and hasattr(value, "__dict__"):
                 waiting += [] if isinstance(value, Scorer) else [value]
-    return found / 16_000
+    return n_samples / 16_000
 
 
 def test_a_stream_holds_at_most_two_windows_of_audio() -> None:

@@ -1,4 +1,4 @@
-"""Is a picture drawn of every verdict, with what was said where it was said?"""
+"""Is a picture drawn of every verdict, with each score at its time?"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_every_verdict_can_be_drawn(tmp_path: Path, sound: str) -> None:
     assert [path.name for path in picture.parent.iterdir()] == ["a.png"]
 
 
-def test_the_picture_has_the_colour_of_what_was_said(tmp_path: Path) -> None:
+def test_the_picture_has_the_colour_of_the_decision(tmp_path: Path) -> None:
     verdict, file = verdict_of(voice(4), tmp_path)
     counts = {}
     for name, score in (("high", 3.0), ("low", -3.0)):
@@ -111,7 +111,7 @@ def test_an_expert_that_speaks_for_a_voice_is_drawn_above_one_against(tmp_path: 
     assert above.max() < below.min()
 
 
-def test_more_experts_than_colours_can_be_told_apart(tmp_path: Path) -> None:
+def test_more_experts_than_colours_are_distinguishable(tmp_path: Path) -> None:
     n_colours = len(timeline._EXPERT_COLOURS)
     explained(tmp_path, *[0.5 / n_colours] * 2 * n_colours)
     styles = {
@@ -121,17 +121,17 @@ def test_more_experts_than_colours_can_be_told_apart(tmp_path: Path) -> None:
     assert len(styles) == 3 * n_colours
 
 
-def test_parts_of_a_picture_say_what_mean_of_experts_says(tmp_path: Path) -> None:
+def test_parts_of_a_picture_have_the_means_of_mean_of_experts(tmp_path: Path) -> None:
     verdict = scorer(FakeMixture()).samples(np.concatenate([voice(3), silence(3), voice(2)]))
-    edges_s, names, said, share = timeline._experts(verdict)
+    edges_s, names, scores, share = timeline._experts(verdict)
     assert names == ["flat", "loud"]
     for part, start_s in enumerate(edges_s[:-1]):
         over = [w for w in verdict.windows if w.experts and w.start_s <= start_s < w.end_s]
-        expected = [(one.score, one.weight) for one in mean_of_experts(over)]
+        expected = [(expert.score, expert.weight) for expert in mean_of_experts(over)]
         if over:
-            np.testing.assert_allclose(np.stack([said, share], 2)[:, part], expected, atol=1e-9)
+            np.testing.assert_allclose(np.stack([scores, share], 2)[:, part], expected, atol=1e-9)
         else:
-            assert np.isnan(said[:, part]).all()
+            assert np.isnan(scores[:, part]).all()
             assert np.isnan(share[:, part]).all()
     assert np.isnan(share).any()
 
@@ -143,8 +143,8 @@ def test_an_expert_without_weight_keeps_its_plain_score() -> None:
         replace(window, experts=(ExpertScore("a", *pair), ExpertScore("b", 0.0, 1.0)))
         for window, pair in zip(verdict.windows, pairs, strict=True)
     )
-    _, _, said, _ = timeline._experts(replace(verdict, windows=windows))
-    np.testing.assert_allclose(said[0], [1, 2, 4, 5])
+    _, _, scores, _ = timeline._experts(replace(verdict, windows=windows))
+    np.testing.assert_allclose(scores[0], [1, 2, 4, 5])
 
 
 # Linear RGB as protanopes and deuteranopes see it: Vienot, Brettel and Mollon, Digital video
@@ -156,7 +156,7 @@ DICHROMATS = {
 
 
 @pytest.mark.parametrize("kind", DICHROMATS)
-def test_the_colour_blind_can_tell_experts_apart(kind: str) -> None:
+def test_experts_are_distinguishable_to_the_colour_blind(kind: str) -> None:
     seen = []
     for colour in timeline._EXPERT_COLOURS:
         linear = [(int(colour[place : place + 2], 16) / 255) ** 2.2 for place in (1, 3, 5)]

@@ -8,10 +8,10 @@ import pytest
 from unheard.audio.activity import Quality
 from unheard.scoring.verdict import (
     WindowScore,
-    condition_warnings,
     decide,
     no_verdict,
     percent,
+    quality_warnings,
     spoof_probability,
     window_warnings,
 )
@@ -27,26 +27,24 @@ GOOD = Quality(
 )
 
 
-def warnings(condition: Quality, source_rate_hz: int = 16_000, n_bad_packets: int = 0) -> str:
-    found = condition_warnings(
-        condition, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets
-    )
-    return " | ".join(found)
+def warnings(quality: Quality, source_rate_hz: int = 16_000, n_bad_packets: int = 0) -> str:
+    lines = quality_warnings(quality, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets)
+    return " | ".join(lines)
 
 
 def windows(*scores: float | None) -> list[WindowScore]:
     return [WindowScore(2.0 * i, 2.0 * i + 4, score, 3.0) for i, score in enumerate(scores)]
 
 
-def test_music_gets_no_verdict_and_beside_speech_a_warning() -> None:
+def test_music_gets_no_verdict_and_music_next_to_speech_a_warning() -> None:
     music = replace(GOOD, held_tones=0.2, level_spread_db=4.0, music_s=7.0, speech_s=1.0)
     assert "give a passage in which the voice is alone" in (no_verdict(music, 0.5, 3) or "")
     only = replace(GOOD, music_s=8.0, speech_s=0.0)
     assert "it sounds like music" in (no_verdict(only, 0.5, 0) or "")
-    beside = replace(GOOD, music_s=4.2, speech_s=3.0)
-    assert no_verdict(beside, 0.5, 1) is None
-    assert "4 s of it sound like music and were not scored" in warnings(beside)
-    assert "mostly silence" not in warnings(replace(beside, speech_s=0.9))
+    mixed = replace(GOOD, music_s=4.2, speech_s=3.0)
+    assert no_verdict(mixed, 0.5, 1) is None
+    assert "4 s of it sound like music and were not scored" in warnings(mixed)
+    assert "mostly silence" not in warnings(replace(mixed, speech_s=0.9))
 
 
 @pytest.mark.parametrize(
@@ -123,9 +121,9 @@ def test_each_defect_is_warned_of(change: dict[str, float], words: str) -> None:
 
 
 def test_a_low_rate_is_named_instead_of_the_bandwidth_it_causes() -> None:
-    found = warnings(replace(GOOD, bandwidth_hz=3_900.0), source_rate_hz=8_000)
-    assert "recorded at 8000 Hz: nothing above 4 kHz" in found
-    assert "upsampled" not in found
+    text = warnings(replace(GOOD, bandwidth_hz=3_900.0), source_rate_hz=8_000)
+    assert "recorded at 8000 Hz: nothing above 4 kHz" in text
+    assert "upsampled" not in text
 
 
 def test_damaged_packets_are_warned_of() -> None:
@@ -133,8 +131,8 @@ def test_damaged_packets_are_warned_of() -> None:
 
 
 def test_windows_that_disagree_are_warned_of_with_the_place() -> None:
-    found = window_warnings(windows(3.0, -2.0, 3.0, -4.0, None), (-1.0, 2.0), repeated=False)
-    assert found == [
+    lines = window_warnings(windows(3.0, -2.0, 3.0, -4.0, None), (-1.0, 2.0), repeated=False)
+    assert lines == [
         "windows disagree: 2 of 4 look spoofed, 2 bona fide, lowest at 6.0-10.0 s; "
         "it may be spoofed in part"
     ]

@@ -1,4 +1,4 @@
-"""Is each file of a watched folder scored once, when it is complete, whatever becomes of it?"""
+"""Is each file of a watched folder scored once it is complete, even if it changes or moves?"""
 
 import json
 import os
@@ -24,24 +24,24 @@ class Folder:
         self.folder = tmp_path / "in"
         self.folder.mkdir(exist_ok=True)
         self.out = tmp_path / "rows.jsonl"
-        self.heard: list[str] = []
+        self.scored: list[str] = []
         self.now_s = 0.0
         self._change = 1_000
         self.start()
 
     def start(self, settings: str = "s") -> None:
         """Begin to watch, as after a kill."""
-        if hasattr(self, "journal"):
-            self.journal.__exit__()
-        self.journal = RowFile(self.out, settings)
-        self.watch = Watch(self.folder, self.journal, self.score, settle_s=5.0)
+        if hasattr(self, "row_file"):
+            self.row_file.__exit__()
+        self.row_file = RowFile(self.out, settings)
+        self.watch = Watch(self.folder, self.row_file, self.score, settle_s=5.0)
 
     def score(self, task: Task) -> Row:
         name = str(task.audio.relative_to(self.folder))
-        self.heard.append(name)
+        self.scored.append(name)
         if "bad" in name:
-            return {"source": task.source, "error": f"{task.source}: broken; mend it"}
-        return {**VERDICT, "source": task.source, "score": float(len(self.heard))}
+            return {"source": task.source, "error": f"{task.source}: broken; fix it"}
+        return {**VERDICT, "source": task.source, "score": float(len(self.scored))}
 
     def put(self, name: str, content: str) -> None:
         """Write a file; each write has a later time of change."""
@@ -65,20 +65,20 @@ class Folder:
 
     def rows(self) -> dict[str, Any]:
         """What the output holds in the end, score or error by name; each name once."""
-        self.journal.finish()
-        found = [json.loads(line) for line in self.out.read_text().splitlines()]
-        names = [str(Path(row["source"]).relative_to(self.folder)) for row in found]
+        self.row_file.finish()
+        rows = [json.loads(line) for line in self.out.read_text().splitlines()]
+        names = [str(Path(row["source"]).relative_to(self.folder)) for row in rows]
         assert len(set(names)) == len(names), names
         return {
-            name: row.get("error") or row["score"] for name, row in zip(names, found, strict=True)
+            name: row.get("error") or row["score"] for name, row in zip(names, rows, strict=True)
         }
 
 
 @pytest.fixture
 def box(tmp_path: Path) -> Iterator[Folder]:
-    made = Folder(tmp_path)
-    yield made
-    made.journal.__exit__()
+    folder = Folder(tmp_path)
+    yield folder
+    folder.row_file.__exit__()
 
 
 def test_a_file_is_scored_once_and_only_when_it_has_stopped_growing(box: Folder) -> None:
@@ -89,7 +89,7 @@ def test_a_file_is_scored_once_and_only_when_it_has_stopped_growing(box: Folder)
     assert box.look(4.9) == []
     assert box.look(0.1) == ["a.wav"]
     assert box.settle() == []
-    assert box.heard == ["a.wav"]
+    assert box.scored == ["a.wav"]
 
 
 def test_folders_inside_are_watched_other_suffixes_and_hidden_files_are_not(box: Folder) -> None:
@@ -106,16 +106,16 @@ def test_a_changed_file_is_scored_again_and_has_one_row(box: Folder) -> None:
     assert box.rows() == {"a.wav": 2.0}
 
 
-def test_a_file_that_changes_while_it_is_heard_waits_until_it_settles(
+def test_a_file_that_changes_while_it_is_scored_waits_until_it_settles(
     box: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box.put("a.wav", "a")
     box.look()
-    heard = box.score
+    score = box.score
 
     def slow(task: Task) -> Row:
-        row = heard(task)
-        if len(box.heard) == 1:
+        row = score(task)
+        if len(box.scored) == 1:
             box.put("a.wav", "ab")
         return row
 
@@ -125,7 +125,7 @@ def test_a_file_that_changes_while_it_is_heard_waits_until_it_settles(
     assert box.rows() == {"a.wav": 2.0}
 
 
-def test_a_file_that_is_gone_before_it_is_heard_has_no_row(box: Folder) -> None:
+def test_a_file_that_is_gone_before_it_is_scored_has_no_row(box: Folder) -> None:
     box.put("a.wav", "a")
     box.look()
     (box.folder / "a.wav").unlink()
@@ -145,7 +145,7 @@ def test_a_moved_file_takes_its_row_with_it_and_is_not_scored_again(
     if restarted:
         box.start()
     assert box.settle() == ["sub/c.wav"]
-    assert box.heard == ["a.wav", "b.wav"]
+    assert box.scored == ["a.wav", "b.wav"]
     box.start()
     assert box.settle() == []
     assert box.rows() == {"b.wav": 2.0, "sub/c.wav": 1.0}
@@ -168,7 +168,7 @@ def test_a_copy_is_a_file_of_its_own(box: Folder) -> None:
     box.put("a.wav", "same")
     box.put("b.wav", "same")
     assert box.settle() == ["a.wav", "b.wav"]
-    assert box.heard == ["a.wav", "b.wav"]
+    assert box.scored == ["a.wav", "b.wav"]
 
 
 def test_a_file_of_equal_size_and_time_is_not_taken_for_one_that_was_deleted(box: Folder) -> None:
@@ -179,7 +179,7 @@ def test_a_file_of_equal_size_and_time_is_not_taken_for_one_that_was_deleted(box
     box.put("b.wav", "b")
     os.utime(box.folder / "b.wav", ns=(stat.st_mtime_ns, stat.st_mtime_ns))
     box.settle()
-    assert box.heard == ["a.wav", "b.wav"]
+    assert box.scored == ["a.wav", "b.wav"]
 
 
 def test_the_row_of_a_deleted_file_stays(box: Folder) -> None:
@@ -190,7 +190,7 @@ def test_the_row_of_a_deleted_file_stays(box: Folder) -> None:
     assert box.rows() == {"a.wav": 1.0}
 
 
-def test_a_bad_file_is_told_once_and_tried_again_when_it_changes(box: Folder) -> None:
+def test_a_bad_file_is_reported_once_and_tried_again_when_it_changes(box: Folder) -> None:
     box.put("bad.wav", "x")
     assert box.settle() == ["bad.wav"]
     assert box.settle() == []
@@ -198,7 +198,7 @@ def test_a_bad_file_is_told_once_and_tried_again_when_it_changes(box: Folder) ->
     assert box.settle() == []
     box.put("bad.wav", "y")
     assert box.settle() == ["bad.wav"]
-    assert "mend it" in box.rows()["bad.wav"]
+    assert "fix it" in box.rows()["bad.wav"]
 
 
 def test_after_a_kill_nothing_is_scored_twice(box: Folder) -> None:
@@ -211,7 +211,7 @@ def test_after_a_kill_nothing_is_scored_twice(box: Folder) -> None:
     next(rows)  # then the process is killed
     box.start()
     assert box.settle() == ["c.wav"]
-    assert box.heard == ["a.wav", "b.wav", "c.wav"]
+    assert box.scored == ["a.wav", "b.wav", "c.wav"]
     assert len(box.rows()) == 3
 
 
@@ -230,12 +230,12 @@ def test_a_folder_that_goes_away_and_comes_back_loses_nothing(box: Folder) -> No
     assert box.settle() == []
     away.rename(box.folder)
     assert box.settle() == []
-    assert box.heard == ["a.wav"]
+    assert box.scored == ["a.wav"]
 
 
 def test_no_folder_is_refused(box: Folder, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="make it, or check the path"):
-        Watch(tmp_path / "gone", box.journal, box.score)
+        Watch(tmp_path / "gone", box.row_file, box.score)
 
 
 def test_a_name_that_holds_something_else_by_now_gives_its_row_to_nobody(box: Folder) -> None:
@@ -250,6 +250,6 @@ def test_a_name_that_holds_something_else_by_now_gives_its_row_to_nobody(box: Fo
         box.put(name, content)
         box.look()
         assert box.look() == [name]
-    assert box.heard == ["latest.wav", "latest.wav", "archive.wav", "c.wav"]
-    kept = {Path(one["source"]).name: one["score"] for one in box.journal.rows()}
+    assert box.scored == ["latest.wav", "latest.wav", "archive.wav", "c.wav"]
+    kept = {Path(row["source"]).name: row["score"] for row in box.row_file.rows()}
     assert kept == {"archive.wav": 3.0, "moved.wav": 2.0, "c.wav": 4.0}

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from fake_service import scorer, sent, served, speech
 from hostile_audio import UNUSABLE
-from service_house import scorer, sent, served, speech
 from unheard.scoring.verdict import Verdict
 from unheard.service.keys import Keys, make_key
 
@@ -26,20 +26,22 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 def error(answer: Any) -> dict[str, str]:
     """The error of an answer, whole and with the request's id."""
-    found: dict[str, str] = answer.json()["error"]
-    assert found.keys() == {"code", "message", "request_id"}
-    assert found["request_id"] == answer.headers["x-request-id"]
-    return found
+    fields: dict[str, str] = answer.json()["error"]
+    assert fields.keys() == {"code", "message", "request_id"}
+    assert fields["request_id"] == answer.headers["x-request-id"]
+    return fields
 
 
-def close(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def close(verdict_a: dict[str, Any], verdict_b: dict[str, Any]) -> bool:
     """Whether two verdicts are the same up to the rounding of float32."""
     scores = [
         [verdict.pop("score"), verdict.pop("spoof_probability")]
         + [window.pop("score") for window in verdict["windows"]]
-        for verdict in (one, other)
+        for verdict in (verdict_a, verdict_b)
     ]
-    return one == other and np.allclose(*np.array(scores, float), atol=1e-5, equal_nan=True)
+    return verdict_a == verdict_b and np.allclose(
+        *np.array(scores, float), atol=1e-5, equal_nan=True
+    )
 
 
 def test_an_upload_gets_the_verdict_of_the_file(client: TestClient) -> None:
@@ -58,8 +60,8 @@ def test_an_upload_gets_the_verdict_of_the_file(client: TestClient) -> None:
 
 
 def test_a_request_may_decide_in_its_own_way(client: TestClient) -> None:
-    asked = {"threshold": "1.5", "spoof_prior": "0.01", "minimum_speech_s": "0.1"}
-    verdict = client.post("/v1/score", files=sent(speech()), data=asked).json()["verdict"]
+    options = {"threshold": "1.5", "spoof_prior": "0.01", "minimum_speech_s": "0.1"}
+    verdict = client.post("/v1/score", files=sent(speech()), data=options).json()["verdict"]
     assert verdict["operating_point"] == "threshold"
     assert verdict["thresholds"] == [1.5, 1.5]
     assert verdict["spoof_prior"] == 0.01
@@ -80,12 +82,12 @@ def test_what_is_no_audio_is_415_with_the_text_of_the_command_line(
     answer = client.post("/v1/score", files=sent(data, "x.wav"))
     assert answer.status_code == 415
     assert error(answer)["code"] == "not_audio"
-    with pytest.raises(Exception, match=remedy) as told:
+    with pytest.raises(Exception, match=remedy) as caught:
         scorer().file(data, name="x.wav")
-    assert error(answer)["message"] == str(told.value)
+    assert error(answer)["message"] == str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["nan", "wrong scale", "claims a gigabyte"])
+@pytest.mark.parametrize("name", ["nan", "wrong scale", "header says a gigabyte"])
 def test_audio_that_cannot_be_scored_is_422(client: TestClient, name: str) -> None:
     data, remedy = UNUSABLE[name]
     answer = client.post("/v1/score", files=sent(data))
@@ -103,7 +105,7 @@ def test_silence_is_an_answer_without_a_verdict(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"operating_point": "suer"}, "operating_point is 'suer'.*'balanced'"),
         ({"threshold": "nan"}, "threshold is 'nan'.*finite number"),
@@ -121,18 +123,18 @@ def test_silence_is_an_answer_without_a_verdict(client: TestClient) -> None:
 )
 @pytest.mark.parametrize("path", ["/v1/score", "/v1/jobs"])
 def test_a_field_that_does_not_fit_is_422_before_anything_is_scored(
-    client: TestClient, path: str, fields: dict[str, str], told: str
+    client: TestClient, path: str, fields: dict[str, str], message: str
 ) -> None:
     answer = client.post(path, files=sent(b"not even audio"), data=fields)
     assert answer.status_code == 422
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         raise ValueError(error(answer)["message"])
 
 
 @pytest.mark.parametrize("threshold", ["-1e6", "1e6"])
 def test_the_farthest_threshold_is_drawn(client: TestClient, threshold: str) -> None:
-    asked = {"threshold": threshold, "report": "true"}
-    answer = client.post("/v1/score", files=sent(speech()), data=asked)
+    options = {"threshold": threshold, "report": "true"}
+    answer = client.post("/v1/score", files=sent(speech()), data=options)
     assert answer.json()["report_html"].startswith("<!doctype html>")
 
 
@@ -214,8 +216,8 @@ def test_no_upload_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert client.post("/v1/score", files=sent(speech()[:999])).status_code == 422
         assert os.listdir(tmp_path / "temporary") == []
         assert os.listdir(tmp_path / "jobs" / "uploads") == []
-    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert b"RIFF" not in held
+    content = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"RIFF" not in content
 
 
 def test_answers_carry_what_keeps_a_browser_safe(client: TestClient) -> None:
@@ -296,10 +298,10 @@ def test_metrics_count_what_was_answered(tmp_path: Path) -> None:
         assert line in text
 
 
-def test_info_tells_of_the_detector_and_the_limits(client: TestClient) -> None:
+def test_info_describes_the_detector_and_the_limits(client: TestClient) -> None:
     info = client.get("/v1/info").json()
     assert info["detector"]["name"] == "level"
-    assert info["detector"]["limits"] == ["It hears nothing but loudness"]
+    assert info["detector"]["limits"] == ["It measures nothing but loudness"]
     assert info["limits"]["longest_s"] == 30.0
     assert info["key_needed"] is False
 
@@ -330,7 +332,7 @@ def test_one_key_may_not_take_all_places(tmp_path: Path) -> None:
     assert answer.headers["retry-after"] == "5"
 
 
-def test_a_full_house_is_503(tmp_path: Path) -> None:
+def test_a_full_service_is_503(tmp_path: Path) -> None:
     with served(tmp_path, n_active=1, n_waiting=-1) as client:
         answer = client.post("/v1/score", files=sent(speech()))
     assert (answer.status_code, error(answer)["code"]) == (503, "busy")
@@ -345,10 +347,10 @@ def test_scoring_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
 
 def test_a_fault_of_ours_is_500_without_its_text(tmp_path: Path) -> None:
     class Broken:
-        experts = ()
+        experts, detector = (), None
 
         def expert_scores(self, windows: object) -> None:
-            raise RuntimeError("secret of the house")
+            raise RuntimeError("a secret")
 
     with served(tmp_path, model=Broken()) as client:
         answer = client.post("/v1/score", files=sent(speech()))

@@ -11,7 +11,7 @@ from unheard.service.batching import BATCH_WINDOWS, Batcher
 from unheard.types import FloatArray
 
 
-def said(windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def mixture_scores(windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """A mixture of two: the mean of a window, and the mean with its half as experts."""
     mean = windows.mean(axis=1)
     experts = np.stack([mean, mean / 2], axis=1)
@@ -19,7 +19,7 @@ def said(windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 class Slow:
-    """A detector that waits to be let go, and remembers its batches."""
+    """A detector that waits for `go`, and remembers its batches."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -32,7 +32,7 @@ class Slow:
         self.batches.append(len(windows))
         if (windows < 0).any():
             raise ValueError("a window that breaks the detector")
-        return said(windows)
+        return mixture_scores(windows)
 
 
 def gathered(detector: Slow, parts: list[FloatArray]) -> list[Any]:
@@ -71,8 +71,8 @@ def test_windows_that_wait_share_a_pass_and_each_gets_its_own() -> None:
     outcomes = gathered(detector, parts)
     assert detector.batches == [1, 9]
     for part, outcome in zip(parts, outcomes, strict=True):
-        for found, wanted in zip(outcome, said(part), strict=True):
-            np.testing.assert_array_equal(found, wanted)
+        for scores, wanted in zip(outcome, mixture_scores(part), strict=True):
+            np.testing.assert_array_equal(scores, wanted)
 
 
 def test_a_pass_holds_no_more_than_it_may_but_always_one_request() -> None:
@@ -91,7 +91,7 @@ def test_one_request_that_fails_fails_alone() -> None:
 
 
 def test_closing_answers_what_waits() -> None:
-    batcher = Batcher(said, n_threads=2)
+    batcher = Batcher(mixture_scores, n_threads=2)
     assert batcher.score_windows(np.ones((2, 4)))[0].tolist() == [1.0, 1.0]
     batcher.close()
     assert not any(thread.is_alive() for thread in batcher._threads)

@@ -18,10 +18,10 @@ def server() -> None:
     prepare()
 
 
-def decoded(path: Path, name: str = "clip", n_chunk: int = 1, **limits: object) -> list[np.ndarray]:
+def decoded(path: Path, name: str = "clip", n_chunk: int = 1, **bounds: object) -> list[np.ndarray]:
     """All chunks of a file."""
-    held = Limits(**limits)  # type: ignore[arg-type]
-    with path.open("rb") as file, Decoded(file, name, held, n_chunk=n_chunk) as chunks:
+    limits = Limits(**bounds)  # type: ignore[arg-type]
+    with path.open("rb") as file, Decoded(file, name, limits, n_chunk=n_chunk) as chunks:
         return list(chunks)
 
 
@@ -63,7 +63,7 @@ def test_a_decoder_that_gives_nothing_is_stopped() -> None:
 def test_a_decoder_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     with path.open("wb") as file:
-        file.write(header(n_channels=8, rate_hz=44_100, claims=1 << 30))
+        file.write(header(n_channels=8, rate_hz=44_100, n_data_bytes=1 << 30))
         file.truncate((1 << 30) + 44)  # a sparse file: 25 minutes in a block of the disk
     with pytest.raises(Refusal, match=r"more than 1 s of processor time; convert it .* or cut it"):
         decoded(path, decode_cpu_s=1)
@@ -80,11 +80,11 @@ def test_a_decoder_that_dies_costs_its_recording_alone(tmp_path: Path) -> None:
     path = tmp_path / "clip.wav"
     path.write_bytes(encoded(tone(60.0), ".wav"))
     with path.open("rb") as file, Decoded(file, "clip", Limits(), n_chunk=16_000) as chunks:
-        heard = iter(chunks)
-        next(heard)
+        iterator = iter(chunks)
+        next(iterator)
         chunks._process.kill()
         with pytest.raises(Refusal, match=r"decoded it died \(exit code -9\); convert it to wav"):
-            list(heard)
+            list(iterator)
     assert decoded(path)
 
 

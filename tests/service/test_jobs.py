@@ -13,9 +13,9 @@ from typing import Any, BinaryIO, cast
 import pytest
 from starlette.testclient import TestClient
 
-from service_house import Level, sent, served, speech
+from fake_service import Level, sent, served, speech
 from unheard.errors import ServiceError
-from unheard.service.engine import Asked, Engine, Upload, Work
+from unheard.service.engine import Engine, ScoreOptions, Upload, Work
 from unheard.service.jobs import Job, Store
 from unheard.service.keys import Keys, make_key
 from unheard.service.limits import Limits, Refusal
@@ -24,8 +24,8 @@ from unheard.service.telemetry import Telemetry
 from unheard.types import FloatArray
 
 
-class Held(Level):
-    """A model that does not answer until it is let go."""
+class Paused(Level):
+    """A model that does not answer until `go` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def test_a_job_that_cannot_be_scored_says_why(tmp_path: Path) -> None:
 
 
 def test_a_running_job_shows_how_far_it_is_and_can_be_stopped(tmp_path: Path) -> None:
-    model = Held()
+    model = Paused()
     with served(tmp_path, model=model) as client:
         url = client.post("/v1/jobs", files=sent(speech(9.0))).json()["url"]
         assert model.entered.wait(20)
@@ -90,7 +90,7 @@ def test_a_running_job_shows_how_far_it_is_and_can_be_stopped(tmp_path: Path) ->
 
 
 def test_what_was_running_or_waiting_is_done_after_a_restart(tmp_path: Path) -> None:
-    model = Held()
+    model = Paused()
     with served(tmp_path, model=model) as client:
         urls = [
             client.post("/v1/jobs", files=sent(speech(9.0, seed))).json()["url"]
@@ -126,7 +126,7 @@ def kept(store: Store, tmp_path: Path, owner: str = "") -> str:
     (tmp_path / "clip").write_bytes(b"RIFF")
     with (tmp_path / "clip").open("rb") as file:
         return store.add(
-            file, owner=owner, request_id="r", name="n", sha256="0" * 64, asked=Asked()
+            file, owner=owner, request_id="r", name="n", sha256="0" * 64, options=ScoreOptions()
         )
 
 
@@ -140,11 +140,11 @@ def test_a_job_that_takes_the_service_down_is_given_up(tmp_path: Path) -> None:
         assert taken.id == job
         store.close()  # as a kill would: the row says "running"
     store = Store(tmp_path / "jobs", Limits())
-    found = store.find(job, "")
-    assert found is not None
-    assert found.status == "failed"
-    assert found.error is not None
-    assert "stopped 3 times while it scored this; convert it" in found.error["message"]
+    kept_job = store.find(job, "")
+    assert kept_job is not None
+    assert kept_job.status == "failed"
+    assert kept_job.error is not None
+    assert "stopped 3 times while it scored this; convert it" in kept_job.error["message"]
     assert os.listdir(tmp_path / "jobs" / "uploads") == []
     store.close()
 
@@ -174,7 +174,7 @@ def test_results_are_forgotten_in_time(tmp_path: Path) -> None:
     store.close()
 
 
-def test_uploads_take_no_more_room_than_they_may(tmp_path: Path) -> None:
+def test_uploads_take_no_more_space_than_the_limit(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs", Limits(stored_bytes=7))
     kept(store, tmp_path)
     with pytest.raises(Refusal, match=r"1 jobs with 0 MB wait.*try again later"):
@@ -183,7 +183,7 @@ def test_uploads_take_no_more_room_than_they_may(tmp_path: Path) -> None:
     store.close()
 
 
-def test_uploads_that_arrive_together_take_no_more_room(
+def test_uploads_that_arrive_together_take_no_more_space_than_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path / "jobs", Limits(stored_bytes=7))
@@ -205,9 +205,15 @@ def test_one_key_has_half_of_the_queue(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs", Limits(n_queued=5))
     for _ in range(2):
         kept(store, tmp_path, "mine")
-    with pytest.raises(Refusal, match=r"2 jobs of this key wait, the most.*wait for one") as told:
+    with pytest.raises(
+        Refusal, match=r"2 jobs of this key wait, the most.*wait for one"
+    ) as refusal:
         kept(store, tmp_path, "mine")
-    assert (told.value.status, told.value.code, told.value.retry_after_s) == (429, "too_many", 60)
+    assert (refusal.value.status, refusal.value.code, refusal.value.retry_after_s) == (
+        429,
+        "too_many",
+        60,
+    )
     kept(store, tmp_path, "theirs")
     for _ in range(2):
         kept(store, tmp_path)
@@ -250,7 +256,12 @@ def test_a_row_that_finds_the_disk_full_leaves_no_upload(tmp_path: Path) -> None
     store._do("PRAGMA max_page_count = 1")
     with (tmp_path / "clip").open("w+b") as file, pytest.raises(Refusal, match="disk is full") as t:
         store.add(
-            file, owner="", request_id="r", name="n" * 100_000, sha256="0" * 64, asked=Asked()
+            file,
+            owner="",
+            request_id="r",
+            name="n" * 100_000,
+            sha256="0" * 64,
+            options=ScoreOptions(),
         )
     assert (t.value.status, t.value.code) == (503, "queue_full")
     assert os.listdir(tmp_path / "jobs" / "uploads") == []
@@ -266,18 +277,18 @@ def test_an_outcome_that_cannot_be_written_is_written_later(
 ) -> None:
     monkeypatch.setattr("unheard.service.runner._IDLE_S", 0.05)
     with served(tmp_path) as client:
-        house = client.app.state.house  # type: ignore[attr-defined]
-        end, faults = house.store.end, [fault]
+        app = client.app.state.app  # type: ignore[attr-defined]
+        end, faults = app.store.end, [fault]
 
         def fail_once(*job: str, **outcome: Any) -> None:
             if faults:
                 raise faults.pop()
             end(*job, **outcome)
 
-        monkeypatch.setattr(house.store, "end", fail_once)
+        monkeypatch.setattr(app.store, "end", fail_once)
         url = client.post("/v1/jobs", files=sent(speech())).json()["url"]
         assert ended(client, url)["status"] == status
-    counted = house.telemetry.jobs.collect()[0].samples
+    counted = app.telemetry.jobs.collect()[0].samples
     totals = {each.labels["status"]: each.value for each in counted if each.name.endswith("total")}
     assert totals == {status: 1.0}
     assert os.listdir(tmp_path / "jobs" / "uploads") == []
@@ -288,7 +299,7 @@ def test_an_outcome_is_written_at_the_end_if_not_before(
 ) -> None:
     failed = threading.Event()
     with served(tmp_path) as client:
-        store = client.app.state.house.store  # type: ignore[attr-defined]
+        store = client.app.state.app.store  # type: ignore[attr-defined]
         end = store.end
 
         def fail_once(*_: str, **__: Any) -> None:
@@ -300,9 +311,9 @@ def test_an_outcome_is_written_at_the_end_if_not_before(
         job = client.post("/v1/jobs", files=sent(speech())).json()["id"]
         assert failed.wait(20)
     store = Store(tmp_path / "jobs", Limits())
-    found = store.find(job, "")
-    assert found is not None
-    assert found.status == "done"
+    kept_job = store.find(job, "")
+    assert kept_job is not None
+    assert kept_job.status == "done"
     store.close()
 
 
@@ -312,7 +323,7 @@ def test_a_job_that_is_deleted_as_it_is_taken_is_stopped(
     class Patient:
         limits = Limits()
 
-        def score(self, _: Upload, __: Asked, work: Work) -> None:
+        def score(self, _: Upload, __: ScoreOptions, work: Work) -> None:
             assert work.stopped.wait(20)
             work.check("n")
 

@@ -33,9 +33,9 @@ def test_every_hash_is_compared_in_constant_time(
 ) -> None:
     compared: list[str] = []
 
-    def compare(one: str, other: str) -> bool:
-        compared.append(other)
-        return one == other
+    def compare(given: str, known: str) -> bool:
+        compared.append(known)
+        return given == known
 
     first = make_key(tmp_path / "keys", "a")
     make_key(tmp_path / "keys", "b")
@@ -67,7 +67,7 @@ def test_a_last_line_without_its_end_is_ended_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (None, "no file of keys that can be read; make a key with"),
         ("", "holds no key; make one with --make-key"),
@@ -75,9 +75,9 @@ def test_a_last_line_without_its_end_is_ended_first(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_without_keys_says_how_to_make_one(
-    tmp_path: Path, text: str | None, told: str
+    tmp_path: Path, text: str | None, message: str
 ) -> None:
     if text is not None:
         (tmp_path / "keys").write_text(text)
-    with pytest.raises(ServiceError, match=told):
+    with pytest.raises(ServiceError, match=message):
         Keys.read(tmp_path / "keys")

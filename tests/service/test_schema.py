@@ -10,7 +10,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.schemas import BaseSchema
 from starlette.types import Receive, Scope, Send
 
-from service_house import served
+from fake_service import served
 from unheard.service.keys import Keys, make_key
 
 OPERATIONS = {
@@ -41,7 +41,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
 
 
 def test_every_operation_is_tested(schema: BaseSchema) -> None:
-    assert {found.ok().label for found in schema.get_all_operations()} == OPERATIONS
+    assert {operation.ok().label for operation in schema.get_all_operations()} == OPERATIONS
 
 
 @pytest.mark.parametrize("label", sorted(OPERATIONS))
@@ -50,7 +50,7 @@ def test_no_request_is_a_fault(schema: BaseSchema, label: str, mode: GenerationM
     method, path = label.split()
     operation = schema[path][method]
     if mode is GenerationMode.NEGATIVE and not operation.body:
-        return  # any name of a job fits, and nothing else is said
+        return  # any name of a job fits, and nothing else is sent
 
     @settings(max_examples=10, deadline=None, derandomize=True, database=None)
     @given(case=operation.as_strategy(generation_mode=mode))
@@ -65,10 +65,10 @@ def test_the_schema_asks_for_a_key_where_the_service_does(tmp_path: Path) -> Non
     make_key(tmp_path / "keys", "newsroom")
     with served(tmp_path, keys=Keys.read(tmp_path / "keys")) as client:
         paths = client.get("/openapi.json").json()["paths"]
-        asked = {
+        locked = {
             path
             for path, methods in paths.items()
-            for method, about in methods.items()
-            if "security" in about
+            for method, description in methods.items()
+            if "security" in description
         }
-        assert asked == paths.keys() - {"/healthz"}
+        assert locked == paths.keys() - {"/healthz"}

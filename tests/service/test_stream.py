@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from service_house import scorer, served
+from fake_service import scorer, served
 from unheard.service.keys import Keys, make_key
 from unheard.service.stream import MOST_FRAME_BYTES
 from voice import voice
@@ -28,16 +28,16 @@ def conversation(
     client: TestClient, *frames: bytes | str, headers: dict[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """Send frames, and return what came until the service closed."""
-    said: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
     with client.websocket_connect("/v1/stream", headers=headers or {}) as socket:
         for frame in frames:
             socket.send({"type": "websocket.receive", kind(frame): frame})
         try:
             while True:
-                said.append(socket.receive_json())
+                messages.append(socket.receive_json())
         except WebSocketDisconnect as closed:
-            said.append({"closed": closed.code})
-    return said
+            messages.append({"closed": closed.code})
+    return messages
 
 
 def kind(frame: bytes | str) -> str:
@@ -69,18 +69,20 @@ def test_a_stream_ends_with_the_verdict_of_the_samples(client: TestClient, n_byt
 def test_a_stream_may_have_another_rate_and_format(client: TestClient) -> None:
     samples = np.repeat(voice(2.0), 3)  # 48 kHz
     stereo = np.stack([samples, samples], axis=1).astype("<f4").tobytes()
-    said = conversation(client, opening(format="f32le", rate_hz=48_000, channels=2), stereo, END)
-    assert said[-2]["verdict"]["duration_s"] == 2.0
+    messages = conversation(
+        client, opening(format="f32le", rate_hz=48_000, channels=2), stereo, END
+    )
+    assert messages[-2]["verdict"]["duration_s"] == 2.0
 
 
 def test_a_stream_may_decide_in_its_own_way(client: TestClient) -> None:
-    said = conversation(client, opening(threshold=1.5, spoof_prior=0.2), END)
-    assert said[0]["verdict"]["thresholds"] == [1.5, 1.5]
-    assert said[0]["verdict"]["spoof_prior"] == 0.2
+    messages = conversation(client, opening(threshold=1.5, spoof_prior=0.2), END)
+    assert messages[0]["verdict"]["thresholds"] == [1.5, 1.5]
+    assert messages[0]["verdict"]["spoof_prior"] == 0.2
 
 
 @pytest.mark.parametrize(
-    ("frames", "code", "told"),
+    ("frames", "code", "message"),
     [
         (["no JSON"], "bad_field", "the first frame does not fit.*send text such as"),
         (["[" * 10_000], "bad_field", "send text such as"),
@@ -100,29 +102,29 @@ def test_a_stream_may_decide_in_its_own_way(client: TestClient) -> None:
         ([bytes(8)], "bad_field", "send text such as"),
     ],
 )
-def test_a_stream_that_does_not_fit_is_told_why(
-    client: TestClient, frames: list[bytes | str], code: str, told: str
+def test_a_stream_that_does_not_fit_is_refused_with_the_reason(
+    client: TestClient, frames: list[bytes | str], code: str, message: str
 ) -> None:
-    said = conversation(client, *frames)
-    assert said[-1] == {"closed": 1008}
-    assert said[-2]["error"]["code"] == code
-    assert said[-2]["error"]["request_id"]
-    with pytest.raises(ValueError, match=told):
-        raise ValueError(said[-2]["error"]["message"])
+    messages = conversation(client, *frames)
+    assert messages[-1] == {"closed": 1008}
+    assert messages[-2]["error"]["code"] == code
+    assert messages[-2]["error"]["request_id"]
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(messages[-2]["error"]["message"])
 
 
 def test_a_stream_that_falls_silent_is_closed(tmp_path: Path) -> None:
     with served(tmp_path, idle_s=0.05) as client:
         for frames in ([], [opening()], [opening(), bytes(640)]):
-            said = conversation(client, *frames)
-            assert said[-2]["error"]["code"] == "too_slow"
+            messages = conversation(client, *frames)
+            assert messages[-2]["error"]["code"] == "too_slow"
 
 
 async def trickled(client: TestClient, frames: list[bytes | str]) -> list[dict[str, Any]]:
     """Send a frame each 20 ms, and return what came until the service closed."""
     sent: list[Message] = [{"type": "websocket.connect"}]
     sent += [{"type": "websocket.receive", kind(frame): frame} for frame in frames]
-    waiting, said = iter(sent), []
+    waiting, messages = iter(sent), []
 
     async def receive() -> Message:
         await asyncio.sleep(0.02)
@@ -130,11 +132,11 @@ async def trickled(client: TestClient, frames: list[bytes | str]) -> list[dict[s
 
     async def send(message: Message) -> None:
         if message["type"] == "websocket.send":
-            said.append(json.loads(message["text"]))
+            messages.append(json.loads(message["text"]))
 
     scope = {"type": "websocket", "headers": [], "state": {"request_id": "r", "owner": ""}}
-    await client.app.state.house.streams.answer(WebSocket(scope, receive, send))  # type: ignore[attr-defined]
-    return said
+    await client.app.state.app.streams.answer(WebSocket(scope, receive, send))  # type: ignore[attr-defined]
+    return messages
 
 
 @pytest.mark.parametrize(
@@ -142,9 +144,9 @@ async def trickled(client: TestClient, frames: list[bytes | str]) -> list[dict[s
 )
 def test_only_samples_keep_a_stream_open(tmp_path: Path, frame: bytes, ends: str) -> None:
     with served(tmp_path, idle_s=0.4) as client:
-        said = asyncio.run(trickled(client, [opening(), *[frame] * 50, END]))
-    assert ends in said[-1]
-    assert ends == "verdict" or said[-1]["error"]["code"] == "too_slow"
+        messages = asyncio.run(trickled(client, [opening(), *[frame] * 50, END]))
+    assert ends in messages[-1]
+    assert ends == "verdict" or messages[-1]["error"]["code"] == "too_slow"
 
 
 def test_one_key_has_half_of_the_streams(tmp_path: Path) -> None:
@@ -154,15 +156,15 @@ def test_one_key_has_half_of_the_streams(tmp_path: Path) -> None:
             first.send_text(opening(key=mine))
             first.send_bytes(np.zeros(16_000, "<i2").tobytes())
             assert first.receive_json()["window"]
-            said = conversation(client, opening(key=mine), END)
-            assert said[0]["error"]["code"] == "too_many"
-            assert "1 streams of this key are open" in said[0]["error"]["message"]
-            assert said[1] == {"closed": 1008}
+            messages = conversation(client, opening(key=mine), END)
+            assert messages[0]["error"]["code"] == "too_many"
+            assert "1 streams of this key are open" in messages[0]["error"]["message"]
+            assert messages[1] == {"closed": 1008}
             assert "verdict" in conversation(client, opening(key=theirs), END)[0]
         assert "verdict" in conversation(client, opening(key=mine), END)[0]
 
 
-def test_a_full_house_takes_no_more_streams(tmp_path: Path) -> None:
+def test_a_full_service_takes_no_more_streams(tmp_path: Path) -> None:
     with served(tmp_path, n_streams=1) as client:
         with client.websocket_connect("/v1/stream") as first:
             first.send_text(opening())
@@ -201,14 +203,14 @@ def test_a_page_of_another_site_opens_no_stream(client: TestClient, place: dict[
 
 def test_a_fault_of_ours_closes_the_stream(tmp_path: Path) -> None:
     class Broken:
-        experts = ()
+        experts, detector = (), None
 
         def expert_scores(self, windows: object) -> None:
-            raise RuntimeError("secret of the house")
+            raise RuntimeError("a secret")
 
     with served(tmp_path, model=Broken()) as client:
         pcm = (voice(2.0) * 30_000).astype("<i2").tobytes()
-        said = conversation(client, opening(), pcm, END)
-    assert said[-1] == {"closed": 1011}
-    assert said[-2]["error"]["code"] == "internal"
-    assert "secret" not in json.dumps(said)
+        messages = conversation(client, opening(), pcm, END)
+    assert messages[-1] == {"closed": 1011}
+    assert messages[-2]["error"]["code"] == "internal"
+    assert "secret" not in json.dumps(messages)

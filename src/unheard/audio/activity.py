@@ -46,7 +46,7 @@ class Quality:
 
     Attributes:
         duration_s: Length.
-        speech_s: Sum of the frames that are speech, music left out.
+        speech_s: Sum of the frames that are speech, without music.
         longest_pause_s: Longest stretch without a frame of speech.
         peak: Largest magnitude, 1 is full scale.
         clipped_share: Share of samples within 1 % of full scale.
@@ -145,7 +145,7 @@ class Gauge:
     def speech_s(self, start_s: float, end_s: float) -> float:
         """Return the seconds of speech in the whole frames between two times; none if music.
 
-        Whether it is music is heard over at least the 4 s before the end; nothing is called so
+        Whether it is music is judged over at least the 4 s before the end; nothing is called so
         where fewer than 3 s have come.
         """
         first, last = _frames(start_s, end_s)
@@ -163,9 +163,9 @@ class Gauge:
             return False
         flags = np.frombuffer(self._speech[first:last], np.uint8) == 1
         spread_db = float(np.std(np.array(self._levels_db[first:last], np.float64)[flags]))
-        return is_music(self._tones.held(first, last), spread_db)
+        return is_music(self._tones.held_share(first, last), spread_db)
 
-    def condition(self) -> Quality:
+    def quality(self) -> Quality:
         """Return what all samples until now are like."""
         pauses = bytes(self._speech).split(b"\x01")
         return Quality(
@@ -176,7 +176,7 @@ class Gauge:
             clipped_share=self._n_clipped / max(self._n_samples, 1),
             bandwidth_hz=self._bandwidth_hz(),
             level_spread_db=self._level_spread_db(),
-            held_tones=self._tones.held(0, len(self._speech)),
+            held_tones=self._tones.held_share(0, len(self._speech)),
             music_s=self._n_music * FRAME_S,
         )
 
@@ -222,12 +222,14 @@ class _Tones:
         n_blocks = len(peaks) // _BLOCK
         whole = n_blocks * _BLOCK
         self._peaks, self._flags = peaks[whole:].copy(), waiting[whole:]
-        held = peaks[:whole].reshape(n_blocks, _BLOCK, peaks.shape[1]).sum(axis=1) >= _HELD * _BLOCK
-        self._shares.extend(held.mean(axis=1))
+        is_held = (
+            peaks[:whole].reshape(n_blocks, _BLOCK, peaks.shape[1]).sum(axis=1) >= _HELD * _BLOCK
+        )
+        self._shares.extend(is_held.mean(axis=1))
         spoken = np.frombuffer(waiting[:whole], np.uint8).reshape(n_blocks, _BLOCK)
         self._weights.extend(spoken.sum(axis=1, dtype=np.float64))
 
-    def held(self, first: int, last: int) -> float:
+    def held_share(self, first: int, last: int) -> float:
         """Return the mean share over the speech of the whole blocks between two frames."""
         blocks = slice(-(-first // _BLOCK), last // _BLOCK)
         weights = np.array(self._weights[blocks], np.float64)
@@ -242,7 +244,7 @@ def _peaks(tapered: FloatArray) -> BoolArray:
     sums = np.cumsum(level_db, axis=1, dtype=np.float64)
     before = sums[:, _BINS.start - _AROUND - 1 : _BINS.stop - _AROUND - 1]
     around = sums[:, _BINS.start + _AROUND : _BINS.stop + _AROUND]
-    here = level_db[:, _BINS]
-    loud = here > here.max(axis=1, keepdims=True) - _AUDIBLE_DB
-    found: BoolArray = loud & (here - (around - before) / (2 * _AROUND + 1) > _OVER_DB)
-    return found
+    bins_db = level_db[:, _BINS]
+    loud = bins_db > bins_db.max(axis=1, keepdims=True) - _AUDIBLE_DB
+    peaks: BoolArray = loud & (bins_db - (around - before) / (2 * _AROUND + 1) > _OVER_DB)
+    return peaks

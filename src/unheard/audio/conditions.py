@@ -76,7 +76,7 @@ class Condition:
 
         Args:
             wave: Shape [T] at 16 kHz in [-1, 1]; it is not changed.
-            clip_id: Which clip it is; decides whatever is drawn.
+            clip_id: Which clip it is; decides all that is drawn.
         """
         if not wave.size or power(wave) < SILENCE:
             return wave
@@ -86,7 +86,7 @@ class Condition:
             wave = step(wave, rng)
         return wave
 
-    def told(self) -> str:
+    def as_text(self) -> str:
         """Return the steps and their numbers as text: another text is another condition."""
         steps = (
             f"{step.func.__name__}({', '.join(f'{k}={v!r}' for k, v in step.keywords.items())})"
@@ -99,12 +99,12 @@ def named_conditions(names: str) -> tuple[str, ...]:
     """Return the conditions that a list stands for, in the order of `CONDITIONS`, raw among them.
 
     Args:
-        names: Apart by commas: conditions, groups, "grid" for all but the group safe, "all".
+        names: Comma-separated: conditions, groups, "grid" for all but the group safe, "all".
 
     Raises:
         RecipeError: If a name is none of these.
     """
-    groups = {one.group for one in CONDITIONS.values()}
+    groups = {condition.group for condition in CONDITIONS.values()}
     wanted = {RAW}
     for name in (word.strip() for word in names.split(",")):
         if name not in {"all", "grid", *groups, *CONDITIONS}:
@@ -112,9 +112,10 @@ def named_conditions(names: str) -> tuple[str, ...]:
                 f"no condition {name!r}{suggestion(name, {'all', 'grid', *groups, *CONDITIONS})}"
             )
         wanted |= {
-            one.name
-            for one in CONDITIONS.values()
-            if name in ("all", one.group, one.name) or (name == "grid" and one.group != "safe")
+            condition.name
+            for condition in CONDITIONS.values()
+            if name in ("all", condition.group, condition.name)
+            or (name == "grid" and condition.group != "safe")
         }
     return tuple(name for name in CONDITIONS if name in wanted)
 
@@ -148,7 +149,7 @@ def loudspeaker(
         rng: Source of randomness.
         low_drive: Least saturation: the peak moves the cone to tanh(drive).
         high_drive: Most saturation.
-        most_offset: Most that the cone rests beside its middle, as a share of the peak: what gives
+        most_offset: Most that the cone rests off its middle, as a share of the peak: what gives
             even harmonics.
     """
     wave = band_pass(
@@ -161,7 +162,7 @@ def loudspeaker(
 
 
 def coded(wave: FloatArray, rng: Generator, *, name: str, kbps: float) -> FloatArray:
-    """Send a wave [T] through one codec of `channel.CODECS` at one of its bit rates."""
+    """Send a wave [T] through one codec of `codecs.CODECS` at one of its bit rates."""
     return bounded(codecs.round_trip(wave, name, kbps=kbps))
 
 
@@ -198,7 +199,7 @@ def speed(wave: FloatArray, rng: Generator, *, factor: float) -> FloatArray:
 
 
 def _table(*conditions: Condition) -> dict[str, Condition]:
-    return {one.name: one for one in conditions}
+    return {condition.name: condition for condition in conditions}
 
 
 CONDITIONS: dict[str, Condition] = _table(

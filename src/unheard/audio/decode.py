@@ -1,6 +1,6 @@
-"""Encoded audio to mono blocks at its own rate. Imported by audio and channel alone.
+"""Encoded audio to mono blocks at its own rate. Imported by recording and pcm alone.
 
-Two roads: libsndfile for plain wav and flac (exact, seeks), FFmpeg for everything else and for
+Two decoders: libsndfile for plain wav and flac (exact, seeks), FFmpeg for everything else and for
 what libsndfile cannot finish. FFmpeg is only ever given an opened file, never a path or an
 address, and only formats that hold their own audio: a playlist cannot make it open another file.
 
@@ -50,7 +50,7 @@ BLOCK_VALUES = 1 << 16
 HEAD_BYTES = 4096
 SPOOL_IN_MEMORY_BYTES = 16 << 20
 UNKNOWN_SIZE_BYTES = 0x7FFF0000
-"""A wav that claims this much was written to a pipe, before its length was known."""
+"""A wav whose header says this much was written to a pipe, before its length was known."""
 
 UNKNOWN_FRAMES = 1 << 48
 
@@ -66,7 +66,7 @@ ABSURD_LEVEL = 16.0
 class ExactTrack:
     """Plain wav or flac, decoded by libsndfile; it seeks, so a part costs only that part.
 
-    Where libsndfile gives up on a damaged flac, FFmpeg goes on from the same sample.
+    Where libsndfile gives up on a damaged flac, FFmpeg continues from the same sample.
     """
 
     def __init__(self, file: BinaryIO, name: str, head: bytes) -> None:
@@ -123,7 +123,7 @@ class ExactTrack:
 
 
 class FfmpegTrack:
-    """The best audio track of whatever FFmpeg can open; bad packets are skipped and counted."""
+    """The best audio track of what FFmpeg can open; bad packets are skipped and counted."""
 
     def __init__(self, file: BinaryIO, name: str, head: bytes) -> None:
         import av
@@ -172,7 +172,7 @@ class FfmpegTrack:
         Channels are averaged; samples beyond full scale are clipped to [-1, 1].
 
         Args:
-            skip: Samples to leave out at the start.
+            skip: Samples to skip at the start.
 
         Raises:
             AudioError: At the end, if the file was cut short; anywhere, if uncompressed samples
@@ -250,14 +250,14 @@ Track = ExactTrack | FfmpegTrack
 
 def joined(blocks: Iterator[FloatArray], n_block: int) -> Iterator[FloatArray]:
     """Join small blocks until each holds at least n_block samples: calls cost more than samples."""
-    held: list[FloatArray] = []
+    waiting: list[FloatArray] = []
     for block in blocks:
-        held.append(block)
-        if sum(map(len, held)) >= n_block:
-            yield np.concatenate(held)
-            held = []
-    if held:
-        yield np.concatenate(held)
+        waiting.append(block)
+        if sum(map(len, waiting)) >= n_block:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 class _Pipe:

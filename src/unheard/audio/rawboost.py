@@ -100,7 +100,7 @@ def rawboost(  # noqa: PLR0913  (the published parameters, each open to a recipe
     gain_db = (low_gain_db, high_gain_db)
     lower_db = (low_gain_db - low_bias_db, high_gain_db - high_bias_db)
 
-    def one(noise: str, wave: FloatArray) -> FloatArray:
+    def apply(noise: str, wave: FloatArray) -> FloatArray:
         if noise == "L":
             gains_db = [gain_db, *[lower_db] * (int(n_powers) - 1)]
             return _convolutive(wave, rng, notches, gains_db)
@@ -109,11 +109,11 @@ def rawboost(  # noqa: PLR0913  (the published parameters, each open to a recipe
         return _stationary(wave, rng, notches, (low_snr_db, high_snr_db))
 
     if algorithm == PARALLEL:
-        return bounded(one("L", wave) + one("I", wave))
+        return bounded(apply("L", wave) + apply("I", wave))
     if algorithm not in SERIES:
         raise RecipeError(f"RawBoost has no algorithm {algorithm:g}; give one from 0 to 8")
     for noise in SERIES[int(algorithm)]:
-        wave = one(noise, wave)
+        wave = apply(noise, wave)
     return bounded(wave)
 
 

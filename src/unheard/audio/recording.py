@@ -1,6 +1,6 @@
 """Recordings in, mono float32 at 16 kHz out; windows of it; and files of it.
 
-The only place, with decode and channel beside it, that decodes or resamples: one resampler (soxr
+The only place, next to decode and codecs, that decodes or resamples: one resampler (soxr
 HQ) everywhere, so a file, a stream and a training clip of one recording have the same samples.
 
 N windows, T samples.
@@ -74,7 +74,7 @@ class Waveform:
         source_rate_hz: Rate that it was recorded with.
         n_channels: Channels that were averaged.
         codec: FFmpeg's name of its coding, such as "pcm_s16le", "mp3", "opus".
-        n_bad_packets: Damaged packets that were left out.
+        n_bad_packets: Damaged packets that were skipped.
     """
 
     samples: FloatArray
@@ -107,7 +107,7 @@ class AudioStream:
         if not (math.isfinite(start_s) and start_s >= 0):
             raise AudioError(f"start_s is {start_s}; seconds from the beginning, 0 or more")
         self.name = name or _name(source)
-        with _told(self.name), contextlib.ExitStack() as opened:
+        with _reading_errors(self.name), contextlib.ExitStack() as opened:
             file = _open(source, self.name)
             if not hasattr(source, "read"):
                 opened.callback(file.close)
@@ -120,7 +120,7 @@ class AudioStream:
 
     @property
     def n_bad_packets(self) -> int:
-        """Damaged packets that were left out so far."""
+        """Damaged packets that were skipped so far."""
         return self._track.n_bad_packets
 
     def __iter__(self) -> Iterator[FloatArray]:
@@ -148,7 +148,7 @@ class AudioStream:
         steps = max(0, start // n_out - math.ceil(LEAD_S * SAMPLE_RATE_HZ / n_out))
         drop = start - steps * n_out
         blocks = joined(self._track.blocks(steps * n_in), int(BLOCK_S * rate_hz))
-        with _told(self.name):
+        with _reading_errors(self.name):
             for chunk in _resampled(blocks, rate_hz, SAMPLE_RATE_HZ):
                 kept = np.clip(chunk[drop:], -1, 1)
                 drop = max(0, drop - len(chunk))
@@ -330,21 +330,21 @@ class Windower:
                 f"windows of {window_s:g} s every {hop_s:g} s; "
                 "a hop above 0 and at most one window is wanted, so that no audio is missed"
             )
-        self._held = np.zeros(0, np.float32)
+        self._buffer = np.zeros(0, np.float32)
         self._n_seen = 0
         self._next = 0
 
     def push(self, samples: FloatArray) -> Windows:
         """Take samples [n]; return the windows that they complete, N may be 0."""
-        held = np.concatenate([self._held, np.asarray(samples, np.float32)])
-        offset = self._n_seen - len(self._held)
+        buffer = np.concatenate([self._buffer, np.asarray(samples, np.float32)])
+        offset = self._n_seen - len(self._buffer)
         self._n_seen += len(samples)
         starts = np.arange(self._next, self._n_seen - self.n_window + 1, self.n_hop)
         self._next += len(starts) * self.n_hop
-        self._held = held[max(0, len(held) - self.n_window) :].copy()
+        self._buffer = buffer[max(0, len(buffer) - self.n_window) :].copy()
         if not len(starts):
             return self._windows(np.zeros((0, self.n_window), np.float32), starts)
-        views = np.lib.stride_tricks.sliding_window_view(held, self.n_window)
+        views = np.lib.stride_tricks.sliding_window_view(buffer, self.n_window)
         return self._windows(views[starts[0] - offset :: self.n_hop], starts)
 
     def close(self) -> Windows:
@@ -354,7 +354,7 @@ class Windower:
         if n_left <= n_covered:
             return self._windows(np.zeros((0, self.n_window), np.float32), np.zeros(0, np.int64))
         short = self._n_seen < self.n_window
-        last = np.resize(self._held, self.n_window) if short else self._held
+        last = np.resize(self._buffer, self.n_window) if short else self._buffer
         return self._windows(last[None], np.array([max(0, self._n_seen - self.n_window)]), short)
 
     def _windows(self, samples: FloatArray, starts: IntArray, short: bool = False) -> Windows:
@@ -363,8 +363,8 @@ class Windower:
 
 
 @contextlib.contextmanager
-def _told(name: str) -> Iterator[None]:
-    """Tell of a disk or a pipe that fails, wherever it does, as of any other bad recording."""
+def _reading_errors(name: str) -> Iterator[None]:
+    """Raise an AudioError for a disk or a pipe that fails, as for any other bad recording."""
     try:
         yield
     except OSError as error:

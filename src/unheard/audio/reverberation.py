@@ -18,7 +18,7 @@ from unheard.types import FloatArray
 __all__ = ["SOUND_M_PER_S", "images", "response", "room", "shoebox"]
 
 SOUND_M_PER_S = 343.0
-EARLY_S = 0.08  # after the direct sound; then reflections are too dense to be told from noise
+EARLY_S = 0.08  # after the direct sound; then reflections are too dense to tell from noise
 HEIGHTS_M = (2.2, 4.0)
 NEAREST_M = 0.1  # no source is nearer to a microphone than this
 LOWEST_HZ = 40.0
@@ -96,7 +96,7 @@ def response(
     t60_s: float,
     rng: Generator,
 ) -> FloatArray:
-    """Return what a microphone in a room of six equal walls hears of a click.
+    """Return the impulse response of a room of six equal walls, from a source to a microphone.
 
     Reflections of the first 80 ms are images of the source; the rest is Gaussian noise of the
     power that the images would have, falling by 60 dB in the reverberation time. That costs a
@@ -130,15 +130,15 @@ def response(
     )
     n_total, n_early = round(t60_s * SAMPLE_RATE_HZ) + 1, round(EARLY_S * SAMPLE_RATE_HZ)
     after = np.rint((delay_s - direct_s) * SAMPLE_RATE_HZ).astype(np.int64)
-    heard = np.asarray(np.bincount(after, gain, minlength=n_total), np.float64)
+    sound = np.asarray(np.bincount(after, gain, minlength=n_total), np.float64)
     late_s = direct_s + np.arange(n_early + 1, n_total) / SAMPLE_RATE_HZ
     # Images in a shell around the microphone, 4 pi c^3 t^2 / V of them in a second, times the
     # power of each, 1 / (c t)^2: what grows and what falls with distance cancel.
     power_per_s = 4 * np.pi * SOUND_M_PER_S / volume_m3 * 10 ** (-6 * late_s / t60_s)
     late = rng.standard_normal(late_s.size) * np.sqrt(power_per_s / SAMPLE_RATE_HZ)
-    heard[n_early + 1 : n_total] += late
+    sound[n_early + 1 : n_total] += late
     high_pass = butter(2, LOWEST_HZ, "highpass", fs=SAMPLE_RATE_HZ, output="sos")
-    return np.asarray(sosfilt(high_pass, heard), np.float32)
+    return np.asarray(sosfilt(high_pass, sound), np.float32)
 
 
 def images(

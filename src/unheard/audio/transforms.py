@@ -139,9 +139,9 @@ def resampling(
         high_hz: Highest rate.
     """
     rate_hz = round(rng.uniform(low_hz, high_hz))
-    there = audio.resample(wave, SAMPLE_RATE_HZ, rate_hz)
-    back = audio.resample(there, rate_hz, SAMPLE_RATE_HZ)[: wave.size]
-    return bounded(np.pad(back, (0, wave.size - back.size)))
+    lower = audio.resample(wave, SAMPLE_RATE_HZ, rate_hz)
+    restored = audio.resample(lower, rate_hz, SAMPLE_RATE_HZ)[: wave.size]
+    return bounded(np.pad(restored, (0, wave.size - restored.size)))
 
 
 def clip(

@@ -39,14 +39,14 @@ def watch(
     import time
 
     from unheard.data.rows import RowFile
-    from unheard.scoring.many import Apart, Settings
+    from unheard.scoring.many import ScorerProcess, Settings
     from unheard.scoring.watch import Watch
 
     settings = Settings(detector, threshold=threshold)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with RowFile(out, settings.key()) as journal, Apart(settings) as apart:
+    with RowFile(out, settings.key()) as journal, ScorerProcess(settings) as apart:
         watched = Watch(folder, journal, apart.score, settle_s=settle)
         say(f"watching {folder}; Ctrl-C ends")
         while not stop.is_set():

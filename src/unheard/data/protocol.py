@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from unheard.errors import EvaluationError
 
@@ -64,6 +64,8 @@ class TestSet:
         column: Column of the authors' table that it goes into; "" is a column of its own. The
             mean over sets is one over columns, a column with several sets being their mean.
     """
+
+    __test__: ClassVar[bool] = False  # no test of pytest's
 
     name: str
     selections: tuple[Selection, ...]

@@ -205,7 +205,7 @@ def _facts(
     manifest_sha256 = chosen.sha256()
     # Results do not move scores: a bundle whose card has grown is still the same detector.
     identity = card.model_copy(update={"results": []}).model_dump_json()
-    changes = "".join(f"\n{CONDITIONS[name].told()}" for name in options.conditions)
+    changes = "".join(f"\n{CONDITIONS[name].as_text()}" for name in options.conditions)
     made_of = f"{identity}\n{manifest_sha256}\n{protocol.name}{changes}"
     sample = (
         f"a sample of {len(chosen):,} of the {n_clips:,} clips of the protocol, spread evenly over "

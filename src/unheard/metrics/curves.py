@@ -1,6 +1,6 @@
 """Curves of log-likelihood ratios: are they honest, and how strong is the evidence?
 
-Numbers to draw, not pictures: `unheard.evaluation.report` draws them. K distinct scores, B bins.
+Numbers to draw, not pictures: `unheard.evaluation.pictures` draws them. K distinct scores, B bins.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _softplus(x: FloatArray) -> FloatArray:
 
 
 def min_cllr(bonafide: ArrayLike, spoof: ArrayLike) -> float:
-    """Return the Cllr after the best increasing map of the scores: what calibration cannot mend.
+    """Return the Cllr after the best increasing map of the scores: what calibration cannot fix.
 
     Args:
         bonafide: Scores of bona fide clips, shape [N], any unit.

@@ -76,26 +76,26 @@ def paired_bootstrap(
         raise MetricError(
             f"n_draws={n_draws}, level={level:g}; give at least one draw and a level inside (0, 1)"
         )
-    one, other = (
+    scores_a, scores_b = (
         [checked_class(class_name(i, len(system)), scores) for i, scores in enumerate(system)]
         for system in (a, b)
     )
-    sizes, other_sizes = ([array.size for array in system] for system in (one, other))
-    if sizes != other_sizes:
+    sizes_a, sizes_b = ([array.size for array in system] for system in (scores_a, scores_b))
+    if sizes_a != sizes_b:
         raise MetricError(
-            f"one system scored {sizes} clips of each class, the other {other_sizes}; the same "
+            f"one system scored {sizes_a} clips of each class, the other {sizes_b}; the same "
             "clips in the same order are wanted: join the score files by clip first"
         )
-    members = memberships(one, clusters or [np.arange(size) for size in sizes])
-    of_one, of_other = counted(metric, *one), counted(metric, *other)
+    members = memberships(scores_a, clusters or [np.arange(size) for size in sizes_a])
+    of_a, of_b = counted(metric, *scores_a), counted(metric, *scores_b)
     rng = np.random.default_rng(seed)
     draws = np.empty(n_draws)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
-        value = metric(*one) - metric(*other)
+        value = metric(*scores_a) - metric(*scores_b)
         for draw in range(n_draws):
             counts = [resampled(member, rng) for member in members]
-            draws[draw] = of_one(*counts) - of_other(*counts)
+            draws[draw] = of_a(*counts) - of_b(*counts)
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     fewer = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))

@@ -33,7 +33,7 @@ class Ranks:
     n_tasks: int
 
     def alike(self) -> list[tuple[int, int]]:
-        """Return the longest runs of systems, sorted by mean rank, that cannot be told apart.
+        """Return the longest runs of systems, sorted by mean rank, without a critical difference.
 
         Returns:
             First and last place of each run of two or more systems, in ascending order; places
@@ -64,16 +64,16 @@ def mean_ranks(errors: ArrayLike, *, level: float = 0.95) -> Ranks:
     """
     from scipy import stats
 
-    held = np.asarray(errors, np.float64)
-    if held.ndim != 2 or held.shape[0] < 2 or held.shape[1] < 3 or not np.isfinite(held).all():
+    table = np.asarray(errors, np.float64)
+    if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 3 or not np.isfinite(table).all():
         raise MetricError(
-            f"errors of shape {list(held.shape)}, or not finite; give those of at least three "
+            f"errors of shape {list(table.shape)}, or not finite; give those of at least three "
             "systems on at least two tasks, shape [tasks, systems]"
         )
-    n_tasks, n_systems = held.shape
-    ranks = stats.rankdata(held, axis=1)
+    n_tasks, n_systems = table.shape
+    ranks = stats.rankdata(table, axis=1)
     alike = bool((ranks == ranks[:, :1]).all())  # all tie everywhere: nothing to test
-    p = 1.0 if alike else float(stats.friedmanchisquare(*held.T).pvalue)
+    p = 1.0 if alike else float(stats.friedmanchisquare(*table.T).pvalue)
     quantile = stats.studentized_range.ppf(level, n_systems, np.inf) / np.sqrt(2)
-    apart = quantile * np.sqrt(n_systems * (n_systems + 1) / (6 * n_tasks))
-    return Ranks(ranks.mean(axis=0), p, float(apart), n_tasks)
+    critical_difference = quantile * np.sqrt(n_systems * (n_systems + 1) / (6 * n_tasks))
+    return Ranks(ranks.mean(axis=0), p, float(critical_difference), n_tasks)

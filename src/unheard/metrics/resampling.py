@@ -9,12 +9,12 @@ drawn, in the same distribution:
   `eer_official`.
 - `min_dcf`, `min_tdcf`, `min_tdcf_legacy`, `a_dcf`: the same tree, following every branch whose
   least possible cost is below the least cost found so far. No point that could be the minimum is
-  left out.
+  skipped.
 - `act_dcf`: two binomial numbers per draw.
 - `cllr`: a mean of per-clip costs. Costs are sorted into at most `CELLS` cells of equal count; the
   count of each cell is drawn exactly, the spread inside cells as a normal number of its exact
   variance. Exact up to `CELLS` clips of a class; beyond, mean and variance stay exact.
-- `min_cllr`: runs of one class between two of the other cannot be told apart by an increasing
+- `min_cllr`: runs of one class between two of the other cannot be separated by an increasing
   map, so counts of runs are all that matters. Exact up to `CELLS` runs; beyond, neighbouring runs
   are joined evenly, and the draws shifted by what joining does to the whole data.
 
@@ -85,7 +85,7 @@ def bootstrap(
     level: float = 0.95,
     clusters: Sequence[ArrayLike] | None = None,
 ) -> Interval:
-    """Return a percentile bootstrap interval, each class resampled apart and with replacement.
+    """Return a percentile bootstrap interval, each class resampled by itself and with replacement.
 
     Args:
         metric: A metric of this package, plain or with options set by `functools.partial`, or any
@@ -110,14 +110,14 @@ def bootstrap(
         raise MetricError(
             f"n_draws={n_draws}, level={level:g}; give at least one draw and a level inside (0, 1)"
         )
-    held = [checked_class(class_name(i, len(scores)), array) for i, array in enumerate(scores)]
+    arrays = [checked_class(class_name(i, len(scores)), array) for i, array in enumerate(scores)]
     rng = np.random.default_rng(seed)
     function, options = split(metric)
     if clusters is None and function in _DRAWS:
-        draws = _DRAWS[function](held, n_draws, rng, **options)
+        draws = _DRAWS[function](arrays, n_draws, rng, **options)
     else:
-        labels = [np.arange(array.size) for array in held] if clusters is None else clusters
-        draws = _plain(metric, held, labels, n_draws, rng)
+        labels = [np.arange(array.size) for array in arrays] if clusters is None else clusters
+        draws = _plain(metric, arrays, labels, n_draws, rng)
     tail = (1 - level) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Interval(float(low), float(high))
@@ -194,8 +194,8 @@ class _Branches:
         """Return both halves of every branch, the lower first; `cumulative` is [C, K + 1]."""
         middle = (self.low + self.high) // 2
         started = cumulative[:, self.low]
-        held = np.maximum(cumulative[:, self.high] - started, 1)
-        drawn = rng.binomial(self.inside, (cumulative[:, middle] - started) / held)
+        in_branch = np.maximum(cumulative[:, self.high] - started, 1)
+        drawn = rng.binomial(self.inside, (cumulative[:, middle] - started) / in_branch)
         lower = _Branches(self.draw, self.low, middle, self.below, drawn)
         upper = _Branches(self.draw, middle, self.high, self.below + drawn, self.inside - drawn)
         return lower, upper
@@ -327,7 +327,10 @@ def _min_cllr_draws(scores: Scores, n_draws: int, rng: np.random.Generator) -> F
         part = draws[start : start + _CHUNK]
         humans = rng.multinomial(n, human_cells / n, part.size)
         machines = rng.multinomial(m, machine_cells / m, part.size)
-        part[:] = [pooled_cllr(one, other) for one, other in zip(humans, machines, strict=True)]
+        part[:] = [
+            pooled_cllr(human_counts, machine_counts)
+            for human_counts, machine_counts in zip(humans, machines, strict=True)
+        ]
     return np.maximum(draws + shift, 0.0)
 
 

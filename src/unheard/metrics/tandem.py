@@ -112,7 +112,7 @@ ASVSPOOF_COSTS = TandemCosts()
 A_DCF_COSTS = TandemCosts(
     target_prior=0.9, nontarget_prior=0.05, spoof_prior=0.05, spoof_false_alarm_cost=20.0
 )
-"""What the `a_dcf` package takes unless told otherwise: priors 0.9, 0.05, 0.05; costs 1, 10, 20."""
+"""What the `a_dcf` package takes by default: priors 0.9, 0.05, 0.05; costs 1, 10, 20."""
 
 
 def asv_rates(target: ArrayLike, nontarget: ArrayLike, spoof: ArrayLike) -> AsvRates:

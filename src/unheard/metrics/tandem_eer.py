@@ -77,11 +77,11 @@ def t_eer(
             "fool needs no detector, a detector worse than chance has its scores turned round: "
             "look at both alone, or use a_dcf"
         )
-    found = [float(rates[0][at]) for at in exact]
+    rates_at_crossings = [float(rates[0][at]) for at in exact]
     for turn in turns:
         ends = slice(turn, turn + 2)
-        found.append(_solved(at_detector[ends], at_verifier[ends], curves))
-    return min(found)
+        rates_at_crossings.append(_solved(at_detector[ends], at_verifier[ends], curves))
+    return min(rates_at_crossings)
 
 
 def _path(

@@ -1,7 +1,7 @@
-"""A verdict as a file for a case: one HTML page with all inside, and the same as JSON.
+"""A case report: a verdict on one HTML page with all inside, and the same as JSON.
 
-It names the recording by its hash, the detector by its own, when and how it was asked, what it
-said of each part, why to doubt it, and how to ask again. docs/page.md says how to read it.
+It names the recording by its hash, the detector by its own, when and how it was asked, the
+score of each part, why to doubt it, and how to repeat it. docs/page.md says how to read it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from unheard import __version__
 from unheard.detectors.card_text import in_training
 from unheard.files import in_one_step, spelt
 from unheard.scoring.plain_words import NO_PROOF, headline, meaning, more_like, reliability
-from unheard.scoring.spectrogram import SmallSpectrogram, sketch
+from unheard.scoring.spectrogram import SmallSpectrogram, read_spectrogram
 from unheard.scoring.timeline_svg import clock, svg
 from unheard.scoring.verdict import Verdict, percent
 
@@ -41,11 +41,11 @@ _SHORT_TABLE = 12
 
 def about(card: Card) -> Json:
     """Return what a reader must know of a detector, as JSON: a card without its settings."""
-    held = card.model_dump(mode="json", exclude={"provenance", "files", "base", "format"})
+    fields = card.model_dump(mode="json", exclude={"provenance", "files", "base", "format"})
     provenance = card.provenance.model_dump(
         mode="json", include={"recipe", "revision", "seed", "families", "material"}
     )
-    return {**held, "detector": card.detector.kind, **provenance}
+    return {**fields, "detector": card.detector.kind, **provenance}
 
 
 def case(result: Mapping[str, Any], card: Card) -> Json:
@@ -70,7 +70,7 @@ def render(case: Mapping[str, Any], picture: SmallSpectrogram | None = None) -> 
 
     Args:
         case: As `case` gives it.
-        picture: Sketch of the recording; without one only the scores are drawn.
+        picture: Spectrogram of the recording; without one only the scores are drawn.
     """
     verdict, audio = case["verdict"], case["audio"]
     body = "\n".join(
@@ -109,10 +109,10 @@ def write(
     detector: Path,
     settings: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write the report of a recording, and beside it the same as JSON.
+    """Write the report of a recording, and next to it the same as JSON.
 
     Args:
-        verdict: What was said of the recording.
+        verdict: Of the recording.
         source: The recording.
         file: The report, ending in ".html"; both are written in one step.
         detector: The bundle that gave the verdict.
@@ -141,7 +141,7 @@ def write(
     }
     whole = case(result, bundle.read_card(detector))
     with in_one_step(file) as unfinished:
-        unfinished.write_text(render(whole, sketch(source)), encoding="utf-8")
+        unfinished.write_text(render(whole, read_spectrogram(source)), encoding="utf-8")
     with in_one_step(file.with_suffix(".json")) as unfinished:
         unfinished.write_text(_json(whole), encoding="utf-8")
     return file
@@ -152,11 +152,11 @@ def _json(case: Mapping[str, Any]) -> str:
     return json.dumps(case, indent=2).replace("<", "\\u003c") + "\n"
 
 
-def _section(name: str, title: str, inside: Iterable[str]) -> str:
-    held = "\n".join(inside)
-    if not held:
+def _section(name: str, title: str, lines: Iterable[str]) -> str:
+    content = "\n".join(lines)
+    if not content:
         return ""
-    return f'<section id="{name}"><h2>{escape(title)}</h2>\n{held}</section>'
+    return f'<section id="{name}"><h2>{escape(title)}</h2>\n{content}</section>'
 
 
 def _verdict(case: Mapping[str, Any]) -> str:
@@ -206,8 +206,10 @@ def _parts(verdict: Mapping[str, Any]) -> Iterator[str]:
         )
         for window in windows
     ]
-    places = [f' data-start="{one["start_s"]}" data-end="{one["end_s"]}"' for one in windows]
-    table = _table(("time", "more like", "score", "speech in it"), rows, n_words=2, marks=places)
+    times_s = [
+        f' data-start="{window["start_s"]}" data-end="{window["end_s"]}"' for window in windows
+    ]
+    table = _table(("time", "more like", "score", "speech in it"), rows, n_words=2, marks=times_s)
     opened = " open" if len(rows) <= _SHORT_TABLE else ""
     summary = f"All {len(rows)} parts" if len(rows) > 1 else "The only part"
     yield f"<details{opened}><summary>{summary}</summary>{table}</details>"
@@ -224,8 +226,8 @@ def _experts(verdict: Mapping[str, Any]) -> Iterator[str]:
     if not verdict["experts"]:
         return
     rows = [
-        (one["name"], _number(one["score"]), f"{100 * one['weight']:.0f} %")
-        for one in verdict["experts"]
+        (expert["name"], _number(expert["score"]), f"{100 * expert['weight']:.0f} %")
+        for expert in verdict["experts"]
     ]
     yield "<p>The detector is a mixture: these are the detectors in it, and how much each counted."
     yield f"</p>{_table(('expert', 'score', 'weight'), rows)}"

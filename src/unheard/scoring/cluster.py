@@ -1,7 +1,7 @@
 """Scoring an archive: shards of recordings, worked through on this machine or on a Ray cluster.
 
 Both engines do the same with a shard (`unheard.data.row_shards.fill`), each worker with a Scorer in
-a process of its own beside it, so that a recording that crashes a decoder costs its row alone. The
+a process of its own, so that a recording that crashes a decoder costs its row alone. The
 machines of a cluster need Unheard, the detector and the recordings under the same paths or URLs.
 """
 
@@ -24,7 +24,7 @@ from unheard.data import storage
 from unheard.data.clip import Manifest
 from unheard.data.row_shards import Filled, RowShards, Shard, fill
 from unheard.errors import AudioError, BundleError, MissingExtra, RecipeError, UnheardError
-from unheard.scoring.many import Apart, Row, Settings, Task, find
+from unheard.scoring.many import Row, ScorerProcess, Settings, Task, find
 
 __all__ = ["Engine", "score_archive", "sources"]
 
@@ -38,7 +38,7 @@ class Engine:
 
     Attributes:
         kind: "local" for processes of this machine, "ray" for a cluster.
-        n_jobs: Workers; None for one here, and on a cluster for as many as it has room for.
+        n_jobs: Workers; None for one on this machine, and for as many as fit on a cluster.
         address: Of a Ray cluster, such as "auto" on one of its machines, or "host:6379"; None
             starts one on this machine.
     """
@@ -83,17 +83,17 @@ def sources(patterns: Iterable[str], suffixes: frozenset[str], errors: list[Row]
 
 
 def score_archive(
-    found: Iterable[str], settings: Settings, ledger: RowShards, engine: Engine
+    recordings: Iterable[str], settings: Settings, row_shards: RowShards, engine: Engine
 ) -> Iterator[Filled]:
-    """Give every recording a row in a ledger, and say of each shard when it is complete.
+    """Give every recording a row in a folder of shards, and yield each shard once it is complete.
 
-    All that was ever added to the ledger is completed: what was killed goes on, failed recordings
+    All that was ever added to the folder is completed: what was killed resumes, failed recordings
     are tried again, changed ones are scored anew.
 
     Args:
-        found: Paths or URLs of the recordings.
+        recordings: Their paths or URLs.
         settings: How to score.
-        ledger: Where rows go; entered.
+        row_shards: Where rows go; entered.
         engine: Where to do it.
 
     Raises:
@@ -104,31 +104,36 @@ def score_archive(
     key = settings.key()
     if engine.kind == "ray":
         _import_ray()
-        found = (one if storage.is_remote(one) else os.path.abspath(one) for one in found)
-    ledger.add(found)
+        recordings = (
+            recording if storage.is_remote(recording) else os.path.abspath(recording)
+            for recording in recordings
+        )
+    row_shards.add(recordings)
     if engine.kind == "ray":
         settings = replace(settings, detector=settings.detector.absolute())
-        yield from _on_ray(ledger, settings, key, engine)
+        yield from _on_ray(row_shards, settings, key, engine)
     else:
-        yield from _here(ledger, settings, key, engine.n_jobs or 1)
+        yield from _on_this_machine(row_shards, settings, key, engine.n_jobs or 1)
 
 
-def _here(ledger: RowShards, settings: Settings, key: str, n_jobs: int) -> Iterator[Filled]:
+def _on_this_machine(
+    row_shards: RowShards, settings: Settings, key: str, n_jobs: int
+) -> Iterator[Filled]:
     """Work through shards in threads, each with its own scoring process."""
-    hands = [_ShardWorker(ledger, settings, key, n_jobs) for _ in range(n_jobs)]
-    idle = list(hands)
-    shards = (shard for file in ledger.plan_files() for shard in ledger.planned(file))
+    workers = [_ShardWorker(row_shards, settings, key, n_jobs) for _ in range(n_jobs)]
+    idle = list(workers)
+    shards = (shard for file in row_shards.plan_files() for shard in row_shards.planned(file))
     working: dict[Future[Filled], _ShardWorker] = {}
     with ExitStack() as opened:
-        for hand in hands:
-            opened.callback(hand.close)
+        for worker in workers:
+            opened.callback(worker.close)
         pool = opened.enter_context(ThreadPoolExecutor(n_jobs))
-        for hand in hands:  # called first, before the pool is waited for, at Ctrl-C too
-            opened.callback(hand.stop)
+        for worker in workers:  # called first, before the pool is waited for, at Ctrl-C too
+            opened.callback(worker.stop)
         while True:
             while idle and (shard := next(shards, None)) is not None:
-                hand = idle.pop()
-                working[pool.submit(hand.fill, shard)] = hand
+                worker = idle.pop()
+                working[pool.submit(worker.fill, shard)] = worker
             if not working:
                 return
             for done in wait(working, return_when=FIRST_COMPLETED).done:
@@ -139,36 +144,38 @@ def _here(ledger: RowShards, settings: Settings, key: str, n_jobs: int) -> Itera
 class _ShardWorker:
     """What works through shards: a process with a Scorer, and what fetches recordings for it."""
 
-    def __init__(self, ledger: RowShards, settings: Settings, key: str, n_beside: int = 1) -> None:
-        self._ledger = ledger
+    def __init__(
+        self, row_shards: RowShards, settings: Settings, key: str, n_processes: int = 1
+    ) -> None:
+        self._row_shards = row_shards
         self._key = key
-        self._apart = Apart(settings, n_beside)
+        self._process = ScorerProcess(settings, n_processes)
         self._stopped = False
 
     def fill(self, shard: Shard) -> Filled:
-        return fill(self._ledger, shard, self._key, self._rows)
+        return fill(self._row_shards, shard, self._key, self._scored)
 
-    def _rows(self, wanted: Iterable[str]) -> Iterator[Row]:
+    def _scored(self, wanted: Iterable[str]) -> Iterator[Row]:
         with tempfile.TemporaryDirectory(prefix="unheard-") as folder:
-            for source, file in _at_hand(wanted, Path(folder)):
+            for source, file in _as_files(wanted, Path(folder)):
                 if self._stopped:
                     raise InterruptedError("the scoring was stopped")
                 if isinstance(file, AudioError):
                     yield {"source": source, "error": str(file)}
                     continue
-                yield self._apart.score(Task(source, file))
+                yield self._process.score(Task(source, file))
                 if storage.is_remote(source):
                     file.unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """Let it end after the recording in its hand; rows until then are saved."""
+        """Let it end after the recording that it scores; rows until then are saved."""
         self._stopped = True
 
     def close(self) -> None:
-        self._apart.close()
+        self._process.close()
 
 
-def _at_hand(wanted: Iterable[str], folder: Path) -> Iterator[tuple[str, Path | AudioError]]:
+def _as_files(wanted: Iterable[str], folder: Path) -> Iterator[tuple[str, Path | AudioError]]:
     """Give each recording as a file, those of stores fetched ahead."""
     ahead: deque[tuple[str, Future[Path | AudioError]]] = deque()
     with ThreadPoolExecutor(_N_AHEAD) as pool:
@@ -191,7 +198,7 @@ def _fetched(source: str, folder: Path) -> Path | AudioError:
 
 
 def _import_ray() -> Any:
-    """Return Ray, told to send no statistics of use."""
+    """Return Ray, set to send no statistics of use."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray.data
@@ -200,10 +207,12 @@ def _import_ray() -> Any:
     return ray
 
 
-def _on_ray(ledger: RowShards, settings: Settings, key: str, engine: Engine) -> Iterator[Filled]:
+def _on_ray(
+    row_shards: RowShards, settings: Settings, key: str, engine: Engine
+) -> Iterator[Filled]:
     """Work through shards in the actors of a Ray Data pipeline.
 
-    A shard is the unit that Ray moves: if a machine is lost, those in its hands go to others.
+    A shard is the unit that Ray moves: if a machine is lost, others take over its shards.
     """
     ray = _import_ray()
     started = not ray.is_initialized()
@@ -211,17 +220,19 @@ def _on_ray(ledger: RowShards, settings: Settings, key: str, engine: Engine) -> 
         local = {} if engine.address else {"include_dashboard": False}
         ray.init(address=engine.address or "local", log_to_driver=False, **local)
     try:
-        if not ledger.plan_files():
+        if not row_shards.plan_files():
             return
-        logging.getLogger("ray.data").setLevel(logging.ERROR)  # progress is told by us
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # we report progress
         ray.data.DataContext.get_current().enable_progress_bars = False
-        out = ledger.out if storage.is_remote(ledger.out) else os.path.abspath(ledger.out)
+        out = (
+            row_shards.out if storage.is_remote(row_shards.out) else os.path.abspath(row_shards.out)
+        )
         # A block for each shard, by its place in the plan: no task has to cut blocks, which would
         # wait for a processor that the actors hold.
         planned = [
             {"file": file.rpartition("/")[2], "at": at}
-            for file in ledger.plan_files()
-            for at in range(ledger.n_planned(file))
+            for file in row_shards.plan_files()
+            for at in range(row_shards.n_planned(file))
         ]
         shards = ray.data.from_items(planned, override_num_blocks=len(planned))
         filled = shards.map_batches(
@@ -232,18 +243,18 @@ def _on_ray(ledger: RowShards, settings: Settings, key: str, engine: Engine) -> 
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=engine.n_jobs),
         )
         for row in filled.iter_rows():
-            yield _told(row)
+            yield _filled(row)
     finally:
         if started:
             ray.shutdown()
 
 
 class _Actor:
-    """What a worker of a cluster does with shards; what it finds comes back as text."""
+    """What a worker of a cluster does with shards; their outcome comes back as text."""
 
     def __init__(self, out: str, settings: Settings, key: str) -> None:
-        self._ledger = RowShards(out)
-        self._hand = _ShardWorker(self._ledger, settings, key)
+        self._row_shards = RowShards(out)
+        self._worker = _ShardWorker(self._row_shards, settings, key)
         self._settings = settings
         self._key = key
 
@@ -251,9 +262,9 @@ class _Actor:
         ((file, at),) = zip(batch["file"], batch["at"], strict=True)
         try:
             self._check()
-            planned = self._ledger.planned(f"{self._ledger.out}/plan/{file}")
+            planned = self._row_shards.planned(f"{self._row_shards.out}/plan/{file}")
             shard = next(itertools.islice(planned, int(at), None))
-            filled = asdict(self._hand.fill(shard))
+            filled = asdict(self._worker.fill(shard))
         except UnheardError as error:
             filled = {"error": str(error), "kind": type(error).__name__}
         return {"filled": [json.dumps(filled)]}
@@ -266,13 +277,13 @@ class _Actor:
             )
 
 
-def _told(row: dict[str, str]) -> Filled:
-    """Return what a worker found.
+def _filled(row: dict[str, str]) -> Filled:
+    """Return the shard that a worker filled.
 
     Raises:
         UnheardError: If it could not work at all.
     """
-    said = json.loads(row["filled"])
-    if "error" in said:
-        raise (RecipeError if said["kind"] == "RecipeError" else BundleError)(said["error"])
-    return Filled(**said | {"errors": tuple(said["errors"])})
+    result = json.loads(row["filled"])
+    if "error" in result:
+        raise (RecipeError if result["kind"] == "RecipeError" else BundleError)(result["error"])
+    return Filled(**result | {"errors": tuple(result["errors"])})

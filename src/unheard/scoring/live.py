@@ -1,10 +1,10 @@
-"""Running: a verdict that grows with what is heard, and a rule that says when it will stand.
+"""A live verdict, which grows with the recording, and a rule for deciding before its end.
 
 A recording's score is the mean of its windows' scores, so a score after some windows is an
 estimate of the score at the end. `EarlyDecision` puts a margin around it that holds at all times
 at once, however often one looks: once the margin lies inside one side of the thresholds, listening
 on is not expected to change the decision. It says nothing of whether the decision is right: that is
-the detector's error, and no length of listening mends it. docs/stream.md has both, measured.
+the detector's error, and no length of listening fixes it. docs/stream.md has both, measured.
 
 N windows.
 """
@@ -42,11 +42,11 @@ class EarlyDecision:
     Attributes:
         error: Chance that the score at the end lies outside the margin at any time before it,
             in (0, 1); of decisions made early at most so many are expected to change.
-        first_speech_s: No decision before so much speech was heard.
+        first_speech_s: No decision before so much speech.
         best_windows: Number of windows, none overlapping, after which the margin is tightest for
             its error; a field of the source that it leaves open.
         assumed_spread: Standard deviation of windows' scores in one recording before any was
-            heard, in units of the score.
+            scored, in units of the score.
         assumed_windows: How many windows that assumption weighs.
 
     Raises:
@@ -79,7 +79,7 @@ class EarlyDecision:
         for name in ("best_windows", "assumed_spread", "assumed_windows"):
             value: float = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise RecipeError(f"{name} of a running rule is {value}; give more than 0")
+                raise RecipeError(f"{name} of an early decision is {value}; give more than 0")
 
     def margin(self, scores: FloatArray, overlap: float = 1.0) -> float:
         """Return how far the mean of scores may be from that of all that is to come.
@@ -182,7 +182,7 @@ class LiveVerdict:
         Raises:
             AudioError: If they are not one-dimensional or not finite, or it is closed.
         """
-        came_s = time.perf_counter()
+        pushed_s = time.perf_counter()
         samples = np.asarray(samples, np.float32)
         ends = np.arange(self._n_missing, samples.size + 1, self._n_hop)
         updates: list[Update] = []
@@ -191,7 +191,7 @@ class LiveVerdict:
             self._n_missing -= piece.size
             if not self._n_missing:
                 self._n_missing = self._n_hop
-            updates += [self._update(window, came_s) for window in windows]
+            updates += [self._update(window, pushed_s) for window in windows]
         return tuple(updates)
 
     def close(self, *, n_bad_packets: int = 0) -> Verdict:
@@ -205,7 +205,7 @@ class LiveVerdict:
         """
         return self._stream.close(source_rate_hz=self._source_rate_hz, n_bad_packets=n_bad_packets)
 
-    def _update(self, window: WindowScore, came_s: float) -> Update:
+    def _update(self, window: WindowScore, pushed_s: float) -> Update:
         if window.score is not None:
             self._scores.append(window.score)
         verdict = self._stream.so_far(self._source_rate_hz)
@@ -229,5 +229,5 @@ class LiveVerdict:
             final_at_s=final_at_s,
             heard_s=verdict.duration_s,
             speech_s=verdict.speech_s,
-            latency_s=round(time.perf_counter() - came_s, 4),
+            latency_s=round(time.perf_counter() - pushed_s, 4),
         )

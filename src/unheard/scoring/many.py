@@ -1,7 +1,7 @@
 """Scoring many recordings: find the files, score them in one process or several, keep the rows.
 
 A row is `Verdict.to_dict()`, or `{"source", "error"}` for a file that could not be scored. One bad
-file costs one row. A process that dies (a decoder can crash) costs the file in its hand.
+file costs one row. A process that dies (a decoder can crash) costs the file that it scores.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from unheard.scoring.scorer import Scorer, Verdict
 from unheard.scoring.verdict import MINIMUM_SPEECH_S
 from unheard.types import FloatArray
 
-__all__ = ["Apart", "Draw", "Row", "Settings", "Task", "find", "score_many"]
+__all__ = ["Draw", "Row", "ScorerProcess", "Settings", "Task", "find", "score_many"]
 
 Row = dict[str, Any]
 
@@ -130,21 +130,21 @@ def find(patterns: Iterable[str], suffixes: frozenset[str]) -> tuple[list[str], 
     for pattern in patterns:
         n_before = len(errors)
         if os.path.isdir(pattern):
-            found = list(_scan(pattern, suffixes, errors))
+            matches = list(_scan(pattern, suffixes, errors))
         elif os.path.lexists(pattern):
-            found = [pattern]
+            matches = [pattern]
         else:
-            found = sorted(glob.iglob(pattern, recursive=True))
-            found = [path for path in found if not os.path.isdir(path)]
-        if not found and len(errors) == n_before:
+            matches = sorted(glob.iglob(pattern, recursive=True))
+            matches = [path for path in matches if not os.path.isdir(path)]
+        if not matches and len(errors) == n_before:
             errors.append({"source": pattern, "error": _nothing(pattern, suffixes)})
-        files.update(dict.fromkeys(found))
+        files.update(dict.fromkeys(matches))
     return list(files), errors
 
 
 def _scan(folder: str, suffixes: frozenset[str], errors: list[Row]) -> Iterator[str]:
     def refuse(error: OSError) -> None:
-        text = f"{error.filename}: cannot be listed ({error.strerror}); mend its permissions"
+        text = f"{error.filename}: cannot be listed ({error.strerror}); fix its permissions"
         errors.append({"source": str(error.filename), "error": f"{text}, or leave it out"})
 
     for parent, folders, names in os.walk(folder, onerror=refuse):
@@ -196,14 +196,14 @@ def score_many(
 
 def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
     try:
-        heard: Path | bytes = task.audio
+        source: Path | bytes = task.audio
         stamp = storage.stamp(str(task.audio)) if task.picture else storage.GONE
         if shards.MARK in str(task.audio) and not task.audio.exists():
-            heard = shards.source(Path(), str(task.audio))
+            source = shards.source(Path(), str(task.audio))
         if task.change is None:
-            verdict = scorer.file(heard, name=task.source)
+            verdict = scorer.file(source, name=task.source)
         else:
-            recording = audio.read(heard, minimum_s=0.0, name=task.source)
+            recording = audio.read(source, minimum_s=0.0, name=task.source)
             verdict = scorer.samples(task.change(recording.samples), name=task.source)
         if draw is not None and task.picture is not None:
             if storage.stamp(str(task.audio)) != stamp:
@@ -214,7 +214,7 @@ def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
         return {"source": task.source, "error": str(error)}
     except OSError as error:
         text = f"{error.filename or task.source}: {error.strerror or error}"
-        advice = "check that it is there, its permissions, and the room on the disk"
+        advice = "check that it is there, its permissions, and the space on the disk"
         return {"source": task.source, "error": f"{task.source}: {text}; {advice}"}
     except Exception as error:  # a fault of ours or of a library must not end a batch
         text = f"{task.source}: {type(error).__name__}: {error}; please report this file"
@@ -245,24 +245,24 @@ def _score_in_processes(
             worker.stop()
 
 
-class Apart:
+class ScorerProcess:
     """A Scorer in a process of its own, started when it is first needed and after a crash.
 
     A context manager; threads may each have one.
     """
 
-    def __init__(self, settings: Settings, n_beside: int = 1) -> None:
+    def __init__(self, settings: Settings, n_processes: int = 1) -> None:
         """Note how to score; the settings are looked at when the first recording is scored.
 
         Args:
             settings: How.
-            n_beside: Processes that share the machine, this one included.
+            n_processes: Processes that share the machine, this one included.
         """
         self._settings = settings
-        self._n_beside = n_beside
+        self._n_processes = n_processes
         self._worker: _Worker | None = None
 
-    def __enter__(self) -> Apart:
+    def __enter__(self) -> ScorerProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -277,7 +277,7 @@ class Apart:
         """
         if self._worker is None or not self._worker.process.is_alive():
             self.close()
-            self._worker = _Worker(self._settings, self._n_beside, None)
+            self._worker = _Worker(self._settings, self._n_processes, None)
         self._worker.give(task)
         return self._worker.take()
 
@@ -289,13 +289,13 @@ class Apart:
 
 
 class _Worker:
-    """A process and the file in its hand."""
+    """A process and the file that it scores."""
 
     def __init__(self, settings: Settings, n_jobs: int, draw: Draw | None) -> None:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(
-            target=_work, args=(theirs, settings, n_jobs, draw), daemon=True
+            target=_score_from_pipe, args=(theirs, settings, n_jobs, draw), daemon=True
         )
         self.process.start()
         theirs.close()
@@ -329,7 +329,7 @@ class _Worker:
             self.process.join()
 
 
-def _work(pipe: Connection, settings: Settings, n_jobs: int, draw: Draw | None) -> None:
+def _score_from_pipe(pipe: Connection, settings: Settings, n_jobs: int, draw: Draw | None) -> None:
     """Score what comes through a pipe until the other end is gone; Ctrl-C is the parent's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     memory.keep_freed()

@@ -60,9 +60,9 @@ def meaning(verdict: Mapping[str, Any]) -> list[str]:
     if times < _EVEN:
         fits = "The recording fits the human and the synthetic speech that the detector knows alike"
     else:
-        told = f"more than {_MANY:,}" if times > _MANY else f"about {times:.2g}"
+        factor = f"more than {_MANY:,}" if times > _MANY else f"about {times:.2g}"
         fits = (
-            f"The recording fits the {sides[0]} speech that the detector knows {told} times "
+            f"The recording fits the {sides[0]} speech that the detector knows {factor} times "
             f"better than the {sides[1]} speech"
         )
     if verdict["decision"] == "undecided":
@@ -94,15 +94,15 @@ def reliability(detector: Mapping[str, Any]) -> str:
     if not tests:
         return "How often this detector is wrong was never measured."
     worst = max(tests, key=lambda line: float(line["eer"]))
-    told = (
+    hardest = (
         f"In its hardest test, {worst['protocol']}, the detector was wrong on about "
         f"{100 * worst['eer']:.0f} in 100 recordings when made to decide on each"
     )
     kinds = [line for line in results if line["group"] != "all"]
     kind = max(kinds, key=lambda line: float(line["eer"]), default=worst)
     if kind["eer"] <= worst["eer"]:
-        return f"{told}; 50 is guessing."
+        return f"{hardest}; 50 is guessing."
     return (
-        f"{told}, and on {100 * kind['eer']:.0f} in 100 with the kind of synthesis that it is "
+        f"{hardest}, and on {100 * kind['eer']:.0f} in 100 with the kind of synthesis that it is "
         f"worst at, {kind['group']}; 50 is guessing."
     )

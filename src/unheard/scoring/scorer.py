@@ -25,10 +25,10 @@ from unheard.scoring.verdict import (
     ExpertScore,
     Verdict,
     WindowScore,
-    condition_warnings,
     decide,
     mean_of_experts,
     no_verdict,
+    quality_warnings,
     spoof_probability,
     window_warnings,
 )
@@ -111,7 +111,7 @@ class Scorer:
         if self.hop_s is not None and not 0 < self.hop_s <= self.bundle.card.window_s:
             raise RecipeError(
                 f"a hop of {self.hop_s} s does not fit windows of {self.bundle.card.window_s:g} s; "
-                "give more than 0 s and at most the window, or every part is not heard"
+                "give more than 0 s and at most the window, so that every part is scored"
             )
 
     def file(self, source: audio.Source, *, name: str = "") -> Verdict:
@@ -214,10 +214,10 @@ class Stream:
     def so_far(self, source_rate_hz: int = audio.SAMPLE_RATE_HZ, n_bad_packets: int = 0) -> Verdict:
         """Return the verdict on the windows until now; arguments as `close` has them."""
         scorer, card = self._scorer, self._scorer.bundle.card
-        condition, raw = self._track.gauge.condition(), self._track.scored()
-        reason = no_verdict(condition, scorer.minimum_speech_s, raw.size)
-        warnings = condition_warnings(
-            condition, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets
+        quality, raw = self._track.gauge.quality(), self._track.scored()
+        reason = no_verdict(quality, scorer.minimum_speech_s, raw.size)
+        warnings = quality_warnings(
+            quality, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets
         )
         score = probability = decision = None
         experts: tuple[ExpertScore, ...] = ()
@@ -238,8 +238,8 @@ class Stream:
             reason=reason,
             windows=tuple(self._windows),
             warnings=tuple(warnings),
-            duration_s=round(condition.duration_s, 4),
-            speech_s=round(condition.speech_s, 2),
+            duration_s=round(quality.duration_s, 4),
+            speech_s=round(quality.speech_s, 2),
             operating_point=scorer.operating_point if scorer.threshold is None else "threshold",
             thresholds=scorer.thresholds(),
             spoof_prior=scorer.spoof_prior,
@@ -277,7 +277,7 @@ def pooled(
 ) -> float:
     """Return the pooled raw score of one clip, as `Scorer` does before calibration.
 
-    Windows with too little speech are left out, unless no window has enough: then all count.
+    Windows with too little speech do not count, unless no window has enough: then all count.
 
     Args:
         score_windows: The detector, [N, T] float32 -> [N].
@@ -347,12 +347,12 @@ class _Track:
             )
         if not np.isfinite(samples).all():
             raise AudioError("samples hold NaN or infinite values; repair them before scoring")
-        found: list[_RawWindow] = []
+        scored: list[_RawWindow] = []
         for start in range(0, samples.size, self.step):
             piece = samples[start : start + self.step]
             self.gauge.push(piece)
-            found += self._scored(self._windower.push(piece))
-        return found
+            scored += self._scored(self._windower.push(piece))
+        return scored
 
     def close(self) -> tuple[list[_RawWindow], bool]:
         """Return the windows that were left, and whether a short clip was repeated."""
@@ -369,19 +369,19 @@ class _Track:
         times = list(zip(framed.starts_s.tolist(), framed.ends_s.tolist(), strict=True))
         speech_s = [self.gauge.speech_s(start_s, end_s) for start_s, end_s in times]
         enough = np.array([amount_s >= self._gate_s for amount_s in speech_s], bool)
-        said: Iterator[tuple[float, list[float], list[float]]] = iter(())
+        scores: Iterator[tuple[float, list[float], list[float]]] = iter(())
         if enough.any():
             samples = framed.samples if enough.all() else framed.samples[enough]
-            heard = [np.asarray(found, np.float64) for found in self._score_windows(samples)]
-            if not all(np.isfinite(found).all() for found in heard):
+            outputs = [np.asarray(output, np.float64) for output in self._score_windows(samples)]
+            if not all(np.isfinite(output).all() for output in outputs):
                 raise BundleError(
                     f"the detector gave a score that is not finite, near {times[0][0]:g} s; "
                     "its weights are damaged: train it again, or use another detector"
                 )
-            self._scores += heard[0].tolist()
-            said = zip(*(found.tolist() for found in heard), strict=True)
+            self._scores += outputs[0].tolist()
+            scores = zip(*(output.tolist() for output in outputs), strict=True)
         return [
-            _RawWindow(start_s, end_s, amount_s, *(next(said) if counts else (None, [], [])))
+            _RawWindow(start_s, end_s, amount_s, *(next(scores) if counts else (None, [], [])))
             for (start_s, end_s), amount_s, counts in zip(times, speech_s, enough, strict=True)
         ]
 

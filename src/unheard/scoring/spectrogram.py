@@ -16,7 +16,7 @@ import numpy as np
 from unheard.audio import SAMPLE_RATE_HZ, Source, open_stream
 from unheard.types import FloatArray, IntArray
 
-__all__ = ["SmallSpectrogram", "sketch"]
+__all__ = ["SmallSpectrogram", "read_spectrogram"]
 
 _FRAME = 256
 _MOST_COLUMNS = 1024
@@ -105,22 +105,22 @@ class SmallSpectrogram:
         self._low[:half] = self._low.reshape(half, 2).min(axis=1)
         self._high[:half] = self._high.reshape(half, 2).max(axis=1)
         self._power[:half] = self._power.reshape(half, 2, -1).sum(axis=1)
-        for held in (self._low, self._high, self._power):
-            held[half:] = 0
+        for columns in (self._low, self._high, self._power):
+            columns[half:] = 0
         self._frames_per_column *= 2
 
 
-def sketch(source: Source) -> SmallSpectrogram:
-    """Return the sketch of a recording, read chunk by chunk.
+def read_spectrogram(source: Source) -> SmallSpectrogram:
+    """Return the small spectrogram of a recording, read chunk by chunk.
 
     Raises:
         AudioError: If it cannot be opened or decoded.
     """
-    found = SmallSpectrogram()
+    spectrogram = SmallSpectrogram()
     with open_stream(source) as stream:
         for chunk in stream:
-            found.push(chunk)
-    return found
+            spectrogram.push(chunk)
+    return spectrogram
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

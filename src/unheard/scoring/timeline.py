@@ -1,4 +1,4 @@
-"""Pictures of a verdict: what was heard, and what a detector or its experts said of each part.
+"""Pictures of a verdict: the sound, and the score of each part by a detector or its experts.
 
 The recording is read again chunk by chunk, so a picture of hours costs no more memory than one of
 seconds.
@@ -47,7 +47,7 @@ _WORDS: dict[str | None, str] = {
     None: "no verdict",
 }
 _EXPERT_COLOURS = ("#648fff", "#ffb000", "#332288", "#88ccee", "#dc267f", "#000000")
-"""Colours that stay apart for all kinds of colour vision; the first are far from the verdict's."""
+"""Distinct for all kinds of colour vision; the first are far from the colours of a verdict."""
 
 _EXPERT_STYLES = (("-", ""), ("--", "///"), (":", "..."))
 """Lines and hatches; the second and third serve more experts than there are colours."""
@@ -68,7 +68,7 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     """Draw waveform, spectrogram and window scores of a recording over time.
 
     Args:
-        verdict: What was said of the recording.
+        verdict: Of the recording.
         source: The recording.
         picture: Image file, written in one step; its suffix says the format, such as ".png".
 
@@ -78,20 +78,20 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     Raises:
         AudioError: If the recording cannot be read.
     """
-    heard = _waveform_and_spectrogram(source, verdict.duration_s, verdict.source)
-    figure, (wave, spectrum, scores) = _panels(heard.duration_s, (1, 1.7, 1.8), height=6.2)
-    _draw_waveform(wave, heard)
-    _draw_spectrogram(spectrum, heard)
+    sound = _waveform_and_spectrogram(source, verdict.duration_s, verdict.source)
+    figure, (wave, spectrum, scores) = _panels(sound.duration_s, (1, 1.7, 1.8), height=6.2)
+    _draw_waveform(wave, sound)
+    _draw_spectrogram(spectrum, sound)
     _draw_scores(scores, verdict)
     _title(figure, verdict)
     return _save(figure, picture)
 
 
 def explain(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
-    """Draw what each expert of a mixture says over time, how much it counts, and what that makes.
+    """Draw the scores and weights of the experts of a mixture over time, and the score they make.
 
     Args:
-        verdict: What a mixture said of the recording.
+        verdict: Of a mixture, on the recording.
         source: The recording.
         picture: Image file, written in one step; its suffix says the format, such as ".png".
 
@@ -101,9 +101,9 @@ def explain(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     Raises:
         AudioError: If the recording cannot be read.
     """
-    heard = _waveform_and_spectrogram(source, verdict.duration_s, verdict.source)
-    figure, (spectrum, weights, scores) = _panels(heard.duration_s, (2.4, 1, 1.6), height=7.4)
-    _draw_spectrogram(spectrum, heard, faint=True)
+    sound = _waveform_and_spectrogram(source, verdict.duration_s, verdict.source)
+    figure, (spectrum, weights, scores) = _panels(sound.duration_s, (2.4, 1, 1.6), height=7.4)
+    _draw_spectrogram(spectrum, sound, faint=True)
     _draw_experts(spectrum, weights, verdict)
     _draw_scores(scores, verdict)
     _title(figure, verdict)
@@ -141,7 +141,7 @@ def _save(figure: Figure, picture: Path) -> Path:
 
 
 @dataclass(frozen=True, eq=False)
-class _Picture:
+class _Sound:
     """Lowest and highest sample [C] and mean power [K, C] of each column of the picture."""
 
     low: FloatArray
@@ -150,7 +150,7 @@ class _Picture:
     duration_s: float
 
 
-def _waveform_and_spectrogram(source: audio.Source, duration_s: float, name: str) -> _Picture:
+def _waveform_and_spectrogram(source: audio.Source, duration_s: float, name: str) -> _Sound:
     duration_s = max(duration_s, 1e-3)
     n_samples = round(duration_s * audio.SAMPLE_RATE_HZ)
     n_columns = max(1, min(_N_COLUMNS, n_samples // 64))
@@ -174,25 +174,25 @@ def _waveform_and_spectrogram(source: audio.Source, duration_s: float, name: str
             np.maximum.at(high, column, frames[:, :hop].max(axis=1))
             waiting, start = waiting[n_frames * hop :], start + n_frames * hop
     mean = power / np.maximum(count, 1)[:, None]
-    heard = np.flatnonzero(count)
-    if heard.size:  # columns between two frames of a short clip take the nearest frame
-        nearest = heard[np.abs(heard[:, None] - np.arange(n_columns)).argmin(axis=0)]
+    filled = np.flatnonzero(count)
+    if filled.size:  # columns between two frames of a short clip take the nearest frame
+        nearest = filled[np.abs(filled[:, None] - np.arange(n_columns)).argmin(axis=0)]
         low, high, mean = low[nearest], high[nearest], mean[nearest]
-    return _Picture(low, high, mean.T, duration_s)
+    return _Sound(low, high, mean.T, duration_s)
 
 
-def _draw_waveform(axes: Axes, heard: _Picture) -> None:
-    times = (np.arange(heard.low.size) + 0.5) * heard.duration_s / heard.low.size
-    axes.fill_between(times, heard.low, heard.high, color="#4a6a8a", linewidth=0.3)
-    peak = max(0.05, float(np.abs([heard.low, heard.high]).max()))
+def _draw_waveform(axes: Axes, sound: _Sound) -> None:
+    times = (np.arange(sound.low.size) + 0.5) * sound.duration_s / sound.low.size
+    axes.fill_between(times, sound.low, sound.high, color="#4a6a8a", linewidth=0.3)
+    peak = max(0.05, float(np.abs([sound.low, sound.high]).max()))
     axes.set_ylim(-1.05 * peak, 1.05 * peak)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_ylabel("waveform", fontsize=9, color=INK)
 
 
-def _draw_spectrogram(axes: Axes, heard: _Picture, *, faint: bool = False) -> None:
-    level_db = 10 * np.log10(heard.power + 1e-12)
+def _draw_spectrogram(axes: Axes, sound: _Sound, *, faint: bool = False) -> None:
+    level_db = 10 * np.log10(sound.power + 1e-12)
     top_db = max(float(level_db.max()), -60.0)
     axes.imshow(
         level_db,
@@ -202,7 +202,7 @@ def _draw_spectrogram(axes: Axes, heard: _Picture, *, faint: bool = False) -> No
         alpha=0.7 if faint else 1.0,
         vmin=top_db - _RANGE_DB,
         vmax=top_db,
-        extent=(0, heard.duration_s, 0, audio.SAMPLE_RATE_HZ / 2000),
+        extent=(0, sound.duration_s, 0, audio.SAMPLE_RATE_HZ / 2000),
         interpolation="bilinear",
     )
     axes.set_yticks([0, 2, 4, 6, 8])
@@ -211,8 +211,8 @@ def _draw_spectrogram(axes: Axes, heard: _Picture, *, faint: bool = False) -> No
 
 def _draw_scores(axes: Axes, verdict: Verdict) -> None:
     low, high = verdict.thresholds
-    heard = [window.score for window in verdict.windows]
-    edges_s, (score,) = _parts(verdict, np.array([heard], np.float64))  # None is NaN
+    window_scores = [window.score for window in verdict.windows]
+    edges_s, (score,) = _parts(verdict, np.array([window_scores], np.float64))  # None is NaN
     known = score[np.isfinite(score)]
     top = 1.15 * max([_LEAST_SCORE, abs(low), abs(high), *np.abs(known)])
     sides = {
@@ -222,10 +222,10 @@ def _draw_scores(axes: Axes, verdict: Verdict) -> None:
     }
     times_s, twice = np.repeat(edges_s, 2)[1:-1], np.repeat(score, 2)
     width = 2.2 if score.size < _MANY_PARTS else 0.9
-    for side, (here, bottom, ceiling) in sides.items():
+    for side, (inside, bottom, ceiling) in sides.items():
         colour = _COLOURS[side]
         axes.axhspan(bottom, ceiling, color=colour, alpha=0.09, linewidth=0)
-        over = np.repeat(here, 2)
+        over = np.repeat(inside, 2)
         axes.fill_between(times_s, 0, twice, where=over, color=colour, alpha=0.35, linewidth=0)
         axes.plot(times_s, np.where(over, twice, np.nan), color=colour, linewidth=width)
     silent = np.repeat(np.isnan(score), 2)
@@ -252,9 +252,9 @@ def _draw_experts(spectrum: Axes, weights: Axes, verdict: Verdict) -> None:
     """Draw the experts' scores over a spectrogram, and their weights as bands on each other."""
     from matplotlib.patheffects import Normal, Stroke
 
-    edges_s, names, said, share = _experts(verdict)
+    edges_s, names, scores, share = _experts(verdict)
     times_s = np.repeat(edges_s, 2)[1:-1]
-    said, share = np.repeat(said, 2, axis=1), np.repeat(share, 2, axis=1)
+    scores, share = np.repeat(scores, 2, axis=1), np.repeat(share, 2, axis=1)
     tops = np.cumsum(share, axis=0)
     width = 2.4 if edges_s.size < _MANY_PARTS else 1.4
     outlined = [Stroke(linewidth=1.9 * width, foreground="white"), Normal()]
@@ -262,13 +262,13 @@ def _draw_experts(spectrum: Axes, weights: Axes, verdict: Verdict) -> None:
     for place in range(len(names)):
         again, which = divmod(place, len(_EXPERT_COLOURS))
         colour, (dashes, hatch) = _EXPERT_COLOURS[which], _EXPERT_STYLES[again % 3]
-        over.plot(times_s, said[place], dashes, c=colour, lw=width, path_effects=outlined)
+        over.plot(times_s, scores[place], dashes, c=colour, lw=width, path_effects=outlined)
         floor, top = tops[place] - share[place], tops[place]
         bands += [weights.fill_between(times_s, floor, top, fc=colour, ec="white", hatch=hatch)]
         bands[-1].set_linewidth(width / 3)
     silent = np.isnan(share).all(axis=0)
     weights.fill_between(times_s, 0, 1, where=silent, color=NO_SPEECH, alpha=0.2, linewidth=0)
-    limit = 1.15 * max([_LEAST_SCORE, *np.abs(said[np.isfinite(said)])])
+    limit = 1.15 * max([_LEAST_SCORE, *np.abs(scores[np.isfinite(scores)])])
     over.axhline(0, color=INK, linewidth=0.8, zorder=1)
     over.set_ylim(-limit, limit)
     over.set_ylabel("experts' scores (up: bona fide)", fontsize=9, color=INK)
@@ -284,10 +284,10 @@ def _draw_experts(spectrum: Axes, weights: Axes, verdict: Verdict) -> None:
 def _name_bands(
     weights: Axes, bands: Sequence[Artist], names: Sequence[str], verdict: Verdict
 ) -> None:
-    """Say above the bands whose they are, and what each expert says of the whole recording."""
+    """Name the bands above them, with the score and weight of each expert over the recording."""
     words = {
-        one.name: f": score {one.score:+.2f}, weight {100 * one.weight:.0f} %"
-        for one in verdict.experts
+        expert.name: f": score {expert.score:+.2f}, weight {100 * expert.weight:.0f} %"
+        for expert in verdict.experts
     }
     weights.legend(
         bands,
@@ -307,14 +307,18 @@ def _experts(verdict: Verdict) -> tuple[FloatArray, list[str], FloatArray, Float
     the scores is the mean score of the windows.
     """
     windows = verdict.windows
-    names = next(([one.name for one in window.experts] for window in windows if window.experts), [])
+    names = next(
+        ([expert.name for expert in window.experts] for window in windows if window.experts), []
+    )
     none = [ExpertScore(name, np.nan, np.nan) for name in names]
-    pairs = [(one.score, one.weight) for window in windows for one in window.experts or none]
-    said, share = np.array(pairs).reshape(len(windows), len(names), 2).T
-    edges_s, means = _parts(verdict, np.concatenate([said * share, share, said]))
-    product, share, said = np.split(means, 3)
+    pairs = [
+        (expert.score, expert.weight) for window in windows for expert in window.experts or none
+    ]
+    scores, share = np.array(pairs).reshape(len(windows), len(names), 2).T
+    edges_s, means = _parts(verdict, np.concatenate([scores * share, share, scores]))
+    product, share, scores = np.split(means, 3)
     counts = share > _NO_WEIGHT
-    return edges_s, names, np.where(counts, product / np.where(counts, share, 1), said), share
+    return edges_s, names, np.where(counts, product / np.where(counts, share, 1), scores), share
 
 
 def _parts(verdict: Verdict, values: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -343,7 +347,7 @@ def _title(figure: Figure, verdict: Verdict) -> None:
         words += f"   score {verdict.score:+.2f}   spoof probability {probability}"
     figure.suptitle(words, fontsize=15, color=_COLOURS[verdict.decision], fontweight="bold")
     detector = f"{verdict.detector.name} {verdict.detector.version}"
-    lines = [f"{Path(verdict.source).name}   heard by {detector}"]
+    lines = [f"{Path(verdict.source).name}   scored by {detector}"]
     lines += [verdict.reason] if verdict.reason else []
     lines += verdict.warnings
     figure.axes[0].set_title("\n".join(fill(line, 150) for line in lines), fontsize=9, color=INK)

@@ -1,9 +1,9 @@
 """A verdict along time as SVG: waveform, spectrogram, and the scores of the parts.
 
-Drawn from the JSON of a verdict and a sketch of the sound, with no plotting library. Colours are
+Drawn from the JSON of a verdict and a small spectrogram, with no plotting library. Colours are
 left to the style sheet of the page that it stands in.
 
-N windows, P parts that do not overlap, C columns of the sketch.
+N windows, P parts that do not overlap, C columns of the spectrogram.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _MOST_TICKS = 10
 _SIDES = ("bonafide", "undecided", "spoof")
 
 
-def svg(verdict: Mapping[str, Any], sketch: SmallSpectrogram | None = None) -> str:
+def svg(verdict: Mapping[str, Any], spectrogram: SmallSpectrogram | None = None) -> str:
     """Return a picture of a verdict as an SVG element.
 
     Args:
         verdict: As `Verdict.to_dict()` gives it.
-        sketch: Of its recording; without one only the scores are drawn.
+        spectrogram: Of its recording; without one only the scores are drawn.
     """
-    drawn = sketch if sketch is not None and sketch.envelope()[0].size else None
+    drawn = spectrogram if spectrogram is not None and spectrogram.envelope()[0].size else None
     top = _SPECTRUM[1] + 18 if drawn else 18.0
     height = top + _SCORES_HEIGHT + 34
     inside = [*(_sound(drawn) if drawn else ()), *_scores(verdict, top), *_times(verdict, top)]
@@ -89,12 +89,12 @@ def _described(verdict: Mapping[str, Any]) -> str:
         return "No part of the recording was scored."
     lowest = min(scored, key=lambda window: float(window["score"]))
     highest = max(scored, key=lambda window: float(window["score"]))
-    told = ", ".join(
-        f"{word} {one['score']:+.1f} at {clock(one['start_s'])} to {clock(one['end_s'])}"
-        for word, one in (("lowest", lowest), ("highest", highest))
+    extremes = ", ".join(
+        f"{word} {window['score']:+.1f} at {clock(window['start_s'])} to {clock(window['end_s'])}"
+        for word, window in (("lowest", lowest), ("highest", highest))
     )
     return (
-        f"Scores of {len(scored)} parts along {clock(verdict['duration_s'])}, {told}. "
+        f"Scores of {len(scored)} parts along {clock(verdict['duration_s'])}, {extremes}. "
         "Higher is more like human speech; the table of parts has all of them."
     )
 
@@ -104,16 +104,16 @@ def _across(seconds: float, verdict: Mapping[str, Any]) -> float:
     return round(_LEFT + (_RIGHT - _LEFT) * share, 1)
 
 
-def _sound(sketch: SmallSpectrogram) -> Iterator[str]:
-    low, high = sketch.envelope()
-    width = (_RIGHT - _LEFT) * sketch.column_s / sketch.duration_s
+def _sound(spectrogram: SmallSpectrogram) -> Iterator[str]:
+    low, high = spectrogram.envelope()
+    width = (_RIGHT - _LEFT) * spectrogram.column_s / spectrogram.duration_s
     middle, half = (_WAVE[0] + _WAVE[1]) / 2, (_WAVE[1] - _WAVE[0]) / 2
     peak = max(0.05, float(np.abs([low, high]).max()))
     across = np.minimum(_LEFT + width * (np.arange(low.size) + 0.5), _RIGHT)
-    there = [f"{x:.1f} {middle - half * y / peak:.1f}" for x, y in zip(across, high, strict=True)]
-    back = [f"{x:.1f} {middle - half * y / peak:.1f}" for x, y in zip(across, low, strict=True)]
-    yield f'<path class="wave" d="M{"L".join(there + back[::-1])}Z"/>'
-    image = base64.b64encode(sketch.png()).decode()
+    upper = [f"{x:.1f} {middle - half * y / peak:.1f}" for x, y in zip(across, high, strict=True)]
+    lower = [f"{x:.1f} {middle - half * y / peak:.1f}" for x, y in zip(across, low, strict=True)]
+    yield f'<path class="wave" d="M{"L".join(upper + lower[::-1])}Z"/>'
+    image = base64.b64encode(spectrogram.png()).decode()
     top, bottom = _SPECTRUM
     shown = min(width * low.size, _RIGHT - _LEFT)
     yield (
@@ -130,8 +130,8 @@ def _sound(sketch: SmallSpectrogram) -> Iterator[str]:
 
 
 def _scores(verdict: Mapping[str, Any], top: float) -> Iterator[str]:
-    edges_s, found = parts(verdict)
-    score: list[float] = found.tolist()
+    edges_s, scores = parts(verdict)
+    score: list[float] = scores.tolist()
     low, high = verdict["thresholds"]
     known = [abs(value) for value in score if not math.isnan(value)]
     limit: float = 1.15 * max(_LEAST_SCORE, abs(low), abs(high), *known)
@@ -146,14 +146,14 @@ def _scores(verdict: Mapping[str, Any], top: float) -> Iterator[str]:
             yield _box(f"zone {side}", (_LEFT, _RIGHT), (down(ceiling), down(floor)))
     places = [_across(edge_s, verdict) for edge_s in edges_s]
     for side, run in groupby(range(len(score)), lambda place: _side(score[place], low, high)):
-        held = list(run)
-        here = (places[held[0]], places[held[-1] + 1])
+        span = list(run)
+        ends = (places[span[0]], places[span[-1] + 1])
         if side == "silent":
-            yield _box("silent", here, (down(limit), down(-limit)))
+            yield _box("silent", ends, (down(limit), down(-limit)))
             continue
-        line = "".join(f"V{down(score[part])}H{places[part + 1]}" for part in held)
-        yield f'<path class="area {side}" d="M{here[0]} {down(0)}{line}V{down(0)}Z"/>'
-        yield f'<path class="line {side}" d="M{here[0]} {line[1:]}"/>'
+        line = "".join(f"V{down(score[part])}H{places[part + 1]}" for part in span)
+        yield f'<path class="area {side}" d="M{ends[0]} {down(0)}{line}V{down(0)}Z"/>'
+        yield f'<path class="line {side}" d="M{ends[0]} {line[1:]}"/>'
     for value in {low, high}:
         yield f'<path class="threshold" d="M{_LEFT:g} {down(value)}H{_RIGHT:g}"/>'
     yield f'<path class="zero" d="M{_LEFT:g} {down(0)}H{_RIGHT:g}"/>'

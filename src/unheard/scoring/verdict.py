@@ -1,4 +1,4 @@
-"""Verdict: what is said of one recording, and the rules by which it is said.
+"""Verdict: the result of scoring one recording, and the rules that lead to it.
 
 docs/verdict.md says what the numbers mean, and what they do not.
 """
@@ -22,11 +22,11 @@ __all__ = [
     "ExpertScore",
     "Verdict",
     "WindowScore",
-    "condition_warnings",
     "decide",
     "mean_of_experts",
     "no_verdict",
     "percent",
+    "quality_warnings",
     "spoof_probability",
     "window_warnings",
 ]
@@ -56,7 +56,7 @@ _DISAGREEING_SHARE = 0.1
 
 @dataclass(frozen=True)
 class ExpertScore:
-    """What one expert of a mixture says, and how much it counts.
+    """The score of one expert of a mixture, and how much it counts.
 
     Attributes:
         name: Of the expert.
@@ -72,7 +72,7 @@ class ExpertScore:
 
 @dataclass(frozen=True)
 class WindowScore:
-    """What the detector says of one window.
+    """The score of one window.
 
     Attributes:
         start_s: Where the window starts in the recording.
@@ -80,7 +80,7 @@ class WindowScore:
         score: Natural-log likelihood ratio, higher is more bona fide; None if the window holds
             too little speech to be scored.
         speech_s: Seconds of speech in it.
-        experts: What each expert says of it, if it is scored and the detector is a mixture.
+        experts: The score of each expert, if it is scored and the detector is a mixture.
     """
 
     start_s: float
@@ -101,7 +101,7 @@ class DetectorName:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a detector says of one recording.
+    """The verdict of a detector on one recording.
 
     Attributes:
         source: Path or name of the recording.
@@ -110,7 +110,7 @@ class Verdict:
         decision: "bonafide", "spoof" or "undecided"; None without a verdict.
         reason: Why there is no verdict; None if there is one.
         windows: Scores along the recording, in order of time.
-        experts: What each expert of a mixture says of the windows that make the score, see
+        experts: The scores of the experts of a mixture over the windows that make the score, see
             `mean_of_experts`; empty without a verdict, and for a detector that is no mixture.
         warnings: Reasons to doubt the verdict, as sentences.
         duration_s: Length of the recording.
@@ -118,7 +118,7 @@ class Verdict:
         operating_point: How the decision was made: a published point, or "threshold".
         thresholds: A score below the first is spoof, at or above the second is bona fide.
         spoof_prior: Probability of spoof before listening that `spoof_probability` stands on.
-        detector: Which detector was asked.
+        detector: Which detector it is from.
     """
 
     source: str
@@ -148,7 +148,7 @@ class Verdict:
 
 
 def mean_of_experts(windows: Sequence[WindowScore]) -> tuple[ExpertScore, ...]:
-    """Return what each expert says of several windows together.
+    """Return the score and weight of each expert over several windows together.
 
     An expert's weight is its mean weight over the windows. Its score is the mean of its scores,
     each weighing what the expert weighs there, so that the weighted sum over experts stays the
@@ -158,11 +158,17 @@ def mean_of_experts(windows: Sequence[WindowScore]) -> tuple[ExpertScore, ...]:
         windows: Those that were scored, all by one detector.
     """
     means: list[ExpertScore] = []
-    for said in zip(*(window.experts for window in windows), strict=True):
-        total = math.fsum(one.weight for one in said)
-        shares = [one.weight / total for one in said] if total else [1 / len(said)] * len(said)
-        score = math.fsum(share * one.score for share, one in zip(shares, said, strict=True))
-        means.append(ExpertScore(said[0].name, score, total / len(said)))
+    for scores in zip(*(window.experts for window in windows), strict=True):
+        total = math.fsum(expert.weight for expert in scores)
+        shares = (
+            [expert.weight / total for expert in scores]
+            if total
+            else [1 / len(scores)] * len(scores)
+        )
+        score = math.fsum(
+            share * expert.score for share, expert in zip(shares, scores, strict=True)
+        )
+        means.append(ExpertScore(scores[0].name, score, total / len(scores)))
     return tuple(means)
 
 
@@ -193,80 +199,82 @@ def decide(score: float, thresholds: tuple[float, float]) -> Decision:
     return "bonafide" if score >= high else "undecided"
 
 
-def no_verdict(condition: Quality, minimum_speech_s: float, n_scored: int) -> str | None:
+def no_verdict(quality: Quality, minimum_speech_s: float, n_scored: int) -> str | None:
     """Return why a recording gets no verdict, or None if it gets one.
 
     Args:
-        condition: What the recording is like.
+        quality: What the recording is like.
         minimum_speech_s: Speech that is asked for.
         n_scored: Number of windows that held enough speech to be scored.
     """
-    if condition.duration_s < MINIMUM_S:
+    if quality.duration_s < MINIMUM_S:
         return (
-            f"{condition.duration_s:.2f} s of audio, at least {MINIMUM_S:g} s needed; "
+            f"{quality.duration_s:.2f} s of audio, at least {MINIMUM_S:g} s needed; "
             "give a longer recording"
         )
-    if condition.peak == 0:
+    if quality.peak == 0:
         return (
             "every sample is zero (digital silence), speech needed; "
             "record it again, or give another channel"
         )
-    if condition.speech_s + condition.music_s < minimum_speech_s:
-        quiet = " (the recording is very quiet)" if condition.peak < _QUIET_PEAK else ""
+    if quality.speech_s + quality.music_s < minimum_speech_s:
+        quiet = " (the recording is very quiet)" if quality.peak < _QUIET_PEAK else ""
         return (
-            f"{condition.speech_s:.2f} s of speech found{quiet}, at least {minimum_speech_s:g} s "
+            f"{quality.speech_s:.2f} s of speech found{quiet}, at least {minimum_speech_s:g} s "
             "needed; give a passage with more or louder speech, or accept less with --min-speech"
         )
-    if condition.level_spread_db < _STEADY_DB:
+    if quality.level_spread_db < _STEADY_DB:
         return (
             f"the sound is as steady as noise or a tone: its level varies by "
-            f"{condition.level_spread_db:.1f} dB, that of speech by {_STEADY_DB:g} dB and more; "
+            f"{quality.level_spread_db:.1f} dB, that of speech by {_STEADY_DB:g} dB and more; "
             "give a recording in which the voice stands out"
         )
-    heard_music = is_music(condition.held_tones, condition.level_spread_db)
-    if heard_music or condition.speech_s < minimum_speech_s:
+    mostly_music = is_music(quality.held_tones, quality.level_spread_db)
+    if mostly_music or quality.speech_s < minimum_speech_s:
         return (
-            f"it sounds like music: tones are held in {condition.held_tones:.0%} of the spectrum, "
+            f"it sounds like music: tones are held in {quality.held_tones:.0%} of the spectrum, "
             "in speech they glide; give a passage in which the voice is alone"
         )
     if not n_scored:
         return (
-            f"the {condition.speech_s:.2f} s of speech found are scattered, no window holds "
+            f"the {quality.speech_s:.2f} s of speech found are scattered, no window holds "
             f"{WINDOW_SPEECH_S:g} s; give a passage of continuous speech"
         )
     return None
 
 
-def condition_warnings(condition: Quality, *, source_rate_hz: int, n_bad_packets: int) -> list[str]:
+def quality_warnings(quality: Quality, *, source_rate_hz: int, n_bad_packets: int) -> list[str]:
     """Return what about a recording gives reason to doubt a verdict, as sentences."""
-    found: list[str] = []
-    if 0 < condition.speech_s < _LITTLE_SPEECH_S:
-        found.append(f"only {condition.speech_s:.1f} s of speech: short clips are scored less well")
+    warnings: list[str] = []
+    if 0 < quality.speech_s < _LITTLE_SPEECH_S:
+        warnings.append(
+            f"only {quality.speech_s:.1f} s of speech: short clips are scored less well"
+        )
     if source_rate_hz < SAMPLE_RATE_HZ:
-        found.append(
+        warnings.append(
             f"recorded at {source_rate_hz} Hz: nothing above {source_rate_hz / 2000:g} kHz can be "
             "heard, where many traces of synthesis lie"
         )
-    elif 0 < condition.bandwidth_hz < _LIMITED_HZ:
-        cause = "telephone band or upsampled" if condition.bandwidth_hz < _NARROW_HZ else "low-pass"
-        found.append(
-            f"almost nothing above {condition.bandwidth_hz / 1000:.1f} kHz ({cause}): "
+    elif 0 < quality.bandwidth_hz < _LIMITED_HZ:
+        cause = "telephone band or upsampled" if quality.bandwidth_hz < _NARROW_HZ else "low-pass"
+        warnings.append(
+            f"almost nothing above {quality.bandwidth_hz / 1000:.1f} kHz ({cause}): "
             "traces of synthesis may have been cut off"
         )
-    if condition.clipped_share > _CLIPPED_SHARE:
-        found.append(f"clipped: {condition.clipped_share:.1%} of samples are at full scale")
-    if 0 < condition.peak < _QUIET_PEAK:
-        found.append("very quiet: the peak is more than 40 dB below full scale")
-    if condition.music_s:
-        found.append(f"{condition.music_s:.0f} s of it sound like music and were not scored")
-    elif 0 < condition.speech_s < _MOSTLY_SILENT * condition.duration_s:
-        share = condition.speech_s / condition.duration_s
-        found.append(f"mostly silence: only {share:.0%} of the recording is speech")
-    if condition.speech_s and condition.longest_pause_s >= _LONG_PAUSE_S:
-        found.append(f"a gap of {condition.longest_pause_s:.0f} s without speech")
+    if quality.clipped_share > _CLIPPED_SHARE:
+        warnings.append(f"clipped: {quality.clipped_share:.1%} of samples are at full scale")
+    if 0 < quality.peak < _QUIET_PEAK:
+        warnings.append("very quiet: the peak is more than 40 dB below full scale")
+    if quality.music_s:
+        warnings.append(f"{quality.music_s:.0f} s of it sound like music and were not scored")
+    elif 0 < quality.speech_s < _MOSTLY_SILENT * quality.duration_s:
+        share = quality.speech_s / quality.duration_s
+        warnings.append(f"mostly silence: only {share:.0%} of the recording is speech")
+    if quality.speech_s and quality.longest_pause_s >= _LONG_PAUSE_S:
+        warnings.append(f"a gap of {quality.longest_pause_s:.0f} s without speech")
     if n_bad_packets:
-        found.append(f"damaged: {n_bad_packets} packets could not be decoded and were skipped")
-    return found
+        warnings.append(f"damaged: {n_bad_packets} packets could not be decoded and were skipped")
+    return warnings
 
 
 def window_warnings(
@@ -279,16 +287,16 @@ def window_warnings(
         zone: The scores below which a clip is surely spoof and from which surely bona fide.
         repeated: Whether a recording shorter than a window was repeated to fill it.
     """
-    found: list[str] = []
+    warnings: list[str] = []
     if repeated:
-        found.append("shorter than the detector's window, so it was repeated to fill it")
+        warnings.append("shorter than the detector's window, so it was repeated to fill it")
     scored = [(window.score, window) for window in windows if window.score is not None]
     n_spoof = sum(score < zone[0] for score, _ in scored)
     n_bonafide = sum(score >= zone[1] for score, _ in scored)
     if min(n_spoof, n_bonafide) > _DISAGREEING_SHARE * len(scored):
         lowest = min(scored, key=lambda pair: pair[0])[1]
-        found.append(
+        warnings.append(
             f"windows disagree: {n_spoof} of {len(scored)} look spoofed, {n_bonafide} bona fide, "
             f"lowest at {lowest.start_s:.1f}-{lowest.end_s:.1f} s; it may be spoofed in part"
         )
-    return found
+    return warnings

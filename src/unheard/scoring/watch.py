@@ -1,7 +1,7 @@
 """A folder that is watched: files that come or change are scored once they have stopped growing.
 
 The folder is looked at again and again, which works on every file system, on those of a network
-too. What is known of files is in the journal, so a watch that was killed goes on where it was.
+too. What is known of files is in the row file, so a watch that was killed resumes where it was.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Watch:
     def __init__(
         self,
         folder: Path,
-        journal: RowFile,
+        row_file: RowFile,
         score: Callable[[Task], Row],
         *,
         settle_s: float = SETTLE_S,
@@ -52,7 +52,7 @@ class Watch:
 
         Args:
             folder: Searched to any depth; hidden files and other suffixes are left out.
-            journal: Where rows go, and what is known already.
+            row_file: Where rows go, and what is known already.
             score: Gives the row of a recording.
             settle_s: How long a file must stay as it is before it is scored.
 
@@ -62,14 +62,14 @@ class Watch:
         if not folder.is_dir():
             raise RecipeError(f"{folder}: no such folder; make it, or check the path")
         self._folder = folder
-        self._journal = journal
+        self._row_file = row_file
         self._score = score
         self._settle_s = settle_s
         self._waiting: dict[str, _Waiting] = {}
         self._content = {
             row["source"]: row["sha256"]
-            for row in journal.rows()
-            if "sha256" in row and "error" not in row and journal.stamp(row["source"])
+            for row in row_file.rows()
+            if "sha256" in row and "error" not in row and row_file.stamp(row["source"])
         }
         self._by_content = {sha256: source for source, sha256 in self._content.items()}
 
@@ -79,11 +79,11 @@ class Watch:
         Args:
             now_s: Time of a clock that only goes forward.
         """
-        found, _ = find([str(self._folder)], AUDIO_SUFFIXES)
-        stamps = {source: storage.stamp(source) for source in found}
+        sources, _ = find([str(self._folder)], AUDIO_SUFFIXES)
+        stamps = {source: storage.stamp(source) for source in sources}
         before, self._waiting = self._waiting, {}
         for source, stamp in stamps.items():
-            if stamp in (storage.GONE, self._journal.stamp(source)):
+            if stamp in (storage.GONE, self._row_file.stamp(source)):
                 continue
             known = before.get(source)
             same = known is not None and known.stamp == stamp
@@ -94,29 +94,29 @@ class Watch:
             if now_s - waiting.since_s >= self._settle_s
         ]
         for source, stamp in ready:
-            row = self._heard(source, stamp)
+            row = self._row_of(source, stamp)
             if row is not None:
                 del self._waiting[source]
                 yield row
 
-    def _heard(self, source: str, stamp: storage.Stamp) -> Row | None:
+    def _row_of(self, source: str, stamp: storage.Stamp) -> Row | None:
         """Return the row of a file once it is kept; None if the file changes meanwhile."""
         sha256 = _hash(source)
         old = self._by_content.get(sha256, "")
         if sha256 and self._content.get(old) == sha256 and not os.path.lexists(old):
             del self._content[old]
-            self._know(source, sha256)
-            return self._journal.move(old, source, stamp)
+            self._remember(source, sha256)
+            return self._row_file.move(old, source, stamp)
         row = self._score(Task(source, Path(source)))
         if storage.stamp(source) != stamp:
             return None
         row = {**row, "sha256": sha256}
-        self._journal.add(row, stamp)
-        self._know(source, sha256 if "error" not in row else "")
+        self._row_file.add(row, stamp)
+        self._remember(source, sha256 if "error" not in row else "")
         return row
 
-    def _know(self, source: str, sha256: str) -> None:
-        """Note what a file holds; "" if nothing was said of it."""
+    def _remember(self, source: str, sha256: str) -> None:
+        """Note what a file holds; "" if it was not scored."""
         self._content[source] = sha256
         if sha256:
             self._by_content[sha256] = source

@@ -27,7 +27,7 @@ from unheard.scoring.case_report import STYLE, about
 from unheard.scoring.scorer import OPERATING_POINTS, Scorer
 from unheard.service import shapes
 from unheard.service.decoding import prepare
-from unheard.service.engine import Asked, Engine, Upload, Work
+from unheard.service.engine import Engine, ScoreOptions, Upload, Work
 from unheard.service.guard import Guard, refused
 from unheard.service.jobs import Job, Store
 from unheard.service.keys import Keys
@@ -45,7 +45,7 @@ _CODES = {400: "bad_request", 404: "not_found", 405: "not_allowed"}
 
 
 class App:
-    """What one application stands on, kept in its state.
+    """The state of one application.
 
     Attributes:
         engine: Scores.
@@ -118,33 +118,33 @@ def create_app(
         ServiceError: If the folder of the jobs cannot be used.
     """
     limits = limits or Limits()
-    house = App(scorer, limits, jobs, keys, n_threads)
-    app = FastAPI(
+    app = App(scorer, limits, jobs, keys, n_threads)
+    api = FastAPI(
         title="Unheard",
         version=__version__,
         description="Is this recording human speech? A verdict, its reasons, and its limits.",
         docs_url=None,
         redoc_url=None,
-        lifespan=house.lifespan,
+        lifespan=app.lifespan,
     )
-    app.state.house = house
+    api.state.app = app
     locked = [] if keys is None else [Depends(_bearer)]  # for OpenAPI; the guard looks at keys
-    app.include_router(_open)
-    app.include_router(_inside, dependencies=locked)
-    app.include_router(_streams)
-    app.mount("/static", StaticFiles(directory=PAGE, check_dir=False), name="static")
-    app.add_exception_handler(RequestValidationError, _unfit)
-    app.add_exception_handler(HTTPException, _not_there)
-    app.add_exception_handler(UnheardError, _not_possible)
-    app.add_middleware(Guard, limits=limits, telemetry=house.telemetry, keys=keys, hosts=hosts)
-    return app
+    api.include_router(_open)
+    api.include_router(_inside, dependencies=locked)
+    api.include_router(_streams)
+    api.mount("/static", StaticFiles(directory=PAGE, check_dir=False), name="static")
+    api.add_exception_handler(RequestValidationError, _unfit)
+    api.add_exception_handler(HTTPException, _not_there)
+    api.add_exception_handler(UnheardError, _not_possible)
+    api.add_middleware(Guard, limits=limits, telemetry=app.telemetry, keys=keys, hosts=hosts)
+    return api
 
 
-def _house(request: Request) -> App:
-    return cast(App, request.app.state.house)
+def _app(request: Request) -> App:
+    return cast(App, request.app.state.app)
 
 
-def _asked(
+def _options(
     operating_point: Annotated[
         Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"] | None,
         Form(description="How to decide; sure if left out."),
@@ -172,8 +172,8 @@ def _asked(
         Form(ge=0, allow_inf_nan=False, description="With less speech there is no verdict."),
     ] = None,
     report: Annotated[bool, Form(description="Draw up a report as well.")] = False,
-) -> Asked:
-    return Asked(
+) -> ScoreOptions:
+    return ScoreOptions(
         operating_point=operating_point,
         threshold=threshold,
         spoof_prior=spoof_prior,
@@ -200,8 +200,8 @@ class _Bounded(APIRoute):
 
 
 Recording = Annotated[UploadFile, File(description="A recording in any common format.")]
-Settings = Annotated[Asked, Depends(_asked)]
-TheApp = Annotated[App, Depends(_house)]
+Options = Annotated[ScoreOptions, Depends(_options)]
+AppState = Annotated[App, Depends(_app)]
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `unheard serve --make-key`.")
 _open = APIRouter()
@@ -216,24 +216,24 @@ _SENT = (400, 401, 403, 408, 413, 422, 429, 503)
     response_model=shapes.Result,
     responses=shapes.problems(*_SENT, 415),
 )
-async def _score(request: Request, house: TheApp, file: Recording, asked: Settings) -> Response:
-    limits = house.engine.limits
-    house.engine.scorer(asked)
+async def _score(request: Request, app: AppState, file: Recording, options: Options) -> Response:
+    limits = app.engine.limits
+    app.engine.scorer(options)
     work = Work(
         request.state.request_id, limits.longest_s, deadline_s=time.monotonic() + limits.answer_s
     )
 
     def run() -> dict[str, Any]:
         with _on_disk(file) as upload:
-            return house.engine.score(upload, asked, work)
+            return app.engine.score(upload, options, work)
 
     gone = asyncio.create_task(_stop_when_gone(request, work))
     try:
-        result = await asyncio.get_running_loop().run_in_executor(house.threads, run)
+        result = await asyncio.get_running_loop().run_in_executor(app.threads, run)
     finally:
         work.stopped.set()
         gone.cancel()
-    house.telemetry.scored(result["verdict"])
+    app.telemetry.scored(result["verdict"])
     return JSONResponse(result)
 
 
@@ -244,23 +244,23 @@ async def _score(request: Request, house: TheApp, file: Recording, asked: Settin
     response_model=shapes.Accepted,
     responses=shapes.problems(*_SENT),
 )
-async def _add_job(request: Request, house: TheApp, file: Recording, asked: Settings) -> Response:
-    house.engine.scorer(asked)
+async def _add_job(request: Request, app: AppState, file: Recording, options: Options) -> Response:
+    app.engine.scorer(options)
     state = request.state
 
     def keep() -> str:
         with _on_disk(file) as upload:
-            return house.store.add(
+            return app.store.add(
                 upload.file,
                 owner=state.owner,
                 request_id=state.request_id,
                 name=upload.name,
                 sha256=upload.sha256,
-                asked=asked,
+                options=options,
             )
 
     job = await asyncio.to_thread(keep)
-    house.runner.wake()
+    app.runner.wake()
     url = f"/v1/jobs/{job}"
     return JSONResponse({"id": job, "status": "queued", "url": url}, 202, {"Location": url})
 
@@ -271,13 +271,13 @@ async def _add_job(request: Request, house: TheApp, file: Recording, asked: Sett
     response_model=shapes.JobState,
     responses=shapes.problems(401, 403, 404),
 )
-def _show_job(request: Request, house: TheApp, job_id: str) -> Response:
-    job = _find(request, house, job_id)
+def _show_job(request: Request, app: AppState, job_id: str) -> Response:
+    job = _find(request, app, job_id)
     return JSONResponse(
         {
             "id": job.id,
             "status": job.status,
-            "progress_s": round(house.runner.progress_s(job), 2),
+            "progress_s": round(app.runner.progress_s(job), 2),
             "result": job.result,
             "error": job.error,
         }
@@ -290,16 +290,16 @@ def _show_job(request: Request, house: TheApp, job_id: str) -> Response:
     status_code=204,
     responses=shapes.problems(401, 403, 404),
 )
-def _delete_job(request: Request, house: TheApp, job_id: str) -> Response:
-    job = _find(request, house, job_id)
-    house.runner.forget(job.id)
+def _delete_job(request: Request, app: AppState, job_id: str) -> Response:
+    job = _find(request, app, job_id)
+    app.runner.forget(job.id)
     return Response(status_code=204)
 
 
 @_streams.websocket("/v1/stream")
 async def _stream(socket: WebSocket) -> None:
-    house: App = socket.app.state.house
-    await house.streams.answer(socket)
+    app: App = socket.app.state.app
+    await app.streams.answer(socket)
 
 
 @_inside.get(
@@ -308,8 +308,8 @@ async def _stream(socket: WebSocket) -> None:
     response_model=shapes.Info,
     responses=shapes.problems(401, 403),
 )
-def _info(house: TheApp) -> Response:
-    return JSONResponse(house.info)
+def _info(app: AppState) -> Response:
+    return JSONResponse(app.info)
 
 
 @_open.get("/healthz", summary="Is it up?", response_model=shapes.Health)
@@ -323,8 +323,8 @@ async def _healthz() -> Response:
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}, **shapes.problems(401, 403)},
 )
-def _metrics(house: TheApp) -> Response:
-    return Response(house.telemetry.text(), media_type="text/plain; version=0.0.4")
+def _metrics(app: AppState) -> Response:
+    return Response(app.telemetry.text(), media_type="text/plain; version=0.0.4")
 
 
 @_open.get("/", include_in_schema=False)
@@ -337,14 +337,14 @@ def _style() -> FileResponse:
     return FileResponse(STYLE)
 
 
-def _find(request: Request, house: App, job_id: str) -> Job:
-    job = house.store.find(job_id, request.state.owner)
+def _find(request: Request, app: App, job_id: str) -> Job:
+    job = app.store.find(job_id, request.state.owner)
     if job is None:
         raise Refusal(
             404,
             "not_found",
             f"no job {job_id[:40]!r}; it may have been deleted, or kept no longer than "
-            f"{house.engine.limits.keep_s / 3600:g} h after its end: send the recording again",
+            f"{app.engine.limits.keep_s / 3600:g} h after its end: send the recording again",
         )
     return job
 
@@ -382,11 +382,11 @@ async def _unfit(request: Request, error: Exception) -> Response:
 
 
 async def _not_there(request: Request, error: Exception) -> Response:
-    found = cast(HTTPException, error)
-    code = _CODES.get(found.status_code, "bad_request")
-    text = f"{found.detail}; /openapi.json shows what is answered"
-    answer = _refuse(request, Refusal(found.status_code, code, text))
-    answer.headers.update(found.headers or {})
+    http_error = cast(HTTPException, error)
+    code = _CODES.get(http_error.status_code, "bad_request")
+    text = f"{http_error.detail}; /openapi.json shows what is answered"
+    answer = _refuse(request, Refusal(http_error.status_code, code, text))
+    answer.headers.update(http_error.headers or {})
     return answer
 
 

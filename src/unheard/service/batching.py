@@ -57,13 +57,13 @@ class Batcher:
             thread.start()
 
     def score_windows(self, windows: FloatArray) -> Scores:
-        """Return what the detector says of windows [N, T], when their turn has come."""
-        said: Future[Scores] = Future()
+        """Return the scores of windows [N, T], when their turn has come."""
+        result: Future[Scores] = Future()
         with self._changed:
             assert not self._closed, "the batcher is closed"
-            self._waiting.append((windows, said))
+            self._waiting.append((windows, result))
             self._changed.notify()
-        return said.result()
+        return result.result()
 
     def close(self) -> None:
         """End the threads, once what waits is done."""
@@ -95,15 +95,15 @@ class Batcher:
 
     def _answer(self, batch: list[tuple[FloatArray, Future[Scores]]]) -> None:
         try:
-            heard = self._score_windows(np.concatenate([windows for windows, _ in batch]))
+            outputs = self._score_windows(np.concatenate([windows for windows, _ in batch]))
         except Exception as error:
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
                 return
-            for one in batch:  # one's fault must not be another's
-                self._answer([one])
+            for request in batch:  # the fault of one must not be another's
+                self._answer([request])
             return
         ends = np.cumsum([len(windows) for windows, _ in batch])[:-1]
-        parts = zip(*(np.split(found, ends) for found in heard), strict=True)
-        for (_, said), (scores, experts, weights) in zip(batch, parts, strict=True):
-            said.set_result((scores, experts, weights))
+        parts = zip(*(np.split(output, ends) for output in outputs), strict=True)
+        for (_, result), (scores, experts, weights) in zip(batch, parts, strict=True):
+            result.set_result((scores, experts, weights))

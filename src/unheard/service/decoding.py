@@ -55,7 +55,7 @@ class Decoded:
 
     Attributes:
         source_rate_hz: Rate that it was recorded with; known after the first chunk.
-        n_bad_packets: Damaged packets that were left out; known at the end.
+        n_bad_packets: Damaged packets that were skipped; known at the end.
     """
 
     def __init__(self, file: BinaryIO, name: str, limits: Limits, *, n_chunk: int) -> None:
@@ -127,11 +127,11 @@ class Decoded:
             self._process.kill()
             self._process.join()
         if self._process.exitcode == -signal.SIGXCPU:
-            found = f"decoding took more than {self._limits.decode_cpu_s} s of processor time"
+            cause = f"decoding took more than {self._limits.decode_cpu_s} s of processor time"
         else:
-            found = f"the process that decoded it died (exit code {self._process.exitcode})"
+            cause = f"the process that decoded it died (exit code {self._process.exitcode})"
         return Refusal(
-            422, "decoding_failed", f"{self._name}: {found}; convert it to wav or flac, or cut it"
+            422, "decoding_failed", f"{self._name}: {cause}; convert it to wav or flac, or cut it"
         )
 
 
@@ -157,14 +157,14 @@ def _work(pipe: Connection, name: str, limits: Limits, n_chunk: int) -> None:
 
 
 def _gathered(chunks: Iterable[FloatArray], n_chunk: int) -> Iterator[bytes]:
-    held = bytearray()
+    buffer = bytearray()
     for chunk in chunks:
-        held += np.asarray(chunk, np.float32).tobytes()
-        if len(held) >= 4 * n_chunk:
-            yield bytes(held)
-            held.clear()
-    if held:
-        yield bytes(held)
+        buffer += np.asarray(chunk, np.float32).tobytes()
+        if len(buffer) >= 4 * n_chunk:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)
 
 
 def _confine(limits: Limits) -> None:

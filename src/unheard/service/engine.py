@@ -26,11 +26,11 @@ from unheard.types import FloatArray
 if TYPE_CHECKING:
     from unheard.detectors.bundle_files import Model
 
-__all__ = ["Asked", "Engine", "Upload", "Work"]
+__all__ = ["Engine", "ScoreOptions", "Upload", "Work"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ScoreOptions:
     """How a client wants a recording scored; None leaves it to the service.
 
     Attributes:
@@ -74,7 +74,7 @@ class Work:
         longest_s: Audio that is taken.
         deadline_s: When to give up, on the clock `time.monotonic`.
         progress_s: Seconds of audio that are scored.
-        stopped: Set by whoever wants it stopped.
+        stopped: Set to stop it.
     """
 
     request_id: str
@@ -135,24 +135,24 @@ class Engine:
         batched = _Batched(scorer.bundle.model, self.batcher)
         self._scorer = replace(scorer, bundle=replace(scorer.bundle, model=batched))
 
-    def scorer(self, asked: Asked) -> Scorer:
+    def scorer(self, options: ScoreOptions) -> Scorer:
         """Return what scores as a client asks.
 
         Raises:
             RecipeError: If it asks for what is not possible.
         """
-        if asked.threshold is not None and asked.operating_point is not None:
+        if options.threshold is not None and options.operating_point is not None:
             raise RecipeError("give threshold or operating_point, not both")
         wanted: Mapping[str, Any] = {
-            "operating_point": asked.operating_point,
-            "threshold": asked.threshold,
-            "spoof_prior": asked.spoof_prior,
-            "minimum_speech_s": asked.minimum_speech_s,
+            "operating_point": options.operating_point,
+            "threshold": options.threshold,
+            "spoof_prior": options.spoof_prior,
+            "minimum_speech_s": options.minimum_speech_s,
         }
         given = {name: value for name, value in wanted.items() if value is not None}
         return replace(self._scorer, **given)
 
-    def score(self, upload: Upload, asked: Asked, work: Work) -> dict[str, Any]:
+    def score(self, upload: Upload, options: ScoreOptions, work: Work) -> dict[str, Any]:
         """Return the result of an upload, as `/v1/score` answers it.
 
         Raises:
@@ -160,9 +160,9 @@ class Engine:
             RecipeError: If the client asks for what is not possible.
         """
         started_s = time.monotonic()
-        scorer = self.scorer(asked)
+        scorer = self.scorer(options)
         stream = scorer.stream(name=upload.name)
-        picture = SmallSpectrogram() if asked.report else None
+        picture = SmallSpectrogram() if options.report else None
         with Decoded(upload.file, upload.name, self.limits, n_chunk=stream.step) as decoded:
             for samples in decoded:
                 work.check(upload.name)
@@ -185,7 +185,7 @@ class Engine:
             "elapsed_s": round(time.monotonic() - started_s, 3),
             "request_id": work.request_id,
         }
-        report = render(case(result, scorer.bundle.card), picture) if asked.report else None
+        report = render(case(result, scorer.bundle.card), picture) if options.report else None
         return {**result, "report_html": report}
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """What every request passes before it is read, and what is noted of it after.
 
-Order: who is asked (host, origin), who asks (key), is there room, how much and how slowly it comes.
-A request that is refused here has cost no more than its headers.
+Order: who is asked (host, origin), who asks (key), is there capacity, how much and how slowly it
+comes. A request that is refused here has cost no more than its headers.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unheard.service.keys import Keys
 from unheard.service.limits import Limits, Refusal
-from unheard.service.telemetry import Telemetry, told
+from unheard.service.telemetry import Telemetry, error_fields
 
 __all__ = ["Guard", "refused"]
 
 _OPEN = frozenset({"/", "/healthz", "/openapi.json", "/favicon.ico"})
 _UPLOADS = frozenset({"/v1/score", "/v1/jobs"})
 _FORM_BYTES = 64 << 10
-"""What a form may hold beside its file."""
+"""What a form may hold next to its file."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS = {
@@ -99,12 +99,12 @@ class Guard:
     async def _admit(
         self, scope: Scope, headers: Headers, receive: Receive, answer: _Answer
     ) -> None:
-        self._check_place(scope, headers)
+        self._check_site(scope, headers)
         owner = scope["state"]["owner"] = self._owner(scope["path"], headers)
         if scope["method"] != "POST" or scope["path"] not in _UPLOADS:
             await self._app(scope, _Body(receive, _FORM_BYTES, self._limits, answer), answer)
             return
-        self._check_room(owner)
+        self._check_capacity(owner)
         most_bytes = self._limits.most_bytes + _FORM_BYTES
         _check_length(headers, most_bytes, self._limits)
         self._inside[owner] += 1
@@ -119,7 +119,7 @@ class Guard:
     ) -> None:
         """Let a stream in; a browser cannot send its key before the first frame."""
         try:
-            self._check_place(scope, headers)
+            self._check_site(scope, headers)
             if "authorization" in headers:
                 scope["state"]["owner"] = self._owner(scope["path"], headers)
         except Refusal:
@@ -128,7 +128,7 @@ class Guard:
             return
         await self._app(scope, receive, send)
 
-    def _check_place(self, scope: Scope, headers: Headers) -> None:
+    def _check_site(self, scope: Scope, headers: Headers) -> None:
         """Refuse requests that another site's page makes in a visitor's browser."""
         host = headers.get("host", "")
         if self._hosts is not None and _name(host) not in self._hosts:
@@ -139,7 +139,7 @@ class Guard:
                 f"{', '.join(sorted(self._hosts))} only: use that address, or start it with --keys",
             )
         origin = headers.get("origin")
-        if origin is not None and _place(origin) != host.lower():
+        if origin is not None and _origin_host(origin) != host.lower():
             raise Refusal(
                 403,
                 "wrong_origin",
@@ -161,7 +161,7 @@ class Guard:
             )
         return owner
 
-    def _check_room(self, owner: str) -> None:
+    def _check_capacity(self, owner: str) -> None:
         if self._n_inside() >= self._limits.n_active + self._limits.n_waiting:
             raise Refusal(
                 503,
@@ -236,7 +236,7 @@ class _Answer:
         if self.status:
             raise error
         self.code = "internal"
-        content = {"error": told(error, self.request_id)}
+        content = {"error": error_fields(error, self.request_id)}
         await JSONResponse(content, 500)(scope, receive, self)
 
 
@@ -274,13 +274,13 @@ class _Body:
 
 
 def refused(refusal: Refusal, request_id: str) -> JSONResponse:
-    """Return the answer that tells of a refusal."""
+    """Return the answer to a request that is refused."""
     headers: Mapping[str, str] = {}
     if refusal.retry_after_s is not None:
         headers = {"Retry-After": str(refusal.retry_after_s)}
     if refusal.status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
-    return JSONResponse({"error": told(refusal, request_id)}, refusal.status, headers)
+    return JSONResponse({"error": error_fields(refusal, request_id)}, refusal.status, headers)
 
 
 def _check_length(headers: Headers, most_bytes: int, limits: Limits) -> None:
@@ -313,7 +313,7 @@ def _name(host: str) -> str:
         return ""
 
 
-def _place(origin: str) -> str | None:
+def _origin_host(origin: str) -> str | None:
     """Return the host and port in an Origin header; None if it has none that can be read."""
     try:
         return urlsplit(origin).netloc.lower()

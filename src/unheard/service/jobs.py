@@ -1,6 +1,6 @@
 """Long recordings: uploads and results that outlive a restart, in a folder with an SQLite file.
 
-An upload lies under a name that we draw, until its job ends. A job that was running when the
+An upload lies under a name drawn at random, until its job ends. A job that was running when the
 service stopped is queued again; one that took the service down with it too often has failed.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from unheard.errors import ServiceError
-from unheard.service.engine import Asked
+from unheard.service.engine import ScoreOptions
 from unheard.service.limits import Limits, Refusal
 
 __all__ = ["Job", "Store"]
@@ -42,13 +42,13 @@ class Job:
     """One row.
 
     Attributes:
-        id: Drawn by us.
+        id: Drawn at random.
         status: "queued", "running", "done" or "failed".
         request_id: Of the request that brought it.
         name: What its sender calls the recording.
         n_bytes: Size of the recording.
         sha256: Hash of the recording.
-        asked: How to score it.
+        options: How to score it.
         progress_s: Seconds of audio that were scored, once it has ended.
         result: What `/v1/score` would answer.
         error: Code, message and request id, if it failed.
@@ -60,7 +60,7 @@ class Job:
     name: str
     n_bytes: int
     sha256: str
-    asked: Asked
+    options: ScoreOptions
     progress_s: float
     result: dict[str, Any] | None
     error: dict[str, Any] | None
@@ -103,17 +103,24 @@ class Store:
         self._recover()
 
     def add(
-        self, file: BinaryIO, *, owner: str, request_id: str, name: str, sha256: str, asked: Asked
+        self,
+        file: BinaryIO,
+        *,
+        owner: str,
+        request_id: str,
+        name: str,
+        sha256: str,
+        options: ScoreOptions,
     ) -> str:
         """Keep an upload and queue it; return the job's id.
 
         Raises:
-            Refusal: If too many wait, or they take too much room.
+            Refusal: If too many wait, or they take too much space.
         """
         n_bytes = os.fstat(file.fileno()).st_size
         job = secrets.token_urlsafe(16)
         file.seek(0)
-        with self._room(job, owner, n_bytes):
+        with self._reserved_space(job, owner, n_bytes):
             with self._open(job, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as kept:
                 shutil.copyfileobj(file, kept, 1 << 20)
                 kept.flush()
@@ -122,7 +129,7 @@ class Store:
                 "INSERT INTO jobs (id, owner, status, request_id, name, bytes, sha256, asked, "
                 "created_s) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
                 *(job, owner, request_id, name, n_bytes, sha256),
-                *(json.dumps(asdict(asked)), time.time()),
+                *(json.dumps(asdict(options)), time.time()),
             )
         return job
 
@@ -187,31 +194,31 @@ class Store:
             self._opened.close()
 
     @contextlib.contextmanager
-    def _room(self, job: str, owner: str, n_bytes: int) -> Iterator[None]:
-        """Keep room for an upload until its row is there; leave nothing of one that fails."""
+    def _reserved_space(self, job: str, owner: str, n_bytes: int) -> Iterator[None]:
+        """Reserve space for an upload until its row is there; leave nothing of one that fails."""
         with self._lock:
             rows = self._rows.execute(
                 "SELECT id, owner, bytes FROM jobs WHERE status IN ('queued', 'running')"
             )
             waiting = {row["id"]: (row["owner"], row["bytes"]) for row in rows} | self._coming
-            self._check_room(list(waiting.values()), owner, n_bytes)
+            self._check_space(list(waiting.values()), owner, n_bytes)
             self._coming[job] = (owner, n_bytes)
         try:
             yield
         except BaseException as error:
             self._discard(job)
             if _disk_is_full(error):
-                raise _no_room("the disk is full") from error
+                raise _queue_full("the disk is full") from error
             raise
         finally:
             with self._lock:
                 del self._coming[job]
 
-    def _check_room(self, waiting: list[tuple[str, int]], owner: str, n_bytes: int) -> None:
-        """Refuse a job beside those that wait, each with its owner and bytes."""
+    def _check_space(self, waiting: list[tuple[str, int]], owner: str, n_bytes: int) -> None:
+        """Refuse a job that does not fit next to those that wait, each with its owner and bytes."""
         taken = sum(size for _, size in waiting)
         if len(waiting) >= self._limits.n_queued or taken + n_bytes > self._limits.stored_bytes:
-            raise _no_room(f"{len(waiting)} jobs with {taken >> 20} MB wait")
+            raise _queue_full(f"{len(waiting)} jobs with {taken >> 20} MB wait")
         n_own = sum(other == owner for other, _ in waiting)
         if owner and n_own >= self._limits.n_queued_per_key:
             raise Refusal(
@@ -258,8 +265,8 @@ class Store:
             (self._uploads / job).unlink()
 
 
-def _no_room(found: str) -> Refusal:
-    text = f"{found}, there is no room for another; try again later"
+def _queue_full(cause: str) -> Refusal:
+    text = f"{cause}, there is no room for another; try again later"
     return Refusal(503, "queue_full", text, retry_after_s=60)
 
 
@@ -281,7 +288,7 @@ def _job(row: sqlite3.Row) -> Job:
         name=row["name"],
         n_bytes=row["bytes"],
         sha256=row["sha256"],
-        asked=Asked(**json.loads(row["asked"])),
+        options=ScoreOptions(**json.loads(row["asked"])),
         progress_s=row["progress_s"],
         result=None if row["result"] is None else json.loads(row["result"]),
         error=None if row["error"] is None else json.loads(row["error"]),

@@ -61,11 +61,11 @@ class Keys:
         All hashes are compared, each in constant time: how long it takes tells nothing.
         """
         given = _hash(key)
-        found = None
+        owner = None
         for name, known in self._hashes.items():
             if hmac.compare_digest(given, known):
-                found = name
-        return found
+                owner = name
+        return owner
 
 
 def make_key(file: Path, name: str) -> str:
@@ -82,15 +82,15 @@ def make_key(file: Path, name: str) -> str:
         raise ServiceError(
             f"{name!r} cannot name a key; use 1 to 40 of the characters A-Z a-z 0-9 . _ -"
         )
-    held = file.read_bytes() if file.exists() else b""
-    if held and name in Keys.read(file)._hashes:
+    content = file.read_bytes() if file.exists() else b""
+    if content and name in Keys.read(file)._hashes:
         raise ServiceError(
             f"{file}: has a key named {name!r} already; choose another name, or delete its line"
         )
     key = f"unheard_{secrets.token_urlsafe(32)}"
     file.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as stream:
-        if held and not held.endswith(b"\n"):  # as an editor may leave it
+        if content and not content.endswith(b"\n"):  # as an editor may leave it
             stream.write("\n")
         stream.write(f"{name} {_hash(key)}\n")
     return key

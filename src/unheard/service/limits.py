@@ -43,7 +43,7 @@ class Limits:
         decode_bytes: Memory that it may take, beyond what it takes to start.
         n_active: Requests that are scored at once.
         n_waiting: Requests that may wait for that; more are refused.
-        n_per_key: Requests of one key that may be in the house at once.
+        n_per_key: Requests of one key that may be in progress at once.
         n_streams: Streams at once.
         n_streams_per_key: Streams of one key at once; 0 stands for half of all, at least one.
         n_jobs: Jobs that are scored at once.

@@ -11,7 +11,7 @@ from typing import Any
 from unheard.errors import UnheardError
 from unheard.service.engine import Engine, Upload, Work
 from unheard.service.jobs import Job, Store
-from unheard.service.telemetry import Telemetry, told
+from unheard.service.telemetry import Telemetry, error_fields
 
 __all__ = ["Runner"]
 
@@ -49,7 +49,7 @@ class Runner:
             thread.start()
 
     def wake(self) -> None:
-        """Tell that a job was added."""
+        """Wake a thread, since a job was added."""
         with self._changed:
             self._changed.notify()
 
@@ -114,7 +114,7 @@ class Runner:
         try:
             with self._store.open(job.id) as file:
                 upload = Upload(file, job.name, job.n_bytes, job.sha256)
-                result = self._engine.score(upload, job.asked, work)
+                result = self._engine.score(upload, job.options, work)
         except Exception as error:
             if work.stopped.is_set():
                 self._store.requeue(job.id)
@@ -122,7 +122,7 @@ class Runner:
                 return
             if not isinstance(error, UnheardError):
                 self._telemetry.fault(error, job.request_id)
-            self._end(job, work, error=told(error, job.request_id))
+            self._end(job, work, error=error_fields(error, job.request_id))
             return
         self._telemetry.scored(result["verdict"])
         self._end(job, work, result=result)
@@ -132,7 +132,7 @@ class Runner:
         self._keep()
 
     def _keep(self) -> None:
-        """Write what came of jobs; what cannot be written is held until the next time."""
+        """Write what came of jobs; what cannot be written is kept until the next time."""
         with self._changed:
             while self._ended:
                 ended = self._ended[0]
@@ -141,7 +141,7 @@ class Runner:
                 except (OSError, sqlite3.Error):
                     raise
                 except Exception as error:  # it never can be
-                    outcome = {"error": told(error, ended.job.request_id)}
+                    outcome = {"error": error_fields(error, ended.job.request_id)}
                     self._ended[0] = replace(ended, outcome=outcome)
                     raise
                 self._ended.popleft()

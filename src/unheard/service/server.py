@@ -1,4 +1,4 @@
-"""Runs the application on an address until it is told to stop."""
+"""Runs the application on an address until it gets a signal to stop."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Address(NamedTuple):
     private_key: Path | None = None
 
 
-def run(app: FastAPI, address: Address, say: Callable[[str], None]) -> None:
+def run(app: FastAPI, address: Address, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is being answered; log JSON to stderr.
 
     Args:
         app: Made by `create_app`.
         address: Where to listen.
-        say: Gets the URL, once connections are accepted.
+        announce: Gets the URL, once connections are accepted.
 
     Raises:
-        ServiceError: If the address cannot be had.
+        ServiceError: If the address is not available.
     """
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(JsonLines())
@@ -57,7 +57,7 @@ def run(app: FastAPI, address: Address, say: Callable[[str], None]) -> None:
     listening = _listen(address)
     scheme = "http" if address.certificate is None else "https"
     host = f"[{address.host}]" if ":" in address.host else address.host
-    say(f"{scheme}://{host}:{listening.getsockname()[1]}")
+    announce(f"{scheme}://{host}:{listening.getsockname()[1]}")
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -84,8 +84,9 @@ def run(app: FastAPI, address: Address, say: Callable[[str], None]) -> None:
 
 def _listen(address: Address) -> socket.socket:
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, where = found[0]  # without its protocol it would wait for acks
+        addresses = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        # A socket without its protocol would wait for acks.
+        family, kind, protocol, _, where = addresses[0]
         with contextlib.ExitStack() as opened:
             listening = opened.enter_context(socket.socket(family, kind, protocol))
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -40,7 +40,7 @@ class Audio(BaseModel):
 
 
 class Settings(BaseModel):
-    """What a verdict stands on beside what it says itself."""
+    """Settings of a verdict that it does not state itself."""
 
     minimum_speech_s: float = Field(ge=0, description="With less speech there is no verdict.")
     hop_s: float = Field(gt=0, description="Distance between windows.")

@@ -24,10 +24,10 @@ from unheard.audio.pcm import PcmReader
 from unheard.errors import UnheardError
 from unheard.scoring.live import LiveVerdict, Update
 from unheard.scoring.verdict import Verdict
-from unheard.service.engine import Asked, Engine
+from unheard.service.engine import Engine, ScoreOptions
 from unheard.service.keys import Keys
 from unheard.service.limits import Refusal
-from unheard.service.telemetry import Telemetry, told
+from unheard.service.telemetry import Telemetry, error_fields
 
 __all__ = ["MOST_FRAME_BYTES", "Opening", "Streams"]
 
@@ -87,7 +87,7 @@ class Streams:
         except WebSocketDisconnect:
             code = "gone"
         except Exception as error:
-            problem = told(error, request_id)
+            problem = error_fields(error, request_id)
             code = problem["code"]
             expected = isinstance(error, UnheardError)
             if not expected:
@@ -123,10 +123,10 @@ class Streams:
 
     async def _score_windows(self, socket: WebSocket, opening: Opening) -> Verdict:
         limits = self._limits
-        asked = Asked(**opening.model_dump(include=set(Asked.__dataclass_fields__)))
+        options = ScoreOptions(**opening.model_dump(include=set(ScoreOptions.__dataclass_fields__)))
         reader = PcmReader(opening.format, opening.rate_hz, opening.channels)
-        running = LiveVerdict(self._engine.scorer(asked), source_rate_hz=opening.rate_hz)
-        with self._place(socket.state.owner):
+        live = LiveVerdict(self._engine.scorer(options), source_rate_hz=opening.rate_hz)
+        with self._counted(socket.state.owner):
             n_samples = 0
             deadline_s = time.monotonic() + limits.idle_s
             while isinstance(frame := await self._receive(socket, deadline_s), bytes):
@@ -135,17 +135,17 @@ class Streams:
                 if n_samples > limits.longest_job_s * SAMPLE_RATE_HZ:
                     text = f"longer than {limits.longest_job_s:g} s; start another stream"
                     raise Refusal(413, "too_long", text)
-                await self._send(socket, await self._apart(partial(running.push, samples)))
+                await self._send(socket, await self._in_thread(partial(live.push, samples)))
                 if samples.size:
                     deadline_s = time.monotonic() + limits.idle_s
             _check_end(frame)
-            last = partial(running.push, reader.close())
-            await self._send(socket, await self._apart(last))
-            return await self._apart(running.close)
+            last = partial(live.push, reader.close())
+            await self._send(socket, await self._in_thread(last))
+            return await self._in_thread(live.close)
 
     @contextmanager
-    def _place(self, owner: str) -> Iterator[None]:
-        """Count a stream while it is open; without keys nobody is told from another."""
+    def _counted(self, owner: str) -> Iterator[None]:
+        """Count a stream while it is open; without keys clients cannot be distinguished."""
         if self._n_open() >= self._limits.n_streams:
             raise Refusal(503, "busy", f"{self._n_open()} streams are open; try again later")
         if owner and self._open[owner] >= self._limits.n_streams_per_key:
@@ -165,7 +165,7 @@ class Streams:
     def _n_open(self) -> int:
         return self._open.total()
 
-    async def _apart(self, call: Callable[[], T]) -> T:
+    async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def _receive(self, socket: WebSocket, deadline_s: float) -> bytes | str:

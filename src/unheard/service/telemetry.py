@@ -1,4 +1,4 @@
-"""What the service tells of itself: Prometheus metrics and lines of JSON; never audio or names."""
+"""What the service reports: Prometheus metrics and lines of JSON; never audio or names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from prometheus_client import (
 from unheard.errors import UnheardError
 from unheard.service.limits import Refusal
 
-__all__ = ["JsonLines", "Telemetry", "told"]
+__all__ = ["JsonLines", "Telemetry", "error_fields"]
 
 _LOGGER = logging.getLogger("unheard.service")
 
@@ -107,8 +107,8 @@ class JsonLines(logging.Formatter):
         return json.dumps({"time": time, **getattr(record, "fields", other)})
 
 
-def told(error: Exception, request_id: str) -> dict[str, str]:
-    """Return what a client is told of an error: its code, its text and the request's id."""
+def error_fields(error: Exception, request_id: str) -> dict[str, str]:
+    """Return what a client gets of an error: its code, its message and the request's id."""
     if isinstance(error, Refusal):
         code, message = error.code, str(error)
     elif isinstance(error, UnheardError):

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Request, expect, sync_playwright
 
-from page_house import serving
-from service_house import speech
+from fake_service import speech
+from live_page import serving
 
 Open = Callable[..., Page]
 
@@ -18,8 +18,8 @@ PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("house")) as address:
+def service_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("service")) as address:
         yield address
 
 
@@ -51,27 +51,27 @@ def browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def opened(browser: Browser, house: str) -> Iterator[Open]:
+def opened(browser: Browser, service_address: str) -> Iterator[Open]:
     """Opens the page; a test fails if a page asked outside, or complained of anything new."""
     with contextlib.ExitStack() as kept:
         complaints: list[str] = []
 
-        def start(address: str = house, *, script: str = "", **context: Any) -> Page:
-            made = browser.new_context(accept_downloads=True, **context)
-            kept.callback(made.close)
-            page = made.new_page()
+        def start(address: str = service_address, *, script: str = "", **options: Any) -> Page:
+            context = browser.new_context(accept_downloads=True, **options)
+            kept.callback(context.close)
+            page = context.new_page()
             page.set_default_timeout(PATIENCE_MS)
             page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda said: complaints.append(said.text))
+            page.on("console", lambda message: complaints.append(message.text))
             page.on("request", note)
             page.add_init_script(script)
             page.goto(address)
             return page
 
-        def note(asked: Request) -> None:
-            if not asked.url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:", "data:")):
-                complaints.append(asked.url)
+        def note(request: Request) -> None:
+            if not request.url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:", "data:")):
+                complaints.append(request.url)
 
         yield start
         answered = "Failed to load resource: the server responded with a status of"
-        assert [one for one in complaints if not one.startswith(answered)] == []
+        assert [complaint for complaint in complaints if not complaint.startswith(answered)] == []

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from audio_files import encoded
-from page_house import serving
-from service_house import Level, speech
+from fake_service import Level, speech
+from live_page import serving
 from unheard.scoring.timeline_svg import parts
 from unheard.service.keys import Keys, make_key
 from unheard.types import FloatArray
@@ -62,7 +62,7 @@ def ink(page: Page) -> float:
 
 def test_an_upload_shows_the_verdict_and_gives_the_case_file(opened: Open) -> None:
     page, data = opened(), speech(3.2)
-    expect(page.locator("#limits-list")).to_have_text("It hears nothing but loudness")
+    expect(page.locator("#limits-list")).to_have_text("It measures nothing but loudness")
     give(page, data)
     expect(page.locator("#name")).to_be_focused()
     name, text = downloaded(page, "Download data (JSON)")
@@ -73,7 +73,7 @@ def test_an_upload_shows_the_verdict_and_gives_the_case_file(opened: Open) -> No
     expect(page.locator("#verdict h2")).to_have_text(headline)
     expect(page.get_by_role("status")).to_have_text(f"{headline}. call.wav")
     expect(page).to_have_title(f"{headline}: call.wav")
-    for line in [*case["words"]["meaning"], case["audio"]["sha256"], "It hears nothing but"]:
+    for line in [*case["words"]["meaning"], case["audio"]["sha256"], "It measures nothing but"]:
         expect(page.locator("#result")).to_contain_text(line)
     until(page, SOUND_DRAWN)
     assert ink(page) > 0.5
@@ -90,8 +90,8 @@ def test_a_part_can_be_listened_to(opened: Open) -> None:
     page.get_by_role("button", name="0:01.5 to 0:02.5").click()
     until(page, "document.getElementById('player').currentTime > 1.5")
     until(page, "document.getElementById('player').paused")
-    heard_s = page.evaluate("document.getElementById('player').currentTime")
-    assert 2.4 < heard_s < 3.2
+    played_s = page.evaluate("document.getElementById('player').currentTime")
+    assert 2.4 < played_s < 3.2
     place = page.locator("#canvas").bounding_box()
     assert place
     page.locator("#canvas").click(position={"x": place["width"] - 10, "y": 30})
@@ -163,7 +163,7 @@ def test_a_name_is_never_markup(opened: Open) -> None:
 
 
 class Gated(Level):
-    """A model that hears a few windows and then waits to be let on."""
+    """A model that scores a few windows and then waits for its gate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,8 +188,8 @@ def test_a_long_recording_is_a_job_with_progress(
     model = Gated()
     with serving(tmp_path, model=model) as address:
         page = opened(address)
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(f"{request.method} {request.url}"))
         give(page, long_call, "call.flac", "audio/flac")
         expect(page.locator("#step")).to_contain_text("of 1:30")
         assert 0 < page.locator("#progress").evaluate("bar => bar.value") < 0.9
@@ -197,7 +197,7 @@ def test_a_long_recording_is_a_job_with_progress(
         with page.expect_request(lambda request: request.method == "DELETE"):
             model.gate.set()
         expect(page.locator("#verdict h2")).to_be_visible()
-        assert f"POST {address}/v1/jobs" in asked
+        assert f"POST {address}/v1/jobs" in requests
         page.context.close()
 
 
@@ -289,8 +289,8 @@ def test_a_drop_anywhere_is_taken(opened: Open) -> None:
           const dataTransfer = new DataTransfer();
           const file = new File([new Uint8Array(bytes)], 'dropped.wav', { type: 'audio/wav' });
           dataTransfer.items.add(file);
-          const told = { dataTransfer, bubbles: true, cancelable: true };
-          document.body.dispatchEvent(new DragEvent('drop', told));
+          const init = { dataTransfer, bubbles: true, cancelable: true };
+          document.body.dispatchEvent(new DragEvent('drop', init));
         }""",
         list(speech(1.2)),
     )
@@ -300,7 +300,7 @@ def test_a_drop_anywhere_is_taken(opened: Open) -> None:
 def test_the_transform_is_that_of_numpy(opened: Open) -> None:
     page = opened()
     real = np.random.default_rng(0).standard_normal(512)
-    found = page.evaluate(
+    transformed = page.evaluate(
         """async samples => {
           const { transform } = await import('/static/fft.js');
           const re = Float64Array.from(samples), im = new Float64Array(samples.length);
@@ -310,7 +310,9 @@ def test_the_transform_is_that_of_numpy(opened: Open) -> None:
         real.tolist(),
     )
     expected = np.fft.fft(real)
-    np.testing.assert_allclose(np.array(found[0]) + 1j * np.array(found[1]), expected, atol=1e-9)
+    np.testing.assert_allclose(
+        np.array(transformed[0]) + 1j * np.array(transformed[1]), expected, atol=1e-9
+    )
 
 
 def test_the_page_draws_the_parts_of_the_report(opened: Open) -> None:
@@ -321,10 +323,10 @@ def test_the_page_draws_the_parts_of_the_report(opened: Open) -> None:
         for start, score in enumerate([*rng.standard_normal(6).tolist(), None, None, None, 2.0])
     ]
     verdict = {"windows": windows, "duration_s": 5.5}
-    found = page.evaluate(
+    drawn_parts = page.evaluate(
         "async verdict => (await import('/static/chart.js')).partsOf(verdict)", verdict
     )
     edges_s, scores = parts(verdict)
-    assert [part["start_s"] for part in found] == edges_s[:-1].tolist()
-    drawn = np.array([part["score"] for part in found], np.float64)
+    assert [part["start_s"] for part in drawn_parts] == edges_s[:-1].tolist()
+    drawn = np.array([part["score"] for part in drawn_parts], np.float64)
     np.testing.assert_allclose(drawn, scores, atol=1e-12)

@@ -98,7 +98,7 @@ export class Chart {
     const [low, high] = this.verdict.thresholds;
     const parts = partsOf(this.verdict);
     const known = parts.filter((part) => part.score !== null).map((part) => Math.abs(part.score));
-    const limit = 1.15 * known.reduce((most, one) => Math.max(most, one), Math.max(LEAST_SCORE, Math.abs(low), Math.abs(high)));
+    const limit = 1.15 * known.reduce((most, size) => Math.max(most, size), Math.max(LEAST_SCORE, Math.abs(low), Math.abs(high)));
     const down = (value) => top + ((limit - value) / (2 * limit)) * (bottom - top);
     for (const [side, ceiling, floor] of [['bonafide', limit, high], ['undecided', high, low], ['spoof', low, -limit]]) {
       pen.globalAlpha = 0.08;
@@ -133,7 +133,7 @@ export class Chart {
     pen.setLineDash([]);
     pen.fillStyle = colour('--soft');
     pen.textAlign = 'right';
-    const step = [2, 5, 10, 20, 50, 100, 1000].find((one) => limit / one < 4) ?? limit;
+    const step = [2, 5, 10, 20, 50, 100, 1000].find((candidate) => limit / candidate < 4) ?? limit;
     for (let value = -Math.floor(limit / step) * step; value <= limit; value += step) {
       pen.fillText(value > 0 ? `+${value}` : `${value}`.replace('-', '\u2212'), LEFT - 5, down(value) + 4);
     }
@@ -150,7 +150,7 @@ export class Chart {
   #times(pen, foot) {
     const duration = this.verdict.duration_s;
     const most = Math.max(2, Math.floor(this.#width() / 75));
-    const step = STEPS_S.find((one) => duration / one <= most) ?? duration;
+    const step = STEPS_S.find((candidate) => duration / candidate <= most) ?? duration;
     pen.fillStyle = colour('--soft');
     for (let seconds = 0; seconds <= duration; seconds += step) {
       const place = this.placeOf(seconds);
@@ -183,13 +183,13 @@ export function partsOf(verdict) {
     else changes.push([start_s, 0, 0], [end_s, 0, 0]);
   }
   changes.push([0, 0, 0], [verdict.duration_s, 0, 0]);
-  changes.sort((one, other) => one[0] - other[0]);
+  changes.sort((a, b) => a[0] - b[0]);
   const parts = [];
   let total = 0;
   let count = 0;
-  changes.forEach(([at, sum, one], place) => {
-    total += sum;
-    count += one;
+  changes.forEach(([at, scoreChange, countChange], place) => {
+    total += scoreChange;
+    count += countChange;
     const next = changes[place + 1];
     if (next && next[0] > at) parts.push({ start_s: at, end_s: next[0], score: count ? total / count : null });
   });

@@ -4,7 +4,7 @@ import { Chart, clock } from '/static/chart.js';
 import { Recorder, whyNot } from '/static/recorder.js';
 import { Report, makeTimesButtons, save } from '/static/report.js';
 import { Service } from '/static/service.js';
-import { durationOf, hear } from '/static/sound.js';
+import { durationOf, readSound } from '/static/sound.js';
 
 const at = (id) => document.getElementById(id);
 const service = new Service();
@@ -49,11 +49,11 @@ function problem(error) {
   }
 }
 
-/** Say what goes on: on screen at once, to screen readers when it is another step. */
+/** Show the step that runs: on screen at once, to screen readers when it is another step. */
 function step(words, share) {
   at('step').textContent = words;
-  const said = words.replace(/[\d:.]+ (of|%).*/, '').trim();
-  if (at('status').textContent !== said) at('status').textContent = said;
+  const announced = words.replace(/[\d:.]+ (of|%).*/, '').trim();
+  if (at('status').textContent !== announced) at('status').textContent = announced;
   if (share === undefined) at('progress').removeAttribute('value');
   else at('progress').value = share;
 }
@@ -71,17 +71,17 @@ async function take(file) {
     if (player.src) URL.revokeObjectURL(player.src);
     player.src = URL.createObjectURL(file);
     const durationS = await durationOf(player);
-    const heard = hear(file, durationS).catch((error) => error);
-    const told = ({ sent, scored_s, waiting }) => {
+    const decoding = readSound(file, durationS).catch((error) => error);
+    const onProgress = ({ sent, scored_s, waiting }) => {
       if (sent < 1) step(`Sending: ${Math.round(100 * sent)} % of ${file.name}`, sent);
       else if (waiting) step('Waiting for its turn');
       else if (scored_s && durationS) step(`Listening: ${clock(scored_s)} of ${clock(durationS)}`, Math.min(scored_s / durationS, 1));
       else step('Listening');
     };
     const fields = { report: true, operating_point: at('operating-point').value, spoof_prior: prior() };
-    const result = await service.score(file, fields, durationS, signal, told);
+    const result = await service.score(file, fields, durationS, signal, onProgress);
     show(result);
-    heard.then((sound) => draw(result, sound));
+    decoding.then((sound) => draw(result, sound));
   } catch (error) {
     at('give').hidden = false;
     if (error.name === 'AbortError') {
@@ -117,7 +117,7 @@ function show(result) {
   at('name').focus();
 }
 
-/** Draw the scores, and once the browser has heard it the sound: the verdict need not wait. */
+/** Draw the scores, and the sound once the browser has decoded it: the verdict need not wait. */
 function draw(result, sound) {
   if (shown.result !== result) return;
   const failed = sound instanceof Error;
@@ -172,9 +172,9 @@ async function record() {
   button.classList.add('on');
   at('choose').disabled = true;
   at('status').textContent = 'Recording; press the same button to stop';
-  const tell = () => (button.textContent = `Stop and check (${clock(Math.floor((Date.now() - started) / 1000))})`);
-  tell();
-  timer = setInterval(tell, 500);
+  const showTime = () => (button.textContent = `Stop and check (${clock(Math.floor((Date.now() - started) / 1000))})`);
+  showTime();
+  timer = setInterval(showTime, 500);
 }
 
 function again() {

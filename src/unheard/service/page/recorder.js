@@ -1,4 +1,4 @@
-// Records from the microphone as it hears: no cleaning, which removes traces of synthesis.
+// Records the plain sound of the microphone: no cleaning, which removes traces of synthesis.
 
 const LONGEST_MS = 10 * 60 * 1000;
 const KINDS = [['audio/webm;codecs=opus', '.webm'], ['audio/mp4', '.m4a'], ['audio/ogg;codecs=opus', '.ogg']];
@@ -20,7 +20,7 @@ export class Recorder {
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     });
-    const [kind, suffix] = KINDS.find(([one]) => MediaRecorder.isTypeSupported(one)) ?? ['', '.webm'];
+    const [kind, suffix] = KINDS.find(([type]) => MediaRecorder.isTypeSupported(type)) ?? ['', '.webm'];
     this.#pieces = [];
     this.#recorder = new MediaRecorder(stream, kind ? { mimeType: kind } : {});
     const timer = setTimeout(() => this.stop(), LONGEST_MS);

@@ -26,29 +26,29 @@ export class Service {
 
   /**
    * Score a recording: a short one at once, a long one as a job.
-   * `told({sent})` gets the share that is sent, `told({scored_s})` the seconds that are scored.
+   * `onProgress({sent})` gets the share that is sent, `onProgress({scored_s})` the seconds that are scored.
    */
-  async score(file, fields, durationS, signal, told) {
+  async score(file, fields, durationS, signal, onProgress) {
     const short = file.size <= ATONCE_BYTES && !(durationS > ATONCE_S);
     if (short) {
       try {
-        return await this.#send('/v1/score', file, fields, signal, told);
+        return await this.#send('/v1/score', file, fields, signal, onProgress);
       } catch (problem) {
         if (!['too_long', 'too_slow'].includes(problem.code)) throw problem;
       }
     }
-    return this.#job(file, fields, signal, told);
+    return this.#job(file, fields, signal, onProgress);
   }
 
-  async #job(file, fields, signal, told) {
-    const { url } = await this.#send('/v1/jobs', file, fields, signal, told);
+  async #job(file, fields, signal, onProgress) {
+    const { url } = await this.#send('/v1/jobs', file, fields, signal, onProgress);
     try {
       for (let wait = FIRST_LOOK_MS; ; wait = Math.min(1.5 * wait, LONGEST_WAIT_MS)) {
         await pause(wait, signal);
         const job = await this.#ask('GET', url, signal);
         if (job.status === 'done') return job.result;
         if (job.status === 'failed') throw problemOf(job.error);
-        told({ scored_s: job.progress_s, waiting: job.status === 'queued' });
+        onProgress({ scored_s: job.progress_s, waiting: job.status === 'queued' });
       }
     } finally {
       // Whatever became of it, the service need not keep it.
@@ -69,8 +69,8 @@ export class Service {
     return body;
   }
 
-  // fetch cannot tell how much of an upload is sent.
-  #send(url, file, fields, signal, told) {
+  // fetch cannot report how much of an upload is sent.
+  #send(url, file, fields, signal, onProgress) {
     const form = new FormData();
     for (const [name, value] of Object.entries(fields)) form.append(name, value);
     form.append('file', file, file.name);
@@ -81,7 +81,7 @@ export class Service {
       request.open('POST', url);
       for (const [name, value] of Object.entries(this.#headers())) request.setRequestHeader(name, value);
       request.responseType = 'json';
-      request.upload.onprogress = (event) => told({ sent: event.loaded / Math.max(event.total, 1) });
+      request.upload.onprogress = (event) => onProgress({ sent: event.loaded / Math.max(event.total, 1) });
       request.onabort = () => reject(new DOMException('cancelled', 'AbortError'));
       request.onerror = () => reject(unreachable());
       request.onload = () => {

@@ -19,7 +19,7 @@ export function durationOf(player) {
  * Waveform and spectrogram of a recording: {low, high, levels, nColumns, nBins, durationS}.
  * Throws an Error whose message says why it cannot be drawn.
  */
-export async function hear(file, durationS) {
+export async function readSound(file, durationS) {
   if (durationS > MOST_S || file.size > MOST_BYTES) {
     throw new Error('The recording is too long to draw its sound here; the report has a picture of it.');
   }

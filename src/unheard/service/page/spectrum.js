@@ -3,6 +3,6 @@
 import { spectrogram } from '/static/fft.js';
 
 self.onmessage = (event) => {
-  const found = spectrogram(event.data);
-  self.postMessage(found, [found.low.buffer, found.high.buffer, found.levels.buffer]);
+  const picture = spectrogram(event.data);
+  self.postMessage(picture, [picture.low.buffer, picture.high.buffer, picture.levels.buffer]);
 };

@@ -1,4 +1,4 @@
-"""A service around a detector of nothing, in this process; no torch, no socket."""
+"""A service around a fake detector, in this process; no torch, no socket."""
 
 import io
 from collections.abc import Iterator
@@ -23,9 +23,10 @@ from voice import CALIBRATION, OPERATING_POINTS, RATE_HZ, level, voice
 
 @dataclass
 class Level:
-    """A model of nothing: how loud windows are."""
+    """A fake model: how loud windows are."""
 
     experts: tuple[str, ...] = ()
+    detector: None = None
 
     def scores(self, windows: FloatArray) -> FloatArray:
         return self.expert_scores(windows)[0]
@@ -44,7 +45,7 @@ def scorer(model: Any = None) -> Scorer:
         hop_s=0.5,
         calibration=CALIBRATION,
         operating_points=OPERATING_POINTS,
-        limits=["It hears nothing but loudness"],
+        limits=["It measures nothing but loudness"],
     )
     seen = np.zeros(0, np.int64)
     return Scorer(Bundle(card, Path("nowhere"), "0" * 64, model or Level(), seen))

@@ -1,4 +1,4 @@
-"""A service around a detector of nothing, on loopback, for browsers."""
+"""A service around a fake detector, on loopback, for browsers."""
 
 import contextlib
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from service_house import scorer
+from fake_service import scorer
 from unheard.service.app import create_app
 from unheard.service.keys import Keys
 from unheard.service.limits import Limits
