@@ -85,10 +85,10 @@ def test_card_comes_back_as_it_was_saved(tmp_path: Path) -> None:
         limits=["music"],
         pooling="lowest",
     )
-    found = load(save(tmp_path / "b", Toy().build(), Toy(), wanted, seen=[])).card
-    assert found.model_copy(update={"detector": wanted.detector, "files": {}}) == wanted
-    assert found.detector.model_dump() == {"kind": "toy", "fields": {"n_bands": 8}}
-    assert found.format == FORMAT
+    saved_card = load(save(tmp_path / "b", Toy().build(), Toy(), wanted, seen=[])).card
+    assert saved_card.model_copy(update={"detector": wanted.detector, "files": {}}) == wanted
+    assert saved_card.detector.model_dump() == {"kind": "toy", "fields": {"n_bands": 8}}
+    assert saved_card.format == FORMAT
 
 
 def test_bundle_hash_is_that_of_its_card(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_threads_may_score_at_once(tmp_path: Path) -> None:
     bundle = load(saved(tmp_path / "b"))
     expected = [bundle.scores(WINDOWS[start:]) for start in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda start: bundle.scores(WINDOWS[start:]), range(8)))
-    for one, other in zip(expected, found, strict=True):
-        np.testing.assert_array_equal(one, other)
+        scores = list(pool.map(lambda start: bundle.scores(WINDOWS[start:]), range(8)))
+    for score, other in zip(expected, scores, strict=True):
+        np.testing.assert_array_equal(score, other)
 
 
 def test_loading_moves_nobody_elses_random_numbers(tmp_path: Path) -> None:
@@ -480,7 +480,7 @@ def test_model_card_says_what_it_was_trained_and_tested_on(tmp_path: Path) -> No
             results=[
                 RESULT,
                 *(RESULT | {"group": family} for family in ("formant", "diffusion")),
-                *(RESULT | one for one in ({"language": "cs"}, {"condition": "telephone"})),
+                *(RESULT | group for group in ({"language": "cs"}, {"condition": "telephone"})),
             ],
             limits=["Singing"],
         )
