@@ -47,9 +47,10 @@ def load(name: str, package: str, kind: type[T]) -> T:
         return value
     if not Path(name).is_file():
         raise RecipeError(f"{name}: no such file; give a Python file with a value `{called}`")
-    found = runpy.run_path(name).get(called)
-    if not isinstance(found, kind):
+    content = runpy.run_path(name).get(called)
+    if not isinstance(content, kind):
         raise RecipeError(
-            f"{name}: its `{called}` is {found!r}; wanted a value `{called} = {kind.__name__}(...)`"
+            f"{name}: its `{called}` is {content!r}; wanted a value "
+            f"`{called} = {kind.__name__}(...)`"
         )
-    return found
+    return content

@@ -148,7 +148,11 @@ class Adam:
             )
         kind = torch.optim.AdamW if self.decoupled else torch.optim.Adam
         return kind(
-            [{"params": held, "scale": scale} for scale, held in groups.items() if held],
+            [
+                {"params": parameters, "scale": scale}
+                for scale, parameters in groups.items()
+                if parameters
+            ],
             betas=(self.beta_1, self.beta_2),
             eps=self.epsilon,
             weight_decay=self.weight_decay,
@@ -244,7 +248,7 @@ class Recipe:
         if not 0 < self.hop_s <= self.window_s:
             raise RecipeError(
                 f"hop_s is {self.hop_s:g} and window_s is {self.window_s:g}; "
-                "give a hop above 0 and at most the window, or speech between windows is not heard"
+                "give a hop above 0 and at most the window, or speech between windows is not scored"
             )
         if self.seed < 0:
             raise RecipeError(f"seed is {self.seed}; give 0 or more")
@@ -256,7 +260,7 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     Args:
         recipe: Where to start.
         settings: Texts such as "schedule.rate=1e-4", applied in order; names, such as those of
-            train_parts, apart by commas.
+            train_parts, comma-separated.
 
     Raises:
         RecipeError: If a name does not exist, is not a scalar, or the value does not fit its type.
@@ -281,14 +285,16 @@ def _set(value: Any, names: list[str], text: str, path: str) -> Any:
     if names[0] not in known:
         hint = suggestion(names[0], known) if known else "; it is a single value"
         raise RecipeError(f"{path}: {type(value).__name__} has no field {names[0]!r}{hint}")
-    held = getattr(value, names[0])
+    field_value = getattr(value, names[0])
     if len(names) > 1:
-        return replace(value, **{names[0]: _set(held, names[1:], text, path)})
+        return replace(value, **{names[0]: _set(field_value, names[1:], text, path)})
     wanted = get_type_hints(type(value))[names[0]]
     may_lack = NoneType in get_args(wanted) and text.lower() == "none"
-    if is_dataclass(held) and not may_lack:
-        inside = ", ".join(f"{path}.{field.name}" for field in fields(held))
-        raise RecipeError(f"{path} is a {type(held).__name__}, not a single value; set {inside}")
+    if is_dataclass(field_value) and not may_lack:
+        inside = ", ".join(f"{path}.{field.name}" for field in fields(field_value))
+        raise RecipeError(
+            f"{path} is a {type(field_value).__name__}, not a single value; set {inside}"
+        )
     return replace(value, **{names[0]: _scalar(text, wanted, path)})
 
 
@@ -328,8 +334,8 @@ def _plain(value: Any) -> object:
         inside = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         return {"kind": type(value).__name__} | inside
     if isinstance(value, Mapping):
-        return {str(name): _plain(held) for name, held in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(held) for held in value]
+        return [_plain(item) for item in value]
     assert value is None or isinstance(value, bool | int | float | str), f"{value!r} in a recipe"
     return value
