@@ -84,9 +84,9 @@ def test_scores_and_gradients_are_those_of_the_reference(
     slopes = torch.autograd.grad(expected.square().sum(), wanted)
     scores = back_end(given)
     torch.testing.assert_close(scores, expected, rtol=tolerance, atol=tolerance)
-    found_slopes = torch.autograd.grad(scores.square().sum(), wanted)
+    actual_slopes = torch.autograd.grad(scores.square().sum(), wanted)
     for name, slope, other in zip(
-        ["frames", *learning(back_end)], found_slopes, slopes, strict=True
+        ["frames", *learning(back_end)], actual_slopes, slopes, strict=True
     ):
         scale = max(1.0, float(other.abs().max()))
         error = float((slope - other).abs().max()) / scale

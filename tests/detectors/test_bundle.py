@@ -16,7 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import unheard.detectors.bundle as module
+from unheard.detectors import bundle as bundles
+from unheard.detectors import bundle_files
 from unheard.detectors.bundle import (
     FORMAT,
     Card,
@@ -164,7 +165,7 @@ def test_saving_that_fails_half_way_leaves_the_old_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = saved(tmp_path / "b", seen=["old"])
-    write = module.write_through
+    write = bundle_files.write_through
 
     def write_but_not_the_card(path: Path, content: bytes) -> None:
         if path.name == "bundle.json":
@@ -172,7 +173,7 @@ def test_saving_that_fails_half_way_leaves_the_old_bundle(
         write(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "write_through", write_but_not_the_card)
+        patched.setattr(bundle_files, "write_through", write_but_not_the_card)
         with pytest.raises(OSError, match="disk full"):
             saved(folder, seen=["new"])
         with pytest.raises(OSError, match="disk full"):
@@ -418,7 +419,7 @@ def test_a_kill_between_two_renames_and_a_full_disk_lose_no_bundle(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(module, "write_through", full)
+    monkeypatch.setattr(bundle_files, "write_through", full)
     with pytest.raises(OSError, match="No space left"):
         saved(folder)
     assert load(folder).card.name == "example"
@@ -512,10 +513,10 @@ def test_card_can_be_read_without_the_weights(tmp_path: Path) -> None:
 def test_default_detector_is_inside_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "detectors" / "bundle.py"))
+    monkeypatch.setattr(bundles, "__file__", str(tmp_path / "detectors" / "bundle.py"))
     with pytest.raises(BundleError, match="no default detector; name a bundle"):
         default()
-    folder = saved(tmp_path / "default_detector")
+    folder = saved(tmp_path / "detectors" / "shipped")
     assert default() == folder
 
 
