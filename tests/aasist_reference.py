@@ -21,8 +21,8 @@ Weights = Mapping[str, Tensor]
 
 def tensors(module: torch.nn.Module) -> dict[str, Tensor]:
     """Return parameters and buffers by name; the running statistics as copies."""
-    found: dict[str, Tensor] = dict(module.named_parameters())
-    return found | {name: value.clone() for name, value in module.named_buffers()}
+    named: dict[str, Tensor] = dict(module.named_parameters())
+    return named | {name: value.clone() for name, value in module.named_buffers()}
 
 
 def below(weights: Weights, name: str) -> dict[str, Tensor]:
@@ -138,9 +138,9 @@ def graph_head(
     spectral = graph_pool(below(weights, "spectral_pool"), spectral, shares[0])
     temporal = graph_attention(below(weights, "temporal"), temporal, 2.0, training)
     temporal = graph_pool(below(weights, "temporal_pool"), temporal, shares[1])
-    one = branch(below(weights, "first"), temporal, spectral, shares[2], training)
-    two = branch(below(weights, "second"), temporal, spectral, shares[2], training)
-    temporal, spectral, master = (torch.max(a, b) for a, b in zip(one, two, strict=True))
+    first = branch(below(weights, "first"), temporal, spectral, shares[2], training)
+    second = branch(below(weights, "second"), temporal, spectral, shares[2], training)
+    temporal, spectral, master = (torch.max(a, b) for a, b in zip(first, second, strict=True))
     return torch.cat(
         [
             temporal.abs().max(dim=1).values,

@@ -37,11 +37,11 @@ class Echo:
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """The copy, shape [T]."""
-        heard = speech.samples
-        if heard.size == 1_234:
+        samples = speech.samples
+        if samples.size == 1_234:
             raise AttackError("echo: 1234 samples; give another length")
-        noise = self.noise * rng.standard_normal(heard.size, np.float32)
-        return np.clip(self.offset - self.gain * heard + noise, -1, 1).astype(np.float32)
+        noise = self.noise * rng.standard_normal(samples.size, np.float32)
+        return np.clip(self.offset - self.gain * samples + noise, -1, 1).astype(np.float32)
 
 
 @dataclass(frozen=True)

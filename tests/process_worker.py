@@ -74,13 +74,13 @@ class Pair:
         """Return what a function of this file gives in each process."""
         for pipe in self.pipes:
             pipe.send((name, arguments))
-        found = []
+        results = []
         for rank, pipe in enumerate(self.pipes):
             assert pipe.poll(LONGEST_WAIT_S), f"process {rank} does not answer"
             failed, result = pipe.recv()
             assert not failed, f"process {rank}: {result}"
-            found.append(result)
-        return found
+            results.append(result)
+        return results
 
     def close(self) -> None:
         for pipe in self.pipes:
@@ -110,7 +110,7 @@ def batches(data: Path) -> BatchSource:
     )
 
 
-def made(method: str, detector: str, data: Path, numbers: list[int]) -> nn.Module:
+def gradients_model(method: str, detector: str, data: Path, numbers: list[int]) -> nn.Module:
     """Return a model with the gradients of some batches, added up as the loop does."""
     torch.manual_seed(0)
     model = METHODS[method]().prepare(SMALL[detector].build()).train()
@@ -122,15 +122,15 @@ def made(method: str, detector: str, data: Path, numbers: list[int]) -> nn.Modul
 
 def gradients(method: str, detector: str, data: Path) -> float:
     """Return how far this process's gradients are from those of one process, in their own size."""
-    alone = made(method, detector, data, [0, 1])
-    shared = made(method, detector, data, [dist.get_rank()])
+    alone = gradients_model(method, detector, data, [0, 1])
+    shared = gradients_model(method, detector, data, [dist.get_rank()])
     distributed.average_gradients(shared)
     farthest = 0.0
-    for one, other in zip(alone.parameters(), shared.parameters(), strict=True):
-        assert (one.grad is None) == (other.grad is None)
-        if one.grad is not None and other.grad is not None:
-            size = one.grad.abs().max().clamp(min=1e-3)
-            farthest = max(farthest, float((other.grad - one.grad / 2).abs().max() / size))
+    for weight, other in zip(alone.parameters(), shared.parameters(), strict=True):
+        assert (weight.grad is None) == (other.grad is None)
+        if weight.grad is not None and other.grad is not None:
+            size = weight.grad.abs().max().clamp(min=1e-3)
+            farthest = max(farthest, float((other.grad - weight.grad / 2).abs().max() / size))
     return farthest
 
 
@@ -177,7 +177,7 @@ def scored(data: Path) -> tuple[list[float], list[str]]:
 
 def agreed(same: bool) -> str:
     try:
-        distributed.agree("a" if same else f"a{dist.get_rank()}")
+        distributed.check_agreement("a" if same else f"a{dist.get_rank()}")
     except TrainingError as error:
         return str(error)
     return ""
@@ -216,18 +216,18 @@ def stopping(before_batch: int) -> Iterator[None]:
 def trained(
     name: str, data: Path, out: Path, before_step: int = 1000, sharded: bool = False
 ) -> list[str]:
-    """Return what a run said, until it ended or was interrupted."""
-    said: list[str] = []
+    """Return the lines that a run reported, until it ended or was interrupted."""
+    lines: list[str] = []
     try:
         with stopping(2 * before_step):
             training.train(
-                RECIPES[name], Manifest.read(data), out, sharded=sharded, say=said.append
+                RECIPES[name], Manifest.read(data), out, sharded=sharded, say=lines.append
             )
     except Interrupted:
-        said.append("interrupted")
+        lines.append("interrupted")
     except TrainingError as error:
-        said.append(f"error: {error}")
-    return said
+        lines.append(f"error: {error}")
+    return lines
 
 
 def _dies_once(marker: Path, before_batch: int) -> None:

@@ -68,8 +68,8 @@ def build(family: str, *, attention: str = "", seed: int = 0) -> Any:
 
 def layers(encoder: Any) -> nn.ModuleList:
     """Return the transformer layers."""
-    found: nn.ModuleList = getattr(encoder, "encoder", encoder).layers
-    return found
+    layers: nn.ModuleList = getattr(encoder, "encoder", encoder).layers
+    return layers
 
 
 def inputs(encoder: Any, n_clips: int = 3, *, seed: int = 1) -> Tensor:

@@ -73,10 +73,10 @@ def codec(kind: str, folder: Path, *, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     model = getattr(transformers, names[kind])(configs[kind])
     generator = torch.Generator().manual_seed(seed)
-    for name, held in [*model.named_parameters(), *model.named_buffers()]:
+    for name, weight in [*model.named_parameters(), *model.named_buffers()]:
         # Codebooks start as zeros, which would decode everything to one sound.
         if "embed" in name or "codebook" in name:
-            held.data = torch.randn(held.shape, generator=generator)
+            weight.data = torch.randn(weight.shape, generator=generator)
     model.save_pretrained(folder)
     return folder
 
@@ -91,7 +91,7 @@ def hifi_gan(
         model_in_dim=n_mels,
         upsample_initial_channel=16,
         upsample_rates=list(hop),
-        upsample_kernel_sizes=[2 * one for one in hop],
+        upsample_kernel_sizes=[2 * hop_length for hop_length in hop],
         resblock_kernel_sizes=[3],
         resblock_dilation_sizes=[[1, 3]],
     )

@@ -39,8 +39,10 @@ def copy(row: Dac | Encodec | Mimi | HifiGan, samples: FloatArray | None = None)
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     root = tmp_path_factory.mktemp("codecs")
-    made = {kind: tiny_generators.codec(kind, root / kind) for kind in ("dac", "encodec", "mimi")}
-    return {kind: str(folder) for kind, folder in made.items()}
+    codec_folders = {
+        kind: tiny_generators.codec(kind, root / kind) for kind in ("dac", "encodec", "mimi")
+    }
+    return {kind: str(folder) for kind, folder in codec_folders.items()}
 
 
 def test_a_copy_is_what_the_model_decodes(folders: dict[str, str]) -> None:
@@ -48,17 +50,17 @@ def test_a_copy_is_what_the_model_decodes(folders: dict[str, str]) -> None:
     padded = torch.nn.functional.pad(torch.from_numpy(noise())[None, None], (0, RATE_HZ // 5))
     with torch.no_grad():
         decoded = model(padded).audio_values[0, :9_000].numpy()
-    made = copy(Dac(folders["dac"]))
-    assert np.corrcoef(decoded, made)[0, 1] > 0.9999
-    assert np.mean(made**2) == pytest.approx(np.mean(noise() ** 2), rel=1e-4)
+    actual = copy(Dac(folders["dac"]))
+    assert np.corrcoef(decoded, actual)[0, 1] > 0.9999
+    assert np.mean(actual**2) == pytest.approx(np.mean(noise() ** 2), rel=1e-4)
 
 
-def test_a_model_at_another_rate_hears_the_recording_at_its_rate(folders: dict[str, str]) -> None:
+def test_a_model_at_another_rate_gets_the_recording_at_its_rate(folders: dict[str, str]) -> None:
     model = pretrained.loaded("mimi", "MimiModel", folders["mimi"])
     wide = torch.from_numpy(sound.at_rate(noise(), 24_000))[None, None]
     with torch.no_grad():
-        heard = model(torch.nn.functional.pad(wide, (0, 4_800)), num_quantizers=4).audio_values
-    decoded = sound.from_rate(heard[0, 0].numpy(), 24_000)[:9_000]
+        output = model(torch.nn.functional.pad(wide, (0, 4_800)), num_quantizers=4).audio_values
+    decoded = sound.from_rate(output[0, 0].numpy(), 24_000)[:9_000]
     assert np.corrcoef(decoded, copy(Mimi(folders["mimi"], n_codebooks=4)))[0, 1] > 0.999
 
 
@@ -68,8 +70,8 @@ def test_fewer_codebooks_and_less_bandwidth_give_another_copy(folders: dict[str,
         (Mimi(folders["mimi"], n_codebooks=2), Mimi(folders["mimi"], n_codebooks=3)),
         (Encodec(folders["encodec"], 1.5), Encodec(folders["encodec"], 3.0)),
     )
-    for one, other in pairs:
-        assert not np.allclose(copy(one), copy(other), atol=1e-4), one.name
+    for attack, other in pairs:
+        assert not np.allclose(copy(attack), copy(other), atol=1e-4), attack.name
 
 
 def test_no_codebooks_named_means_all(folders: dict[str, str]) -> None:
@@ -100,10 +102,11 @@ def test_settings_that_a_model_does_not_have_are_refused(folders: dict[str, str]
 def test_a_model_that_lacks_a_weight_is_refused(folders: dict[str, str], tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    held = load_file(f"{folders['dac']}/model.safetensors")
-    name = sorted(held)[0]
+    tensors = load_file(f"{folders['dac']}/model.safetensors")
+    name = sorted(tensors)[0]
     save_file(
-        {one: value for one, value in held.items() if one != name}, tmp_path / "model.safetensors"
+        {key: value for key, value in tensors.items() if key != name},
+        tmp_path / "model.safetensors",
     )
     (tmp_path / "config.json").write_bytes(Path(folders["dac"], "config.json").read_bytes())
     with pytest.raises(
@@ -125,7 +128,7 @@ def test_a_hub_that_cannot_be_reached_is_no_end(tmp_path: Path) -> None:
 def test_a_fingerprint_is_of_what_a_folder_holds(folders: dict[str, str], tmp_path: Path) -> None:
     again = tiny_generators.codec("dac", tmp_path / "again")
     other = tiny_generators.codec("dac", tmp_path / "other", seed=1)
-    prints = [pretrained.fingerprint(Path(one)) for one in (folders["dac"], again, other)]
+    prints = [pretrained.fingerprint(Path(folder)) for folder in (folders["dac"], again, other)]
     assert prints[0] == prints[1]
     assert prints[0] != prints[2]
 
@@ -165,9 +168,9 @@ def test_the_way_back_leaves_no_holes_above_the_edge_of_a_low_pass() -> None:
     copied = mel.spoken(mel.of(source), mel.phases(source))
     quietest = [
         np.min(
-            np.mean(np.abs(np.fft.rfft(one.reshape(-1, 512) * np.hanning(512))), axis=0)[180:250]
+            np.mean(np.abs(np.fft.rfft(wave.reshape(-1, 512) * np.hanning(512))), axis=0)[180:250]
         )
-        for one in (source / source.std(), copied / copied.std())
+        for wave in (source / source.std(), copied / copied.std())
     ]
     assert quietest[1] > 0.6 * quietest[0]
 
@@ -175,15 +178,15 @@ def test_the_way_back_leaves_no_holes_above_the_edge_of_a_low_pass() -> None:
 @pytest.mark.parametrize("kind", ["SpeechT5", "FastSpeech2Conformer"])
 def test_the_vocoder_is_of_the_class_that_its_config_names(tmp_path: Path, kind: str) -> None:
     folder = tiny_generators.hifi_gan(tmp_path, kind=kind)
-    told = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(told | {"model_type": "hifigan"}))  # as of old
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "hifigan"}))  # as of old
     mel = Mel(n_mels=20, n_hop=64)
     model = hifi_gan.vocoder("hifi-gan", str(folder), mel)
     assert type(model).__name__ == f"{kind}HifiGan"
     assert copy(HifiGan(str(folder), mel)).shape == (9_000,)
 
 
-def test_a_recording_is_heard_at_one_level(tmp_path: Path) -> None:
+def test_a_recording_is_scaled_to_one_level(tmp_path: Path) -> None:
     row = HifiGan(str(tiny_generators.hifi_gan(tmp_path)), Mel(n_mels=20, n_hop=64))
     loud, soft = copy(row, noise()), copy(row, 0.1 * noise())
     np.testing.assert_allclose(soft, 0.1 * loud, atol=1e-4)

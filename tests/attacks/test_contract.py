@@ -80,7 +80,7 @@ def without_engine(attack: Attack, monkeypatch: pytest.MonkeyPatch) -> Attack:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_a_row_says_what_it_is(name: str) -> None:
+def test_a_row_states_name_family_and_licence(name: str) -> None:
     attack = ATTACKS[name]
     assert isinstance(attack, Attack)
     assert attack.name == name
@@ -123,17 +123,17 @@ def test_rows_that_read_weights_are_known() -> None:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_what_is_missing_is_said_with_its_remedy(
+def test_what_is_missing_is_reported_with_its_remedy(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attack = without_engine(ATTACKS[name], monkeypatch)
-    said = attack.missing()
+    message = attack.missing()
     if not attack.packages:
-        assert said == ""
+        assert message == ""
         return
-    assert re.search("is missing; install it with: .*(apt-get|pip|npm) install", said)
+    assert re.search("is missing; install it with: .*(apt-get|pip|npm) install", message)
     first = attack.packages[0].partition(":")[2]
-    assert first in said
+    assert first in message
     speech = Speech(voice_like(), "Hello there.", (*attack.languages, "en")[0])
     with pytest.raises(AttackError, match=f"^{name}: .* is missing; install it with"):
         attack.generate(speech, np.random.default_rng(0))
@@ -144,12 +144,12 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Attack]:
     """Rows that can be used here; those that need weights stand on tiny random ones."""
 
     @cache
-    def made(name: str) -> Attack:
+    def attack_named(name: str) -> Attack:
         if name in IN_PYTHON:
             return ATTACKS[name]
         return tiny_generators.ready(name, tmp_path_factory.mktemp(name))
 
-    return made
+    return attack_named
 
 
 @pytest.mark.parametrize("name", [*IN_PYTHON, *WEIGHTS_NEEDED])
@@ -178,8 +178,8 @@ def test_a_copy_follows_its_source_in_time(name: str) -> None:
 @pytest.mark.parametrize("name", [*IN_PYTHON, *WEIGHTS_NEEDED])
 def test_one_seed_gives_one_copy(ready: Callable[[str], Attack], name: str) -> None:
     source, row = Speech(voice_like(0.5)), ready(name)
-    one, again = (row.generate(source, np.random.default_rng(7)) for _ in range(2))
-    np.testing.assert_array_equal(one, again)
+    first, again = (row.generate(source, np.random.default_rng(7)) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
 
 
 @pytest.mark.parametrize("name", [*IN_PYTHON, *WEIGHTS_NEEDED])
@@ -187,9 +187,9 @@ def test_another_seed_gives_another_copy_where_chance_has_a_say(
     ready: Callable[[str], Attack], name: str
 ) -> None:
     source, row = Speech(voice_like(0.5)), ready(name)
-    one, other = (row.generate(source, np.random.default_rng(n)) for n in range(2))
+    first, second = (row.generate(source, np.random.default_rng(n)) for n in range(2))
     without_chance = ("world", "dac", "encodec", "hifi-gan", "mimi")
-    assert np.array_equal(one, other) == (name in without_chance)
+    assert np.array_equal(first, second) == (name in without_chance)
 
 
 @pytest.mark.parametrize("name", WEIGHTS_NEEDED)

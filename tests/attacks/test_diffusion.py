@@ -1,4 +1,4 @@
-"""Does diffusion noise and denoise as it says, learn, go on where it stopped, and hear no tests?"""
+"""Does diffusion noise and denoise as documented, learn, resume, and see no test clips?"""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_denoising_is_ddim_from_a_partly_noised_start() -> None:
 
     scheduler = DDIMScheduler(num_train_timesteps=100, beta_schedule="linear", clip_sample=False)
     clean = torch.linspace(-1, 1, 6).reshape(1, 1, 2, 3)
-    found = denoised(
+    actual = denoised(
         clean,
         lambda noised, levels: torch.tanh(noised) + levels.reshape(-1, 1, 1, 1) / 100,
         scheduler,
@@ -79,14 +79,14 @@ def test_denoising_is_ddim_from_a_partly_noised_start() -> None:
         predicted = torch.tanh(x) + level / 100
         start = (x - math.sqrt(1 - kept[level]) * predicted) / math.sqrt(kept[level])
         x = math.sqrt(following) * start + math.sqrt(1 - following) * predicted
-    torch.testing.assert_close(found, x, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(actual, x, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("strength", "n_steps"),
     [(0.1, 5), (0.5, 5), (0.5, 1), (1.0, 20), (0.3, 20), (0.3, 151), (0.1, 60), (1.0, 501)],
 )
-def test_the_first_step_is_at_the_strength_and_there_are_as_many_as_said(
+def test_the_first_step_is_at_the_strength_and_there_are_as_many_as_asked_for(
     strength: float, n_steps: int
 ) -> None:
     levels: list[int] = []
@@ -134,21 +134,21 @@ def test_a_model_is_not_asked_beyond_what_it_was_trained_for() -> None:
 @pytest.mark.parametrize("n_frames", [1, 16, 37])
 def test_spectrograms_of_any_length_come_back_as_long(n_frames: int) -> None:
     logs = torch.randn(n_frames, 16)
-    found = MelDiffusion(CONFIG).reconstruct(
+    restored = MelDiffusion(CONFIG).reconstruct(
         logs, strength=0.2, n_steps=2, generator=torch.Generator()
     )
-    assert found.shape == logs.shape
-    assert torch.isfinite(found).all()
+    assert restored.shape == logs.shape
+    assert torch.isfinite(restored).all()
 
 
 def test_nothing_noised_and_nothing_taken_away_is_the_recording() -> None:
     """At the lowest level a model that sees no noise leaves its input, in its own units."""
-    made = MelDiffusion(CONFIG)
-    made.mean.fill_(-3.0)
-    made.deviation.fill_(0.2)  # so that normalised values are far from [-1, 1]
+    diffusion = MelDiffusion(CONFIG)
+    diffusion.mean.fill_(-3.0)
+    diffusion.deviation.fill_(0.2)  # so that normalised values are far from [-1, 1]
     logs = torch.randn(24, 16) - 3
-    found = made.reconstruct(logs, strength=0.001, n_steps=1, generator=torch.Generator())
-    assert (found - logs).abs().mean() < 0.1
+    restored = diffusion.reconstruct(logs, strength=0.001, n_steps=1, generator=torch.Generator())
+    assert (restored - logs).abs().mean() < 0.1
 
 
 def test_griffin_lim_starts_from_the_phases_that_are_asked_for(
@@ -162,8 +162,8 @@ def test_griffin_lim_starts_from_the_phases_that_are_asked_for(
 
     monkeypatch.setattr(Mel, "spoken", spoken)
     row = Diffusion(model, n_steps=2)
-    for one, seed in ((row, 0), (row, 1), (replace(row, phases="source"), 0)):
-        copy(one, seed)
+    for attack, seed in ((row, 0), (row, 1), (replace(row, phases="source"), 0)):
+        copy(attack, seed)
     wave = np.pad(tone(), (0, -tone().size % 256)).astype(np.float64)
     turned = np.exp(1j * started[2]) - np.exp(1j * Mel(n_mels=16).phases(wave))
     assert np.median(np.abs(turned)) < 1e-6
@@ -187,9 +187,9 @@ def test_a_vocoder_speaks_what_it_was_trained_on_and_nothing_else(
 def test_a_folder_without_a_whole_model_is_refused(model: str, tmp_path: Path) -> None:
     with pytest.raises(AttackError, match=r"holds no whole diffusion model .* train one with"):
         copy(Diffusion(str(tmp_path)))
-    told = json.loads(Path(model, "diffusion.json").read_text())
-    told["config"]["widths"] = [8, 16]
-    (tmp_path / "diffusion.json").write_text(json.dumps(told))
+    config = json.loads(Path(model, "diffusion.json").read_text())
+    config["config"]["widths"] = [8, 16]
+    (tmp_path / "diffusion.json").write_text(json.dumps(config))
     (tmp_path / "model.safetensors").write_bytes(Path(model, "model.safetensors").read_bytes())
     with pytest.raises(AttackError, match=r"no whole diffusion model \(RuntimeError\)"):
         load(tmp_path)
@@ -209,7 +209,7 @@ def test_a_config_that_cannot_be_is_refused(change: dict[str, object], message: 
 
 
 def test_the_small_model_is_small_and_both_sizes_take_one_spectrogram() -> None:
-    n_weights = sum(one.numel() for one in MelDiffusion(SIZES["small"]).parameters())
+    n_weights = sum(weight.numel() for weight in MelDiffusion(SIZES["small"]).parameters())
     assert 1e6 < n_weights < 3e6
     assert SIZES["full"].mel == SIZES["small"].mel
 
@@ -229,15 +229,15 @@ def test_training_lowers_the_loss_and_writes_what_can_be_loaded(
 
 
 def test_bands_are_normalised_by_those_of_the_clips(corpus: Manifest, tmp_path: Path) -> None:
-    made = load(train(corpus, tmp_path / "run", CONFIG, replace(TRAINING, n_steps=1)))
-    assert (made.deviation > 0.01).all()
+    diffusion = load(train(corpus, tmp_path / "run", CONFIG, replace(TRAINING, n_steps=1)))
+    assert (diffusion.deviation > 0.01).all()
     human = corpus.part("train").where(corpus.part("train").column("bonafide").astype(bool))
     assert len(human) == 6
-    assert -5 < made.mean.mean() < 1
-    assert made.mean.std() > 0.05
+    assert -5 < diffusion.mean.mean() < 1
+    assert diffusion.mean.std() > 0.05
 
 
-def test_an_interrupted_run_goes_on_to_the_same_weights(corpus: Manifest, tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_to_the_same_weights(corpus: Manifest, tmp_path: Path) -> None:
     whole = load(train(corpus, tmp_path / "whole", CONFIG, TRAINING))
     train(corpus, tmp_path / "parts", CONFIG, replace(TRAINING, n_steps=4))
     with (tmp_path / "parts" / "log.jsonl").open("a") as log:
@@ -254,7 +254,7 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(corpus: Manifest, tmp_pa
         assert torch.equal(value, parts.state_dict()[name]), name
 
 
-def test_another_run_in_the_folder_is_not_gone_on_with(corpus: Manifest, tmp_path: Path) -> None:
+def test_another_run_in_the_folder_is_not_resumed(corpus: Manifest, tmp_path: Path) -> None:
     short = replace(TRAINING, n_steps=2)
     train(corpus, tmp_path, CONFIG, short)
     with pytest.raises(AttackError, match=r"a run of other settings or clips; .* --start-over"):
@@ -262,7 +262,7 @@ def test_another_run_in_the_folder_is_not_gone_on_with(corpus: Manifest, tmp_pat
     train(corpus, tmp_path, CONFIG, replace(short, seed=1), start_over=True)
 
 
-def test_only_bona_fide_clips_of_training_parts_are_heard(tmp_path: Path) -> None:
+def test_only_bona_fide_clips_of_training_parts_are_trained_on(tmp_path: Path) -> None:
     manifest = synthetic_corpus.corpus(tmp_path / "data", duration_s=0.5)
     for clip in manifest:
         if not clip.bonafide or clip.part != "train":
@@ -288,7 +288,7 @@ def test_training_that_cannot_be_is_refused(corpus: Manifest, tmp_path: Path) ->
         train(spoofed, tmp_path, CONFIG, TRAINING)
 
 
-def test_audioldm_listens_to_prompt_strength_and_seed(audioldm: AudioLdm) -> None:
+def test_audioldm_depends_on_prompt_strength_and_seed(audioldm: AudioLdm) -> None:
     usual = copy(audioldm)
     for other in (replace(audioldm, prompt="a b"), replace(audioldm, strength=0.6)):
         assert not np.array_equal(usual, copy(other))
@@ -316,9 +316,9 @@ def test_audioldm_gives_what_its_autoencoder_and_vocoder_do_when_no_noise_is_add
     with torch.no_grad():
         vae = AutoencoderKL.from_pretrained(folder / "vae")
         latents = vae.encode(padded).latent_dist.mode()
-        found = vae.decode(latents).sample[0, 0, :n_frames]
+        spectrogram = vae.decode(latents).sample[0, 0, :n_frames]
         vocoder = SpeechT5HifiGan.from_pretrained(folder / "vocoder").eval()
-        spoken = vocoder(found).numpy()[: tone().size]
+        spoken = vocoder(spectrogram).numpy()[: tone().size]
     assert np.corrcoef(spoken, copy(audioldm))[0, 1] > 0.999
 
 

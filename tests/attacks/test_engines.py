@@ -66,8 +66,8 @@ def data(home: Path, *paths: str) -> None:
 
 
 def given(program: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(program.with_name(program.name + ".json").read_text())
-    return found
+    call: dict[str, Any] = json.loads(program.with_name(program.name + ".json").read_text())
+    return call
 
 
 def say(attack: Attack, text: str = "Good morning.") -> FloatArray:
@@ -96,8 +96,8 @@ def test_a_file_that_cannot_be_run_is_no_program(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shelf", ["pypi", "pypi/some-wheel", "npm", "npm/x/package"])
 def test_a_package_is_found_however_it_was_unpacked(tmp_path: Path, shelf: str) -> None:
     data(tmp_path, f"{shelf}/voices/asset/model.bin")
-    found = Engines(tmp_path).package("voices/asset/model.bin")
-    assert found == tmp_path / shelf / "voices/asset/model.bin"
+    package = Engines(tmp_path).package("voices/asset/model.bin")
+    assert package == tmp_path / shelf / "voices/asset/model.bin"
     assert Engines().package("voices/asset/model.bin") is None
 
 
@@ -193,7 +193,7 @@ def test_festival_learns_of_a_voice_in_the_cache(
     assert f'(voice-location \'msu_ru_nsh_clunits "{voice}/"' in script
 
 
-def test_espeak_of_the_cache_is_told_where_its_data_lies(tmp_path: Path) -> None:
+def test_espeak_of_the_cache_is_given_the_path_of_its_data(tmp_path: Path) -> None:
     data(tmp_path, "root/usr/lib/x86_64-linux-gnu/espeak-ng-data/phontab")
     engine = put(tmp_path, "espeak-ng")
     say(attacks.attacks(tmp_path)["espeak-ng-fr-f2"])

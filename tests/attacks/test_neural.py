@@ -140,10 +140,10 @@ def test_kokoro_names_the_phonemiser_of_its_language() -> None:
 
 
 def test_hibari_joins_sentences_and_draws_its_noise_from_the_seed(home: Path) -> None:
-    one, again, other = (say(home, "hibari-heart", "en", seed) for seed in (1, 1, 2))
-    assert one.shape == (8 * 1200 * 2 // 3,)
-    np.testing.assert_array_equal(one, again)
-    assert not np.array_equal(one, other)
+    first, again, other = (say(home, "hibari-heart", "en", seed) for seed in (1, 1, 2))
+    assert first.shape == (8 * 1200 * 2 // 3,)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
 
 
 def test_hibari_leaves_the_search_path_alone(home: Path) -> None:
@@ -187,9 +187,9 @@ def vocoder(monkeypatch: pytest.MonkeyPatch) -> Vocoder:
     def noise(features: FloatArray) -> FloatArray:
         return np.random.default_rng(0).standard_normal(300 * len(features)).astype(np.float32)
 
-    made = Vocoder(noise)
-    monkeypatch.setattr(mb_melgan, "_interpreter", lambda path: made)
-    return made
+    fake = Vocoder(noise)
+    monkeypatch.setattr(mb_melgan, "_interpreter", lambda path: fake)
+    return fake
 
 
 def pink(n_samples: int) -> FloatArray:
@@ -199,16 +199,16 @@ def pink(n_samples: int) -> FloatArray:
 
 
 @pytest.mark.parametrize("level", [1e-4, 1e-2])
-def test_mb_melgan_hears_every_recording_at_one_level(
+def test_mb_melgan_is_given_every_recording_at_one_level(
     home: Path, monkeypatch: pytest.MonkeyPatch, level: float
 ) -> None:
-    made = vocoder(monkeypatch)
+    fake = vocoder(monkeypatch)
     source = level * pink(RATE_HZ)
     copy = attacks(home)["mb-melgan"].generate(Speech(source), np.random.default_rng(0))
     assert copy.shape == source.shape
     assert np.sqrt(np.mean(copy**2)) == pytest.approx(np.sqrt(np.mean(source**2)), rel=0.1)
-    frames = made.features[0, 4:-4]
-    assert len(made.features[0]) == 24_000 // 300 + 1
+    frames = fake.features[0, 4:-4]
+    assert len(fake.features[0]) == 24_000 // 300 + 1
     assert abs(frames.mean()) < 1.0
     assert np.abs(frames.mean(axis=0)[:70]).max() < 2.0
 

@@ -51,18 +51,20 @@ def corpus(root: Path, *, n_each: int = 2, parts: tuple[str, ...] = ("train", "d
     return Manifest.of(clips, root)
 
 
-def heard(manifest: Manifest, one: Clip) -> FloatArray:
-    return audio.read(manifest.file(one), minimum_s=0.0).samples
+def samples_of(manifest: Manifest, clip: Clip) -> FloatArray:
+    return audio.read(manifest.file(clip), minimum_s=0.0).samples
 
 
 def test_every_clip_of_train_and_dev_has_a_twin_and_no_other(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data")
-    made = reconstruct(given, Echo(), tmp_path / "out")
-    whole = Manifest.read(made.manifest)
-    twins = {one.source_clip: one for one in whole if one.family == RECONSTRUCTION}
-    assert set(twins) == {one.id for one in given if one.part != "eval_in"}
-    assert {one.id for one in whole} - {one.id for one in twins.values()} == {c.id for c in given}
-    assert (made.n_made, made.n_kept, made.failures) == (8, 0, {})
+    result = reconstruct(given, Echo(), tmp_path / "out")
+    whole = Manifest.read(result.manifest)
+    twins = {clip.source_clip: clip for clip in whole if clip.family == RECONSTRUCTION}
+    assert set(twins) == {clip.id for clip in given if clip.part != "eval_in"}
+    assert {clip.id for clip in whole} - {clip.id for clip in twins.values()} == {
+        c.id for c in given
+    }
+    assert (result.n_made, result.n_kept, result.failures) == (8, 0, {})
 
 
 def test_a_twin_is_as_long_and_as_loud_as_its_source_and_lies_where_the_manifest_says(
@@ -72,25 +74,25 @@ def test_a_twin_is_as_long_and_as_loud_as_its_source_and_lies_where_the_manifest
     # Griffin-Lim, a generator that changes every sample.
     row = replace(ATTACKS["griffin-lim-mel"], n_rounds=2)  # type: ignore[type-var]
     whole = Manifest.read(reconstruct(given, row, tmp_path / "out", parts=("dev",)).manifest)
-    by_id = {one.id: one for one in whole}
-    twins = [one for one in whole if one.family == RECONSTRUCTION]
+    by_id = {clip.id: clip for clip in whole}
+    twins = [clip for clip in whole if clip.family == RECONSTRUCTION]
     assert len(twins) == 4
     for twin in twins:
         assert not Path(twin.path).is_absolute()
-        copy, source = heard(whole, twin), heard(whole, by_id[twin.source_clip])
+        copy, source = samples_of(whole, twin), samples_of(whole, by_id[twin.source_clip])
         assert copy.shape == source.shape
         assert twin.duration_s == pytest.approx(source.size / RATE_HZ)
         assert abs(10 * np.log10(np.mean(copy**2) / np.mean(source**2))) < 0.5
         assert not np.allclose(copy, source, atol=1e-2)
 
 
-def test_a_twin_is_spoofed_whatever_its_source_is_and_keeps_speaker_part_and_language(
+def test_a_twin_is_spoofed_whichever_class_its_source_is_and_keeps_speaker_part_and_language(
     tmp_path: Path,
 ) -> None:
     given = corpus(tmp_path / "data")
     whole = Manifest.read(reconstruct(given, Echo(gain=0.9), tmp_path / "out").manifest)
-    sources = {one.id: one for one in given}
-    for twin in (one for one in whole if one.family == RECONSTRUCTION):
+    sources = {clip.id: clip for clip in given}
+    for twin in (clip for clip in whole if clip.family == RECONSTRUCTION):
         source = sources[twin.source_clip]
         assert not twin.bonafide
         assert twin.attack == "echo"
@@ -116,8 +118,8 @@ def test_a_generator_that_only_test_parts_know_is_refused(tmp_path: Path, column
     known = {"attack": echo.name, "family": echo.family}[column]
 
     def spoken(parts: tuple[str, ...]) -> Manifest:
-        own = [one.part in parts and not one.bonafide for one in given]
-        changed = [replace(one, **{column: known}) for one in given]
+        own = [clip.part in parts and not clip.bonafide for clip in given]
+        changed = [replace(clip, **{column: known}) for clip in given]
         pairs = zip(own, given, changed, strict=True)
         return Manifest.of([new if mine else old for mine, old, new in pairs], given.root)
 
@@ -145,11 +147,11 @@ def test_the_second_run_makes_only_what_is_not_there_and_makes_it_alike(tmp_path
     out = tmp_path / "out"
     reconstruct(given, Echo(), out)
     files = sorted(out.rglob("*.flac"))
-    held = [file.read_bytes() for file in files]
+    contents = [file.read_bytes() for file in files]
     files[3].unlink()
     again = reconstruct(given, Echo(), out)
     assert (again.n_made, again.n_kept) == (1, 7)
-    assert [file.read_bytes() for file in files] == held
+    assert [file.read_bytes() for file in files] == contents
 
 
 def test_twins_are_shared_by_manifests_and_made_anew_when_audio_or_settings_change(
@@ -161,18 +163,18 @@ def test_twins_are_shared_by_manifests_and_made_anew_when_audio_or_settings_chan
     moved = Manifest.of(corpus(tmp_path / "elsewhere"), tmp_path / "elsewhere")
     assert reconstruct(moved, Echo(), tmp_path / "two", cache=cache).n_made == 0
     assert reconstruct(given, Echo(noise=0.01), tmp_path / "one", cache=cache).n_made == 8
-    changed = next(one for one in given if one.id == "dev-saw-1")
-    audio.write(given.file(changed), 0.1 * heard(given, changed))
+    changed = next(clip for clip in given if clip.id == "dev-saw-1")
+    audio.write(given.file(changed), 0.1 * samples_of(given, changed))
     assert reconstruct(given, Echo(), tmp_path / "one", cache=cache).n_made == 1
 
 
 def test_weights_count_by_what_they_are_not_by_where_they_lie(tmp_path: Path) -> None:
-    one, same, other = (
+    first, same, other = (
         identity(Weighted(source=Weighted.write(tmp_path / name, content)))
         for name, content in (("a", "weights"), ("b", "weights"), ("c", "others"))
     )
-    assert one == same
-    assert one != other
+    assert first == same
+    assert first != other
     with pytest.raises(AttackError, match=r"no folder .* give one with --set source=FOLDER"):
         identity(Weighted(source=str(tmp_path / "none")))
 
@@ -182,14 +184,14 @@ def test_twins_get_no_twins_and_generators_add_up(tmp_path: Path) -> None:
     second = reconstruct(Manifest.read(first.manifest), Echo("other"), tmp_path / "two")
     whole = Manifest.read(second.manifest)
     assert second.n_made == 8
-    assert sorted({one.attack for one in whole}) == ["-", "echo", "other", "saw"]
-    assert all(whole.file(one).is_file() for one in whole)
-    assert len({one.id for one in whole}) == 12 + 8 + 8
+    assert sorted({clip.attack for clip in whole}) == ["-", "echo", "other", "saw"]
+    assert all(whole.file(clip).is_file() for clip in whole)
+    assert len({clip.id for clip in whole}) == 12 + 8 + 8
 
 
-def test_the_same_generator_again_goes_on_on_its_own_manifest(tmp_path: Path) -> None:
+def test_the_same_generator_again_resumes_on_its_own_manifest(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data")
-    file = given.file(next(one for one in given if one.id == "train-human-1"))
+    file = given.file(next(clip for clip in given if clip.id == "train-human-1"))
     whole = file.read_bytes()
     file.write_bytes(b"no audio")
     first = reconstruct(given, Echo(), tmp_path / "one")
@@ -201,21 +203,21 @@ def test_the_same_generator_again_goes_on_on_its_own_manifest(tmp_path: Path) ->
 
 def test_a_clip_that_fails_costs_one_twin(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data")
-    broken = given.file(next(one for one in given if one.id == "train-human-1"))
+    broken = given.file(next(clip for clip in given if clip.id == "train-human-1"))
     broken.write_bytes(b"no audio")
-    made = reconstruct(given, Echo(), tmp_path / "out")
-    assert list(made.failures) == ["train-human-1"]
-    assert made.n_made == 7
-    assert len(Manifest.read(made.manifest)) == 12 + 7
+    result = reconstruct(given, Echo(), tmp_path / "out")
+    assert list(result.failures) == ["train-human-1"]
+    assert result.n_made == 7
+    assert len(Manifest.read(result.manifest)) == 12 + 7
 
 
 def test_a_recording_that_is_not_there_costs_one_twin(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data")
-    given.file(next(one for one in given if one.id == "train-human-1")).unlink()
-    made = reconstruct(given, Echo(), tmp_path / "out")
-    assert list(made.failures) == ["train-human-1"]
-    assert "No such file" in made.failures["train-human-1"]
-    assert (made.n_made, made.n_kept) == (7, 0)
+    given.file(next(clip for clip in given if clip.id == "train-human-1")).unlink()
+    result = reconstruct(given, Echo(), tmp_path / "out")
+    assert list(result.failures) == ["train-human-1"]
+    assert "No such file" in result.failures["train-human-1"]
+    assert (result.n_made, result.n_kept) == (7, 0)
     elsewhere = given.write(tmp_path / "elsewhere" / "manifest.parquet")
     with pytest.raises(AttackError, match=r"none of the 8 clips can be read, .*lies in .*elsewh"):
         reconstruct(Manifest.read(elsewhere), Echo(), tmp_path / "other")
@@ -238,16 +240,16 @@ def test_a_process_that_dies_costs_one_twin(tmp_path: Path) -> None:
     wave = np.random.default_rng(0).normal(0, 0.1, 1_234).astype(np.float32)
     bad = clip(tmp_path / "data", "a-killer", "train", wave, bonafide=True)
     both = Manifest.of([*given, bad], given.root)
-    made = reconstruct(both, Crash(), tmp_path / "out", jobs=2)
-    assert list(made.failures) == ["a-killer"]
-    assert "died" in made.failures["a-killer"]
-    assert made.n_made == 4
+    result = reconstruct(both, Crash(), tmp_path / "out", jobs=2)
+    assert list(result.failures) == ["a-killer"]
+    assert "died" in result.failures["a-killer"]
+    assert result.n_made == 4
 
 
 def test_processes_make_the_same_twins_as_one(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data", n_each=1)
     hashes = [
-        [one.sha256 for one in Manifest.read(reconstruct(given, Echo(), out, jobs=jobs).manifest)]
+        [clip.sha256 for clip in Manifest.read(reconstruct(given, Echo(), out, jobs=jobs).manifest)]
         for out, jobs in ((tmp_path / "one", 1), (tmp_path / "two", 2))
     ]
     assert hashes[0] == hashes[1]
@@ -255,14 +257,14 @@ def test_processes_make_the_same_twins_as_one(tmp_path: Path) -> None:
 
 def test_the_folder_of_twins_says_how_they_were_made(tmp_path: Path) -> None:
     reconstruct(corpus(tmp_path / "data", n_each=1), Echo(gain=0.7), tmp_path / "out")
-    (told,) = (tmp_path / "out" / "twins").glob("echo-*/generator.json")
-    assert json.loads(told.read_text())["gain"] == 0.7
+    (settings_file,) = (tmp_path / "out" / "twins").glob("echo-*/generator.json")
+    assert json.loads(settings_file.read_text())["gain"] == 0.7
 
 
 def test_twins_that_differ_in_level_are_given_away_by_it(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data", n_each=12)
-    made = reconstruct(given, Echo(gain=0.3), tmp_path / "out")
-    (report,) = compare_twins(Manifest.read(made.manifest))
+    result = reconstruct(given, Echo(gain=0.3), tmp_path / "out")
+    (report,) = compare_twins(Manifest.read(result.manifest))
     assert report.n_twins == 48
     assert "Twins are given away (length, level, silence" in report.verdict()
     assert "the cue that differs most is" in report.verdict()
@@ -275,16 +277,18 @@ def test_twins_that_differ_in_level_are_given_away_by_it(tmp_path: Path) -> None
 def test_a_constant_offset_of_a_generator_does_not_reach_its_twins(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data", n_each=1)
     whole = Manifest.read(reconstruct(given, Echo(offset=0.01), tmp_path / "out").manifest)
-    by_id = {one.id: one for one in whole}
-    for twin in (one for one in whole if one.family == RECONSTRUCTION):
-        means = [heard(whole, one).mean(dtype=float) for one in (twin, by_id[twin.source_clip])]
+    by_id = {clip.id: clip for clip in whole}
+    for twin in (clip for clip in whole if clip.family == RECONSTRUCTION):
+        means = [
+            samples_of(whole, clip).mean(dtype=float) for clip in (twin, by_id[twin.source_clip])
+        ]
         assert abs(means[0] - means[1]) < 1e-6
 
 
 def test_twins_that_differ_in_nothing_are_not(tmp_path: Path) -> None:
     given = corpus(tmp_path / "data", n_each=12)
-    made = reconstruct(given, Echo(noise=0.0), tmp_path / "out")
-    (report,) = compare_twins(Manifest.read(made.manifest))
+    result = reconstruct(given, Echo(noise=0.0), tmp_path / "out")
+    (report,) = compare_twins(Manifest.read(result.manifest))
     assert report.verdict().startswith("No probe tells twins from sources")
     assert {row.part for row in report.cue_rows} == {"train", "dev"}
 

@@ -15,7 +15,7 @@ from unheard.corpora import CORPORA, corpus_named, importing, inspecting
 from unheard.corpora.importing import import_corpus
 from unheard.corpora.inspecting import inspect
 from unheard.data.clip import Clip, Manifest
-from unheard.data.tables import csv_rows, key, listed, rows
+from unheard.data.tables import csv_rows, files_under, is_bonafide, rows
 from unheard.errors import CorpusError
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 42\n"
@@ -241,8 +241,8 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     (tmp_path / "disk/a/again").symlink_to(tmp_path / "disk")
     (tmp_path / "root").mkdir()
     (tmp_path / "root/flac").symlink_to(tmp_path / "disk")
-    assert listed(tmp_path / "root") == ["flac/a/1.wav", "flac/b/2.FLAC"]
-    assert listed(tmp_path / "nowhere") == []
+    assert files_under(tmp_path / "root") == ["flac/a/1.wav", "flac/b/2.FLAC"]
+    assert files_under(tmp_path / "nowhere") == []
 
 
 def test_a_field_of_a_reader_can_be_set_and_a_wrong_one_is_refused() -> None:
@@ -258,15 +258,15 @@ def test_a_field_of_a_reader_can_be_set_and_a_wrong_one_is_refused() -> None:
     "word", ["bona-fide", "Bonafide", "bona_fide", " real ", "GENUINE", "human"]
 )
 def test_all_words_for_bona_fide_are_read_as_bona_fide(word: str) -> None:
-    assert key(word, "here")
-    assert not key("Fake", "here")
+    assert is_bonafide(word, "here")
+    assert not is_bonafide("Fake", "here")
 
 
 def test_a_label_of_neither_class_is_refused_with_both() -> None:
     with pytest.raises(
         CorpusError, match=r"t\.csv:3: label '1'; one of 'bonafide'.* or one of 'spoof'"
     ):
-        key("1", "t.csv:3")
+        is_bonafide("1", "t.csv:3")
 
 
 def test_tables_say_what_is_wrong_with_them(tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ def source(manifest: Manifest, **changes: object) -> BatchSource:
     return BatchSource(manifest, SAMPLER, **settings)  # type: ignore[arg-type]
 
 
-def assert_same(one: Batch, other: Batch) -> None:
-    assert one.ids == other.ids
+def assert_same(batch: Batch, other: Batch) -> None:
+    assert batch.ids == other.ids
     for name in ("waveform", "n_samples", "bonafide", "domain", "twin"):
-        assert torch.equal(getattr(one, name), getattr(other, name)), name
+        assert torch.equal(getattr(batch, name), getattr(other, name)), name
 
 
 def table(attacks: list[str], speakers: list[str] | None = None) -> Manifest:
@@ -47,8 +47,8 @@ def test_any_number_of_workers_gives_the_same_batches(manifest: Manifest) -> Non
     alone = list(source(manifest).batches(0, 5, workers=0))
     helped = list(source(manifest).batches(0, 5, workers=2))
     assert len(alone) == len(helped) == 5
-    for one, other in zip(alone, helped, strict=True):
-        assert_same(one, other)
+    for batch, other in zip(alone, helped, strict=True):
+        assert_same(batch, other)
 
 
 def test_a_batch_depends_on_its_step_alone(manifest: Manifest) -> None:
@@ -70,10 +70,10 @@ def test_cached_clips_give_the_same_batches_as_files(manifest: Manifest) -> None
     from_memory = next(source(manifest, augment=None).batches(0, 1))
     from_files = next(source(manifest, augment=None, cache_bytes=0).batches(0, 1))
     assert from_memory.ids == from_files.ids
-    # A part read from a file may start one sample beside the cut from memory.
-    for one, other in zip(from_memory.waveform, from_files.waveform, strict=True):
+    # A part read from a file may start one sample off the cut from memory.
+    for cut, other in zip(from_memory.waveform, from_files.waveform, strict=True):
         shifts = [torch.roll(other, shift)[2:-2] for shift in (-1, 0, 1)]
-        assert min((one[2:-2] - shifted).abs().max().item() for shifted in shifts) < 1e-4
+        assert min((cut[2:-2] - shifted).abs().max().item() for shifted in shifts) < 1e-4
 
 
 def test_clips_of_unknown_length_are_cut_too(manifest: Manifest) -> None:

@@ -45,7 +45,7 @@ def test_a_label_that_contradicts_the_attack_is_refused(clip: Clip, tmp_path: Pa
         Manifest.of([clip], tmp_path)
 
 
-def test_an_unknown_part_or_column_is_named_with_its_neighbour(tmp_path: Path) -> None:
+def test_an_unknown_part_or_column_suggests_the_nearest_name(tmp_path: Path) -> None:
     manifest = Manifest.of([HUMAN, SPOOF], tmp_path)
     with pytest.raises(ManifestError, match="did you mean 'train'"):
         manifest.part("trian")
@@ -85,9 +85,9 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_the_hash_sees_what_matters_and_not_the_order(
     change: dict[str, str], tmp_path: Path
 ) -> None:
-    one = Manifest.of([HUMAN, SPOOF], tmp_path).sha256()
-    assert Manifest.of([SPOOF, HUMAN], tmp_path / "elsewhere").sha256() == one
-    assert Manifest.of([replace(HUMAN, **change), SPOOF], tmp_path).sha256() != one
+    sha256 = Manifest.of([HUMAN, SPOOF], tmp_path).sha256()
+    assert Manifest.of([SPOOF, HUMAN], tmp_path / "elsewhere").sha256() == sha256
+    assert Manifest.of([replace(HUMAN, **change), SPOOF], tmp_path).sha256() != sha256
 
 
 def test_an_interrupted_write_leaves_the_old_manifest(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from unheard.corpora import CORPORA
+from unheard.data import protocols
 from unheard.data.clip import Clip, Manifest
 from unheard.data.protocols import (
     PROTOCOLS,
     Protocol,
     Selection,
-    Trials,
     gathered,
     held_out_values,
     leave_one_out,
@@ -48,9 +48,13 @@ def manifest(name: str, rows: str, *, root: Path = ROOT) -> Manifest:
 
 
 SELECTIONS = [
-    pytest.param(selection, id=f"{one.name}: {selection}")
-    for one in PROTOCOLS.values()
-    for selection in (*one.train, *one.dev, *(s for test in one.tests for s in test.selections))
+    pytest.param(selection, id=f"{known.name}: {selection}")
+    for known in PROTOCOLS.values()
+    for selection in (
+        *known.train,
+        *known.dev,
+        *(s for test in known.tests for s in test.selections),
+    )
     if selection.corpus
 ]
 
@@ -63,14 +67,14 @@ def test_corpora_and_parts_of_every_protocol_exist(selection: Selection) -> None
 
 
 def test_every_protocol_says_what_it_is_and_every_paper_what_is_not_known() -> None:
-    for name, one in PROTOCOLS.items():
-        assert one.name == name
-        assert one.summary.endswith(".")
-        names = [test.name for test in one.tests]
+    for name, known in PROTOCOLS.items():
+        assert known.name == name
+        assert known.summary.endswith(".")
+        names = [test.name for test in known.tests]
         assert len(set(names)) == len(names)
-        assert set(one.mean_over) <= {test.column or test.name for test in one.tests}
-        if one.train and name != "dropin_pa":
-            assert "nferred" in one.summary or "not known" in one.summary
+        assert set(known.mean_over) <= {test.column or test.name for test in known.tests}
+        if known.train and name != "dropin_pa":
+            assert "nferred" in known.summary or "not known" in known.summary
     assert len(PROTOCOLS["mldg_lora"].columns()) == 6
     assert len(PROTOCOLS["moe_lora"].columns()) == 5
     columns = PROTOCOLS["racl"].columns()
@@ -78,7 +82,7 @@ def test_every_protocol_says_what_it_is_and_every_paper_what_is_not_known() -> N
     assert len(columns["codecfake_xie"]) == 7
 
 
-def test_a_test_set_is_a_corpus_with_the_human_speech_beside_it() -> None:
+def test_a_test_set_is_a_corpus_with_the_human_speech_next_to_it() -> None:
     fakes = manifest("wavefake", "all:g1 all:g2 all:-%ljspeech")
     other = manifest("in_the_wild", "all:- all:a1")
     whole = Selection(corpus="wavefake")
@@ -87,20 +91,20 @@ def test_a_test_set_is_a_corpus_with_the_human_speech_beside_it() -> None:
 
 
 def test_a_selection_takes_parts_and_values_of_columns_and_notes() -> None:
-    found = manifest("df", "eval:a1@mp3 eval:a2@none hidden:a1@none eval:-@none")
+    clips = manifest("df", "eval:a1@mp3 eval:a2@none hidden:a1@none eval:-@none")
     clean = Selection(corpus="df", parts=("eval",), where={"codec": ("none",)})
-    chosen = gathered([clean], [found])
+    chosen = gathered([clean], [clips])
     assert [(c.part, c.codec) for c in chosen] == [("eval", "none")] * 2
     noted = Selection(where={"source": ("vcc",)})
-    assert [clip.notes for clip in gathered([noted], [found])] == [{"source": "vcc"}] * 2
+    assert [clip.notes for clip in gathered([noted], [clips])] == [{"source": "vcc"}] * 2
     assert str(clean) == "df part eval codec none"
 
 
 PAPER = Protocol(
     "paper",
     (
-        Trials("one", (Selection(corpus="a", parts=("eval",)),)),
-        Trials("two", (Selection(corpus="b"),)),
+        protocols.TestSet("one", (Selection(corpus="a", parts=("eval",)),)),
+        protocols.TestSet("two", (Selection(corpus="b"),)),
     ),
 )
 
@@ -123,9 +127,11 @@ def test_test_sets_of_several_manifests_become_parts_and_shared_clips_come_twice
 
 def test_missing_corpora_are_listed_with_how_to_get_them() -> None:
     a = manifest("a", "eval:x1 eval:-")
-    with pytest.raises(EvaluationError, match=r"lacks b: .*corpus import b FOLDER.*--data") as told:
+    with pytest.raises(
+        EvaluationError, match=r"lacks b: .*corpus import b FOLDER.*--data"
+    ) as error:
         PAPER.chosen([a])
-    assert "a part eval" not in str(told.value)
+    assert "a part eval" not in str(error.value)
     assert set(PAPER.chosen([a], allow_missing=True).column("part")) == {"one"}
     with pytest.raises(EvaluationError, match="--allow-missing-sets"):
         PAPER.chosen([manifest("c", "eval:x1")], allow_missing=True)
@@ -139,11 +145,13 @@ def test_a_part_without_a_corpus_is_suggested() -> None:
 
 
 def test_moved_clips_are_found_from_where_the_manifest_lies(tmp_path: Path) -> None:
-    here, there = tmp_path / "corpus", tmp_path / "lists" / "deep"
-    one = manifest("a", "eval:x1", root=here)
-    assert moved(one, there)[0].path == "../../corpus/0.flac"
-    assert moved(one, None).file(one[0]).is_absolute() or moved(one, None)[0].path.startswith("/")
-    assert moved(one, here)[0].path == "0.flac"
+    corpus_folder, lists_folder = tmp_path / "corpus", tmp_path / "lists" / "deep"
+    clips = manifest("a", "eval:x1", root=corpus_folder)
+    assert moved(clips, lists_folder)[0].path == "../../corpus/0.flac"
+    assert moved(clips, None).file(clips[0]).is_absolute() or moved(clips, None)[0].path.startswith(
+        "/"
+    )
+    assert moved(clips, corpus_folder)[0].path == "0.flac"
 
 
 OPEN = (
@@ -153,17 +161,19 @@ OPEN = (
 
 
 @pytest.mark.parametrize("value", ["A", "B", "C"])
-def test_a_family_left_out_is_in_no_clip_of_train_and_dev_but_in_the_test(value: str) -> None:
+def test_a_held_out_family_is_in_no_clip_of_train_and_dev_but_in_the_test(value: str) -> None:
     left = leave_one_out(manifest("open", OPEN), by="family", value=value)
-    found = {
+    families = {
         part: {clip.family for clip in left if clip.part == part}
         for part in ("train", "dev", "eval_in", "eval_out")
     }
     others = {"A", "B", "C"} - {value}
-    assert found["train"] == others | {"-"}
-    assert found["dev"] == others | {"-"}
-    assert found["eval_in"] == others | {"-"}  # D is nowhere in train: neither known nor held out
-    assert found["eval_out"] == {value, "-"}
+    assert families["train"] == others | {"-"}
+    assert families["dev"] == others | {"-"}
+    assert families["eval_in"] == others | {
+        "-"
+    }  # D is nowhere in train: neither known nor held out
+    assert families["eval_out"] == {value, "-"}
 
 
 @pytest.mark.parametrize("value", ["B", "E"])
@@ -182,11 +192,11 @@ def test_twins_are_never_tested_on_and_no_family_to_hold_out(value: str) -> None
         for clip in clips
         if clip.part in ("train", "dev")
     ]
-    plain, whole = (Manifest.of(held, ROOT) for held in (clips, [*clips, *twins]))
+    plain, whole = (Manifest.of(table, ROOT) for table in (clips, [*clips, *twins]))
     assert held_out_values(whole, "family") == held_out_values(plain, "family")
-    without, left = (leave_one_out(held, by="family", value=value) for held in (plain, whole))
+    without, left = (leave_one_out(table, by="family", value=value) for table in (plain, whole))
     for part in ("eval_in", "eval_out"):
-        ids = [{clip.id for clip in held if clip.part == part} for held in (without, left)]
+        ids = [{clip.id for clip in table if clip.part == part} for table in (without, left)]
         assert ids[0] == ids[1]
     assert any(clip.family == "reconstruction" for clip in left)
 
@@ -238,7 +248,7 @@ def test_bona_fide_clips_of_one_eval_part_serve_both_tests() -> None:
         ("all:A1 all:B1 all:-", "A", r"no bona fide clip is left for train.*parts train, dev and"),
     ],
 )
-def test_what_cannot_be_left_out_is_told(rows: str, value: str, remedy: str) -> None:
+def test_what_cannot_be_held_out_is_refused(rows: str, value: str, remedy: str) -> None:
     with pytest.raises(ManifestError, match=remedy):
         leave_one_out(manifest("la", rows), by="family", value=value)
 

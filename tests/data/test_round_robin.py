@@ -36,8 +36,8 @@ def test_one_level_is_the_same_as_a_plain_list_of_names() -> None:
     names = np.array(["b", "a", "b", "c", "b"], object)
     everyone = np.ones(5, bool)
     flat, nested = (RoundRobin.of(n, everyone, (3,)) for n in (names, names[:, None]))
-    for one, other in zip(flat.draw(4, 20), nested.draw(4, 20), strict=True):
-        np.testing.assert_array_equal(one, other)
+    for drawn, other in zip(flat.draw(4, 20), nested.draw(4, 20), strict=True):
+        np.testing.assert_array_equal(drawn, other)
 
 
 def test_every_row_of_a_group_comes_once_before_any_twice() -> None:
@@ -84,7 +84,7 @@ def pooled() -> Manifest:
     return Manifest.of(clips, Path())
 
 
-def test_corpora_weigh_the_same_in_every_batch_whatever_their_size() -> None:
+def test_corpora_weigh_the_same_in_every_batch_regardless_of_size() -> None:
     manifest = pooled()
     sampler = Balanced(batch_clips=16, by="corpus/family", bonafide_by="corpus")
     plan = sampler.planner(manifest, 0)
@@ -108,11 +108,11 @@ def test_domain_of_a_clip_names_its_corpus_and_family() -> None:
     assert names == ("a/w", "a/z", "a-b/x")
     plan = sampler.planner(manifest, 0)(0)
     for row, domain in zip(plan.rows[8:], plan.domain[8:], strict=True):
-        told = f"{manifest.column('corpus')[row]}/{manifest.column('family')[row]}"
-        assert names[domain] == told
+        name = f"{manifest.column('corpus')[row]}/{manifest.column('family')[row]}"
+        assert names[domain] == name
     assert set(plan.domain[:8]) == {-1}
 
 
-def test_a_column_that_is_not_there_is_said() -> None:
+def test_a_missing_column_is_named() -> None:
     with pytest.raises(ManifestError, match="did you mean 'corpus'"):
         Balanced(by="corpsu/family").planner(pooled(), 0)

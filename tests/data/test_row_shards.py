@@ -1,4 +1,4 @@
-"""Has each recording of an archive exactly one row, whatever is killed and whenever?"""
+"""Has each recording of an archive exactly one row, whichever process is killed and whenever?"""
 
 import contextlib
 import itertools
@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from unheard.data import row_shards as ledgers
+from unheard.data import row_shards as row_shards_module
 from unheard.data import storage
 from unheard.data.row_shards import Filled, RowShards, fill
 from unheard.errors import EvaluationError
@@ -30,7 +30,9 @@ def files(folder: Path, n: int) -> list[str]:
     return sorted(map(str, folder.iterdir()))
 
 
-def heard(log: list[str], *, dies_at: int = 1_000, bad: str = "bad") -> Callable[..., Any]:
+def recording_scorer(
+    log: list[str], *, dies_at: int = 1_000, bad: str = "bad"
+) -> Callable[..., Any]:
     """What scores recordings: notes them, fails on names with `bad`, is killed at the n-th."""
 
     def score(sources: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -39,19 +41,19 @@ def heard(log: list[str], *, dies_at: int = 1_000, bad: str = "bad") -> Callable
                 raise Killed
             log.append(source)
             if bad in source:
-                yield {"source": source, "error": f"{source}: broken; mend it"}
+                yield {"source": source, "error": f"{source}: broken; fix it"}
             else:
                 yield {**VERDICT, "source": source, "score": float(len(log))}
 
     return score
 
 
-def run(ledger: RowShards, score: Callable[..., Any], settings: str = "s") -> list[Filled]:
-    found: list[Filled] = []
-    for file in ledger.plan_files():
-        for shard in ledger.planned(file):
-            found.append(fill(ledger, shard, settings, score))
-    return found
+def run(row_shards: RowShards, score: Callable[..., Any], settings: str = "s") -> list[Filled]:
+    filled: list[Filled] = []
+    for file in row_shards.plan_files():
+        for shard in row_shards.planned(file):
+            filled.append(fill(row_shards, shard, settings, score))
+    return filled
 
 
 def table(folder: Path) -> list[dict[str, Any]]:
@@ -61,10 +63,10 @@ def table(folder: Path) -> list[dict[str, Any]]:
 
 def test_each_recording_gets_one_row_in_the_order_it_was_found(tmp_path: Path) -> None:
     listed = files(tmp_path / "in", 7)
-    with RowShards(str(tmp_path / "out"), shard_rows=3) as ledger:
-        assert ledger.add([*listed, listed[0]]) == 7
-        assert ledger.n_shards() == 3
-        assert [one.n_rows for one in run(ledger, heard([]))] == [3, 3, 1]
+    with RowShards(str(tmp_path / "out"), shard_rows=3) as row_shards:
+        assert row_shards.add([*listed, listed[0]]) == 7
+        assert row_shards.n_shards() == 3
+        assert [shard.n_rows for shard in run(row_shards, recording_scorer([]))] == [3, 3, 1]
     rows = table(tmp_path / "out")
     assert [row["source"] for row in rows] == listed
     assert [row["size_bytes"] for row in rows] == [1, 2, 3, 4, 5, 6, 7]
@@ -76,12 +78,12 @@ def test_what_is_found_later_gets_new_shards_and_what_is_known_keeps_its_own(
     tmp_path: Path,
 ) -> None:
     listed = files(tmp_path / "in", 5)
-    with RowShards(str(tmp_path / "out"), shard_rows=2) as ledger:
-        assert ledger.add(listed[1:4]) == 3
-        run(ledger, heard(first := []))
-        assert ledger.add(listed) == 2
-        run(ledger, heard(second := []))
-        assert ledger.n_shards() == 3
+    with RowShards(str(tmp_path / "out"), shard_rows=2) as row_shards:
+        assert row_shards.add(listed[1:4]) == 3
+        run(row_shards, recording_scorer(first := []))
+        assert row_shards.add(listed) == 2
+        run(row_shards, recording_scorer(second := []))
+        assert row_shards.n_shards() == 3
     assert (first, second) == (listed[1:4], [listed[0], listed[4]])
     assert sorted(row["source"] for row in table(tmp_path / "out")) == listed
 
@@ -90,18 +92,18 @@ def test_what_is_found_later_gets_new_shards_and_what_is_known_keeps_its_own(
 def test_a_kill_at_any_recording_costs_no_row_and_makes_none_twice(
     tmp_path: Path, dies_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledgers, "SAVE_S", -1.0)  # save after each recording
+    monkeypatch.setattr(row_shards_module, "SAVE_S", -1.0)  # save after each recording
     listed = files(tmp_path / "in", 7)
     log: list[str] = []
-    with RowShards(str(tmp_path / "out"), shard_rows=4) as ledger:
-        ledger.add(listed)
+    with RowShards(str(tmp_path / "out"), shard_rows=4) as row_shards:
+        row_shards.add(listed)
         with contextlib.suppress(Killed):
-            run(ledger, heard(log, dies_at=dies_at))
+            run(row_shards, recording_scorer(log, dies_at=dies_at))
     shards = list((tmp_path / "out" / "rows").glob("*"))
     assert len(shards) == (dies_at >= 4) + (dies_at >= 7), "a shard is there before it is complete"
-    with RowShards(str(tmp_path / "out"), shard_rows=4) as ledger:
-        ledger.add(listed)
-        run(ledger, heard(log))
+    with RowShards(str(tmp_path / "out"), shard_rows=4) as row_shards:
+        row_shards.add(listed)
+        run(row_shards, recording_scorer(log))
     assert log == listed, "a recording was scored twice, or never"
     assert [row["source"] for row in table(tmp_path / "out")] == listed
     assert not list((tmp_path / "out" / "partial").glob("*"))
@@ -112,60 +114,60 @@ def test_rows_until_a_fault_are_saved(tmp_path: Path) -> None:
     log: list[str] = []
 
     def faulty(sources: Iterable[str]) -> Iterator[dict[str, Any]]:
-        yield from itertools.islice(heard(log)(sources), 2)
+        yield from itertools.islice(recording_scorer(log)(sources), 2)
         raise RuntimeError("the detector is gone")
 
-    with RowShards(str(tmp_path / "out")) as ledger:
-        ledger.add(listed)
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        row_shards.add(listed)
         with pytest.raises(RuntimeError, match="the detector is gone"):
-            run(ledger, faulty)
-        run(ledger, heard(log))
+            run(row_shards, faulty)
+        run(row_shards, recording_scorer(log))
     assert log == listed
 
 
 def test_a_shard_that_was_saved_whole_but_not_finished_is_finished(tmp_path: Path) -> None:
-    (one,) = files(tmp_path / "in", 1)
+    (source,) = files(tmp_path / "in", 1)
     out = tmp_path / "out"
-    with RowShards(str(out)) as ledger:
-        ledger.add([one])
-        run(ledger, heard([]))
+    with RowShards(str(out)) as row_shards:
+        row_shards.add([source])
+        run(row_shards, recording_scorer([]))
         (out / "partial").mkdir(exist_ok=True)
         (out / "rows" / "00000000.parquet").rename(out / "partial" / "00000000.parquet")
-        assert run(ledger, heard(log := [])) == [Filled(0, 1, 1, 1, ())]
+        assert run(row_shards, recording_scorer(log := [])) == [Filled(0, 1, 1, 1, ())]
     assert log == []
     assert len(table(out)) == 1
 
 
-def test_one_who_was_thought_dead_and_comes_back_takes_nothing_away(
+def test_a_writer_thought_dead_that_returns_removes_no_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its half of the shard is saved after another has finished all of it."""
-    monkeypatch.setattr(ledgers, "SAVE_S", -1.0)
+    monkeypatch.setattr(row_shards_module, "SAVE_S", -1.0)
     listed = files(tmp_path / "in", 4)
-    with RowShards(str(tmp_path / "out")) as ledger:
-        ledger.add(listed)
-        (shard,) = ledger.planned(ledger.plan_files()[0])
-        late = [{**row, "settings": "s"} for row in heard([])(listed[:2])]
-        run(ledger, heard([]))
-        ledger.save(shard.number, map(ledgers.flat, late))
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        row_shards.add(listed)
+        (shard,) = row_shards.planned(row_shards.plan_files()[0])
+        late = [{**row, "settings": "s"} for row in recording_scorer([])(listed[:2])]
+        run(row_shards, recording_scorer([]))
+        row_shards.save(shard.number, map(row_shards_module.flat, late))
     assert [row["source"] for row in table(tmp_path / "out")] == listed
-    with RowShards(str(tmp_path / "out")) as ledger:
-        run(ledger, heard([]))
-        assert ledger.is_settled(0)
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        run(row_shards, recording_scorer([]))
+        assert row_shards.is_settled(0)
     assert [row["source"] for row in table(tmp_path / "out")] == listed
 
 
 def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Path) -> None:
     a, b, bad = [*files(tmp_path / "in", 2), str(tmp_path / "in" / "bad.wav")]
     Path(bad).write_text("bad")
-    with RowShards(str(tmp_path / "out")) as ledger:
-        ledger.add([a, b, bad])
-        (first,) = run(ledger, heard([]))
-        assert first == Filled(0, 3, 0, 2, (f"{bad}: broken; mend it",))
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        row_shards.add([a, b, bad])
+        (first,) = run(row_shards, recording_scorer([]))
+        assert first == Filled(0, 3, 0, 2, (f"{bad}: broken; fix it",))
         os.utime(b, ns=(1, 1))
-        run(ledger, heard(log := []))
+        run(row_shards, recording_scorer(log := []))
         assert log == [b, bad]
-        (third,) = run(ledger, heard(log := [], bad="none"), "other")
+        (third,) = run(row_shards, recording_scorer(log := [], bad="none"), "other")
         assert log == [a, b, bad]
         assert third == Filled(0, 3, 0, 3, ())
     assert {row["settings"] for row in table(tmp_path / "out")} == {"other"}
@@ -173,32 +175,32 @@ def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Pa
 
 def test_the_row_of_a_file_that_is_gone_stays(tmp_path: Path) -> None:
     a, b = files(tmp_path / "in", 2)
-    with RowShards(str(tmp_path / "out")) as ledger:
-        ledger.add([a, b])
-        run(ledger, heard([]))
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        row_shards.add([a, b])
+        run(row_shards, recording_scorer([]))
         Path(a).unlink()
-        run(ledger, heard(log := []), "other")
+        run(row_shards, recording_scorer(log := []), "other")
     assert log == [b]
     assert [row["source"] for row in table(tmp_path / "out")] == [a, b]
 
 
 def test_a_file_that_cannot_be_read_is_a_row_with_its_error(tmp_path: Path) -> None:
     listed = [*files(tmp_path / "in", 1), str(tmp_path / "in" / "bad.wav")]
-    with RowShards(str(tmp_path / "out")) as ledger:
-        ledger.add(listed)
-        run(ledger, heard([]))
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        row_shards.add(listed)
+        run(row_shards, recording_scorer([]))
     good, bad = table(tmp_path / "out")
     assert (good["error"], bad["score"]) == (None, None)
-    assert bad["error"] == f"{listed[1]}: broken; mend it"
+    assert bad["error"] == f"{listed[1]}: broken; fix it"
 
 
 def test_names_that_are_not_utf8_come_back(tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(str(tmp_path)) + b"/caf\xe9.wav")
     Path(name).write_text("x")
-    with RowShards(str(tmp_path / "out")) as ledger:
-        ledger.add([name])
-        run(ledger, heard(log := []))
-        run(ledger, heard(log))
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        row_shards.add([name])
+        run(row_shards, recording_scorer(log := []))
+        run(row_shards, recording_scorer(log))
     assert log == [name]
     assert table(tmp_path / "out")[0]["source"].endswith("caf\\udce9.wav")
 
@@ -220,12 +222,12 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_what_killed_writers_left_is_swept(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with RowShards(str(out)) as ledger:
-        ledger.add(files(tmp_path / "in", 1))
+    with RowShards(str(out)) as row_shards:
+        row_shards.add(files(tmp_path / "in", 1))
     left = out / "plan" / ".123.unfinished"
     left.write_text("half")
-    with RowShards(str(out)) as ledger:
-        assert len(ledger.plan_files()) == 1
+    with RowShards(str(out)) as row_shards:
+        assert len(row_shards.plan_files()) == 1
     assert not left.exists()
 
 

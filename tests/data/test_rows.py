@@ -28,11 +28,11 @@ def file(folder: Path, name: str = "a.wav", content: str = "abc") -> Path:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_rows_come_back_sorted_and_complete(tmp_path: Path, suffix: str) -> None:
     out, a = tmp_path / f"out{suffix}", file(tmp_path)
-    with RowFile(out, "s") as journal:
-        journal.add(row("b", 2.5), stamp(str(a)))
-        journal.add({"source": "c", "error": "broken"}, stamp(str(a)))
-        journal.add(row("a", -1.5), stamp(str(a)))
-        assert journal.finish() == out
+    with RowFile(out, "s") as row_file:
+        row_file.add(row("b", 2.5), stamp(str(a)))
+        row_file.add({"source": "c", "error": "broken"}, stamp(str(a)))
+        row_file.add(row("a", -1.5), stamp(str(a)))
+        assert row_file.finish() == out
     if suffix == ".parquet":
         rows = pq.read_table(out).to_pylist()
         wanted = {"start_s", "end_s", "score", "speech_s", "experts"}
@@ -49,63 +49,63 @@ def test_rows_come_back_sorted_and_complete(tmp_path: Path, suffix: str) -> None
 
 
 def test_rows_without_a_verdict_are_kept_with_the_reason(tmp_path: Path) -> None:
-    with RowFile(tmp_path / "out.parquet", "s") as journal:
-        journal.add(scorer().samples(silence(2), name="a").to_dict(), stamp(str(file(tmp_path))))
-        assert journal.is_done("a", stamp(str(tmp_path / "a.wav")))
-        assert not journal.has_verdict("a")
-        (found,) = pq.read_table(journal.finish()).to_pylist()
-    assert found["score"] is None
-    assert "digital silence" in found["reason"]
+    with RowFile(tmp_path / "out.parquet", "s") as row_file:
+        row_file.add(scorer().samples(silence(2), name="a").to_dict(), stamp(str(file(tmp_path))))
+        assert row_file.is_done("a", stamp(str(tmp_path / "a.wav")))
+        assert not row_file.has_verdict("a")
+        (row,) = pq.read_table(row_file.finish()).to_pylist()
+    assert row["score"] is None
+    assert "digital silence" in row["reason"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_what_was_written_before_a_kill_is_done_after_it(tmp_path: Path, suffix: str) -> None:
     out, a = tmp_path / f"out{suffix}", file(tmp_path)
-    with RowFile(out, "s") as journal:
-        journal.add(row("a"), stamp(str(a)))
-        path = journal.path
+    with RowFile(out, "s") as row_file:
+        row_file.add(row("a"), stamp(str(a)))
+        path = row_file.path
     with path.open("a") as lines:
         lines.write('{"source": "b", "sco')
-    with RowFile(out, "s") as journal:
-        assert journal.is_done("a", stamp(str(a)))
-        assert journal.has_verdict("a")
-        assert not journal.is_done("b", stamp(str(a)))
-        journal.add(row("b", 7.0), stamp(str(a)))
-        journal.finish()
-    with RowFile(out, "s") as journal:
-        assert journal.is_done("a", stamp(str(a)))
-        assert journal.is_done("b", stamp(str(a)))
+    with RowFile(out, "s") as row_file:
+        assert row_file.is_done("a", stamp(str(a)))
+        assert row_file.has_verdict("a")
+        assert not row_file.is_done("b", stamp(str(a)))
+        row_file.add(row("b", 7.0), stamp(str(a)))
+        row_file.finish()
+    with RowFile(out, "s") as row_file:
+        assert row_file.is_done("a", stamp(str(a)))
+        assert row_file.is_done("b", stamp(str(a)))
 
 
 def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Path) -> None:
     a, out = file(tmp_path), tmp_path / "out.jsonl"
-    with RowFile(out, "s") as journal:
-        journal.add(row("a"), stamp(str(a)))
-        journal.add({"source": "bad", "error": "broken"}, stamp(str(a)))
-        assert journal.is_done("a", stamp(str(a)))
-        assert not journal.is_done("bad", stamp(str(a)))
-    with RowFile(out, "other") as journal:
-        assert not journal.is_done("a", stamp(str(a)))
+    with RowFile(out, "s") as row_file:
+        row_file.add(row("a"), stamp(str(a)))
+        row_file.add({"source": "bad", "error": "broken"}, stamp(str(a)))
+        assert row_file.is_done("a", stamp(str(a)))
+        assert not row_file.is_done("bad", stamp(str(a)))
+    with RowFile(out, "other") as row_file:
+        assert not row_file.is_done("a", stamp(str(a)))
     os.utime(a, ns=(1, 1))
-    with RowFile(out, "s") as journal:
-        assert not journal.is_done("a", stamp(str(a)))
+    with RowFile(out, "s") as row_file:
+        assert not row_file.is_done("a", stamp(str(a)))
 
 
-def test_a_file_scored_again_has_one_row_the_last(tmp_path: Path) -> None:
+def test_a_file_scored_again_has_its_last_row_alone(tmp_path: Path) -> None:
     a = file(tmp_path)
-    with RowFile(tmp_path / "out.csv", "s") as journal:
-        journal.add(row("a", 1.0), stamp(str(a)))
-        journal.add(row("a", 2.0), stamp(str(a)))
-        found = list(csv.DictReader(journal.finish().read_text().splitlines()))
-    assert [r["score"] for r in found] == ["2.0"]
+    with RowFile(tmp_path / "out.csv", "s") as row_file:
+        row_file.add(row("a", 1.0), stamp(str(a)))
+        row_file.add(row("a", 2.0), stamp(str(a)))
+        rows = list(csv.DictReader(row_file.finish().read_text().splitlines()))
+    assert [r["score"] for r in rows] == ["2.0"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_names_that_are_not_utf8_are_kept(tmp_path: Path, suffix: str) -> None:
-    with RowFile(tmp_path / f"out{suffix}", "s") as journal:
-        journal.add(row("caf\udce9.wav"), stamp(str(file(tmp_path))))
-        journal.finish()
-        assert journal.is_done("caf\udce9.wav", stamp(str(tmp_path / "a.wav")))
+    with RowFile(tmp_path / f"out{suffix}", "s") as row_file:
+        row_file.add(row("caf\udce9.wav"), stamp(str(file(tmp_path))))
+        row_file.finish()
+        assert row_file.is_done("caf\udce9.wav", stamp(str(tmp_path / "a.wav")))
 
 
 def test_a_foreign_file_is_not_overwritten(tmp_path: Path) -> None:
@@ -134,11 +134,11 @@ def test_other_suffixes_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_while_it_is_scored_is_scored_again(tmp_path: Path) -> None:
     a = file(tmp_path)
-    with RowFile(tmp_path / "rows.jsonl", "s") as journal:
+    with RowFile(tmp_path / "rows.jsonl", "s") as row_file:
         before = stamp(str(a))
         a.write_bytes(b"and the rest of the copy")
-        journal.add(row("a"), before)
-        assert not journal.is_done("a", stamp(str(a)))
+        row_file.add(row("a"), before)
+        assert not row_file.is_done("a", stamp(str(a)))
 
 
 @pytest.mark.parametrize("content", ['{"important": "notes"}', "words", "{"])

@@ -34,11 +34,11 @@ def test_each_domain_has_as_many_of_each_class_and_bona_fide_are_marked_with_it(
     plan = ByDomain(clips_per_domain=4).planner(THREE, 0)
     bonafide, attack = THREE.column("bonafide"), THREE.column("attack")
     for step in range(8):
-        made = plan(step)
-        assert made.domain.tolist() == [0] * 4 + [1] * 4 + [2] * 4
-        assert bonafide[made.rows].tolist() == [True, True, False, False] * 3
-        assert attack[made.rows][~bonafide[made.rows].astype(bool)].tolist() == list("aabbcc")
-        assert made.twin.tolist() == [-1] * 12
+        batch = plan(step)
+        assert batch.domain.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+        assert bonafide[batch.rows].tolist() == [True, True, False, False] * 3
+        assert attack[batch.rows][~bonafide[batch.rows].astype(bool)].tolist() == list("aabbcc")
+        assert batch.twin.tolist() == [-1] * 12
 
 
 def test_bona_fide_clips_are_drawn_independently_for_every_domain() -> None:
@@ -60,10 +60,10 @@ def test_every_clip_of_a_domain_is_used_once_before_any_is_used_twice() -> None:
 
 def test_a_batch_is_a_function_of_its_seed_and_step() -> None:
     sampler = ByDomain(clips_per_domain=4, domains_per_step=2)
-    one, other = sampler.planner(THREE, 3), sampler.planner(THREE, 3)
+    planned, other = sampler.planner(THREE, 3), sampler.planner(THREE, 3)
     for step in (5, 0, 2):
-        assert np.array_equal(one(step).rows, other(step).rows)
-    assert not np.array_equal(one(0).rows, sampler.planner(THREE, 4)(0).rows)
+        assert np.array_equal(planned(step).rows, other(step).rows)
+    assert not np.array_equal(planned(0).rows, sampler.planner(THREE, 4)(0).rows)
 
 
 def test_fewer_domains_per_step_are_drawn_at_random() -> None:

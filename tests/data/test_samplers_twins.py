@@ -60,17 +60,17 @@ ONE = manifest(PLAIN, ["codec"])
 TWO = manifest(PLAIN, ["codec", "diffusion"])
 
 
-def drawn(sampler: WithTwins, held: Manifest, step: int, seed: int = 0) -> list[Clip]:
-    return held[sampler.planner(held, seed)(step).rows.tolist()]
+def drawn(sampler: WithTwins, table: Manifest, step: int, seed: int = 0) -> list[Clip]:
+    return table[sampler.planner(table, seed)(step).rows.tolist()]
 
 
-def test_every_clip_lies_beside_its_twin_and_both_point_at_each_other() -> None:
+def test_every_clip_lies_next_to_its_twin_and_both_point_at_each_other() -> None:
     plan = WithTwins(batch_clips=12).planner(TWO, 0)
     for step in range(9):
-        made = plan(step)
-        batch = TWO[made.rows.tolist()]
-        assert made.twin[made.twin].tolist() == list(range(12))
-        for clip, other in zip(batch, made.twin.tolist(), strict=True):
+        rows = plan(step)
+        batch = TWO[rows.rows.tolist()]
+        assert rows.twin[rows.twin].tolist() == list(range(12))
+        for clip, other in zip(batch, rows.twin.tolist(), strict=True):
             pair = {clip.source_clip or clip.id, batch[other].source_clip or batch[other].id}
             assert len(pair) == 1
             assert (clip.family == RECONSTRUCTION) != (batch[other].family == RECONSTRUCTION)
@@ -86,9 +86,10 @@ def test_a_batch_has_bona_fide_and_spoofed_clips_and_as_many_twins_of_each() -> 
             assert [clip.bonafide for clip in batch] == [True] * n_human + [False] * (
                 n_human + 2 * n_spoof
             )
-            made = [clip.family == RECONSTRUCTION for clip in batch]
+            is_twin = [clip.family == RECONSTRUCTION for clip in batch]
             assert (
-                made == [False] * n_human + [True] * n_human + [False] * n_spoof + [True] * n_spoof
+                is_twin
+                == [False] * n_human + [True] * n_human + [False] * n_spoof + [True] * n_spoof
             )
 
 
@@ -104,8 +105,8 @@ def test_generators_take_turns_and_so_do_the_families_of_what_they_were_made_fro
         batch = drawn(WithTwins(batch_clips=16), TWO, step)
         assert Counter(clip.attack for clip in batch[4:8]) == {"codec": 2, "diffusion": 2}
         by.update(
-            (source.family, made.attack)
-            for source, made in zip(batch[8:12], batch[12:], strict=True)
+            (source.family, twin.attack)
+            for source, twin in zip(batch[8:12], batch[12:], strict=True)
         )
     assert by == dict.fromkeys([(f, g) for f in ("one", "two") for g in ("codec", "diffusion")], 10)
 
@@ -120,9 +121,9 @@ def test_without_a_generator_batches_hold_the_same_clips_and_no_twin() -> None:
     sampler = WithTwins(batch_clips=8, generator="none")
     plan = sampler.planner(TWO, 0)
     for step in range(6):
-        made = plan(step)
-        batch = TWO[made.rows.tolist()]
-        assert made.twin.tolist() == [-1] * 8
+        planned = plan(step)
+        batch = TWO[planned.rows.tolist()]
+        assert planned.twin.tolist() == [-1] * 8
         assert [clip.bonafide for clip in batch] == [True] * 4 + [False] * 4
         assert RECONSTRUCTION not in {clip.family for clip in batch}
         assert Counter(clip.family for clip in batch[4:]) == {"one": 2, "two": 2}
@@ -143,23 +144,23 @@ def test_a_twin_has_the_domain_of_its_source_and_bona_fide_ones_have_none() -> N
 
 def test_a_batch_is_a_function_of_its_seed_and_step() -> None:
     sampler = WithTwins(batch_clips=8)
-    one = sampler.planner(TWO, 3)
+    planned = sampler.planner(TWO, 3)
     other = sampler.planner(TWO, 3)
     for step in (5, 0, 2):
-        assert np.array_equal(one(step).rows, other(step).rows)
+        assert np.array_equal(planned(step).rows, other(step).rows)
     fresh = sampler.planner(TWO, 4)
-    assert any(not np.array_equal(one(step).rows, fresh(step).rows) for step in range(3))
+    assert any(not np.array_equal(planned(step).rows, fresh(step).rows) for step in range(3))
 
 
 def test_a_clip_and_its_twin_are_cut_at_the_same_place(tmp_path: Path) -> None:
     ramp = np.linspace(-0.9, 0.9, 16000, dtype=np.float32)
-    held = []
+    with_duration = []
     for clip in manifest(clips({"-": 3, "one": 2}), ["codec"]):
         path = tmp_path / clip.path
         path.parent.mkdir(exist_ok=True)
         audio.write(path, ramp)
-        held.append(replace(clip, duration_s=1.0))
-    table = Manifest.of(held, tmp_path)
+        with_duration.append(replace(clip, duration_s=1.0))
+    table = Manifest.of(with_duration, tmp_path)
     sampler = WithTwins(batch_clips=8)
     for cache_bytes in (2**20, 0):
         source = BatchSource(table, sampler, window_s=0.25, seed=0, cache_bytes=cache_bytes)
@@ -188,7 +189,7 @@ def test_a_generator_that_made_few_twins_lacks_the_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "sampler", "remedy"),
+    ("table", "sampler", "remedy"),
     [
         (manifest(PLAIN, []), {}, r"make twins of the clips first.*sampler\.generator=none"),
         (TWO, {"generator": "difusion"}, "did you mean 'diffusion'"),
@@ -202,16 +203,16 @@ def test_a_generator_that_made_few_twins_lacks_the_others() -> None:
     ],
 )
 def test_batches_that_cannot_be_composed_are_refused(
-    held: Manifest, sampler: dict[str, Any], remedy: str
+    table: Manifest, sampler: dict[str, Any], remedy: str
 ) -> None:
     with pytest.raises(TrainingError, match=remedy):
-        WithTwins(batch_clips=8, **sampler).planner(held, 0)
+        WithTwins(batch_clips=8, **sampler).planner(table, 0)
 
 
 @pytest.mark.parametrize(
     ("wrong", "remedy"),
     [
-        ({"batch_clips": 6}, "1 bona fide and 2 spoofed clips beside their twins; give an even"),
+        ({"batch_clips": 6}, "1 bona fide and 2 spoofed clips next to their twins; give an even"),
         ({"batch_clips": 9}, "give an even number"),
         ({"batch_clips": 8, "bonafide_clips": 4}, "0 spoofed clips"),
         ({"batch_clips": 8, "bonafide_clips": 1}, "leaves 2 bona fide clips"),
@@ -243,9 +244,9 @@ def test_a_twin_on_the_other_side_of_its_source_is_refused(
     twinned: Manifest, tmp_path: Path
 ) -> None:
     recipe = Recipe(name="tiny", detector=Toy(), sampler=WithTwins(batch_clips=8))
-    held = [
+    crossed = [
         replace(clip, part="dev") if clip.source_clip == "train-human-1" else clip
         for clip in twinned
     ]
     with pytest.raises(TrainingError, match=r"share 1 values of 'source_clip'.*split the manifest"):
-        train(recipe, Manifest.of(held, twinned.root), tmp_path / "run")
+        train(recipe, Manifest.of(crossed, twinned.root), tmp_path / "run")

@@ -70,7 +70,7 @@ def test_a_row_of_parquet_is_the_file_that_was_stored(
     tmp_path: Path, contents: dict[str, bytes], column: str
 ) -> None:
     path = parquet_of(tmp_path / "0.parquet", contents)
-    members = [Path(one).name for one in parquet_members(path, column)]
+    members = [Path(member).name for member in parquet_members(path, column)]
     assert members == [f"0.parquet::{column}::{row}" for row in range(6)]
     for member, content in reversed(list(zip(members, contents.values(), strict=True))):
         assert source(tmp_path, member) == content
@@ -121,8 +121,8 @@ def test_batches_from_shards_are_those_from_files(
         list(BatchSource(clips(prefix), Balanced(4), window_s=0.2, seed=1).batches(0, 3, workers=w))
         for prefix, w in (("", 0), ("0.tar::", workers))
     )
-    for one, other in zip(loose, packed, strict=True):
-        np.testing.assert_array_equal(one.waveform.numpy(), other.waveform.numpy())
+    for batch, other in zip(loose, packed, strict=True):
+        np.testing.assert_array_equal(batch.waveform.numpy(), other.waveform.numpy())
 
 
 def test_a_manifest_gives_the_bytes_of_a_packed_clip(
@@ -130,13 +130,13 @@ def test_a_manifest_gives_the_bytes_of_a_packed_clip(
 ) -> None:
     tar_of(tmp_path / "0.tar", contents)
     clip = Clip(id="a", path="0.tar::LA/flac/a.flac", bonafide=True, part="eval")
-    held = Manifest.of([clip], tmp_path).audio(clip)
-    assert held == contents["LA/flac/a.flac"]
-    np.testing.assert_allclose(audio.read(held).samples, sound(3), atol=1e-4)
+    content = Manifest.of([clip], tmp_path).audio(clip)
+    assert content == contents["LA/flac/a.flac"]
+    np.testing.assert_allclose(audio.read(content).samples, sound(3), atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("listed", "found"),
+    ("listed", "expected"),
     [
         ("LA/flac/a.flac", "0.tar::./LA/flac/a.flac"),  # as in the tar, but for "./"
         ("unpacked/LA/flac/a.flac", "0.tar::./LA/flac/a.flac"),  # packed from further below
@@ -147,10 +147,10 @@ def test_a_manifest_gives_the_bytes_of_a_packed_clip(
         ("LA/flac/z.flac", None),
     ],
 )
-def test_a_listed_file_is_found_in_tars(tmp_path: Path, listed: str, found: str | None) -> None:
+def test_a_listed_file_is_found_in_tars(tmp_path: Path, listed: str, expected: str | None) -> None:
     tar_of(tmp_path / "0.tar", {"./LA/flac/a.flac": b"", "dev/c.flac": b""})
     tar_of(tmp_path / "1.tar", {"other/b.flac": b"", "train/c.flac": b""})
-    assert tar_finder(tmp_path, ["0.tar", "1.tar"])(listed) == found
+    assert tar_finder(tmp_path, ["0.tar", "1.tar"])(listed) == expected
 
 
 def test_a_bad_shard_or_member_says_what_to_do(tmp_path: Path, contents: dict[str, bytes]) -> None:

@@ -82,20 +82,22 @@ def test_scores_and_gradients_are_those_of_the_reference(
     wanted = [given, *learning(back_end).values()]
     expected = reference.aasist_score(reference.tensors(back_end), given, training)
     slopes = torch.autograd.grad(expected.square().sum(), wanted)
-    found = back_end(given)
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
-    found_slopes = torch.autograd.grad(found.square().sum(), wanted)
-    for name, one, other in zip(["frames", *learning(back_end)], found_slopes, slopes, strict=True):
+    scores = back_end(given)
+    torch.testing.assert_close(scores, expected, rtol=tolerance, atol=tolerance)
+    actual_slopes = torch.autograd.grad(scores.square().sum(), wanted)
+    for name, slope, other in zip(
+        ["frames", *learning(back_end)], actual_slopes, slopes, strict=True
+    ):
         scale = max(1.0, float(other.abs().max()))
-        error = float((one - other).abs().max()) / scale
+        error = float((slope - other).abs().max()) / scale
         assert error < 10 * tolerance, name
 
 
 def test_largest_size_is_that_of_either_sign_and_slopes_towards_it() -> None:
     nodes = torch.tensor([[1.0, -3.0, 2.0], [4.0, -2.0, 0.0]], requires_grad=True)
-    found = largest_size(nodes, 1)
-    assert found.tolist() == [3.0, 4.0]
-    found.sum().backward()
+    sizes = largest_size(nodes, 1)
+    assert sizes.tolist() == [3.0, 4.0]
+    sizes.sum().backward()
     assert nodes.grad is not None
     assert nodes.grad.tolist() == [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]]
 
@@ -119,8 +121,8 @@ def test_joint_attention_weighs_each_kind_of_pair_by_its_own_weight(
     expected = reference.joint_attention(
         reference.tensors(layer), *given, temperature=100.0, training=False
     )
-    for one, other in zip(layer(*given), expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+    for attended, other in zip(layer(*given), expected, strict=True):
+        torch.testing.assert_close(attended, other, rtol=0, atol=1e-12)
 
 
 def test_pooling_keeps_the_best_nodes_best_first_and_scales_them() -> None:
@@ -222,10 +224,10 @@ def test_functional_gradient_is_that_of_backward(back_end: Aasist) -> None:
         score: Tensor = torch.func.functional_call(back_end, (weights, statistics), (given,))
         return score.square().sum()
 
-    found = torch.func.grad(loss)(weights)
+    slopes = torch.func.grad(loss)(weights)
     back_end(given).square().sum().backward()
     for name, parameter in learning(back_end).items():
-        torch.testing.assert_close(found[name], parameter.grad, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(slopes[name], parameter.grad, rtol=1e-3, atol=1e-4)
 
 
 def test_training_keeps_half_of_the_pairs_at_most() -> None:

@@ -43,11 +43,11 @@ def test_scores_and_gradients_are_those_of_the_reference(training: bool) -> None
         reference.tensors(detector), waveform, 12, 31, SMALL.kept, training
     )
     slopes = torch.autograd.grad(expected.sum(), weights.values())
-    found = detector(waveform)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
-    found_slopes = torch.autograd.grad(found.sum(), weights.values())
-    for name, one, other in zip(weights, found_slopes, slopes, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-10, msg=name)
+    scores = detector(waveform)
+    torch.testing.assert_close(scores, expected, rtol=0, atol=1e-10)
+    actual_slopes = torch.autograd.grad(scores.sum(), weights.values())
+    for name, slope, other in zip(weights, actual_slopes, slopes, strict=True):
+        torch.testing.assert_close(slope, other, rtol=1e-9, atol=1e-10, msg=name)
 
 
 def taps(spec: RawAasist) -> list[list[float]]:

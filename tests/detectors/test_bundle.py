@@ -16,7 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import unheard.detectors.bundle as module
+from unheard.detectors import bundle as bundles
+from unheard.detectors import bundle_files
 from unheard.detectors.bundle import (
     FORMAT,
     Card,
@@ -85,10 +86,10 @@ def test_card_comes_back_as_it_was_saved(tmp_path: Path) -> None:
         limits=["music"],
         pooling="lowest",
     )
-    found = load(save(tmp_path / "b", Toy().build(), Toy(), wanted, seen=[])).card
-    assert found.model_copy(update={"detector": wanted.detector, "files": {}}) == wanted
-    assert found.detector.model_dump() == {"kind": "toy", "fields": {"n_bands": 8}}
-    assert found.format == FORMAT
+    saved_card = load(save(tmp_path / "b", Toy().build(), Toy(), wanted, seen=[])).card
+    assert saved_card.model_copy(update={"detector": wanted.detector, "files": {}}) == wanted
+    assert saved_card.detector.model_dump() == {"kind": "toy", "fields": {"n_bands": 8}}
+    assert saved_card.format == FORMAT
 
 
 def test_bundle_hash_is_that_of_its_card(tmp_path: Path) -> None:
@@ -131,9 +132,9 @@ def test_threads_may_score_at_once(tmp_path: Path) -> None:
     bundle = load(saved(tmp_path / "b"))
     expected = [bundle.scores(WINDOWS[start:]) for start in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda start: bundle.scores(WINDOWS[start:]), range(8)))
-    for one, other in zip(expected, found, strict=True):
-        np.testing.assert_array_equal(one, other)
+        scores = list(pool.map(lambda start: bundle.scores(WINDOWS[start:]), range(8)))
+    for score, other in zip(expected, scores, strict=True):
+        np.testing.assert_array_equal(score, other)
 
 
 def test_loading_moves_nobody_elses_random_numbers(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_saving_that_fails_half_way_leaves_the_old_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = saved(tmp_path / "b", seen=["old"])
-    write = module.write_through
+    write = bundle_files.write_through
 
     def write_but_not_the_card(path: Path, content: bytes) -> None:
         if path.name == "bundle.json":
@@ -172,7 +173,7 @@ def test_saving_that_fails_half_way_leaves_the_old_bundle(
         write(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "write_through", write_but_not_the_card)
+        patched.setattr(bundle_files, "write_through", write_but_not_the_card)
         with pytest.raises(OSError, match="disk full"):
             saved(folder, seen=["new"])
         with pytest.raises(OSError, match="disk full"):
@@ -418,7 +419,7 @@ def test_a_kill_between_two_renames_and_a_full_disk_lose_no_bundle(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(module, "write_through", full)
+    monkeypatch.setattr(bundle_files, "write_through", full)
     with pytest.raises(OSError, match="No space left"):
         saved(folder)
     assert load(folder).card.name == "example"
@@ -480,7 +481,7 @@ def test_model_card_says_what_it_was_trained_and_tested_on(tmp_path: Path) -> No
             results=[
                 RESULT,
                 *(RESULT | {"group": family} for family in ("formant", "diffusion")),
-                *(RESULT | one for one in ({"language": "cs"}, {"condition": "telephone"})),
+                *(RESULT | group for group in ({"language": "cs"}, {"condition": "telephone"})),
             ],
             limits=["Singing"],
         )
@@ -512,10 +513,10 @@ def test_card_can_be_read_without_the_weights(tmp_path: Path) -> None:
 def test_default_detector_is_inside_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "detectors" / "bundle.py"))
+    monkeypatch.setattr(bundles, "__file__", str(tmp_path / "detectors" / "bundle.py"))
     with pytest.raises(BundleError, match="no default detector; name a bundle"):
         default()
-    folder = saved(tmp_path / "default_detector")
+    folder = saved(tmp_path / "detectors" / "shipped")
     assert default() == folder
 
 

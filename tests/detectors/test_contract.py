@@ -105,11 +105,11 @@ def test_loading_starts_quickly() -> None:
 
 
 def test_gives_one_score_and_one_embedding_per_clip(trained: Detector) -> None:
-    found = outputs(trained, torch.from_numpy(clips(3, 16_000)))
-    assert found.score.shape == (3,)
-    assert found.embedding.ndim == 2
-    assert len(found.embedding) == 3
-    assert found.score.dtype == torch.float32
+    outcome = outputs(trained, torch.from_numpy(clips(3, 16_000)))
+    assert outcome.score.shape == (3,)
+    assert outcome.embedding.ndim == 2
+    assert len(outcome.embedding) == 3
+    assert outcome.score.dtype == torch.float32
 
 
 def test_score_is_classify_of_embed(trained: Detector) -> None:
@@ -141,8 +141,8 @@ def test_loud_and_silent_batch_mates_move_no_score(trained: Detector) -> None:
     windows = clips(4, 8_000)
     mates = windows.copy()
     mates[1], mates[2], mates[3] = 0, 1e3, np.sign(mates[3])
-    found = window_scores(trained, mates)[0]
-    assert found == pytest.approx(window_scores(trained, windows)[0], abs=TOLERANCE)
+    score = window_scores(trained, mates)[0]
+    assert score == pytest.approx(window_scores(trained, windows)[0], abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("duration_s", [0.2, 0.2 + 1 / 16_000, 1.0, 4.0, 10.0])

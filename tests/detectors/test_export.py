@@ -92,9 +92,9 @@ def test_a_graph_scores_as_torch_for_any_batch_and_length(name: str) -> None:
     model = exported.opened(content, name, detector.experts)
     for n_windows, n_samples in ((1, 3200), (5, 9_001), (17, 16_000), (2, 33_333)):
         windows = 0.1 * np.random.default_rng(n_samples).standard_normal((n_windows, n_samples))
-        found = model.expert_scores(windows.astype(np.float32))
+        scores = model.expert_scores(windows.astype(np.float32))
         expected = window_expert_scores(detector, windows.astype(np.float32))
-        assert onnx.difference(found, expected) <= onnx.PARITY
+        assert onnx.difference(scores, expected) <= onnx.PARITY
 
 
 def test_longer_windows_than_whisper_reads_at_once_are_refused() -> None:

@@ -60,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     for parameter in detector.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     folder = tmp_path_factory.mktemp("export") / "trained"
-    return load(weights.save(folder, detector, SPEC, card(), seen=["heard"]))
+    return load(weights.save(folder, detector, SPEC, card(), seen=["known"]))
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,11 @@ def content(trained: Bundle) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def made(trained: Bundle, content: bytes) -> Bundle:
-    told = exporting.parity(trained.detector, content, WINDOW_S)
-    return load(exporting.write(trained, trained.folder.with_name("made"), content, told, None))
+def export_bundle(trained: Bundle, content: bytes) -> Bundle:
+    parity_report = exporting.parity(trained.detector, content, WINDOW_S)
+    return load(
+        exporting.write(trained, trained.folder.with_name("made"), content, parity_report, None)
+    )
 
 
 def graph_of(change: Callable[[onnx.ModelProto], object], content: bytes) -> bytes:
@@ -86,40 +88,44 @@ def graph_of(change: Callable[[onnx.ModelProto], object], content: bytes) -> byt
 
 @pytest.mark.parametrize(("n_windows", "n_samples"), [(1, 8000), (20, 3200), (3, 20_011)])
 def test_any_number_of_windows_of_any_length_scores_as_in_torch(
-    trained: Bundle, made: Bundle, n_windows: int, n_samples: int
+    trained: Bundle, export_bundle: Bundle, n_windows: int, n_samples: int
 ) -> None:
     windows = noise(n_windows, n_samples)
     for ours, theirs in zip(
-        made.expert_scores(windows), trained.expert_scores(windows), strict=True
+        export_bundle.expert_scores(windows), trained.expert_scores(windows), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=exporting.PARITY)
-    np.testing.assert_array_equal(made.scores(windows), made.expert_scores(windows)[0])
+    np.testing.assert_array_equal(
+        export_bundle.scores(windows), export_bundle.expert_scores(windows)[0]
+    )
 
 
-def test_no_windows_have_no_scores(made: Bundle) -> None:
-    scores, said, counted = made.expert_scores(noise(0, 8000))
+def test_no_windows_have_no_scores(export_bundle: Bundle) -> None:
+    scores, expert_scores, counted = export_bundle.expert_scores(noise(0, 8000))
     assert scores.shape == (0,)
-    assert said.shape == counted.shape == (0, 2)
+    assert expert_scores.shape == counted.shape == (0, 2)
 
 
 def test_an_export_knows_what_its_detector_has_seen_and_who_its_experts_are(
-    trained: Bundle, made: Bundle
+    trained: Bundle, export_bundle: Bundle
 ) -> None:
-    assert made.has_seen(["heard", "other"]).tolist() == [True, False]
-    assert made.experts == trained.experts == bundles.experts_of(made.folder)
-    assert made.experts == ("toy", "grnn_lfcc")
+    assert export_bundle.has_seen(["known", "other"]).tolist() == [True, False]
+    assert export_bundle.experts == trained.experts == bundles.experts_of(export_bundle.folder)
+    assert export_bundle.experts == ("toy", "grnn_lfcc")
 
 
-def test_the_card_says_what_was_exported_and_how_near_it_is(trained: Bundle, made: Bundle) -> None:
-    told = made.card.export
-    assert told is not None
-    assert (told.source, told.precision, told.shift) == (trained.sha256, "float32", None)
-    assert 0 < told.parity <= exporting.PARITY
-    assert told.n_parameters == sum(p.numel() for p in trained.detector.parameters())
-    assert made.card.model_copy(update={"export": None, "files": trained.card.files}) == (
+def test_the_card_says_what_was_exported_and_how_near_it_is(
+    trained: Bundle, export_bundle: Bundle
+) -> None:
+    export = export_bundle.card.export
+    assert export is not None
+    assert (export.source, export.precision, export.shift) == (trained.sha256, "float32", None)
+    assert 0 < export.parity <= exporting.PARITY
+    assert export.n_parameters == sum(p.numel() for p in trained.detector.parameters())
+    assert export_bundle.card.model_copy(update={"export": None, "files": trained.card.files}) == (
         trained.card
     )
-    assert "differ from PyTorch's by at most" in model_card(made.card)
+    assert "differ from PyTorch's by at most" in model_card(export_bundle.card)
 
 
 def test_a_graph_holds_no_traces_of_the_machine_that_made_it(content: bytes) -> None:
@@ -142,21 +148,21 @@ def test_another_detectors_graph_is_refused(trained: Bundle, content: bytes) -> 
         exporting.parity(load(other).detector, content, WINDOW_S)
 
 
-def test_what_was_exported_gives_no_module(made: Bundle) -> None:
+def test_what_was_exported_gives_no_module(export_bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="give the bundle that it was exported from"):
-        _ = made.detector
+        _ = export_bundle.detector
 
 
-def test_an_export_scores_on_the_processor_alone(made: Bundle) -> None:
+def test_an_export_scores_on_the_processor_alone(export_bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="leave the device out"):
-        load(made.folder, device="cuda")
+        load(export_bundle.folder, device="cuda")
 
 
 def test_threads_are_one_unless_the_environment_says_more(
     content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for told, wanted in (("", 1), ("3", 3), ("0", 1), ("4,2", 1)):
-        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    for setting, wanted in (("", 1), ("3", 3), ("0", 1), ("4,2", 1)):
+        monkeypatch.setenv("OMP_NUM_THREADS", setting)
         options = exported.opened(content, "x", ("toy", "grnn_lfcc")).session.get_session_options()
         assert options.intra_op_num_threads == wanted
 
@@ -169,14 +175,14 @@ def without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
 
-def test_an_export_is_scored_and_told_with_no_torch(made: Bundle) -> None:
+def test_an_export_is_scored_and_described_without_torch(export_bundle: Bundle) -> None:
     clip = ROOT / "examples/human-english.flac"
-    run = without_torch("score", clip, "--detector", made.folder, "--json")
+    run = without_torch("score", clip, "--detector", export_bundle.folder, "--json")
     assert run.returncode == 0, run.stderr
     verdict = json.loads(run.stdout)
     from unheard.scoring.scorer import Scorer
 
-    assert verdict == Scorer(made).file(clip, name=str(clip)).to_dict()
+    assert verdict == Scorer(export_bundle).file(clip, name=str(clip)).to_dict()
 
 
 def test_what_needs_torch_says_how_to_get_it(trained: Bundle) -> None:
@@ -193,7 +199,7 @@ def test_what_needs_torch_says_how_to_get_it(trained: Bundle) -> None:
 # Graphs that are not ours.
 
 
-def test_numbers_in_other_files_are_never_read(made: Bundle, content: bytes) -> None:
+def test_numbers_in_other_files_are_never_read(export_bundle: Bundle, content: bytes) -> None:
     def move_out(model: onnx.ModelProto) -> None:
         tensor = model.graph.initializer[0]
         tensor.ClearField("raw_data")
@@ -201,16 +207,16 @@ def test_numbers_in_other_files_are_never_read(made: Bundle, content: bytes) -> 
         tensor.external_data.add(key="location", value="../../etc/passwd")
 
     with pytest.raises(BundleError, match="not opened; an export of ours is one file"):
-        exported.opened(graph_of(move_out, content), "x", made.experts)
+        exported.opened(graph_of(move_out, content), "x", export_bundle.experts)
 
 
-def test_operators_of_others_are_refused(made: Bundle, content: bytes) -> None:
+def test_operators_of_others_are_refused(export_bundle: Bundle, content: bytes) -> None:
     def add(model: onnx.ModelProto) -> None:
         model.opset_import.add(domain="evil", version=1)
         model.graph.node.add(op_type="Run", domain="evil", input=["waveform"], output=["x"])
 
     with pytest.raises(BundleError, match=r"cannot run it .* export the bundle again"):
-        exported.opened(graph_of(add, content), "x", made.experts)
+        exported.opened(graph_of(add, content), "x", export_bundle.experts)
 
 
 @pytest.mark.parametrize("damaged", [b"", b"\x80\x04cos\nsystem\n.", b"\x00" * 1000])
@@ -237,11 +243,13 @@ def by_hand(nodes: list[Any], numbers: list[Any], score: list[str]) -> bytes:
     ends = [waveform], [helper.make_tensor_value_info("score", TensorProto.FLOAT, score)]
     graph = helper.make_graph(nodes, "g", *ends, initializer=numbers)
     opset = [helper.make_opsetid("", 20)]
-    made: bytes = helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
-    return made
+    graph_bytes: bytes = helper.make_model(
+        graph, opset_imports=opset, ir_version=10
+    ).SerializeToString()
+    return graph_bytes
 
 
-def test_windows_that_a_graph_cannot_take_are_told() -> None:
+def test_windows_that_a_graph_cannot_take_are_refused() -> None:
     late = numpy_helper.from_array(np.array(5000), "late")
     nodes = [helper.make_node("Gather", ["waveform", "late"], ["score"], axis=1)]
     opened = exported.opened(by_hand(nodes, [late], ["b"]), "x", ())
@@ -250,8 +258,8 @@ def test_windows_that_a_graph_cannot_take_are_told() -> None:
     assert opened.scores(noise(2, 8000)).shape == (2,)
 
 
-def test_an_altered_graph_is_refused(made: Bundle, tmp_path: Path) -> None:
-    folder = copied(made.folder, tmp_path)
+def test_an_altered_graph_is_refused(export_bundle: Bundle, tmp_path: Path) -> None:
+    folder = copied(export_bundle.folder, tmp_path)
     damaged = bytearray((folder / "model.onnx").read_bytes())
     damaged[-1] ^= 1
     (folder / "model.onnx").write_bytes(damaged)
@@ -260,8 +268,10 @@ def test_an_altered_graph_is_refused(made: Bundle, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "model.onnx.data"])
-def test_an_export_holds_a_graph_and_no_weights(made: Bundle, tmp_path: Path, name: str) -> None:
-    folder = copied(made.folder, tmp_path)
+def test_an_export_holds_a_graph_and_no_weights(
+    export_bundle: Bundle, tmp_path: Path, name: str
+) -> None:
+    folder = copied(export_bundle.folder, tmp_path)
     written = json.loads((folder / "bundle.json").read_text())
     written["files"][name] = "0" * 64
     (folder / "bundle.json").write_text(json.dumps(written))
@@ -283,9 +293,9 @@ def test_rounding_shrinks_large_linear_layers_that_learnt_and_nothing_else(
 ) -> None:
     rounded = exporting.rounded(content, trained.detector)
     small = [
-        tuple(one.dims)
-        for one in onnx.load_from_string(rounded).graph.initializer
-        if one.data_type == TensorProto.INT8 and len(one.dims) == 2
+        tuple(initializer.dims)
+        for initializer in onnx.load_from_string(rounded).graph.initializer
+        if initializer.data_type == TensorProto.INT8 and len(initializer.dims) == 2
     ]
     # The embedding and the gate's projection of it; not the filters, and nothing recurrent.
     assert sorted(small) == [(12, WIDE), (WIDE, 8)]
@@ -297,16 +307,16 @@ def test_rounding_shrinks_large_linear_layers_that_learnt_and_nothing_else(
     assert 0 < np.abs(moved).max() < 0.05
 
 
-def test_the_card_tells_what_rounding_did(trained: Bundle, content: bytes) -> None:
+def test_the_card_records_what_rounding_did(trained: Bundle, content: bytes) -> None:
     shift = Shift(
         protocol="open", n_bonafide=3, n_spoof=4, drift=0.01, largest=0.02, spread=2.0,
         eer_before=0.1, eer_after=0.125,
     )  # fmt: skip
     folder = trained.folder.with_name("rounded")
-    made = load(exporting.write(trained, folder, content, (1e-6, "noise"), shift))
-    text = model_card(made.card)
-    assert made.card.export is not None
-    assert made.card.export.precision == "int8"
+    rounded_bundle = load(exporting.write(trained, folder, content, (1e-6, "noise"), shift))
+    text = model_card(rounded_bundle.card)
+    assert rounded_bundle.card.export is not None
+    assert rounded_bundle.card.export.precision == "int8"
     assert "EER of 10.00% before and 12.50% after" in text
 
 
@@ -322,13 +332,13 @@ def as_in_a_graph(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def test_a_product_with_its_matrix_is_the_transform(
     as_in_a_graph: Callable[[], None], pre_emphasis: float
 ) -> None:
-    made = Spectrogram(
+    spectrogram = Spectrogram(
         Framing(n_window=320, n_hop=150, n_fft=401, window="hamming", pre_emphasis=pre_emphasis)
     )
     windows = torch.from_numpy(noise(3, 5003))
-    expected = made(windows)
+    expected = spectrogram(windows)
     as_in_a_graph()
-    torch.testing.assert_close(made(windows), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(spectrogram(windows), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_all_pairs_of_nodes_attend_as_half_of_them_do(as_in_a_graph: Callable[[], None]) -> None:
@@ -338,9 +348,9 @@ def test_all_pairs_of_nodes_attend_as_half_of_them_do(as_in_a_graph: Callable[[]
     with torch.no_grad():
         expected = attend(temporal, spectral, master)
         as_in_a_graph()
-        found = attend(temporal, spectral, master)
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other)
+        attended = attend(temporal, spectral, master)
+    for actual, other in zip(attended, expected, strict=True):
+        torch.testing.assert_close(actual, other)
 
 
 @pytest.mark.parametrize(("n_frames", "n_features"), [(50, 10), (8, 16), (5, 1), (33, 47)])

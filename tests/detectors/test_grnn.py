@@ -75,7 +75,7 @@ def test_new_units_of_both_directions_are_read_once_they_have_learnt() -> None:
 
 @pytest.mark.parametrize("feature", ["lfcc", "mel"])
 @pytest.mark.parametrize("n_halvings", [0, 1, 3])
-def test_any_number_of_halvings_hears_all_of_a_clip(feature: str, n_halvings: int) -> None:
+def test_any_number_of_halvings_covers_all_of_a_clip(feature: str, n_halvings: int) -> None:
     detector = built(replace(SMALL, feature=feature, n_halvings=n_halvings))
     clip = noise(1, 16_000)
     with torch.inference_mode():
@@ -106,12 +106,12 @@ def test_one_direction_knows_nothing_of_later_frames() -> None:
     for bidirectional in (True, False):
         detector = built(replace(SMALL, bidirectional=bidirectional, hidden=(5,), n_halvings=0))
         layer = detector.get_submodule("recurrent.0")
-        heard: list[Tensor] = []
-        layer.register_forward_hook(lambda _, __, out, heard=heard: heard.append(out[0][:, :60]))
+        early: list[Tensor] = []
+        layer.register_forward_hook(lambda _, __, out, early=early: early.append(out[0][:, :60]))
         with torch.inference_mode():
             detector(clip)
             detector(later)
-        assert torch.allclose(*heard, rtol=0, atol=1e-6) != bidirectional
+        assert torch.allclose(*early, rtol=0, atol=1e-6) != bidirectional
 
 
 def test_attention_can_leave_frames_out() -> None:

@@ -21,7 +21,7 @@ WINDOWS = (0.1 * np.random.default_rng(0).standard_normal((3, 3200))).astype(np.
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
+def bundle_folder(tmp_path: Path) -> Path:
     card = Card(
         name="example",
         version="1",
@@ -32,7 +32,7 @@ def made(tmp_path: Path) -> Path:
     )
     scores = pa.table({"id": ["a"], "score": [0.5]})
     return weights.save(
-        tmp_path / "made", Toy().build(), Toy(), card, seen=["heard"], dev_scores=scores
+        tmp_path / "made", Toy().build(), Toy(), card, seen=["known"], dev_scores=scores
     )
 
 
@@ -41,10 +41,10 @@ class FakeHub:
     """A hub that is a folder of folders."""
 
     root: Path
-    said: list[Any] = field(default_factory=list)
+    calls: list[Any] = field(default_factory=list)
 
     def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None:
-        self.said.append((repo_id, private, exist_ok))
+        self.calls.append((repo_id, private, exist_ok))
 
     def upload_folder(self, *, repo_id: str, folder_path: Path, allow_patterns: list[str]) -> None:
         for name in allow_patterns:
@@ -55,14 +55,14 @@ class FakeHub:
     def snapshot_download(
         self, repo_id: str, *, revision: str | None, allow_patterns: list[str]
     ) -> str:
-        self.said.append((revision, allow_patterns))
+        self.calls.append((revision, allow_patterns))
         if not (self.root / repo_id).is_dir():
             raise ConnectionError("no such repository")
         return str(self.root / repo_id)
 
 
-def test_the_layout_is_what_hubs_expect(made: Path, tmp_path: Path) -> None:
-    folder = hub.to_layout(made, tmp_path / "layout", licence="apache-2.0")
+def test_the_layout_is_what_hubs_expect(bundle_folder: Path, tmp_path: Path) -> None:
+    folder = hub.to_layout(bundle_folder, tmp_path / "layout", licence="apache-2.0")
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md",
         "config.json",
@@ -78,28 +78,28 @@ def test_the_layout_is_what_hubs_expect(made: Path, tmp_path: Path) -> None:
     assert text.startswith("\n# example 1\n")
 
 
-def test_no_licence_is_made_up(made: Path, tmp_path: Path) -> None:
-    text = (hub.to_layout(made, tmp_path / "layout") / "README.md").read_text()
+def test_no_licence_is_made_up(bundle_folder: Path, tmp_path: Path) -> None:
+    text = (hub.to_layout(bundle_folder, tmp_path / "layout") / "README.md").read_text()
     assert "license" not in text
 
 
-def test_what_comes_back_is_the_same_bundle(made: Path, tmp_path: Path) -> None:
-    back = hub.from_layout(hub.to_layout(made, tmp_path / "layout"), tmp_path / "back")
+def test_what_comes_back_is_the_same_bundle(bundle_folder: Path, tmp_path: Path) -> None:
+    back = hub.from_layout(hub.to_layout(bundle_folder, tmp_path / "layout"), tmp_path / "back")
     assert {path.name: path.read_bytes() for path in back.iterdir()} == {
-        path.name: path.read_bytes() for path in made.iterdir()
+        path.name: path.read_bytes() for path in bundle_folder.iterdir()
     }
-    np.testing.assert_array_equal(load(back).scores(WINDOWS), load(made).scores(WINDOWS))
-    assert load(back).sha256 == load(made).sha256
+    np.testing.assert_array_equal(load(back).scores(WINDOWS), load(bundle_folder).scores(WINDOWS))
+    assert load(back).sha256 == load(bundle_folder).sha256
 
 
-def test_what_was_pushed_can_be_pulled(made: Path, tmp_path: Path) -> None:
+def test_what_was_pushed_can_be_pulled(bundle_folder: Path, tmp_path: Path) -> None:
     client = FakeHub(tmp_path / "hub")
-    assert hub.push(made, "someone/detector", client) == "someone/detector"
-    hub.push(made, "someone/open", client, private=False)
+    assert hub.push(bundle_folder, "someone/detector", client) == "someone/detector"
+    hub.push(bundle_folder, "someone/open", client, private=False)
     back = hub.pull("someone/detector", tmp_path / "back", client, revision="v1")
-    assert load(back).sha256 == load(made).sha256
+    assert load(back).sha256 == load(bundle_folder).sha256
     asked = ["config.json", "model.safetensors", "model.onnx", "seen.safetensors"]
-    assert client.said == [
+    assert client.calls == [
         ("someone/detector", True, True),
         ("someone/open", False, True),
         ("v1", [*asked, "dev_scores.parquet"]),
@@ -107,8 +107,8 @@ def test_what_was_pushed_can_be_pulled(made: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "hub", "made"]
 
 
-def test_what_was_altered_on_the_way_is_refused(made: Path, tmp_path: Path) -> None:
-    folder = hub.to_layout(made, tmp_path / "layout")
+def test_what_was_altered_on_the_way_is_refused(bundle_folder: Path, tmp_path: Path) -> None:
+    folder = hub.to_layout(bundle_folder, tmp_path / "layout")
     damaged = bytearray((folder / "model.safetensors").read_bytes())
     damaged[-1] ^= 1
     (folder / "model.safetensors").write_bytes(damaged)
@@ -117,45 +117,47 @@ def test_what_was_altered_on_the_way_is_refused(made: Path, tmp_path: Path) -> N
     assert not (tmp_path / "back").exists()
 
 
-def test_other_files_of_a_repository_are_left_where_they_are(made: Path, tmp_path: Path) -> None:
-    folder = hub.to_layout(made, tmp_path / "layout")
+def test_other_files_of_a_repository_are_left_where_they_are(
+    bundle_folder: Path, tmp_path: Path
+) -> None:
+    folder = hub.to_layout(bundle_folder, tmp_path / "layout")
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     (folder / "weights.pt").symlink_to("/etc/passwd")
     back = hub.from_layout(folder, tmp_path / "back")
     assert sorted(path.name for path in back.iterdir()) == sorted(
-        path.name for path in made.iterdir()
+        path.name for path in bundle_folder.iterdir()
     )
 
 
-def test_a_bundle_that_was_altered_does_not_go_out(made: Path, tmp_path: Path) -> None:
-    (made / "seen.safetensors").write_bytes(b"")
+def test_a_bundle_that_was_altered_does_not_go_out(bundle_folder: Path, tmp_path: Path) -> None:
+    (bundle_folder / "seen.safetensors").write_bytes(b"")
     with pytest.raises(BundleError, match="altered or damaged"):
-        hub.to_layout(made, tmp_path / "layout")
+        hub.to_layout(bundle_folder, tmp_path / "layout")
     assert not (tmp_path / "layout").exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(made: Path, tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_left_alone(bundle_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/thesis.tex").touch()
     with pytest.raises(BundleError, match="choose another folder"):
-        hub.to_layout(made, tmp_path / "thesis")
+        hub.to_layout(bundle_folder, tmp_path / "thesis")
     with pytest.raises(BundleError, match="unheard export --to hub"):
         hub.from_layout(tmp_path / "thesis", tmp_path / "back")
 
 
-def test_writing_again_leaves_nothing_of_before(made: Path, tmp_path: Path) -> None:
-    folder = hub.to_layout(made, tmp_path / "layout")
+def test_writing_again_leaves_nothing_of_before(bundle_folder: Path, tmp_path: Path) -> None:
+    folder = hub.to_layout(bundle_folder, tmp_path / "layout")
     (folder / "model.onnx").write_bytes(b"of an earlier export")
-    assert not (hub.to_layout(made, folder) / "model.onnx").exists()
+    assert not (hub.to_layout(bundle_folder, folder) / "model.onnx").exists()
 
 
-def test_a_hub_that_refuses_says_what_to_check(made: Path, tmp_path: Path) -> None:
+def test_a_hub_that_refuses_says_what_to_check(bundle_folder: Path, tmp_path: Path) -> None:
     client = FakeHub(tmp_path / "hub")
     with pytest.raises(BundleError, match=r"nobody/nothing: .* check the name and the network"):
         hub.pull("nobody/nothing", tmp_path / "back", client)
     (tmp_path / "hub").write_text("no folder")
     with pytest.raises(BundleError, match=r"did not take it .*`hf auth login`"):
-        hub.push(made, "someone/detector", client)
+        hub.push(bundle_folder, "someone/detector", client)
 
 
 def test_without_the_hubs_library_the_message_says_how_to_get_it(

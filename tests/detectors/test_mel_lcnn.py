@@ -28,8 +28,8 @@ def test_has_the_weights_of_the_published_layers() -> None:
     expected = sum(side**2 * n_in * n_out + n_out for side, n_in, n_out, _ in CONVOLUTIONS)
     expected += 2 * (32 + 48 + 48 + 64 + 32 + 32)  # scale and offset of each normalisation
     expected += 32 * 16 * 8 * 128 + 128 + 2 * 64 + 64 * 2 + 2
-    found = sum(weight.numel() for weight in MelLcnn().build().parameters())
-    assert found == expected == 682_690
+    n_weights = sum(weight.numel() for weight in MelLcnn().build().parameters())
+    assert n_weights == expected == 682_690
 
 
 def larger(x: Tensor) -> Tensor:
@@ -82,8 +82,8 @@ def test_is_its_published_layers_in_their_order() -> None:
     maps = functional.adaptive_max_pool2d(maps, (8, 16))
     linear = detector.embedding[0]
     embedding = larger(maps.reshape(3, -1) @ linear.weight.T + linear.bias)
-    found = detector.embed(waveform)
-    torch.testing.assert_close(found, embedding, rtol=1e-3, atol=1e-4)
+    actual = detector.embed(waveform)
+    torch.testing.assert_close(actual, embedding, rtol=1e-3, atol=1e-4)
     logits = detector.norm(embedding) @ detector.logits.weight.T + detector.logits.bias
     score = torch.log_softmax(logits, 1)[:, 1] - torch.log_softmax(logits, 1)[:, 0]
     torch.testing.assert_close(detector.classify(embedding), score, rtol=1e-4, atol=1e-5)

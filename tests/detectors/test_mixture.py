@@ -91,8 +91,8 @@ def test_one_expert_alone_is_that_expert_to_the_bit(kind: str, blend: Any, froze
 @pytest.mark.parametrize("blend", ["logits", "probabilities"])
 def test_one_score_alone_is_that_score_to_the_bit(blend: str) -> None:
     scores = torch.cat([torch.linspace(-120, 120, 4_001), torch.tensor([-1e4, -1e-7, 1e-7, 1e4])])
-    found = blended(scores[:, None], torch.full((len(scores), 1), 3.7), blend)
-    assert torch.equal(found, scores)
+    actual = blended(scores[:, None], torch.full((len(scores), 1), 3.7), blend)
+    assert torch.equal(actual, scores)
 
 
 def test_logits_are_averaged_by_weight() -> None:
@@ -143,7 +143,7 @@ def test_probabilities_near_0_and_1_are_averaged_without_loss(
 
 @pytest.mark.parametrize("gate", [*GATES, EvenGate()], ids=lambda gate: type(gate).__name__)
 @pytest.mark.parametrize("blend", ["logits", "probabilities"])
-def test_score_follows_from_opinions(gate: Any, blend: Any) -> None:
+def test_score_follows_from_expert_scores(gate: Any, blend: Any) -> None:
     mixture = built(replace(THREE, gate=gate, blend=blend))
     with torch.inference_mode():
         embedding = mixture.embed(waveform())
@@ -200,7 +200,10 @@ def test_equal_framings_share_a_transform_and_each_expert_runs_once(calls: Count
 
 
 def test_default_needs_one_transform() -> None:
-    assert len({made.framing for made in _mixture(Mixture()).spectrograms().values()}) == 1
+    assert (
+        len({spectrogram.framing for spectrogram in _mixture(Mixture()).spectrograms().values()})
+        == 1
+    )
     assert _mixture(Mixture()).experts == ("mel_lcnn", "resnet18_mel", "resnet18_linear")
 
 
@@ -209,7 +212,7 @@ def _mixture(spec: Mixture) -> Any:
         return spec.build()
 
 
-def test_experts_without_a_spectrogram_hear_the_waveform() -> None:
+def test_experts_without_a_spectrogram_are_given_the_waveform() -> None:
     mixture = built(Mixture(experts=(SMALL["aasist"], SMALL_MEL, SMALL["ssl_aasist"]), gate=GATE))
     with torch.inference_mode():
         embedding = mixture.embed(waveform())
@@ -251,12 +254,12 @@ def test_frozen_experts_leave_no_graph_and_want_no_gradient() -> None:
         return logits
 
     mixture.gate.forward = watched
-    found = outputs(mixture, waveform())
+    outcome = outputs(mixture, waveform())
     assert seen == [False] * 3
-    scores, weights = mixture.expert_scores(found.embedding)
+    scores, weights = mixture.expert_scores(outcome.embedding)
     assert not scores.requires_grad
     assert weights.requires_grad
-    found.score.square().sum().backward()
+    outcome.score.square().sum().backward()
     for name, parameter in mixture.named_parameters():
         assert parameter.requires_grad == name.startswith("gate."), name
         assert (parameter.grad is not None) == name.startswith("gate."), name
@@ -275,10 +278,10 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:
     mixture = built(THREE)
     windows = clips(3)
     mates = np.concatenate([windows[:1], 50 * clips(2, seed=9)])
-    for one, other in zip(
+    for row, other in zip(
         window_expert_scores(mixture, windows), window_expert_scores(mixture, mates), strict=True
     ):
-        np.testing.assert_allclose(one[0], other[0], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(row[0], other[0], rtol=0, atol=1e-6)
 
 
 def test_experts_are_named_by_kind_and_feature_and_numbered() -> None:
@@ -327,7 +330,7 @@ class Published:
         return PublishedDetector()
 
 
-def test_what_experts_inherit_and_offer_is_passed_through() -> None:
+def test_pretrained_weights_and_terms_of_experts_are_passed_through() -> None:
     inner = Mixture(experts=(Published(),), gate=GATE, frozen=False)
     spec = Mixture(experts=(Toy(), Published(), inner), gate=GATE, frozen=False)
     mixture: Any = spec.build()
@@ -381,7 +384,7 @@ def test_impossible_mixtures_say_what_to_do(make: object, remedy: str) -> None:
         make()  # type: ignore[operator]
 
 
-def test_copies_and_borrowed_weights_give_the_same_scores() -> None:
+def test_copies_and_functional_calls_give_the_same_scores() -> None:
     mixture = built(replace(THREE, frozen=False))
     with torch.no_grad():
         expected = mixture(waveform())
@@ -389,8 +392,8 @@ def test_copies_and_borrowed_weights_give_the_same_scores() -> None:
         other = built(replace(THREE, frozen=False))
         for parameter in other.parameters():
             parameter.data.zero_()
-        held = dict(mixture.named_parameters()) | dict(mixture.named_buffers())
-        assert torch.equal(functional_call(other, held, (waveform(),)), expected)
+        tensors = dict(mixture.named_parameters()) | dict(mixture.named_buffers())
+        assert torch.equal(functional_call(other, tensors, (waveform(),)), expected)
 
 
 def test_a_gate_learns_whom_to_trust() -> None:
@@ -434,18 +437,18 @@ def test_training_moves_the_gate_alone_and_keeps_the_experts_to_the_bit(tmp_path
             ("detectors.1", replace(expert, name="two")),
         ),
     )
-    one = load_file(train(expert, manifest, tmp_path / "one") / "weights.safetensors")
+    first = load_file(train(expert, manifest, tmp_path / "one") / "weights.safetensors")
     two = replace(expert, seed=9)
-    other = load_file(train(two, manifest, tmp_path / "two") / "weights.safetensors")
-    made = train(whole, manifest, tmp_path / "whole")
-    found = load_file(made / "weights.safetensors")
-    for place, weights in enumerate((one, other)):
+    second = load_file(train(two, manifest, tmp_path / "two") / "weights.safetensors")
+    bundle_folder = train(whole, manifest, tmp_path / "whole")
+    weights_after = load_file(bundle_folder / "weights.safetensors")
+    for place, weights in enumerate((first, second)):
         for name, value in weights.items():
-            assert torch.equal(found[f"detectors.{place}.{name}"], value), name
+            assert torch.equal(weights_after[f"detectors.{place}.{name}"], value), name
     torch.manual_seed(whole.seed)
     started = {f"gate.{k}": v for k, v in whole.detector.build().gate.state_dict().items()}  # type: ignore[union-attr, operator]
-    assert any(not torch.equal(found[name], value) for name, value in started.items())
-    assert load(made).detector.experts == ("resnet18_mel", "resnet18_mel_2")
+    assert any(not torch.equal(weights_after[name], value) for name, value in started.items())
+    assert load(bundle_folder).detector.experts == ("resnet18_mel", "resnet18_mel_2")
 
 
 def test_bundle_leaves_out_the_encoders_of_its_experts_and_names_them(
@@ -469,14 +472,14 @@ def test_bundle_leaves_out_the_encoders_of_its_experts_and_names_them(
         window_s=0.5,
         hop_s=0.5,
     )
-    made = train(recipe, corpus(tmp_path / "corpus", duration_s=0.6), tmp_path / "whole")
-    names = load_file(made / "weights.safetensors")
+    bundle_folder = train(recipe, corpus(tmp_path / "corpus", duration_s=0.6), tmp_path / "whole")
+    names = load_file(bundle_folder / "weights.safetensors")
     assert not any(name.endswith("q_proj.weight") for name in names)
     assert any(name.startswith("detectors.1.detectors.0.encoder.") for name in names)
-    base = read_card(made).base
+    base = read_card(bundle_folder).base
     assert base is not None
     assert base.source == "first, second"
-    state = load(made).detector.state_dict()
+    state = load(bundle_folder).detector.state_dict()
     for place, source in (("detectors.0", "second"), ("detectors.1.detectors.0", "first")):
         for name, value in load_file(tmp_path / source / "model.safetensors").items():
             if name.endswith("q_proj.weight"):
@@ -491,8 +494,8 @@ def test_recipes_start_from_experts_that_fit(name: str) -> None:
         for path, other in recipe.init_from:
             part = detector.get_submodule(path) if path else detector
             expected = other.detector.build().state_dict()
-            found = part.state_dict()
-            assert {k: v.shape for k, v in found.items()} == {
+            weights = part.state_dict()
+            assert {k: v.shape for k, v in weights.items()} == {
                 k: v.shape for k, v in expected.items()
             }
 

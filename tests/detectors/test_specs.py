@@ -96,11 +96,11 @@ def test_inner_widths_change_only_what_lies_inside_the_blocks() -> None:
 def test_no_inner_widths_are_the_widths_of_the_stages() -> None:
     explicit = ResNet18(width=4, inner_widths=(4, 4, 8, 8, 16, 16, 32, 32))
     torch.manual_seed(0)
-    one = ResNet18(width=4).build().state_dict()
+    default = ResNet18(width=4).build().state_dict()
     torch.manual_seed(0)
     other = explicit.build().state_dict()
-    assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert default.keys() == other.keys()
+    assert all(torch.equal(default[name], other[name]) for name in default)
 
 
 def test_a_block_adds_its_input_to_its_convolutions() -> None:
@@ -143,10 +143,10 @@ def test_toy_calls_noise_bonafide_and_a_tone_spoof_without_training() -> None:
 
 def test_toy_is_the_same_for_any_seed() -> None:
     torch.manual_seed(1)
-    one = Toy().build().state_dict()
+    weights = Toy().build().state_dict()
     torch.manual_seed(2)
     other = Toy().build().state_dict()
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert all(torch.equal(weights[name], other[name]) for name in weights)
 
 
 def test_toy_learns_something_separable_in_seconds() -> None:

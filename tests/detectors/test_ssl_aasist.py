@@ -98,7 +98,7 @@ def test_frozen_means_frozen(frozen: bool, trains: bool) -> None:
 
 
 @pytest.mark.parametrize("adapters", [None, LoraExperts(rank=2), TINY_EXPERTS])
-def test_learns_a_batch_whatever_of_the_encoder_is_trained(adapters: LoraExperts | None) -> None:
+def test_learns_a_batch_with_any_part_of_the_encoder_trained(adapters: LoraExperts | None) -> None:
     torch.manual_seed(0)
     detector = fresh(SslAasist(encoder=PUBLISHED, adapters=adapters)).train()
     for part in detector.modules():
@@ -196,7 +196,7 @@ def test_adaptive_sums_that_cannot_be_are_refused(wrong: dict[str, Any], remedy:
         Adaptive(**wrong)
 
 
-def test_inherited_weights_can_learn_more_slowly() -> None:
+def test_pretrained_weights_can_learn_more_slowly() -> None:
     detector = fresh(SslAasist(encoder=PUBLISHED))
     groups = Adam(pretrained_scale=0.1).build(detector).param_groups
     scales = {group["scale"]: group["params"] for group in groups}
@@ -296,7 +296,7 @@ def test_averaged_batches_are_one_larger_batch_to_a_detector_without_batch_stati
     assert torch.allclose(module.weight.grad, whole, atol=1e-6)
 
 
-def test_card_tells_people_what_the_detector_stands_on(trained: Path) -> None:
+def test_card_states_which_weights_the_detector_needs(trained: Path) -> None:
     text = model_card(read_card(trained / "bundle"))
     assert "published weights that this bundle does not hold, from 'tiny'" in text
     assert "adapters=lora_experts(rank=2, " in text

@@ -14,7 +14,7 @@ from small_detectors import PAIRS, SMALL, TINY_ENCODER
 from tiny_encoders import FAMILIES
 from unheard.detectors.bundle import Card, load
 from unheard.detectors.detector import Detector, Resizable, Spec, fresh
-from unheard.detectors.layers.growth import grow, places, remove, size
+from unheard.detectors.layers.growth import grow, remove, size, unit_axes
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.detectors.table import Encoder, LoraExperts, ResNet18, SslAasist, window_scores
 from unheard.detectors.weights import save
@@ -79,9 +79,9 @@ def test_the_spec_builds_what_has_grown(name: str) -> None:
     spec = SMALL[name]
     assert isinstance(spec, Resizable)
     detector, widths = grown(spec)
-    told = spec.with_widths(widths)
-    assert spec_from_json(spec_to_json(told)) == told
-    built = told.build()
+    grown_spec = spec.with_widths(widths)
+    assert spec_from_json(spec_to_json(grown_spec)) == grown_spec
+    built = grown_spec.build()
     built.load_state_dict(detector.state_dict())
     assert np.array_equal(scores(built), scores(detector))
     wanting = [
@@ -162,7 +162,7 @@ def test_of_a_frozen_encoder_only_what_grew_is_trained_and_saved(spec: SslAasist
 
 
 @pytest.mark.parametrize("net_growth", [2, 0])
-def test_a_bundle_holds_what_grew_and_borrows_the_rest(net_growth: int, tmp_path: Path) -> None:
+def test_a_bundle_holds_what_grew_and_refers_to_the_rest(net_growth: int, tmp_path: Path) -> None:
     spec = SslAasist(encoder=PUBLISHED, adapters=LORA)
     torch.manual_seed(0)
     detector = fresh(spec)
@@ -170,8 +170,8 @@ def test_a_bundle_holds_what_grew_and_borrows_the_rest(net_growth: int, tmp_path
     grow(detector, width, 2)
     if not net_growth:
         remove(detector, width, [3, 8])
-    told = spec.with_widths({LAST: size(detector, width)})
-    assert told.feed_forward == (0, 24 + net_growth)
+    grown_spec = spec.with_widths({LAST: size(detector, width)})
+    assert grown_spec.feed_forward == (0, 24 + net_growth)
     card = Card(
         name="tiny",
         version="0",
@@ -181,10 +181,10 @@ def test_a_bundle_holds_what_grew_and_borrows_the_rest(net_growth: int, tmp_path
         calibration=Calibration(1.0, 0.0),
         operating_points=OperatingPoints(0.0, -1.0, 1.0, -1.0, 1.0),
     )
-    made = save(tmp_path / "bundle", detector, told, card, seen=[])
-    held = load_file(made / "weights.safetensors").keys()
-    assert {name for name in held if name.startswith(PART)} == CHANGED
-    assert np.array_equal(load(made).scores(waves()), scores(detector))
+    bundle_folder = save(tmp_path / "bundle", detector, grown_spec, card, seen=[])
+    names = load_file(bundle_folder / "weights.safetensors").keys()
+    assert {name for name in names if name.startswith(PART)} == CHANGED
+    assert np.array_equal(load(bundle_folder).scores(waves()), scores(detector))
 
 
 @pytest.mark.parametrize("n_units", [30, 24, 10])
@@ -195,15 +195,15 @@ def test_a_layer_of_another_width_starts_from_the_published_units(
     state = fresh(SslAasist(encoder=PUBLISHED, feed_forward=(0, n_units))).state_dict()
     n_shared = min(n_units, 24)
     for name, value in published.items():
-        found = state[f"encoder.model.{name}"]
+        weight = state[f"encoder.model.{name}"]
         if f"encoder.model.{name}" not in CHANGED:
-            assert torch.equal(found, value), name
+            assert torch.equal(weight, value), name
         elif "intermediate" in name:
-            assert found.shape[0] == n_units
-            assert torch.equal(found[:n_shared], value[:n_shared])
+            assert weight.shape[0] == n_units
+            assert torch.equal(weight[:n_shared], value[:n_shared])
         else:
-            assert found.shape[1] == n_units
-            assert torch.equal(found[:, :n_shared], value[:, :n_shared])
+            assert weight.shape[1] == n_units
+            assert torch.equal(weight[:, :n_shared], value[:, :n_shared])
 
 
 def test_published_weights_of_another_shape_are_still_refused() -> None:
@@ -218,12 +218,12 @@ def test_published_weights_that_lack_some_are_refused_also_if_they_are_trained_o
     encoders: Path, lacking: str, frozen: bool
 ) -> None:
     file = encoders / "tiny/model.safetensors"
-    held = load_file(file)
+    tensors = load_file(file)
     if lacking == "names":
-        held = {f"backbone.{name}": value for name, value in held.items()}
+        tensors = {f"backbone.{name}": value for name, value in tensors.items()}
     else:
-        held = {name: value for name, value in held.items() if "layers.1." not in name}
-    save_file(held, file)
+        tensors = {name: value for name, value in tensors.items() if "layers.1." not in name}
+    save_file(tensors, file)
     with pytest.raises(RecipeError, match=r"is not there, .* wanted"):
         fresh(SslAasist(encoder=PUBLISHED, frozen=frozen))
 
@@ -238,5 +238,7 @@ def test_feed_forward_widths_that_do_not_fit_are_refused() -> None:
 def test_adapters_of_a_grown_projection_grow_too() -> None:
     adapters = LoraExperts(rank=2, n_experts=3, n_active=2, projections=("ff_in", "ff_out"))
     detector = fresh(SslAasist(encoder=TINY_ENCODER, adapters=adapters))
-    names = {place.name.rpartition(".")[2] for place in places(detector, detector.widths()[LAST])}
+    names = {
+        place.name.rpartition(".")[2] for place in unit_axes(detector, detector.widths()[LAST])
+    }
     assert names == {"weight", "bias", "lora_up", "lora_down", "router"}

@@ -45,22 +45,22 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
     """Weights at each check of a run that finds what EER says."""
-    found: list[dict[str, torch.Tensor]] = []
+    checks: list[dict[str, torch.Tensor]] = []
 
     def check(model: nn.Module, *rest: Any) -> tuple[float, float]:
-        found.append(checkpoint.weights_of(model))
-        return EER[2 * len(found)], 0.5
+        checks.append(checkpoint.weights_of(model))
+        return EER[2 * len(checks)], 0.5
 
     monkeypatch.setattr(training, "_dev_check", check)
-    return found
+    return checks
 
 
 def saved(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "bundle" / "weights.safetensors")
 
 
-def assert_mean(made: dict[str, torch.Tensor], checks: list[dict[str, torch.Tensor]]) -> None:
-    for name, value in made.items():
+def assert_mean(mean: dict[str, torch.Tensor], checks: list[dict[str, torch.Tensor]]) -> None:
+    for name, value in mean.items():
         expected = torch.stack([check[name].double() for check in checks]).mean(dim=0)
         torch.testing.assert_close(value.double(), expected, rtol=1e-6, atol=1e-8)
 
@@ -68,10 +68,12 @@ def assert_mean(made: dict[str, torch.Tensor], checks: list[dict[str, torch.Tens
 def test_the_detector_is_the_mean_of_the_best_check_and_those_right_before_it(
     manifest: Manifest, tmp_path: Path, kept: list[dict[str, torch.Tensor]]
 ) -> None:
-    made = train(SMALL_RUN, manifest, tmp_path / "run")
-    assert bundle.load(made).card.provenance.notes["best_step"] == 8
+    bundle_folder = train(SMALL_RUN, manifest, tmp_path / "run")
+    assert bundle.load(bundle_folder).card.provenance.notes["best_step"] == 8
     assert_mean(saved(tmp_path / "run"), kept[1:4])
-    assert any(not torch.equal(value, kept[3][name]) for name, value in saved(made.parent).items())
+    assert any(
+        not torch.equal(value, kept[3][name]) for name, value in saved(bundle_folder.parent).items()
+    )
 
 
 def test_before_the_first_check_there_is_nothing_to_average(
@@ -107,8 +109,8 @@ def test_an_averaged_run_resumes_to_the_bit(
         with pytest.raises(Interrupted):
             train(SMALL_RUN, manifest, tmp_path / "stopped")
     train(SMALL_RUN, manifest, tmp_path / "stopped")
-    one, other = saved(tmp_path / "whole"), saved(tmp_path / "stopped")
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    whole, stopped = saved(tmp_path / "whole"), saved(tmp_path / "stopped")
+    assert all(torch.equal(whole[name], stopped[name]) for name in whole)
     logs = [(tmp_path / run / "log.jsonl").read_text() for run in ("whole", "stopped")]
     assert logs[0] == logs[1]
 
@@ -132,11 +134,11 @@ def test_statistics_of_normalisation_are_averaged_and_counts_are_the_last() -> N
     for shift in (0.0, 1.0, 5.0):
         norm(torch.full((4, 2), shift) + torch.arange(4)[:, None])
         checks.append(checkpoint.weights_of(norm))
-    made = mean_of(checks)
-    assert_mean({name: made[name] for name in ("running_mean", "running_var")}, checks)
-    assert made["num_batches_tracked"].item() == 3
-    assert made["num_batches_tracked"].dtype == torch.int64
-    assert made["running_mean"].dtype == torch.float32
+    mean = mean_of(checks)
+    assert_mean({name: mean[name] for name in ("running_mean", "running_var")}, checks)
+    assert mean["num_batches_tracked"].item() == 3
+    assert mean["num_batches_tracked"].dtype == torch.int64
+    assert mean["running_mean"].dtype == torch.float32
 
 
 def test_checks_from_before_a_change_of_shape_are_left_out() -> None:
@@ -167,8 +169,8 @@ def test_a_detector_that_grew_is_averaged_over_its_last_shape(
     manifest: Manifest, tmp_path: Path, kept: list[dict[str, torch.Tensor]]
 ) -> None:
     run = replace(SMALL_RUN, method=Growing(), budget=replace(SMALL_RUN.budget, average=4))
-    made = train(run, manifest, tmp_path / "run")
-    assert bundle.load(made).card.detector.fields["n_bands"] == 5
+    bundle_folder = train(run, manifest, tmp_path / "run")
+    assert bundle.load(bundle_folder).card.detector.fields["n_bands"] == 5
     assert_mean(saved(tmp_path / "run"), kept[2:4])
 
 
@@ -184,9 +186,9 @@ def test_checks_from_before_a_change_that_kept_all_shapes_are_left_out(
     manifest: Manifest, tmp_path: Path, kept: list[dict[str, torch.Tensor]]
 ) -> None:
     train(replace(SMALL_RUN, method=Exchanging()), manifest, tmp_path / "run")
-    found = saved(tmp_path / "run")
+    weights = saved(tmp_path / "run")
     wanted = mean_of(kept[2:4])  # steps 6 and 8; step 4 was before the change
-    assert all(torch.equal(found[name], wanted[name]) for name in found)
+    assert all(torch.equal(weights[name], wanted[name]) for name in weights)
 
 
 def test_card_tells_how_well_the_averaged_detector_did(manifest: Manifest, tmp_path: Path) -> None:
@@ -194,10 +196,10 @@ def test_card_tells_how_well_the_averaged_detector_did(manifest: Manifest, tmp_p
 
     from unheard.metrics import eer
 
-    made = train(SMALL_RUN, manifest, tmp_path / "run")
-    table = pq.read_table(made / "dev_scores.parquet")
+    bundle_folder = train(SMALL_RUN, manifest, tmp_path / "run")
+    table = pq.read_table(bundle_folder / "dev_scores.parquet")
     bonafide, raw = table["bonafide"].to_numpy(), table["raw"].to_numpy()
-    notes = bundle.load(made).card.provenance.notes
+    notes = bundle.load(bundle_folder).card.provenance.notes
     assert notes["dev_eer"] == eer(raw[bonafide], raw[~bonafide])
     settings = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert settings["recipe"]["budget"]["average"] == 3

@@ -1,4 +1,4 @@
-"""Calibration by families left out: what a fold may hear, what is fitted, what is told."""
+"""Calibration by held-out families: what a fold may see, what is fitted, what is recorded."""
 
 import json
 import zlib
@@ -19,7 +19,7 @@ from unheard.detectors import bundle
 from unheard.errors import TrainingError
 from unheard.metrics import Calibration
 from unheard.scoring.scorer import Scorer
-from unheard.training.calibrate import Fold, calibrate, fit, judged, without
+from unheard.training.calibrate import Fold, calibrate, evaluate_folds, fit, without
 from unheard.training.recipe import Budget, Constant, Recipe
 
 RECIPE = Recipe(
@@ -94,11 +94,11 @@ def test_only_the_line_and_the_thresholds_differ(manifest: Manifest, calibrated:
     assert after.card.operating_points != before.card.operating_points
 
 
-def test_the_card_says_what_unheard_families_cost(calibrated: Path) -> None:
+def test_the_card_states_the_error_on_unseen_families(calibrated: Path) -> None:
     card = bundle.read_card(calibrated)
-    told = {line.group: line for line in card.results if line.protocol == "left out in turn"}
-    assert set(told) == set(FAMILIES)
-    for line in told.values():
+    by_group = {line.group: line for line in card.results if line.protocol == "left out in turn"}
+    assert set(by_group) == set(FAMILIES)
+    for line in by_group.values():
         assert (line.n_bonafide, line.n_spoof) == (10, 10)
         assert line.eer_low <= line.eer <= line.eer_high
         assert set(line.metrics) >= {"cllr", "undecided"}
@@ -109,10 +109,10 @@ def test_the_card_says_what_unheard_families_cost(calibrated: Path) -> None:
 
 
 def test_a_second_call_trains_nothing_again(manifest: Manifest, calibrated: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     before = json.loads((calibrated / "bundle.json").read_text())
-    again = calibrate(RECIPE, manifest, calibrated.parent, say=said.append)
-    assert sum("this run is finished" in line for line in said) == 1 + len(FAMILIES)
+    again = calibrate(RECIPE, manifest, calibrated.parent, say=lines.append)
+    assert sum("this run is finished" in line for line in lines) == 1 + len(FAMILIES)
     assert json.loads((again / "bundle.json").read_text()) == before
 
 
@@ -121,7 +121,7 @@ def fold(family: str, shift: float, *, n_spoof: int = 400, seed: int = 0) -> Fol
     return Fold(family, rng.normal(2, 2, 500), rng.normal(-2 + shift, 2, n_spoof))
 
 
-def test_what_is_fitted_is_calibrated_for_families_nobody_has_heard() -> None:
+def test_the_fit_is_calibrated_for_unseen_families() -> None:
     folds = [fold(name, 0.5, seed=seed) for seed, name in enumerate("abcd")]
     line, points = fit(folds)
     new = fold("e", 0.5, n_spoof=4000, seed=9)
@@ -140,31 +140,31 @@ def test_every_family_weighs_the_same() -> None:
     assert fit([many, hard])[0].scale == pytest.approx(fit([easy, hard])[0].scale, rel=0.05)
 
 
-def test_a_family_is_judged_by_what_the_others_say() -> None:
+def test_a_family_is_evaluated_by_the_fit_of_the_others() -> None:
     folds = [fold("a", 0.0), fold("b", 0.0, seed=1), fold("far", 8.0, seed=2)]
-    told = {one.family: one for one in judged(folds)}
+    by_family = {family.family: family for family in evaluate_folds(folds)}
     line, points = fit(folds[:2])
     machine = line(folds[2].spoof)
-    assert told["far"].cllr == metrics.cllr(line(folds[2].bonafide), machine)
-    assert told["far"].wrong > 0.3 > told["a"].wrong
+    assert by_family["far"].cllr == metrics.cllr(line(folds[2].bonafide), machine)
+    assert by_family["far"].wrong > 0.3 > by_family["a"].wrong
     decided = (machine < points.surely_spoof) | (machine >= points.surely_bonafide)
     human = line(folds[2].bonafide)
     sure = (human < points.surely_spoof) | (human >= points.surely_bonafide)
-    assert told["far"].undecided == pytest.approx(1 - (decided.mean() + sure.mean()) / 2)
-    assert told["a"].cllr_before == metrics.cllr(folds[0].bonafide, folds[0].spoof)
+    assert by_family["far"].undecided == pytest.approx(1 - (decided.mean() + sure.mean()) / 2)
+    assert by_family["a"].cllr_before == metrics.cllr(folds[0].bonafide, folds[0].spoof)
 
 
 def test_twins_go_with_their_source_and_with_their_generator(manifest: Manifest) -> None:
     clips = list(manifest.part("train"))
     human, low = clips[0], next(clip for clip in clips if clip.family == "low")
     twin = dict.fromkeys(("attack",), "x") | {"family": "reconstruction", "bonafide": False}
-    made: list[Callable[[], Clip]] = [
+    makers: list[Callable[[], Clip]] = [
         lambda: replace(human, id="kept", source_clip=human.id, **twin),
         lambda: replace(human, id="by", notes={"generator_family": "low"}, **twin),
         lambda: replace(low, id="of", source_clip=low.id, **twin),
     ]
     rest = [clip for clip in manifest if clip.part != "train"]
-    whole = Manifest.of([*clips, *rest, *(make() for make in made)], manifest.root)
+    whole = Manifest.of([*clips, *rest, *(make() for make in makers)], manifest.root)
     for left in (without(whole, "low"), leave_one_out(whole, by="family", value="low")):
         ids = set(left.column("id").tolist())
         assert "kept" in ids
@@ -174,7 +174,7 @@ def test_twins_go_with_their_source_and_with_their_generator(manifest: Manifest)
 def test_too_few_families_are_refused(manifest: Manifest, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"at least 3 needed.* give a corpus with more"):
         calibrate(RECIPE, manifest, tmp_path, families=("low", "high"))
-    with pytest.raises(TrainingError, match=r"did you mean 'high'.* leave others out"):
+    with pytest.raises(TrainingError, match=r"did you mean 'high'.* hold others out"):
         calibrate(RECIPE, manifest, tmp_path, families=("low", "mid", "hihg"))
     assert not any(tmp_path.iterdir())
 

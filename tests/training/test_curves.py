@@ -77,13 +77,13 @@ def labels(panels: list[Axes]) -> list[str]:
 
 
 def test_a_run_is_read_as_it_was_logged(tmp_path: Path) -> None:
-    found = read(write(tmp_path / "grown", GROWN))
-    assert found.name == "grown"
-    steps, values = found.series("dev_eer")
+    run = read(write(tmp_path / "grown", GROWN))
+    assert run.name == "grown"
+    steps, values = run.series("dev_eer")
     assert (steps.tolist(), values.tolist()) == ([20, 40], [0.3, 0.2])
-    at, by = found.changes("_width recurrent.0")
+    at, by = run.changes("_width recurrent.0")
     assert (at.tolist(), by.tolist()) == ([20, 40], [8, -4])
-    assert found.series("nothing")[0].size == 0
+    assert run.series("nothing")[0].size == 0
 
 
 def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
@@ -144,8 +144,8 @@ def test_widths_that_are_always_the_same_share_a_line(drawn: Callable[..., list[
     _, units = drawn(run("four", rows))
     legend = units.get_legend()
     assert legend is not None
-    told = [text.get_text() for text in legend.get_texts()]
-    assert told == ["blocks.0\nblocks.1", "blocks.2\nblocks.3"]
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["blocks.0\nblocks.1", "blocks.2\nblocks.3"]
 
 
 def test_the_legend_names_runs_and_the_step_that_training_kept(
@@ -178,9 +178,9 @@ def test_the_command_draws_several_runs_in_any_format(
     suffix: str, tmp_path: Path, unheard: Unheard
 ) -> None:
     picture = tmp_path / f"new/both{suffix}"
-    one, other = write(tmp_path / "one", PLAIN), write(tmp_path / "other", GROWN)
-    told = unheard("inspect", "training", one, other, "--out", picture)
-    assert (told.code, told.out) == (0, f"{picture}\n")
+    plain, grown = write(tmp_path / "one", PLAIN), write(tmp_path / "other", GROWN)
+    result = unheard("inspect", "training", plain, grown, "--out", picture)
+    assert (result.code, result.out) == (0, f"{picture}\n")
     assert [path.name for path in picture.parent.iterdir()] == [picture.name]
     if suffix == ".png":
         height, width, _ = imread(picture).shape
@@ -198,9 +198,9 @@ def test_what_is_no_run_is_refused_with_a_remedy(tmp_path: Path, unheard: Unhear
         folder = write(tmp_path / f"damaged-{number}", PLAIN, end=text + "\n")
         with pytest.raises(TrainingError, match="resume the run"):
             read(folder)
-    told = unheard("inspect", "training", tmp_path / "empty", "--out", tmp_path / "a.png")
-    assert told.code == 1
-    assert "holds no log.jsonl" in told.text
-    told = unheard("inspect", "training", tmp_path / "empty", "--out", tmp_path / "a.gif")
-    assert told.code == 2
-    assert "end its name in one of .png, .pdf, .svg" in told.text
+    result = unheard("inspect", "training", tmp_path / "empty", "--out", tmp_path / "a.png")
+    assert result.code == 1
+    assert "holds no log.jsonl" in result.text
+    result = unheard("inspect", "training", tmp_path / "empty", "--out", tmp_path / "a.gif")
+    assert result.code == 2
+    assert "end its name in one of .png, .pdf, .svg" in result.text

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import distributed as dist
 
 import process_worker
-from process_worker import RECIPES, Pair, made, scored, trained
+from process_worker import RECIPES, Pair, gradients_model, scored, trained
 from small_detectors import PAIRS, SMALL
 from synthetic_corpus import corpus
 from unheard.data.batches import Balanced, Batch, BatchSource
@@ -65,20 +65,20 @@ def last(run: Path, kind: str = "model") -> dict[str, torch.Tensor]:
     return load_file(step / f"{kind}.safetensors")
 
 
-def assert_close(one: Path, other: Path, *, statistics: bool) -> None:
+def assert_close(run: Path, other: Path, *, statistics: bool) -> None:
     """Compare weights at the last step; sums in another order part in the last digits."""
-    weights, others = last(one), last(other)
+    weights, others = last(run), last(other)
     assert weights.keys() == others.keys()
     for name, value in weights.items():
         if statistics or ("running_" not in name and "num_batches" not in name):
             torch.testing.assert_close(value, others[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
-def assert_identical(one: Path, other: Path) -> None:
+def assert_identical(run: Path, other: Path) -> None:
     for kind in ("model", "moments", "best"):
-        tensors, others = last(one, kind), last(other, kind)
+        tensors, others = last(run, kind), last(other, kind)
         assert all(torch.equal(value, others[name]) for name, value in tensors.items()), kind
-    assert log(one) == log(other)
+    assert log(run) == log(other)
 
 
 @pytest.mark.parametrize(("method", "detector"), PAIRS)
@@ -91,11 +91,11 @@ def test_gradients_of_two_processes_are_those_of_one(
 
 def test_a_step_over_batches_is_a_step_over_all_their_clips(data: Path) -> None:
     """True where a loss is a mean over clips, and no layer normalises over a batch."""
-    model = made("supervised", "toy", data, [0, 1])
-    one, two = (process_worker.batches(data)[number] for number in (0, 1))
+    model = gradients_model("supervised", "toy", data, [0, 1])
+    first, second = (process_worker.batches(data)[number] for number in (0, 1))
     names = ("waveform", "n_samples", "bonafide", "domain", "twin")
-    tensors = {name: torch.cat([getattr(one, name), getattr(two, name)]) for name in names}
-    both = Batch(**tensors, ids=one.ids + two.ids)
+    tensors = {name: torch.cat([getattr(first, name), getattr(second, name)]) for name in names}
+    both = Batch(**tensors, ids=first.ids + second.ids)
     joint = SMALL["toy"].build().train()
     Supervised().gradients(joint, both, WeightedCrossEntropy())
     for part, whole in zip(model.parameters(), joint.parameters(), strict=True):
@@ -106,8 +106,8 @@ def test_a_step_over_batches_is_a_step_over_all_their_clips(data: Path) -> None:
 def test_means_are_over_processes_and_batches(pair: Pair) -> None:
     gradients = [[0.25], [5.25], [10.25], [15.25], None]
     statistics = [[0.5, 0.5], [3.5, 3.5]]
-    found = pair.ask("given")
-    assert found == [[gradients, statistics, {"a": 1.5, "_b": 0.5}, [0.0, 0.1]]] * 2
+    answers = pair.ask("given")
+    assert answers == [[gradients, statistics, {"a": 1.5, "_b": 0.5}, [0.0, 0.1]]] * 2
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
@@ -126,25 +126,25 @@ def test_processes_share_out_batches_without_loss_or_repetition(size: int, data:
 
 def test_dev_clips_are_shared_out_and_all_get_all_scores(pair: Pair, data: Path) -> None:
     alone, read_alone = scored(data)
-    (one, read_one), (two, read_two) = pair.ask("scored", data)
-    assert one == two == alone
+    (first, read_one), (second, read_two) = pair.ask("scored", data)
+    assert first == second == alone
     assert sorted(read_one + read_two) == sorted(read_alone)
     assert len(read_one) == len(read_two)
 
 
 def test_a_run_on_two_processes_is_the_run_on_one(pair: Pair, data: Path, tmp_path: Path) -> None:
-    said = trained("toy", data, tmp_path / "one")
+    lines = trained("toy", data, tmp_path / "one")
     first, second = pair.ask("trained", "toy", data, tmp_path / "two")
-    assert [line.partition(";")[0] for line in first] == [line.partition(";")[0] for line in said]
+    assert [line.partition(";")[0] for line in first] == [line.partition(";")[0] for line in lines]
     assert second == []
     assert_close(tmp_path / "one", tmp_path / "two", statistics=True)
-    for one, two in zip(log(tmp_path / "one"), log(tmp_path / "two"), strict=True):
-        assert one == pytest.approx(two, rel=1e-4)
+    for alone, shared in zip(log(tmp_path / "one"), log(tmp_path / "two"), strict=True):
+        assert alone == pytest.approx(shared, rel=1e-4)
     name = "bundle/weights.safetensors"
     counts = [read_card(tmp_path / run / "bundle").provenance.notes for run in ("one", "two")]
     assert [notes["processes"] for notes in counts] == [1, 2]
-    one, two = load_file(tmp_path / "one" / name), load_file(tmp_path / "two" / name)
-    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+    alone, shared = load_file(tmp_path / "one" / name), load_file(tmp_path / "two" / name)
+    torch.testing.assert_close(alone, shared, rtol=1e-4, atol=1e-6)
 
 
 def test_processes_grow_and_remove_the_same_units(pair: Pair, data: Path, tmp_path: Path) -> None:
@@ -156,14 +156,14 @@ def test_processes_grow_and_remove_the_same_units(pair: Pair, data: Path, tmp_pa
     assert_close(tmp_path / "one", tmp_path / "two", statistics=False)
 
 
-def test_a_run_goes_on_with_another_number_of_processes(
+def test_a_run_resumes_with_another_number_of_processes(
     pair: Pair, data: Path, wholes: dict[str, Path], tmp_path: Path
 ) -> None:
     assert pair.ask("trained", "encoder", data, tmp_path / "run", 1)[0][-1] == "interrupted"
-    said = trained("encoder", data, tmp_path / "run", 2)
-    assert (said[0], said[-1]) == ("going on after step 1 of 3", "interrupted")
+    lines = trained("encoder", data, tmp_path / "run", 2)
+    assert (lines[0], lines[-1]) == ("resuming after step 1 of 3", "interrupted")
     first, _ = pair.ask("trained", "encoder", data, tmp_path / "run")
-    assert first[0] == "going on after step 2 of 3"
+    assert first[0] == "resuming after step 2 of 3"
     assert_close(tmp_path / "run", wholes["encoder"], statistics=False)
 
 
@@ -181,25 +181,25 @@ def test_a_sharded_run_is_the_whole_one(
 ) -> None:
     assert pair.ask("trained", name, data, tmp_path / "run", 1000, True)[1] == []
     assert_close(tmp_path / "run", wholes[name], statistics=True)
-    for one, two in zip(log(tmp_path / "run"), log(wholes[name]), strict=True):
-        assert one == pytest.approx(two, rel=1e-4)
+    for line, other in zip(log(tmp_path / "run"), log(wholes[name]), strict=True):
+        assert line == pytest.approx(other, rel=1e-4)
     moments, others = last(tmp_path / "run", "moments"), last(wholes[name], "moments")
     torch.testing.assert_close(moments, others, rtol=1e-3, atol=1e-6)
 
 
-def test_a_sharded_run_goes_on_sharded_and_whole(
+def test_a_sharded_run_resumes_sharded_and_whole(
     pair: Pair, data: Path, wholes: dict[str, Path], tmp_path: Path
 ) -> None:
     pair.ask("trained", "encoder", data, tmp_path / "run", 1, True)
     pair.ask("trained", "encoder", data, tmp_path / "run", 2, True)
-    assert trained("encoder", data, tmp_path / "run")[0] == "going on after step 2 of 3"
+    assert trained("encoder", data, tmp_path / "run")[0] == "resuming after step 2 of 3"
     assert_close(tmp_path / "run", wholes["encoder"], statistics=False)
 
 
 def test_a_shard_is_half_of_an_encoder(pair: Pair) -> None:
-    (one, n_all), (two, _) = pair.ask("encoder_share")
-    assert one + two == n_all
-    assert abs(one - two) < n_all / 4  # a tensor of one row is not divided
+    (first, n_all), (second, _) = pair.ask("encoder_share")
+    assert first + second == n_all
+    assert abs(first - second) < n_all / 4  # a tensor of one row is not divided
 
 
 def test_what_cannot_be_sharded_is_refused(data: Path, tmp_path: Path) -> None:
@@ -214,21 +214,21 @@ def test_what_cannot_be_sharded_is_refused(data: Path, tmp_path: Path) -> None:
 def test_batches_that_cannot_be_shared_out_evenly_are_refused(
     pair: Pair, data: Path, tmp_path: Path
 ) -> None:
-    for said in pair.ask("trained", "undivided", data, tmp_path / "run"):
-        assert "set it to a multiple of 2, as with --set budget.batches_per_step=2" in said[0]
+    for lines in pair.ask("trained", "undivided", data, tmp_path / "run"):
+        assert "set it to a multiple of 2, as with --set budget.batches_per_step=2" in lines[0]
     assert not (tmp_path / "run").exists()
 
 
 def test_processes_that_would_do_different_things_stop_before_they_begin(pair: Pair) -> None:
     assert pair.ask("agreed", True) == ["", ""]
-    for told in pair.ask("agreed", False):
-        assert told.startswith("processes 1 have another recipe")
-        assert "folders that all machines share" in told
+    for message in pair.ask("agreed", False):
+        assert message.startswith("processes 1 have another recipe")
+        assert "folders that all machines share" in message
 
 
 def test_a_process_alone_is_the_only_one() -> None:
-    with joined() as here:
-        assert (here.rank, here.size, here.is_first) == (0, 1, True)
+    with joined() as process:
+        assert (process.rank, process.size, process.is_first) == (0, 1, True)
         assert not dist.is_initialized()
     assert distributed.n_processes() == 1
 
@@ -243,20 +243,20 @@ def test_what_is_drawn_depends_on_its_number_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "message",
     [
         "[gloo/transport/tcp/pair.cc:553] Connection closed by peer",
         "[gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 600000ms for recv",
     ],
 )
-def test_a_lost_process_is_told_with_what_to_do(told: str) -> None:
-    with pytest.raises(TrainingError, match="give the same command again to go on"), joined():
-        raise RuntimeError(told)
+def test_a_lost_process_is_reported_with_what_to_do(message: str) -> None:
+    with pytest.raises(TrainingError, match="give the same command again to resume"), joined():
+        raise RuntimeError(message)
     with pytest.raises(RuntimeError, match="shapes do not fit"), joined():
         raise RuntimeError("shapes do not fit")
 
 
-def test_a_process_that_is_told_to_stop_says_so_undisturbed() -> None:
+def test_a_process_that_is_sent_sigterm_reports_it_undisturbed() -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:
         remedy = r"told to stop.*give the same command again"
@@ -302,7 +302,7 @@ def torchrun(*words: Any) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_run_whose_process_dies_ends_with_a_word_and_the_same_command_goes_on(
+def test_a_run_whose_process_dies_ends_with_an_error_and_the_same_command_resumes_it(
     data: Path, tmp_path: Path
 ) -> None:
     settings = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
@@ -310,12 +310,12 @@ def test_a_run_whose_process_dies_ends_with_a_word_and_the_same_command_goes_on(
     dies = [process_worker.__file__, tmp_path / "died", 11]  # batch 11 is of step 6
     ended = torchrun(*dies, *command)
     assert ended.returncode != 0
-    assert "give the same command again to go on from it" in ended.stderr
+    assert "give the same command again to resume from it" in ended.stderr
     assert [step.name for step in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000004"]
 
     finished = torchrun("-m", "unheard", *command)
     assert finished.returncode == 0, finished.stderr
-    assert finished.stderr.count("going on after step 4 of 8") == 1
+    assert finished.stderr.count("resuming after step 4 of 8") == 1
     assert finished.stdout.splitlines() == [str(tmp_path / "run" / "bundle")]
     assert (tmp_path / "run" / "bundle" / "bundle.json").is_file()
     steps = [line["step"] for line in log(tmp_path / "run") if "dev_eer" in line]

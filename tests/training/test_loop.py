@@ -60,9 +60,9 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 def assert_identical(run: Path, other: Path) -> None:
-    one, two = weights(run), weights(other)
-    assert one.keys() == two.keys()
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    first, second = weights(run), weights(other)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
     assert (run / "log.jsonl").read_text() == (other / "log.jsonl").read_text()
 
 
@@ -73,8 +73,8 @@ def test_one_seed_gives_one_result_and_another_gives_another(
     train(TINY, manifest, tmp_path / "again", workers=2)
     assert_identical(finished, tmp_path / "again")
     train(replace(TINY, seed=6), manifest, tmp_path / "other")
-    one, other = weights(finished), weights(tmp_path / "other")
-    assert any(not torch.equal(one[name], other[name]) for name in one)
+    first, second = weights(finished), weights(tmp_path / "other")
+    assert any(not torch.equal(first[name], second[name]) for name in first)
 
 
 def test_the_callers_generator_is_left_alone(manifest: Manifest, tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_killed_run_resumes_to_the_bit(manifest: Manifest, tmp_path: Path) -> No
     assert run.wait() == -signal.SIGKILL
     assert not (tmp_path / "killed" / "bundle").exists()
 
-    said: list[str] = []
-    train(LONG, manifest, tmp_path / "killed", say=said.append)
-    assert said[0].startswith("going on after step")
+    messages: list[str] = []
+    train(LONG, manifest, tmp_path / "killed", say=messages.append)
+    assert messages[0].startswith("resuming after step")
     train(LONG, manifest, tmp_path / "whole")
     assert_identical(tmp_path / "killed", tmp_path / "whole")
 
@@ -197,17 +197,17 @@ def test_dev_is_never_transformed(
 def test_the_best_step_on_dev_is_what_is_saved(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = iter([(0.3, 0.9), (0.1, 0.5), (0.1, 0.4), (0.1, 0.4), (0.2, 0.1)])
+    checks = iter([(0.3, 0.9), (0.1, 0.5), (0.1, 0.4), (0.1, 0.4), (0.2, 0.1)])
     kept: list[dict[str, torch.Tensor]] = []
 
     def check(model: nn.Module, *rest: Any) -> tuple[float, float]:
         kept.append(checkpoint.weights_of(model))
-        return next(told)
+        return next(checks)
 
     monkeypatch.setattr(training, "_dev_check", check)
     budget = Budget(n_steps=10, eval_every=2)
-    made = train(replace(TINY, budget=budget), manifest, tmp_path / "run")
-    assert bundle.load(made).card.provenance.notes["best_step"] == 6
+    bundle_folder = train(replace(TINY, budget=budget), manifest, tmp_path / "run")
+    assert bundle.load(bundle_folder).card.provenance.notes["best_step"] == 6
     saved = weights(tmp_path / "run")
     assert all(torch.equal(saved[name], value) for name, value in kept[2].items())
     assert not all(torch.equal(saved[name], value) for name, value in kept[1].items())
@@ -223,28 +223,28 @@ def test_calibration_and_thresholds_come_from_dev_alone(manifest: Manifest, fini
     card = bundle.load(finished / "bundle").card
     np.testing.assert_array_equal(score, card.calibration(raw))
     assert card.provenance.notes["dev_eer"] == eer(raw[bonafide], raw[~bonafide])
-    found = cllr(score[bonafide], score[~bonafide])
-    assert card.provenance.notes["dev_cllr"] == pytest.approx(found, rel=1e-12)
-    assert found < cllr(raw[bonafide], raw[~bonafide])
+    cllr_of_scores = cllr(score[bonafide], score[~bonafide])
+    assert card.provenance.notes["dev_cllr"] == pytest.approx(cllr_of_scores, rel=1e-12)
+    assert cllr_of_scores < cllr(raw[bonafide], raw[~bonafide])
     assert (score[bonafide] < card.operating_points.false_alarm_1pct).sum() == 0
 
 
 def test_bundle_tells_what_it_was_trained_on(manifest: Manifest, finished: Path) -> None:
-    made = bundle.load(finished / "bundle")
-    told = made.card.provenance
-    assert told.recipe == "tiny"
-    assert told.settings["schedule"] == {"kind": "Constant", "rate": 0.01}
-    assert told.seed == 5
-    assert told.manifests["train"] == manifest.part("train").sha256()
-    assert told.families == {"diphone": 6, "formant": 6}
-    (clips, dev) = told.material
+    trained_bundle = bundle.load(finished / "bundle")
+    provenance = trained_bundle.card.provenance
+    assert provenance.recipe == "tiny"
+    assert provenance.settings["schedule"] == {"kind": "Constant", "rate": 0.01}
+    assert provenance.seed == 5
+    assert provenance.manifests["train"] == manifest.part("train").sha256()
+    assert provenance.families == {"diphone": 6, "formant": 6}
+    (clips, dev) = provenance.material
     assert (clips.part, clips.corpus, clips.licence) == ("train", "hum", "CC0")
     assert (clips.n_bonafide, clips.n_spoof) == (6, 12)
     assert (dev.part, dev.n_bonafide, dev.n_spoof) == ("dev", 4, 8)
     assert clips.hours == pytest.approx(3 * (5 * 0.6 + 0.36) / 3600, abs=1e-4)
-    assert "diphone, formant" in made.card.limits[0]
-    assert made.has_seen([clip.sha256 for clip in manifest]).all()
-    assert not made.has_seen(["another clip"]).any()
+    assert "diphone, formant" in trained_bundle.card.limits[0]
+    assert trained_bundle.has_seen([clip.sha256 for clip in manifest]).all()
+    assert not trained_bundle.has_seen(["another clip"]).any()
 
 
 def test_log_has_each_step_once(finished: Path) -> None:
@@ -256,10 +256,10 @@ def test_log_has_each_step_once(finished: Path) -> None:
 
 def test_finished_run_is_left_as_it_is(manifest: Manifest, finished: Path) -> None:
     before = (finished / "bundle" / "bundle.json").read_bytes()
-    said: list[str] = []
-    assert train(TINY, manifest, finished, say=said.append) == finished / "bundle"
+    lines: list[str] = []
+    assert train(TINY, manifest, finished, say=lines.append) == finished / "bundle"
     assert (finished / "bundle" / "bundle.json").read_bytes() == before
-    assert said[0].endswith("this run is finished")
+    assert lines[0].endswith("this run is finished")
 
 
 def test_another_recipe_or_other_data_cannot_resume(

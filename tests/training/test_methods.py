@@ -54,9 +54,9 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "bundle" / "weights.safetensors")
 
 
-def assert_identical(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
-    assert one.keys() == other.keys()
-    for name, value in one.items():
+def assert_identical(state: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert state.keys() == other.keys()
+    for name, value in state.items():
         assert torch.equal(value, other[name]), name
 
 
@@ -119,9 +119,9 @@ def test_bundle_scores_as_training_did(
     from unheard import audio
     from unheard.scoring.scorer import Scorer
 
-    made = train(recipe(METHODS[method](), detector), manifest, tmp_path / "run")
-    scorer = Scorer(bundles.load(made))
-    table = pq.read_table(made / "dev_scores.parquet").to_pylist()
+    bundle_folder = train(recipe(METHODS[method](), detector), manifest, tmp_path / "run")
+    scorer = Scorer(bundles.load(bundle_folder))
+    table = pq.read_table(bundle_folder / "dev_scores.parquet").to_pylist()
     dev = manifest.part("dev")
     for clip, row in zip(dev, table, strict=True):
         assert clip.id == row["id"]
@@ -191,7 +191,7 @@ def test_a_model_that_grew_resumes_and_is_saved_as_it_grew(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = recipe(Growing(), "toy")
-    made = train(small, manifest, tmp_path / "whole")
+    bundle_folder = train(small, manifest, tmp_path / "whole")
     load = BatchSource.__getitem__
     stops = [5]
 
@@ -206,7 +206,7 @@ def test_a_model_that_grew_resumes_and_is_saved_as_it_grew(
         train(small, manifest, tmp_path / "stopped")
     train(small, manifest, tmp_path / "stopped")
     assert_identical(weights(tmp_path / "stopped"), weights(tmp_path / "whole"))
-    kept = bundles.load(made).card.provenance.notes["best_step"]
+    kept = bundles.load(bundle_folder).card.provenance.notes["best_step"]
     assert isinstance(kept, int)
-    n_bands = bundles.load(made).card.detector.fields["n_bands"]
+    n_bands = bundles.load(bundle_folder).card.detector.fields["n_bands"]
     assert n_bands == (5 if kept > 3 else 4)

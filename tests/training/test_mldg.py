@@ -194,10 +194,10 @@ def test_first_order_gradient_is_that_of_whole_copies(name: str) -> None:
     value, slow, fast = objective_after_an_inner_step(started, objective, ones, others, 0.1)
     value.backward()
     rows = zip(model.named_parameters(), slow.parameters(), fast.parameters(), strict=True)
-    for (label, found), early, late in rows:
-        if found.requires_grad:
+    for (label, weight), early, late in rows:
+        if weight.requires_grad:
             wanted = early.grad + late.grad
-            assert torch.allclose(found.grad, wanted, rtol=1e-4, atol=1e-6), label
+            assert torch.allclose(weight.grad, wanted, rtol=1e-4, atol=1e-6), label
 
 
 def of_length_one(parts: list[Tensor]) -> list[Tensor]:
@@ -252,24 +252,24 @@ def test_second_order_gradient_is_the_slope_of_the_objective_after_an_inner_step
         return value.item()
 
     measured = (along(width) - along(-width)) / (2 * width)
-    told = {
-        order: sum((s * d).sum().item() for s, d in zip(found, directions, strict=True))
-        for order, found in slopes.items()
+    derivatives = {
+        order: sum((s * d).sum().item() for s, d in zip(gradient, directions, strict=True))
+        for order, gradient in slopes.items()
     }
-    assert told["second"] == pytest.approx(measured, rel=1e-6)
-    assert told["first"] != pytest.approx(measured, rel=1e-3)
+    assert derivatives["second"] == pytest.approx(measured, rel=1e-6)
+    assert derivatives["first"] != pytest.approx(measured, rel=1e-3)
 
 
 def test_checkpointed_layers_give_the_same_first_order_gradient() -> None:
     batch = batch_of(waves(8), [0, 0, 0, 0, 1, 1, 1, 1])
-    found = []
+    gradients = []
     for checkpointing in (False, True):
         model = roughened("ssl_aasist", torch.float32, checkpointing=checkpointing)
         torch.manual_seed(3)
         Mldg(inner_rate=0.5).gradients(model, batch, CROSS_ENTROPY)
-        found.append({name: p.grad for name, p in model.named_parameters() if p.requires_grad})
-    for name, slope in found[0].items():
-        assert torch.allclose(slope, found[1][name], rtol=1e-4, atol=1e-6), name
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.requires_grad})
+    for name, slope in gradients[0].items():
+        assert torch.allclose(slope, gradients[1][name], rtol=1e-4, atol=1e-6), name
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -306,10 +306,10 @@ def test_only_what_is_trained_has_a_copy() -> None:
         # Called while the copies stand in; a parameter's place in memory tells whose it is.
         seen.append(
             {
-                f"{path}.{name}": held.data_ptr()
+                f"{path}.{name}": weight.data_ptr()
                 for path, part in model.named_modules()
-                for name, held in part._parameters.items()
-                if held is not None
+                for name, weight in part._parameters.items()
+                if weight is not None
             }
         )
         return CROSS_ENTROPY(given, batch)
@@ -449,9 +449,9 @@ def test_training_splits_the_mini_batches_of_the_sampler(manifest: Manifest) -> 
 
 
 def test_too_few_domains_are_refused() -> None:
-    one = batch_of(numbers(4), [0, 0, -1, -1])
+    single_domain = batch_of(numbers(4), [0, 0, -1, -1])
     with pytest.raises(TrainingError, match=r"holds 1 domain\(s\).*use the sampler ByDomain"):
-        Mldg().gradients(Line(), one, Squares())
+        Mldg().gradients(Line(), single_domain, Squares())
     with pytest.raises(TrainingError, match=r"set method\.n_meta_test lower"):
         Mldg(n_meta_test=4).gradients(Line(), FOUR, Squares())
     with pytest.raises(TrainingError, match=r"12 clips of meta-train and 4 of.*=zip"):

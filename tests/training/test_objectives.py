@@ -31,10 +31,10 @@ def test_one_logit_is_the_cross_entropy_of_two(
         label_smoothing=smoothing,
     )
     objective = WeightedCrossEntropy(*weights, label_smoothing=smoothing)
-    found = objective(Outputs(score, score[:, None]), batch(truth))["cross_entropy"]
+    loss = objective(Outputs(score, score[:, None]), batch(truth))["cross_entropy"]
 
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
-    (gradient,) = torch.autograd.grad(found, score, retain_graph=True)
+    torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
+    (gradient,) = torch.autograd.grad(loss, score, retain_graph=True)
     (expected_gradient,) = torch.autograd.grad(expected, score)
     torch.testing.assert_close(gradient, expected_gradient, rtol=1e-12, atol=1e-15)
 

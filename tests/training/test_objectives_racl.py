@@ -38,9 +38,9 @@ def outputs(n: int = 10, spread: float = 0.3, seed: int = 0) -> Outputs:
     return Outputs(embedding.sum(dim=1), embedding)
 
 
-def literal(objective: Racl, said: Outputs, kinds: list[str]) -> dict[str, float]:
+def literal(objective: Racl, outs: Outputs, kinds: list[str]) -> dict[str, float]:
     """The terms without weights, by two loops over plain numbers."""
-    points = said.embedding.tolist()
+    points = outs.embedding.tolist()
     contrasted = points
     if objective.normalised:
         contrasted = [[x / math.hypot(*p) for x in p] for p in points]
@@ -65,12 +65,12 @@ def literal(objective: Racl, said: Outputs, kinds: list[str]) -> dict[str, float
                 remade.append(far)
     variance = 0.0
     for wanted in (True, False):
-        held = [p for p, is_human in zip(points, truth, strict=True) if is_human == wanted]
-        for feature in zip(*held, strict=True):
+        members = [p for p, is_human in zip(points, truth, strict=True) if is_human == wanted]
+        for feature in zip(*members, strict=True):
             mean = sum(feature) / len(feature)
             variance += sum((x - mean) ** 2 for x in feature) / len(feature)
     losses, weights = [], []
-    for score, is_human in zip(said.score.tolist(), truth, strict=True):
+    for score, is_human in zip(outs.score.tolist(), truth, strict=True):
         weights.append(objective.cross_entropy.bonafide_weight if is_human else 1.0)
         losses.append(math.log1p(math.exp(-score if is_human else score)))
     return {
@@ -88,9 +88,9 @@ def literal(objective: Racl, said: Outputs, kinds: list[str]) -> dict[str, float
 @pytest.mark.parametrize("margin", [0.8, 1.0])
 def test_every_term_is_what_a_double_loop_says(form: Any, normalised: bool, margin: float) -> None:
     objective = Racl(form=form, normalised=normalised, margin=margin)
-    said = outputs()
-    terms = objective(said, FOUR)
-    expected = literal(objective, said, KINDS)
+    outs = outputs()
+    terms = objective(outs, FOUR)
+    expected = literal(objective, outs, KINDS)
     assert expected["distance_reconstructed"] != pytest.approx(expected["distance_classes"])
     for name, value in expected.items():
         assert terms[f"_{name}"].item() == pytest.approx(value, rel=1e-12), name
@@ -102,24 +102,24 @@ def test_every_term_is_what_a_double_loop_says(form: Any, normalised: bool, marg
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
-    said = outputs(seed=3)
+    outs = outputs(seed=3)
 
     def loss(embedding: Tensor) -> Tensor:
         return total(PAPER(Outputs(embedding.sum(dim=1), embedding), FOUR))
 
-    assert torch.autograd.gradcheck(loss, said.embedding)
+    assert torch.autograd.gradcheck(loss, outs.embedding)
 
 
 def test_the_factor_of_the_cross_entropy_is_the_rest_or_one() -> None:
-    said = outputs()
-    raw = PAPER(said, FOUR)["_cross_entropy"].item()
-    assert PAPER(said, FOUR)["cross_entropy"].item() == pytest.approx(0.3 * raw)
-    one = replace(PAPER, factor="one")
-    assert one(said, FOUR)["cross_entropy"].item() == pytest.approx(raw)
+    outs = outputs()
+    raw = PAPER(outs, FOUR)["_cross_entropy"].item()
+    assert PAPER(outs, FOUR)["cross_entropy"].item() == pytest.approx(0.3 * raw)
+    factor_one = replace(PAPER, factor="one")
+    assert factor_one(outs, FOUR)["cross_entropy"].item() == pytest.approx(raw)
 
 
-def slopes(objective: Racl, said: Outputs, held: Batch, name: str) -> Tensor:
-    (slope,) = torch.autograd.grad(objective(said, held)[name], said.embedding)
+def slopes(objective: Racl, outs: Outputs, clips: Batch, name: str) -> Tensor:
+    (slope,) = torch.autograd.grad(objective(outs, clips)[name], outs.embedding)
     return slope
 
 
@@ -131,33 +131,33 @@ def test_only_bona_fide_clips_and_their_reconstructions_feel_the_enhanced_term(f
     assert (felt[6:] == 0).all()
 
 
-def test_a_reconstruction_is_told_by_its_twin_wherever_it_lies() -> None:
+def test_a_reconstruction_is_recognised_by_its_twin_wherever_it_lies() -> None:
     order = torch.randperm(10, generator=torch.Generator().manual_seed(5))
     place = torch.argsort(order)
-    said = outputs()
+    outs = outputs()
     moved = batch([KINDS[i] for i in order], [int(place[TWIN[i]]) for i in order])
-    turned = Outputs(said.score[order], said.embedding[order])
+    turned = Outputs(outs.score[order], outs.embedding[order])
     for name, value in PAPER(turned, moved).items():
-        assert value.item() == pytest.approx(PAPER(said, FOUR)[name].item(), rel=1e-12), name
+        assert value.item() == pytest.approx(PAPER(outs, FOUR)[name].item(), rel=1e-12), name
 
 
 def test_the_variance_of_classes_that_are_points_is_exactly_zero() -> None:
     human, other = torch.rand(2, 7, generator=torch.Generator().manual_seed(1))
     embedding = torch.stack([human] * 3 + [other] * 7).requires_grad_()
-    said = Outputs(embedding.sum(dim=1), embedding)
-    assert PAPER(said, FOUR)["variance"].item() == 0
-    assert (slopes(PAPER, said, FOUR, "variance") == 0).all()
+    outs = Outputs(embedding.sum(dim=1), embedding)
+    assert PAPER(outs, FOUR)["variance"].item() == 0
+    assert (slopes(PAPER, outs, FOUR, "variance") == 0).all()
     with torch.no_grad():
         embedding[9, 2] += 1e-3
-    assert PAPER(said, FOUR)["variance"].item() > 0
+    assert PAPER(outs, FOUR)["variance"].item() > 0
 
 
 def test_one_clip_of_a_class_is_enough() -> None:
-    held = batch(["bonafide", "remade", "spoof"], [1, 0, -1])
-    said = outputs(3)
-    terms = PAPER(said, held)
+    clips = batch(["bonafide", "remade", "spoof"], [1, 0, -1])
+    outs = outputs(3)
+    terms = PAPER(outs, clips)
     assert all(math.isfinite(value.item()) for value in terms.values())
-    (slope,) = torch.autograd.grad(total(terms), said.embedding)
+    (slope,) = torch.autograd.grad(total(terms), outs.embedding)
     assert slope.isfinite().all()
     alone = replace(PAPER, enhanced=0.0)(outputs(1), batch(["bonafide"], [-1]))
     assert alone["variance"].item() == alone["standard"].item() == 0
@@ -168,8 +168,8 @@ def test_one_clip_of_a_class_is_enough() -> None:
 @pytest.mark.parametrize("place", [0.0, 2.0])
 def test_clips_at_one_point_give_finite_gradients(form: Any, normalised: bool, place: Any) -> None:
     embedding = torch.full((10, 6), place, requires_grad=True)
-    said = Outputs(embedding.sum(dim=1), embedding)
-    terms = Racl(form=form, normalised=normalised)(said, FOUR)
+    outs = Outputs(embedding.sum(dim=1), embedding)
+    terms = Racl(form=form, normalised=normalised)(outs, FOUR)
     (slope,) = torch.autograd.grad(total(terms), embedding)
     assert slope.isfinite().all()
     assert terms["_enhanced"].item() == pytest.approx(9 / 15)  # 9 of 15 pairs are of two classes
@@ -179,17 +179,17 @@ def test_classes_farther_apart_than_the_margin_are_left_alone() -> None:
     embedding = torch.zeros(10, 6)
     embedding[3:, 0] = 1.5
     embedding.requires_grad_()
-    said = Outputs(embedding.sum(dim=1), embedding)
+    outs = Outputs(embedding.sum(dim=1), embedding)
     plain = replace(PAPER, normalised=False)
-    assert plain(said, FOUR)["standard"].item() == 0
-    assert replace(plain, margin=2.0)(said, FOUR)["standard"].item() > 0
+    assert plain(outs, FOUR)["standard"].item() == 0
+    assert replace(plain, margin=2.0)(outs, FOUR)["standard"].item() > 0
 
 
 def test_normalised_contrasts_know_directions_alone_and_the_variance_knows_lengths() -> None:
-    said, lengths = outputs(), torch.linspace(0.5, 4, 10, dtype=torch.float64)[:, None]
+    outs, lengths = outputs(), torch.linspace(0.5, 4, 10, dtype=torch.float64)[:, None]
     terms, longer = (
-        PAPER(said, FOUR),
-        PAPER(replace(said, embedding=lengths * said.embedding), FOUR),
+        PAPER(outs, FOUR),
+        PAPER(replace(outs, embedding=lengths * outs.embedding), FOUR),
     )
     for name in ("_standard", "_enhanced"):
         assert longer[name].item() == pytest.approx(terms[name].item(), rel=1e-12)
@@ -199,8 +199,8 @@ def test_normalised_contrasts_know_directions_alone_and_the_variance_knows_lengt
 
 def test_half_precision_is_raised_before_it_is_squared() -> None:
     embedding = (300 * torch.eye(10)).to(torch.float16)  # 300^2 is no half
-    said = Outputs(torch.zeros(10), embedding)
-    assert PAPER(said, FOUR)["_distance_classes"].item() == pytest.approx(300 * math.sqrt(2))
+    outs = Outputs(torch.zeros(10), embedding)
+    assert PAPER(outs, FOUR)["_distance_classes"].item() == pytest.approx(300 * math.sqrt(2))
 
 
 def test_terms_without_a_weight_are_logged_and_not_minimised() -> None:
@@ -212,7 +212,7 @@ def test_terms_without_a_weight_are_logged_and_not_minimised() -> None:
     assert not any(value.requires_grad for name, value in terms.items() if name.startswith("_"))
 
 
-def test_a_batch_without_reconstructions_is_refused_or_told_to_do_without() -> None:
+def test_a_batch_without_reconstructions_is_refused_unless_allowed() -> None:
     plain = batch(["bonafide", "bonafide", "spoof", "spoof"], [-1] * 4)
     with pytest.raises(TrainingError, match=r"use the sampler WithTwins, or set objective\.enh"):
         PAPER(outputs(4), plain)
@@ -222,11 +222,11 @@ def test_a_batch_without_reconstructions_is_refused_or_told_to_do_without() -> N
 
 
 def test_it_composes_with_terms_that_a_detector_offers() -> None:
-    said = outputs()
-    offered = replace(said, terms={"expert_balance": torch.tensor(2.0)})
+    outs = outputs()
+    offered = replace(outs, terms={"expert_balance": torch.tensor(2.0)})
     terms: Terms = WithTerms(PAPER, weights=(("expert_balance", 0.01),))(offered, FOUR)
     assert terms["expert_balance"].item() == pytest.approx(0.02)
-    assert total(terms).item() == pytest.approx(total(PAPER(said, FOUR)).item() + 0.02)
+    assert total(terms).item() == pytest.approx(total(PAPER(outs, FOUR)).item() + 0.02)
 
 
 def test_its_row_has_the_numbers_of_the_paper() -> None:
@@ -253,20 +253,22 @@ def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any], remedy: s
 
 def test_the_rows_of_the_ablation_differ_as_they_are_called() -> None:
     plan = plans.load("racl")
-    made = {
+    ablation = {
         entry.name: with_settings(recipes.load(entry.recipe), [*plan.settings, *entry.settings])
         for entry in plan.entries
     }
     weights = {
-        name: tuple(getattr(row.objective, one) for one in ("standard", "enhanced", "variance"))
-        for name, row in made.items()
+        name: tuple(getattr(row.objective, term) for term in ("standard", "enhanced", "variance"))
+        for name, row in ablation.items()
     }
     assert weights["none"] == weights["world"] == weights["aggregated"] == (0, 0, 0)
     assert weights["standard"] == (0.6, 0, 0)
     assert weights["enhanced"] == (0.6, 0.1, 0)
     assert weights["racl_small"] == (0.6, 0.1, 0.3)
-    sampled = {name: (row.sampler.generator, row.detector.reading) for name, row in made.items()}
+    sampled = {
+        name: (row.sampler.generator, row.detector.reading) for name, row in ablation.items()
+    }
     assert sampled["none"] == ("none", "last")
     assert sampled["world"] == ("world", "last")
     assert sampled["aggregated"] == sampled["racl_small"] == ("diffusion", "adaptive")
-    assert {row.sampler.batch_clips for row in made.values()} == {16}
+    assert {row.sampler.batch_clips for row in ablation.values()} == {16}

@@ -125,20 +125,20 @@ def test_without_growth_it_is_supervised_training(manifest: Manifest, tmp_path: 
 def test_until_it_grows_it_is_supervised_training(manifest: Manifest, tmp_path: Path) -> None:
     for name, method in (("late", replace(DROPIN, first=0.9)), ("supervised", Supervised())):
         train(recipe(method, SMALL["grnn"]), manifest, tmp_path / name)
-    for one, other in zip(log(tmp_path / "late")[:6], log(tmp_path / "supervised"), strict=False):
-        assert {name: value for name, value in one.items() if "_width" not in name} == other
+    for line, other in zip(log(tmp_path / "late")[:6], log(tmp_path / "supervised"), strict=False):
+        assert {name: value for name, value in line.items() if "_width" not in name} == other
 
 
-def test_the_log_tells_the_widths_and_the_card_the_last_of_them(
+def test_the_log_records_the_widths_and_the_card_the_last_of_them(
     manifest: Manifest, tmp_path: Path
 ) -> None:
     run = recipe(replace(CYCLE, remove=0.5, grow=1.0), SMALL["grnn"])
-    made = train(run, manifest, tmp_path / "run")
+    bundle_folder = train(run, manifest, tmp_path / "run")
     widths = [line["_width recurrent.0"] for line in log(tmp_path / "run")]
     assert widths == [4, 4, 8, 6, 12, 9, 9, 9]  # as each step found them
-    best = int(str(read_card(made).provenance.notes["best_step"]))
+    best = int(str(read_card(bundle_folder).provenance.notes["best_step"]))
     after = [4, 8, 6, 12, 9, 9, 9, 9]
-    assert load(made).detector.recurrent[0].hidden_size == after[best - 1]
+    assert load(bundle_folder).detector.recurrent[0].hidden_size == after[best - 1]
 
 
 def stepped(method: Plasticity, spec: Spec, batch: Batch, n_steps: int, until: int) -> Detector:
@@ -201,7 +201,7 @@ def test_a_run_without_a_unit_left_to_train_ends_with_the_reason(batch: Batch) -
 
 
 @pytest.mark.parametrize("method", [DROPIN, replace(DROPIN, remove=1.0, remove_after=0.7)])
-def test_beside_adapters_old_units_of_a_frozen_encoder_are_held(
+def test_next_to_adapters_old_units_of_a_frozen_encoder_are_kept(
     method: Plasticity, batch: Batch
 ) -> None:
     started, before, after = (parameters(stepped(method, LORA, batch, 8, n)) for n in (0, 2, 6))
@@ -210,8 +210,8 @@ def test_beside_adapters_old_units_of_a_frozen_encoder_are_held(
         (f"{part}.intermediate_dense.weight", after[f"{part}.intermediate_dense.weight"][24:]),
         (f"{part}.output_dense.weight", after[f"{part}.output_dense.weight"][:, 24:]),
     ):
-        held = started[name]
-        assert torch.equal(after[name][: len(held), : held.shape[1]], held)
+        old = started[name]
+        assert torch.equal(after[name][: len(old), : old.shape[1]], old)
         grown = before[name][24:] if "intermediate" in name else before[name][:, 24:]
         assert (new != grown).all()
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
@@ -221,7 +221,7 @@ def test_beside_adapters_old_units_of_a_frozen_encoder_are_held(
     assert f"{part}.output_dense.bias" not in moved
 
 
-def test_gradients_of_what_is_held_count_in_the_norm_only_while_taylor_scores_are_gathered(
+def test_gradients_of_kept_entries_count_in_the_norm_only_while_taylor_scores_are_gathered(
     batch: Batch,
 ) -> None:
     name = "encoder.model.encoder.layers.1.feed_forward.output_dense.weight"
@@ -284,14 +284,14 @@ def test_the_quietest_and_least_read_go_by_activation(batch: Batch) -> None:
     method = replace(CYCLE, score="activation", init="kaiming")
 
     def weigh(model: Any) -> Tensor:
-        heard: list[Tensor] = []
+        inputs_seen: list[Tensor] = []
         block = model.blocks[7]
         listener = block.conv_out.register_forward_hook(
-            lambda module, inputs, output: heard.append(inputs[0].detach())
+            lambda module, inputs, output: inputs_seen.append(inputs[0].detach())
         )
         replace(method, layers=("blocks.7",)).gradients(model, batch, WeightedCrossEntropy())
         listener.remove()
-        size_of = heard[0].abs().mean(dim=(0, 2, 3))
+        size_of = inputs_seen[0].abs().mean(dim=(0, 2, 3))
         return size_of * block.conv_out.weight.detach().square().sum(dim=(0, 2, 3)).sqrt()
 
     gone, score = removed(method, batch, weigh)
@@ -307,11 +307,13 @@ def test_random_removal_is_drawn_anew(batch: Batch) -> None:
 def test_activations_of_recurrent_units_are_those_of_both_directions(batch: Batch) -> None:
     method = replace(CYCLE, score="activation", layers=("recurrent.0",))
     model: Any = stepped(method, SMALL["grnn"], batch, 8, 2)
-    heard: list[Tensor] = []
-    model.recurrent[1].register_forward_hook(lambda m, inputs, y: heard.append(inputs[0].detach()))
+    inputs_seen: list[Tensor] = []
+    model.recurrent[1].register_forward_hook(
+        lambda m, inputs, y: inputs_seen.append(inputs[0].detach())
+    )
     method.gradients(model, batch, WeightedCrossEntropy())
     (state,) = model.plasticity.parts
-    mean = heard[0].abs().mean(dim=(0, 1))
+    mean = inputs_seen[0].abs().mean(dim=(0, 1))
     torch.testing.assert_close(state.importance, (mean[:6] + mean[6:]) / 2)
 
 

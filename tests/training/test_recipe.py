@@ -90,7 +90,7 @@ def test_words_of_a_closed_set_are_checked() -> None:
         with_settings(choosing, ["objective.feature=liner"])
 
 
-def test_names_are_given_apart_by_commas() -> None:
+def test_names_are_given_comma_separated() -> None:
     changed = with_settings(RECIPE, ["train_parts=train,train_extra", "dev_parts=dev"])
     assert changed.train_parts == ("train", "train_extra")
     assert changed.dev_parts == ("dev",)
@@ -117,16 +117,16 @@ def test_a_recipe_file_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
 
 def test_every_number_of_a_recipe_is_in_its_json() -> None:
     step = Step("noise", 0.3, {"low_db": 3.0})
-    told = recipe_to_json(
+    written = recipe_to_json(
         replace(RECIPE, augment=Augment((step,)), init_from=(("a", replace(RECIPE, name="b")),))
     )
-    assert json.loads(json.dumps(told)) == told
-    assert told["detector"] == {"kind": "Toy", "n_bands": 8}
-    assert told["augment"]["steps"] == [
+    assert json.loads(json.dumps(written)) == written
+    assert written["detector"] == {"kind": "Toy", "n_bands": 8}
+    assert written["augment"]["steps"] == [
         {"kind": "Step", "name": "noise", "probability": 0.3, "numbers": {"low_db": 3.0}}
     ]
-    assert told["objective"]["kind"] == "WeightedCrossEntropy"
-    assert told["init_from"] == [["a", "b"]]
+    assert written["objective"]["kind"] == "WeightedCrossEntropy"
+    assert written["init_from"] == [["a", "b"]]
 
 
 def test_cosine_rises_then_falls_to_its_floor() -> None:
@@ -135,7 +135,7 @@ def test_cosine_rises_then_falls_to_its_floor() -> None:
     assert rates[:3] == pytest.approx([0.2, 0.4, 0.6])
     assert rates[9] == rates[10] == max(rates) == 2.0
     assert rates[55] == pytest.approx(2.0 * (0.1 + 0.9 * 0.5))
-    assert all(one >= other for one, other in pairwise(rates[10:]))
+    assert all(rate >= other for rate, other in pairwise(rates[10:]))
     assert 0.2 < rates[-1] < 0.21
 
 

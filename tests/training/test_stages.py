@@ -1,4 +1,4 @@
-"""A detector that stands on others takes their weights, and owns up to what they have heard."""
+"""A detector that stands on others takes their weights, and records what they have seen."""
 
 import json
 from dataclasses import replace
@@ -48,16 +48,16 @@ def test_what_a_recipe_starts_from_is_trained_first_with_its_seed(
     train_stages(SECOND, manifest, tmp_path / "second")
     settings = json.loads((tmp_path / "first" / "recipe.json").read_text())["recipe"]
     assert (settings["name"], settings["seed"]) == ("first", 7)
-    one, other = weights(tmp_path / "first"), weights(tmp_path / "second")
-    assert all(torch.equal(one[name], other[name]) for name in one)  # at rate 0 nothing moved
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert all(torch.equal(first[name], second[name]) for name in first)  # at rate 0 nothing moved
 
 
 def test_a_bundle_that_is_there_is_taken_as_it_is(manifest: Manifest, tmp_path: Path) -> None:
     train(replace(FIRST, seed=3), manifest, tmp_path / "first")
     before = weights(tmp_path / "first")
-    told: list[str] = []
-    train_stages(SECOND, manifest, tmp_path / "second", say=told.append)
-    assert f"{tmp_path / 'first'}: taken as it is" in told
+    lines: list[str] = []
+    train_stages(SECOND, manifest, tmp_path / "second", say=lines.append)
+    assert f"{tmp_path / 'first'}: taken as it is" in lines
     after = weights(tmp_path / "second")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -67,7 +67,7 @@ def test_parts_must_be_there(manifest: Manifest, tmp_path: Path) -> None:
         train(SECOND, manifest, tmp_path / "second")
 
 
-def test_a_run_does_not_go_on_from_other_parts(manifest: Manifest, tmp_path: Path) -> None:
+def test_a_run_does_not_resume_from_other_weights(manifest: Manifest, tmp_path: Path) -> None:
     train(FIRST, manifest, tmp_path / "first")
     train(SECOND, manifest, tmp_path / "second")
     train(replace(FIRST, seed=8), manifest, tmp_path / "first", resume=False)
@@ -75,21 +75,23 @@ def test_a_run_does_not_go_on_from_other_parts(manifest: Manifest, tmp_path: Pat
         train(SECOND, manifest, tmp_path / "second")
 
 
-def test_what_the_parts_have_heard_the_whole_has_heard(manifest: Manifest, tmp_path: Path) -> None:
+def test_what_the_parts_have_seen_the_whole_has_seen(manifest: Manifest, tmp_path: Path) -> None:
     bonafide = manifest.column("bonafide").astype(bool)
     without_buzz = manifest.where(bonafide | (manifest.column("attack") != "buzz"))
     train(FIRST, manifest, tmp_path / "first")
-    made = bundle.load(train(SECOND, _with_dev_of(without_buzz, manifest), tmp_path / "second"))
-    heard = manifest.where((manifest.column("part") == "train") & ~bonafide)
-    assert made.has_seen([clip.sha256 or clip.id for clip in heard]).all()
-    families = {clip.family for clip in heard}
-    assert set(made.card.provenance.families) == families
-    assert all(family in made.card.limits[0] for family in families)
-    assert made.card.limits[-1].startswith("It was trained on 0.0 hours of speech")
-    assert made.card.provenance.notes["parts"] == {"": "first"}
+    trained_bundle = bundle.load(
+        train(SECOND, _with_dev_of(without_buzz, manifest), tmp_path / "second")
+    )
+    clips = manifest.where((manifest.column("part") == "train") & ~bonafide)
+    assert trained_bundle.has_seen([clip.sha256 or clip.id for clip in clips]).all()
+    families = {clip.family for clip in clips}
+    assert set(trained_bundle.card.provenance.families) == families
+    assert all(family in trained_bundle.card.limits[0] for family in families)
+    assert trained_bundle.card.limits[-1].startswith("It was trained on 0.0 hours of speech")
+    assert trained_bundle.card.provenance.notes["parts"] == {"": "first"}
 
 
-def test_twins_let_the_family_of_their_generator_be_heard(
+def test_twins_count_as_seen_clips_of_their_generators_family(
     manifest: Manifest, tmp_path: Path
 ) -> None:
     notes = {"generator_family": "neural vocoder"}
@@ -97,11 +99,13 @@ def test_twins_let_the_family_of_their_generator_be_heard(
         replace(clip, notes=notes) if clip.family == "reconstruction" else clip
         for clip in with_twins(manifest)
     ]
-    made = bundle.load(train(FIRST, Manifest.of(twins, manifest.root), tmp_path / "first"))
+    trained_bundle = bundle.load(
+        train(FIRST, Manifest.of(twins, manifest.root), tmp_path / "first")
+    )
     n_twins = sum(clip.family == "reconstruction" for clip in twins)
-    heard = made.card.provenance.families
-    assert heard["reconstruction"] == heard["neural vocoder"] == n_twins
-    assert "neural vocoder" in made.card.limits[0]
+    families = trained_bundle.card.provenance.families
+    assert families["reconstruction"] == families["neural vocoder"] == n_twins
+    assert "neural vocoder" in trained_bundle.card.limits[0]
 
 
 def test_parts_that_trained_on_the_dev_clips_are_refused(

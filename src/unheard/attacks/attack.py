@@ -90,7 +90,7 @@ class Attack(Protocol):
     def packages(self) -> tuple[str, ...]:
         """What to install, as "debian:NAME", "debian/non-free:NAME", "pypi:NAME==X", "npm:NAME@X".
 
-        Libraries that an unpacked Debian package needs beside it are named too. Empty if nothing
+        Libraries that an unpacked Debian package needs besides are named too. Empty if nothing
         beyond this package's own dependencies is needed.
         """
         ...

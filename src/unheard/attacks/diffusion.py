@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LEVEL", "Diffusion", "rows"]
 
 LEVEL = 0.05
-"""Root mean square at which the model hears every recording."""
+"""Root mean square that every recording is scaled to before the model."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ class Diffusion:
         logs = torch.from_numpy(mel.of(wave)).to(model.mean)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         with torch.inference_mode():
-            found = model.reconstruct(
+            logs = model.reconstruct(
                 logs, strength=self.strength, n_steps=self.n_steps, generator=generator
             )
-        spoken = self._speak(mel, found.double().cpu().numpy(), wave, rng)
+        spoken = self._speak(mel, logs.double().cpu().numpy(), wave, rng)
         return sound.copied(self.name, sound.from_rate(spoken, mel.rate_hz), source)
 
     def _speak(

@@ -147,10 +147,10 @@ class MelDiffusion(nn.Module):
         normal = ((logs - self.mean) / self.deviation).T[None, None]
         lacking = -normal.shape[-1] % self.config.multiple
         padded = nn.functional.pad(normal, (0, lacking, 0, 0), mode="replicate")
-        found = denoised(
+        restored = denoised(
             padded, self, self.scheduler(), strength=strength, n_steps=n_steps, generator=generator
         )
-        return found[0, 0, :, : len(logs)].T * self.deviation + self.mean
+        return restored[0, 0, :, : len(logs)].T * self.deviation + self.mean
 
 
 def denoised(
@@ -191,25 +191,25 @@ def denoised(
     scheduler.set_timesteps(min(n_levels, round(n_steps / strength)))
     levels = scheduler.timesteps[-n_steps:]
     noise = torch.randn(clean.shape, generator=generator).to(clean)
-    found: Tensor = scheduler.add_noise(clean, noise, levels[:1])
+    noised: Tensor = scheduler.add_noise(clean, noise, levels[:1])
     for level in levels:
-        predicted = predict(found, level.expand(len(clean)).to(clean.device))
-        found = scheduler.step(predicted, level, found).prev_sample
-    return found
+        predicted = predict(noised, level.expand(len(clean)).to(clean.device))
+        noised = scheduler.step(predicted, level, noised).prev_sample
+    return noised
 
 
-def save(folder: Path, model: MelDiffusion, **told: object) -> None:
+def save(folder: Path, model: MelDiffusion, **notes: object) -> None:
     """Write a model as safetensors with its config as JSON.
 
     Args:
         folder: Where to; made if missing.
         model: The model.
-        told: What else the JSON is to say, such as what it was trained on.
+        notes: What else the JSON is to say, such as what it was trained on.
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_file(model.state_dict(), folder / f"{WEIGHTS_FILE}.unfinished")
     (folder / f"{WEIGHTS_FILE}.unfinished").replace(folder / WEIGHTS_FILE)
-    text = json.dumps({"format": _FORMAT, "config": asdict(model.config)} | told, indent=2)
+    text = json.dumps({"format": _FORMAT, "config": asdict(model.config)} | notes, indent=2)
     (folder / CONFIG_FILE).write_text(text + "\n", "utf-8")
 
 
@@ -221,8 +221,8 @@ def load(folder: Path) -> MelDiffusion:
         AttackError: If there is none, or not all of it.
     """
     try:
-        told = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
-        model = MelDiffusion(config_from(told["config"]))
+        settings = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+        model = MelDiffusion(config_from(settings["config"]))
         model.load_state_dict(load_file(folder / WEIGHTS_FILE))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise AttackError(
@@ -235,7 +235,7 @@ def load(folder: Path) -> MelDiffusion:
 
 def config_from(written: dict[str, Any]) -> DiffusionConfig:
     """Return the config that a JSON object holds. Raises TypeError if a name is not known."""
-    known = {one.name for one in fields(DiffusionConfig)}
+    known = {field.name for field in fields(DiffusionConfig)}
     values = {name: value for name, value in written.items() if name != "mel"}
     if not set(values) <= known:
         raise TypeError(f"unknown settings: {sorted(set(values) - known)}")
@@ -250,7 +250,7 @@ def _unet(config: DiffusionConfig) -> nn.Module:
     except ModuleNotFoundError as error:
         raise MissingExtra("reconstruct", "diffusers") from error
     n_channels, n_widths = config.fold**2, len(config.widths)
-    made: nn.Module = UNet2DModel(
+    unet: nn.Module = UNet2DModel(
         in_channels=n_channels,
         out_channels=n_channels,
         down_block_types=("DownBlock2D",) * n_widths,
@@ -261,4 +261,4 @@ def _unet(config: DiffusionConfig) -> nn.Module:
         attention_head_dim=8,
         add_attention=config.attention,
     )
-    return made
+    return unet

@@ -41,8 +41,8 @@ class Engines:
                 inside = self.home / "root" / folder / name
                 if inside.is_file() and os.access(inside, os.X_OK):
                     return inside
-        found = shutil.which(name)
-        return Path(found) if found else None
+        path = shutil.which(name)
+        return Path(path) if path else None
 
     def data(self, pattern: str) -> Path | None:
         """Return a file or folder of a Debian package, such as "usr/share/pico/lang", or None.
@@ -62,9 +62,9 @@ class Engines:
         if self.home is not None:
             for shelf in ("pypi", "npm"):
                 for prefix in ("", "*/", "*/package/"):
-                    found = sorted((self.home / shelf).glob(prefix + path))
-                    if found:
-                        return found[0]
+                    matches = sorted((self.home / shelf).glob(prefix + path))
+                    if matches:
+                        return matches[0]
         module, _, rest = path.partition("/")
         spec = util.find_spec(module) if module.isidentifier() else None
         for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -151,5 +151,5 @@ def _command(source: str) -> str:
 
 def _last_line(stderr: bytes) -> str:
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
-    said = [line for line in reversed(lines) if line] or ["it said nothing"]
-    return next((line for line in said if "error" in line.lower()), said[0])
+    messages = [line for line in reversed(lines) if line] or ["it said nothing"]
+    return next((line for line in messages if "error" in line.lower()), messages[0])

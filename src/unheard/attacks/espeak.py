@@ -108,21 +108,21 @@ def ipa(engines: Engines, text: str, voice: str) -> str:
         voice,
         "--stdin",
     ]
-    said = engines.run(command, stdin=text.encode()).decode(errors="replace")
+    output = engines.run(command, stdin=text.encode()).decode(errors="replace")
     # A word of another language comes with the marks of both, as in "(en)...(es)".
-    clauses = (" ".join(_MARK.sub("", line).split()) for line in said.splitlines())
+    clauses = (" ".join(_MARK.sub("", line).split()) for line in output.splitlines())
     return ", ".join(clause for clause in clauses if clause)
 
 
 def rows(engines: Engines) -> list[Espeak]:
     """Return one generator for each language and variant."""
-    found = []
+    attacks = []
     for language in _LANGUAGES:
         for variant in _VARIANTS:
             name = "-".join(part for part in ("espeak-ng", language, variant) if part)
             voice = _VOICES.get(language, language) + (f"+{variant}" if variant else "")
-            found.append(Espeak(name, language, voice, engines))
-    return found
+            attacks.append(Espeak(name, language, voice, engines))
+    return attacks
 
 
 def _data_option(engines: Engines) -> list[str]:

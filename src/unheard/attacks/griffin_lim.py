@@ -69,9 +69,9 @@ class GriffinLim:
         if self.n_mels:
             magnitude = self._through_mel(magnitude)
         angles = 2 * np.pi * rng.random(magnitude.shape, np.float32)
-        return sound.copied(self.name, self.found(magnitude, padded.size, angles), source)
+        return sound.copied(self.name, self.waveform(magnitude, padded.size, angles), source)
 
-    def found(self, magnitude: FloatArray, n_samples: int, angles: FloatArray) -> FloatArray:
+    def waveform(self, magnitude: FloatArray, n_samples: int, angles: FloatArray) -> FloatArray:
         """Return a waveform, shape [T], whose magnitudes are near those given.
 
         Args:
@@ -93,8 +93,8 @@ class GriffinLim:
         filters = mel_filters(
             self.n_mels, self.n_window, SAMPLE_RATE_HZ, low_hz=0.0, high_hz=SAMPLE_RATE_HZ / 2
         )
-        found = np.linalg.pinv(filters) @ (filters @ magnitude)
-        floored: FloatArray = np.maximum(found, 1e-5 * found.max()).astype(np.float32)
+        bins = np.linalg.pinv(filters) @ (filters @ magnitude)
+        floored: FloatArray = np.maximum(bins, 1e-5 * bins.max()).astype(np.float32)
         return floored
 
     def _forward(self, samples: FloatArray) -> ComplexArray:

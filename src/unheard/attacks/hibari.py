@@ -59,7 +59,8 @@ class Hibari:
         speaker = _speaker(_package(self.engines), self.voice)
         speed = float(rng.uniform(0.9, 1.1))
         parts = [
-            speaker.from_ids(speaker.ids(said), speed, rng) for said in speaker.phonemize(line)
+            speaker.from_ids(speaker.ids(phonemes), speed, rng)
+            for phonemes in speaker.phonemize(line)
         ]
         samples = np.concatenate([np.zeros(0, np.float32), *parts])
         return sound.spoken(self.name, sound.from_rate(samples, speaker.sample_rate))
@@ -81,9 +82,9 @@ def rows(engines: Engines) -> list[Hibari]:
 
 
 def _package(engines: Engines) -> Path:
-    found = engines.package("hibari/__init__.py")
-    assert found is not None
-    return found
+    package = engines.package("hibari/__init__.py")
+    assert package is not None
+    return package
 
 
 @lru_cache(maxsize=2)

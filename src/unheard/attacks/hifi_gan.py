@@ -86,11 +86,11 @@ def vocoder(name: str, source: str, mel: Mel) -> Any:
         AttackError: If there is none, or it takes another number of bands, hop or rate.
     """
     config = pretrained.find(name, source) / "config.json"
-    told = json.loads(config.read_text("utf-8")) if config.is_file() else {}
-    kinds = [kind for kind in told.get("architectures") or () if kind in VOCODERS]
+    settings = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+    kinds = [kind for kind in settings.get("architectures") or () if kind in VOCODERS]
     if not kinds:
         raise AttackError(
-            f"{name}: {source} holds a model of class {told.get('architectures')}, "
+            f"{name}: {source} holds a model of class {settings.get('architectures')}, "
             f"{' or '.join(VOCODERS)} wanted; give the folder of a HiFi-GAN"
         )
     model = pretrained.loaded(name, kinds[0], source)

@@ -133,19 +133,19 @@ class Kokoro:
         voice = _LANGUAGES[self.voice[0]][1]
         if not voice:
             return hibari.phonemes(self.engines, line, british=self.voice[0] == "b")
-        said = espeak.ipa(self.engines, line, voice)
+        phonemes = espeak.ipa(self.engines, line, voice)
         for theirs, ours in _TIED.items():
-            said = said.replace(theirs, ours)
+            phonemes = phonemes.replace(theirs, ours)
         # espeak-ng leaves punctuation out, without which Kokoro does not know where to end.
-        return said + (line[-1] if line[-1] in ".!?" else ".")
+        return phonemes + (line[-1] if line[-1] in ".!?" else ".")
 
     def _voice(self) -> str:
         return f"kokoro-js/voices/{self.voice}.bin"
 
     def _file(self, path: str) -> Path:
-        found = self.engines.package(path)
-        assert found is not None
-        return found
+        file = self.engines.package(path)
+        assert file is not None
+        return file
 
 
 def rows(engines: Engines) -> list[Kokoro]:
@@ -155,8 +155,8 @@ def rows(engines: Engines) -> list[Kokoro]:
 
 @lru_cache(maxsize=1)
 def _vocabulary(path: Path) -> dict[str, int]:
-    found: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))["vocab"]
-    return found
+    vocabulary: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))["vocab"]
+    return vocabulary
 
 
 @lru_cache(maxsize=1)

@@ -34,7 +34,7 @@ class AudioLdm:
             model hub's id.
         strength: Share of the schedule that noise is added up to.
         n_steps: DDIM steps back.
-        prompt: What the text encoder is told; "" for nothing.
+        prompt: The text given to the text encoder; "" for none.
         mel: The spectrogram that the pipeline was trained on; bands, hop and rate must fit its
             vocoder, the rest cannot be read from it. The default is that of AudioLDM.
         name: As in `ATTACKS`.
@@ -81,8 +81,8 @@ class AudioLdm:
         logs = self.mel.of(sound.at_rate(source * level, self.mel.rate_hz))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         with torch.inference_mode():
-            found = self._reconstructed(parts, torch.from_numpy(logs).float(), generator)
-        spoken = hifi_gan.speak(vocoder, found.double().numpy())
+            restored = self._reconstructed(parts, torch.from_numpy(logs).float(), generator)
+        spoken = hifi_gan.speak(vocoder, restored.double().numpy())
         return sound.copied(self.name, sound.from_rate(spoken, self.mel.rate_hz), source)
 
     def _reconstructed(self, parts: dict[str, Any], logs: Any, generator: Any) -> Any:
@@ -97,8 +97,8 @@ class AudioLdm:
         latents = vae.encode(padded[None, None]).latent_dist.mode() * vae.config.scaling_factor
 
         def predict(noised: Any, levels: Any) -> Any:
-            told = parts["told"].expand(len(noised), -1)
-            return unet(noised, levels, encoder_hidden_states=None, class_labels=told).sample
+            labels = parts["prompt"].expand(len(noised), -1)
+            return unet(noised, levels, encoder_hidden_states=None, class_labels=labels).sample
 
         clean = denoised(
             latents,
@@ -108,8 +108,8 @@ class AudioLdm:
             n_steps=self.n_steps,
             generator=generator,
         )
-        found = vae.decode(clean / vae.config.scaling_factor).sample
-        return found[0, 0, : len(logs)]
+        bands = vae.decode(clean / vae.config.scaling_factor).sample
+        return bands[0, 0, : len(logs)]
 
 
 def rows() -> list[AudioLdm]:
@@ -146,7 +146,7 @@ def _parts(name: str, folder: Path, prompt: str) -> dict[str, Any]:
         "vae": vae.eval().requires_grad_(False),
         "unet": unet.eval().requires_grad_(False),
         "scheduler": scheduler,
-        "told": torch.nn.functional.normalize(embedded, dim=-1),
+        "prompt": torch.nn.functional.normalize(embedded, dim=-1),
         "multiple": 2**n_halved,
         "vocoder": folder / "vocoder",
     }

@@ -27,7 +27,7 @@ class Mel:
 
     Attributes:
         rate_hz: Sampling rate of the waveform.
-        n_mels: Bands M, spaced and weighted as `griffin_lim.mel_filters` says.
+        n_mels: Bands M, spaced and weighted as by `griffin_lim.mel_filters`.
         n_window: Samples of a window and of its Fourier transform.
         n_hop: Samples from frame to frame.
         low_hz: Lower edge of the first band.
@@ -60,22 +60,22 @@ class Mel:
         """
         bands = 10.0**logs if self.logarithm == "10" else np.exp(logs)
         spoken = GriffinLim("griffin-lim", n_window=self.n_window, n_hop=self.n_hop)
-        return spoken.found(self._magnitude(bands.T), (len(logs) - 1) * self.n_hop, phases)
+        return spoken.waveform(self._magnitude(bands.T), (len(logs) - 1) * self.n_hop, phases)
 
     def _magnitude(self, bands: FloatArray) -> FloatArray:
         """Magnitudes of bins whose bands are near those given: [M, F] -> [K, F].
 
         By multiplicative updates, which stay above zero. No bin is under the quietest band of its
-        frame: above the edge of a low-pass there would be holes in the noise, which tell a copy.
+        frame: above the edge of a low-pass holes in the noise would give a copy away.
         """
         filters = self._filters()
         even = bands / filters.sum(axis=1, keepdims=True)
         spread = filters.T @ even
-        found = spread / np.maximum(filters.sum(axis=0), 1e-12)[:, None]
+        bins = spread / np.maximum(filters.sum(axis=0), 1e-12)[:, None]
         wanted, both = filters.T @ bands, filters.T @ filters
         for _ in range(_ROUNDS):
-            found *= wanted / np.maximum(both @ found, 1e-12)
-        magnitude: FloatArray = np.maximum(found, even.min(axis=0)).astype(np.float32)
+            bins *= wanted / np.maximum(both @ bins, 1e-12)
+        magnitude: FloatArray = np.maximum(bins, even.min(axis=0)).astype(np.float32)
         return magnitude
 
     def phases(self, samples: FloatArray) -> FloatArray:

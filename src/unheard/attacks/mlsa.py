@@ -81,12 +81,12 @@ class Mlsa:
         pitch = sptk.swipe(wave, SAMPLE_RATE_HZ, self.n_hop, min=60, max=400, otype="pitch")
         n_frames = min(len(cepstra), len(pitch))
         excitation = self._excitation(pitch[:n_frames], rng)
-        made = sptk.synthesis.Synthesizer(
+        waveform = sptk.synthesis.Synthesizer(
             sptk.synthesis.MLSADF(self.order, self.warp, self.n_pade), self.n_hop
         ).synthesis(excitation, sptk.mc2b(cepstra[:n_frames], self.warp))
-        if not np.abs(made).max() < 10 * np.abs(wave).max():
+        if not np.abs(waveform).max() < 10 * np.abs(wave).max():
             raise AttackError(f"{self.name}: the filter blew up; leave this clip out")
-        return sound.copied(self.name, made, source, delay=self.n_hop)
+        return sound.copied(self.name, waveform, source, delay=self.n_hop)
 
     def _frames(self, wave: FloatArray) -> FloatArray:
         """Windows around every hop, shape [F, n_window], of a power the synthesis filter undoes."""

@@ -62,7 +62,7 @@ class Encodec:
         if self.bandwidth_kbps not in known:
             raise AttackError(
                 f"{self.name}: bandwidth_kbps={self.bandwidth_kbps:g}, and {self.source} was "
-                f"trained for {', '.join(f'{one:g}' for one in known)}; set one of them"
+                f"trained for {', '.join(f'{value:g}' for value in known)}; set one of them"
             )
         return _through(self, model, source, bandwidth=self.bandwidth_kbps)
 
@@ -161,13 +161,13 @@ def rows() -> list[Encodec | Dac | Mimi]:
     return [Encodec(), Dac(), Mimi()]
 
 
-def _codebooks(name: str, wanted: int, n_held: int) -> int:
-    if not 0 <= wanted <= n_held:
+def _codebooks(name: str, wanted: int, n_available: int) -> int:
+    if not 0 <= wanted <= n_available:
         raise AttackError(
-            f"{name}: n_codebooks={wanted}, and the model has {n_held}; set 1 to {n_held}, or 0 "
-            "for all"
+            f"{name}: n_codebooks={wanted}, and the model has {n_available}; set 1 to "
+            f"{n_available}, or 0 for all"
         )
-    return wanted or n_held
+    return wanted or n_available
 
 
 def _through(attack: Attack, model: Any, source: FloatArray, **settings: float) -> FloatArray:
@@ -180,6 +180,6 @@ def _through(attack: Attack, model: Any, source: FloatArray, **settings: float) 
     padded = torch.nn.functional.pad(wave, (0, rate_hz // 5))
     n_channels = getattr(model.config, "audio_channels", 1)
     with torch.inference_mode():
-        heard = model(padded.expand(1, n_channels, -1), **settings).audio_values
-    decoded = heard.reshape(-1, heard.shape[-1]).mean(dim=0).double().numpy()
+        output = model(padded.expand(1, n_channels, -1), **settings).audio_values
+    decoded = output.reshape(-1, output.shape[-1]).mean(dim=0).double().numpy()
     return sound.copied(attack.name, sound.from_rate(decoded, rate_hz), source)

@@ -1,6 +1,6 @@
 """Published weights that generators stand on: found in a folder or by a model hub's id, and loaded.
 
-A model of which a weight is missing is refused: the library would make it up and go on.
+A model of which a weight is missing is refused: the library would draw it at random.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A twin has the length, level, mean and rate of its source and is never bona fide. Twins are kept
 under a hash of the source's audio, in a folder named after the generator and all that its output
-depends on, so that an interrupted run, another manifest or another part goes on from what there is.
+depends on, so that an interrupted run, another manifest or another part resumes from what there is.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def reconstruct(
     key = identity(attack)
     folder = (cache or out / "twins") / f"{attack.name}-{key[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
-    told = json.dumps(_settings(attack), indent=2, sort_keys=True)
-    (folder / "generator.json").write_text(told + "\n", "utf-8")
+    settings = json.dumps(_settings(attack), indent=2, sort_keys=True)
+    (folder / "generator.json").write_text(settings + "\n", "utf-8")
     hashes, unread = _hashes(manifest, clips)
     clips = [clip for clip in clips if clip.id in hashes]
     root = manifest.root.resolve()
@@ -124,8 +124,10 @@ def reconstruct(
     new = list({task.target: task for task in tasks if not task.target.exists()}.values())
     say(f"{len(tasks)} twins by {attack.name}, {len(tasks) - len(new)} of them there already")
     failures = _make_all(new, jobs, say)
-    there = [(clip, task) for clip, task in zip(clips, tasks, strict=True) if task.target.exists()]
-    twins = [_twin(clip, task, out, key) for clip, task in there]
+    complete = [
+        (clip, task) for clip, task in zip(clips, tasks, strict=True) if task.target.exists()
+    ]
+    twins = [_twin(clip, task, out, key) for clip, task in complete]
     known = {twin.id for twin in twins}
     before = [clip for clip in moved(manifest, out) if clip.id not in known]
     whole = Manifest.of([*before, *twins], out)
@@ -146,22 +148,22 @@ def identity(attack: Attack) -> str:
     Raises:
         AttackError: If the weights cannot be found.
     """
-    held = _settings(attack)
+    settings = _settings(attack)
     if isinstance(attack, Pretrained):
         prints = {
-            one: pretrained.fingerprint(pretrained.find(attack.name, one))
-            for one in attack.weights()
+            source: pretrained.fingerprint(pretrained.find(attack.name, source))
+            for source in attack.weights()
         }
-        held = {name: prints.get(str(value), value) for name, value in held.items()}
-    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
+        settings = {name: prints.get(str(value), value) for name, value in settings.items()}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _settings(attack: Attack) -> dict[str, Any]:
     """What a generator is, as plain values; where its engine lies is left out."""
     given = {
-        one.name: getattr(attack, one.name)
-        for one in fields(cast(Any, attack))
-        if one.name != "engines"
+        field.name: getattr(attack, field.name)
+        for field in fields(cast(Any, attack))
+        if field.name != "engines"
     }
     plain = {
         name: asdict(value) if hasattr(value, "__dataclass_fields__") else value
@@ -191,11 +193,11 @@ def _clips(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> list[C
 
 def _refuse_tested(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> None:
     """Raise if only parts for testing know the attack or its family: twins would make it known."""
-    heard, names = manifest.part(*parts), set(manifest.column("part").tolist())
+    trained, names = manifest.part(*parts), set(manifest.column("part").tolist())
     tests = sorted(part for part in names if not part.startswith(MADE_OF))
-    tested = manifest.part(*tests) if tests else heard
+    tested = manifest.part(*tests) if tests else trained
     for column, value in (("attack", attack.name), ("family", attack.family)):
-        if value in set(tested.column(column)) - set(heard.column(column)):
+        if value in set(tested.column(column)) - set(trained.column(column)):
             raise AttackError(
                 f"{column} {value!r} is among the clips to test on ({', '.join(tests)}) and not in "
                 f"{', '.join(parts)}: a detector trained on twins by {attack.name} would know it; "
@@ -204,29 +206,29 @@ def _refuse_tested(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -
 
 
 def _hashes(manifest: Manifest, clips: list[Clip]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return hashes of the audio, whatever the manifest says, and why others cannot be read."""
-    found, unread = {}, {}
+    """Return hashes of the audio, not those of the manifest, and why others are unreadable."""
+    hashes, unread = {}, {}
     for clip in clips:
         try:
-            found[clip.id] = _sha256(manifest.audio(clip))
+            hashes[clip.id] = _sha256(manifest.audio(clip))
         except (UnheardError, OSError) as error:
             unread[clip.id] = f"{clip.id}: {error}"
-    if unread and not found:
+    if unread and not hashes:
         raise AttackError(
             f"none of the {len(clips)} clips can be read, {next(iter(unread.values()))}; check "
             f"that the audio of the manifest lies in {manifest.root}"
         )
-    return found, unread
+    return hashes, unread
 
 
 def _path(folder: Path, sha256: str) -> Path:
     return folder / sha256[:2] / f"{sha256}.flac"
 
 
-def _sha256(held: Path | bytes) -> str:
-    if isinstance(held, bytes):
-        return hashlib.sha256(held).hexdigest()
-    with held.open("rb") as file:
+def _sha256(content: Path | bytes) -> str:
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    with content.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -268,15 +270,15 @@ def _duration_s(path: Path) -> float:
 def _make_all(tasks: list[_Task], jobs: int, say: Say) -> dict[Path, str]:
     """Make twins; return why, by target, where it failed."""
     failures: dict[Path, str] = {}
-    began = said = time.monotonic()
-    for number, (task, why) in enumerate(_made(tasks, jobs), start=1):
+    began = reported = time.monotonic()
+    for number, (task, why) in enumerate(_each_made(tasks, jobs), start=1):
         if why:
             failures[task.target] = f"{task.clip_id}: {why}"
         if len(failures) == number >= _GIVE_UP_AFTER:
             raise AttackError(f"the first {number} clips failed, {failures[task.target]}")
         now = time.monotonic()
-        if now - said > _SAY_EVERY_S or number == len(tasks):
-            said, left_s = now, (now - began) / number * (len(tasks) - number)
+        if now - reported > _SAY_EVERY_S or number == len(tasks):
+            reported, left_s = now, (now - began) / number * (len(tasks) - number)
             share = 100 * number // len(tasks)
             say(f"{number} of {len(tasks)} twins ({share} %), about {left_s / 60:.0f} min left")
     if tasks and len(failures) == len(tasks):
@@ -284,7 +286,7 @@ def _make_all(tasks: list[_Task], jobs: int, say: Say) -> dict[Path, str]:
     return failures
 
 
-def _made(tasks: list[_Task], jobs: int) -> Iterator[tuple[_Task, str]]:
+def _each_made(tasks: list[_Task], jobs: int) -> Iterator[tuple[_Task, str]]:
     """Make twins, in this process or in several, and yield each with why it failed, or ""."""
     if jobs <= 1 or len(tasks) <= 1:
         yield from ((task, _make(task)) for task in tasks)

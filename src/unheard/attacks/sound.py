@@ -61,7 +61,7 @@ def recording(attack: Attack, speech: Speech) -> FloatArray:
 
 
 def spoken(name: str, samples: FloatArray) -> FloatArray:
-    """Return what an engine said, shape [T] float32 within [-1, 1], after checking it.
+    """Return what an engine spoke, shape [T] float32 within [-1, 1], after checking it.
 
     Args:
         name: The generator, for messages.

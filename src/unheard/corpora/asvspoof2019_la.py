@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import agree, folder, key, rows, wrong_part
+from unheard.data.tables import check_attack, folder, is_bonafide, rows, wrong_part
 
 __all__ = ["ATTACK_FAMILY", "Asvspoof2019La"]
 
@@ -129,8 +129,8 @@ class Asvspoof2019La:
 
 def _clip(columns: list[str], where: str, audio: str, part: str) -> Clip:
     speaker, name, _, attack, label = columns
-    bonafide = key(label, where)
-    agree(bonafide, attack, where)
+    bonafide = is_bonafide(label, where)
+    check_attack(bonafide, attack, where)
     return Clip(
         id=f"asvspoof2019_la/{name}",
         path=f"{audio}/{name}.flac",

@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import agree, folder, key, rows, wrong_part
+from unheard.data.tables import check_attack, folder, is_bonafide, rows, wrong_part
 
 __all__ = ["Asvspoof2019Pa"]
 
@@ -98,8 +98,8 @@ class Asvspoof2019Pa:
         audio = (protocol.parents[1] / f"ASVspoof2019_PA_{part}/flac").relative_to(root).as_posix()
         for number, columns in rows(protocol, columns=5, what=_WANTED):
             speaker, name, environment, attack, label = columns
-            bonafide = key(label, f"{protocol}:{number}")
-            agree(bonafide, attack, f"{protocol}:{number}")
+            bonafide = is_bonafide(label, f"{protocol}:{number}")
+            check_attack(bonafide, attack, f"{protocol}:{number}")
             yield Clip(
                 id=f"asvspoof2019_pa/{name}",
                 path=f"{audio}/{name}.flac",

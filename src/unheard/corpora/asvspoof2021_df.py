@@ -47,7 +47,7 @@ from typing import ClassVar
 from unheard.corpora.asvspoof2019_la import ATTACK_FAMILY
 from unheard.corpora.asvspoof2021_la import SUBSETS, keys_of, subset
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import agree, key, rows, wrong_part
+from unheard.data.tables import check_attack, is_bonafide, rows, wrong_part
 
 __all__ = ["Asvspoof2021Df"]
 
@@ -107,9 +107,9 @@ class Asvspoof2021Df:
 
 def _clip(columns: list[str], where: str, audio: str) -> Clip:
     speaker, name, compression, source, attack, label, trim, part = columns[:8]
-    bonafide = key(label, where)
+    bonafide = is_bonafide(label, where)
     attack = BONAFIDE_ATTACK if attack == "bonafide" else attack
-    agree(bonafide, attack, where)
+    check_attack(bonafide, attack, where)
     notes = {"subset": part, "compression": compression, "source": source, "trim": trim}
     notes |= {name: value for name, value in zip(_MORE, columns[8:], strict=False) if value != "-"}
     return Clip(

@@ -39,7 +39,7 @@ from typing import ClassVar
 
 from unheard.corpora.asvspoof2019_la import ATTACK_FAMILY
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import agree, file, key, rows, wrong_part
+from unheard.data.tables import check_attack, file, is_bonafide, rows, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["SUBSETS", "Asvspoof2021La", "keys_of", "subset"]
@@ -94,9 +94,9 @@ class Asvspoof2021La:
             where = f"{keys}:{number}"
             if subset(row_subset, where) != part:
                 continue
-            bonafide = key(label, where)
+            bonafide = is_bonafide(label, where)
             attack = BONAFIDE_ATTACK if attack == "bonafide" else attack
-            agree(bonafide, attack, where)
+            check_attack(bonafide, attack, where)
             yield Clip(
                 id=f"asvspoof2021_la/{name}",
                 path=f"{audio}/{name}.flac",

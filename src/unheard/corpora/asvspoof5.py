@@ -46,7 +46,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import agree, file, key, rows, wrong_part
+from unheard.data.tables import check_attack, file, is_bonafide, rows, wrong_part
 
 __all__ = ["Asvspoof5"]
 
@@ -109,9 +109,9 @@ class Asvspoof5:
 
 def _clip(columns: list[str], where: str, audio: str, part: str) -> Clip:
     speaker, name, gender, codec, quality, seed, tag, attack, label, _ = columns
-    bonafide = key(label, where)
+    bonafide = is_bonafide(label, where)
     attack = BONAFIDE_ATTACK if attack == "bonafide" else attack
-    agree(bonafide, attack, where)
+    check_attack(bonafide, attack, where)
     notes = {"gender": gender, "codec_quality": quality, "attack_tag": tag}
     return Clip(
         id=f"asvspoof5/{name}",

@@ -49,7 +49,7 @@ from typing import ClassVar
 from unheard.corpora.codecfake_xie import voice
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
 from unheard.data.shards import MARK
-from unheard.data.tables import key, listed, wrong_part
+from unheard.data.tables import files_under, is_bonafide, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["CodecfakeWu"]
@@ -101,7 +101,7 @@ class CodecfakeWu:
                 f"{root}: this is Codecfake of Xie et al. (label files next to train, dev and "
                 "test); import it as codecfake_xie"
             )
-        tables = listed(root, suffixes={".parquet"})
+        tables = files_under(root, suffixes={".parquet"})
         rows = list(_rows(root, tables) if tables else _files(root))
         if not rows:
             raise CorpusError(
@@ -140,7 +140,7 @@ def _part(system: str, speaker: str) -> str:
 
 def _files(root: Path) -> Iterator[tuple[str, str, str, str]]:
     """Path, utterance, system and speaker of each file that is named as the corpus names them."""
-    for path in listed(root):
+    for path in files_under(root):
         above, name = PurePosixPath(path).parent.parts, PurePosixPath(path).stem
         system, plus, utterance = name.partition("+")
         if not plus:
@@ -156,7 +156,7 @@ def _rows(root: Path, tables: list[str]) -> Iterator[tuple[str, str, str, str]]:
     for name in tables:
         for number, row in enumerate(_table(root / name)):
             where = f"{root / name}, row {number}"
-            if key(row["label"], where, spoof=_SPOOFED) != (row["codec_name"] == _GENUINE):
+            if is_bonafide(row["label"], where, spoof=_SPOOFED) != (row["codec_name"] == _GENUINE):
                 raise CorpusError(
                     f"{where}: label {row['label']} and codec {row['codec_name']} contradict each "
                     "other; fetch the table again"

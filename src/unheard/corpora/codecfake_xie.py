@@ -47,7 +47,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import key, rows, wrong_part
+from unheard.data.tables import is_bonafide, rows, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["CodecfakeXie", "voice"]
@@ -155,7 +155,7 @@ def voice(name: str) -> tuple[str, str]:
 def _attack(columns: list[str], where: str, part: str) -> str:
     """The codec of a row, "-" for real; the number of the language models is theirs to choose."""
     _, label, number = columns
-    if key(label, where):
+    if is_bonafide(label, where):
         if number != "0" and part[0] != "A":
             raise CorpusError(
                 f"{where}: real and codec {number} contradict each other; fetch label.zip again"

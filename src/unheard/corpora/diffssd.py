@@ -50,7 +50,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from unheard.data.clip import Clip
-from unheard.data.tables import csv_rows, file, key, wrong_part
+from unheard.data.tables import csv_rows, file, is_bonafide, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["Diffssd", "Purdue"]
@@ -129,7 +129,7 @@ def _place(root: Path, *folders: str) -> str:
 
 def _clip(row: dict[str, str], where: str, part: str, places: Mapping[str, str]) -> Clip:
     path = PurePosixPath(row["filename"].strip())
-    bonafide = key(row["label"], where, bonafide=("0",), spoof=("1",))
+    bonafide = is_bonafide(row["label"], where, bonafide=("0",), spoof=("1",))
     called = [index for index, name in enumerate(path.parts) if name.lower() in places]
     if bonafide != bool(called):
         raise CorpusError(

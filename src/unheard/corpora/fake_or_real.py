@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import listed, wrong_part
+from unheard.data.tables import files_under, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["FakeOrReal"]
@@ -103,7 +103,7 @@ class FakeOrReal:
         above = _folders(root)[part]
         variant = part.rpartition("/")[0] or _variant(root)
         for label, bonafide in (("fake", False), ("real", True)):
-            for inside in listed(root / above / label):
+            for inside in files_under(root / above / label):
                 yield Clip(
                     id=f"{self.name}/{part}/{label}/{inside}",
                     path=f"{above}/{label}/{inside}",

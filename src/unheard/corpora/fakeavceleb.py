@@ -48,7 +48,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import csv_rows, file, key, wrong_part
+from unheard.data.tables import csv_rows, file, is_bonafide, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["FakeAvCeleb"]
@@ -124,7 +124,7 @@ class FakeAvCeleb:
     def _clip(self, row: dict[str, str], where: str, above: Path) -> Clip:
         kind, method = row["type"].strip(), row["method"].strip()
         words = {"bonafide": ("realaudio",), "spoof": ("fakeaudio",)}
-        bonafide = key(kind.rpartition("-")[2], where, **words)
+        bonafide = is_bonafide(kind.rpartition("-")[2], where, **words)
         inside = _inside(row, where)
         return Clip(
             id=f"{self.name}/{inside.with_suffix('')}",

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import listed, wrong_part
+from unheard.data.tables import files_under, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["Folders"]
@@ -79,7 +79,7 @@ class Folders:
             raise wrong_part(str(root), part, known)
         above = "" if part == _ONLY_PART and not (root / part).is_dir() else f"{part}/"
         for label in _CLASSES:
-            for inside in listed(root / above / label):
+            for inside in files_under(root / above / label):
                 group = inside.split("/")[0] if "/" in inside else ""
                 bonafide = label == "bonafide"
                 path = f"{above}{label}/{inside}"

@@ -12,7 +12,7 @@ from unheard.corpora.corpus import GET_LFS, Corpus, Imported, parts_of
 from unheard.corpora.inspecting import POINTER, UNREADABLE, Inspected, inspect, pointers_among
 from unheard.data import shards
 from unheard.data.clip import Manifest
-from unheard.data.tables import listed
+from unheard.data.tables import files_under
 from unheard.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def import_corpus(
     table = Manifest.of((clip for part in parts for clip in corpus.clips(root, part)), root).table
     say(f"{len(table)} clips are listed; looking for their files")
     wanted = table.column("path").to_pylist()
-    on_disk = set(listed(root))
+    on_disk = set(files_under(root))
     places = _places(root, wanted, on_disk)
     missing = [path for path, where in zip(wanted, places, strict=True) if where is None]
     if len(missing) == len(wanted):
@@ -117,7 +117,7 @@ def _places(root: Path, wanted: list[str], on_disk: set[str]) -> list[str | None
     """Where each listed file is: as listed, or in a tar under root; None if nowhere."""
     places: list[str | None] = [path if path in on_disk else None for path in wanted]
     absent = [index for index, path in enumerate(places) if path is None]
-    tars = listed(root, suffixes={".tar"}) if absent else []
+    tars = files_under(root, suffixes={".tar"}) if absent else []
     find = shards.tar_finder(root, tars)
     is_present: dict[str, bool] = {}
     for index in absent:

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import csv_rows, file, key, wrong_part
+from unheard.data.tables import csv_rows, file, is_bonafide, wrong_part
 
 __all__ = ["InTheWild"]
 
@@ -83,7 +83,7 @@ class InTheWild:
         folder = table.parent.relative_to(root)
         for number, row in csv_rows(table, wanted=("file", "speaker", "label")):
             name = row["file"].strip()
-            bonafide = key(row["label"], f"{table}:{number}")
+            bonafide = is_bonafide(row["label"], f"{table}:{number}")
             yield Clip(
                 id=f"{self.name}/{name}",
                 path=(folder / name).as_posix(),

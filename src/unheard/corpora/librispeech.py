@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import Clip
-from unheard.data.tables import lines, listed, subfolders, wrong_part
+from unheard.data.tables import files_under, lines, subfolders, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["LibriSpeech"]
@@ -145,7 +145,7 @@ def _chapter(folder: Path, prefix: str) -> Iterator[tuple[str, str]]:
     """Names and texts of a chapter, by its transcripts, or by its files if there are none."""
     transcripts = folder / f"{prefix}.trans.txt"
     if not transcripts.is_file():
-        for file in listed(folder, suffixes={".flac"}):
+        for file in files_under(folder, suffixes={".flac"}):
             yield Path(file).stem, ""
         return
     for number, line in lines(transcripts, "the transcripts of a chapter"):

@@ -42,7 +42,7 @@ from typing import ClassVar
 
 from unheard.corpora.ljspeech import metadata
 from unheard.data.clip import Clip
-from unheard.data.tables import listed, subfolders, wrong_part
+from unheard.data.tables import files_under, subfolders, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["MAilabs"]
@@ -141,7 +141,7 @@ def _listed(book: Path) -> Iterator[tuple[str, str]]:
     elif tree.is_file():
         yield from _mls(tree)
     else:
-        for file in listed(book / "wavs", suffixes={".wav"}):
+        for file in files_under(book / "wavs", suffixes={".wav"}):
             yield Path(file).stem, ""
 
 

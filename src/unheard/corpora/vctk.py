@@ -51,7 +51,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import Clip
-from unheard.data.tables import folder, lines, listed, wrong_part
+from unheard.data.tables import files_under, folder, lines, wrong_part
 from unheard.errors import CorpusError
 
 __all__ = ["Vctk"]
@@ -139,7 +139,7 @@ def _audio(root: Path) -> Path:
 
 def _recordings(audio: Path) -> Iterator[tuple[str, str, str]]:
     """Path, sentence and part of each recording; other files are passed over."""
-    for path in listed(audio, suffixes={".flac", ".wav"}):
+    for path in files_under(audio, suffixes={".flac", ".wav"}):
         if match := _NAME.fullmatch(Path(path).stem):
             speaker, number, microphone = match.groups()
             yield path, f"{speaker}_{number}", microphone or _OLD

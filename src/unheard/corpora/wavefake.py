@@ -50,7 +50,7 @@ from unheard.corpora.beside import clips_as_part
 from unheard.corpora.jsut import Jsut
 from unheard.corpora.ljspeech import LjSpeech
 from unheard.data.clip import Clip
-from unheard.data.tables import folder, listed, wrong_part
+from unheard.data.tables import files_under, folder, wrong_part
 
 __all__ = ["WaveFake"]
 
@@ -103,7 +103,7 @@ class WaveFake:
         if part not in self.parts:
             raise wrong_part(self.name, part, self.parts)
         base = folder(root, _GENERATED, what=f"holds {_GENERATED}, from {_GENERATED}.zip")
-        for inside in listed(base):
+        for inside in files_under(base):
             yield self._generated(PurePosixPath(inside), part)
         for above in (".", "real_audio"):
             if (root / above / "LJSpeech-1.1").is_dir():

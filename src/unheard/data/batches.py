@@ -150,8 +150,8 @@ class Balanced:
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
         """Return the values of `by` among spoofed clips, sorted; "corpus/family" if several."""
-        found = np.unique(_columns(manifest, self.by)[~manifest.bonafide()], axis=0)
-        return tuple("/".join(values) for values in found.tolist())
+        combinations = np.unique(_columns(manifest, self.by)[~manifest.bonafide()], axis=0)
+        return tuple("/".join(values) for values in combinations.tolist())
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], BatchRows]:
         """Return a function from a step to half a batch of each class.
@@ -306,13 +306,13 @@ class BatchSource(Dataset[Batch]):
         if self._clips:
             clip = self._clips[row]
             start = int(place * max(len(clip) - n + 1, 1))
-            found: FloatArray = clip[start : start + n].astype(np.float32) / np.float32(32768)
+            samples: FloatArray = clip[start : start + n].astype(np.float32) / np.float32(32768)
         else:
-            found = self._read(row, place)
-        if len(found) < n:
-            phase = int(place * len(found))
-            return np.resize(np.roll(found, -phase), n), len(found)
-        return found, n
+            samples = self._read(row, place)
+        if len(samples) < n:
+            phase = int(place * len(samples))
+            return np.resize(np.roll(samples, -phase), n), len(samples)
+        return samples, n
 
     def _read(self, row: int, place: float) -> FloatArray:
         """Return a window of a clip at a place, or all of a shorter one, from its file."""
@@ -321,9 +321,9 @@ class BatchSource(Dataset[Batch]):
         spare_s = float(self._duration_s[row]) - window_s
         if spare_s > 0:
             return read(start_s=place * spare_s, length_s=window_s).samples
-        found = read().samples  # short, or of unknown length
-        start = int(place * max(len(found) - self.n_window + 1, 1))
-        return found[start : start + self.n_window]
+        samples = read().samples  # short, or of unknown length
+        start = int(place * max(len(samples) - self.n_window + 1, 1))
+        return samples[start : start + self.n_window]
 
     def _reader(self, row: int) -> Callable[..., audio.Waveform]:
         """Return `audio.read` of a clip, in a file of its own or in a shard."""

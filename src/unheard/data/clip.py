@@ -59,7 +59,7 @@ class Clip:
         codec: Channel the audio went through, such as "opus-24k"; "" if unknown.
         duration_s: Length in seconds; 0 if not measured.
         sha256: Hash of the file, hexadecimal; "" if not computed.
-        notes: Whatever else a corpus tells of a clip.
+        notes: What else a corpus states about a clip.
     """
 
     id: str
@@ -219,8 +219,8 @@ class Manifest:
 
     def twins(self) -> BoolArray:
         """Return which clips a generator reconstructed from another clip, shape [N]."""
-        made: BoolArray = self.column("family").astype(str) == RECONSTRUCTION
-        return made
+        is_twin: BoolArray = self.column("family").astype(str) == RECONSTRUCTION
+        return is_twin
 
     def audio(self, clip: Clip) -> Path | bytes:
         """Return what `unheard.audio.read` takes: the file, or the bytes of one in a shard.

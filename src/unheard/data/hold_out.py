@@ -1,4 +1,4 @@
-"""Leave one attack, or one family of attacks, out of training and test on it."""
+"""Hold one attack, or one family of attacks, out of training and test on it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ By = Literal["family", "attack"]
 
 
 def held_out_values(manifest: Manifest, by: By) -> list[str]:
-    """Return the families or attacks of a manifest, sorted; each can be left out.
+    """Return the families or attacks of a manifest, sorted; each can be held out.
 
     Raises:
-        ManifestError: If there are fewer than two: leaving the only one out leaves nothing.
+        ManifestError: If there are fewer than two: holding out the only one leaves nothing.
     """
     spoofed = ~manifest.bonafide() & ~manifest.twins()
-    found = sorted(set(manifest.column(by)[spoofed]) - {"", "-", "unknown"})
-    if len(found) < 2:
+    values = sorted(set(manifest.column(by)[spoofed]) - {"", "-", "unknown"})
+    if len(values) < 2:
         raise ManifestError(
-            f"the manifest names {len(found)} {by} ({', '.join(found) or 'none'}), at least two "
-            "are wanted to leave one out; give a corpus that tells its systems apart"
+            f"the manifest names {len(values)} {by} ({', '.join(values) or 'none'}), at least two "
+            "are wanted to hold one out; give a corpus that tells its systems apart"
         )
-    return found
+    return values
 
 
 def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
@@ -64,20 +64,20 @@ def leave_one_out(manifest: Manifest, *, by: By, value: str) -> Manifest:
     known = held_out_values(manifest, by)
     if value not in known:
         raise ManifestError(f"no spoofed clip has {by} {value!r}{suggestion(value, known)}")
-    bonafide, held = manifest.bonafide(), manifest.column(by) == value
+    bonafide, is_held_out = manifest.bonafide(), manifest.column(by) == value
     parts = manifest.column("part").astype(str)
     train, dev = np.isin(parts, TRAIN_PARTS), np.isin(parts, DEV_PARTS)
     test = ~train & ~dev
-    if not (test & held).any():
+    if not (test & is_held_out).any():
         spared = dev & _every_second(manifest.column("speaker"), dev)
         test, dev = test | spared, dev & ~spared
     trained = set(manifest.column(by)[train & ~bonafide]) - {value}
     new = np.full(len(manifest), "", object)
-    new[train & ~held], new[dev & ~held] = "train", "dev"
-    new[test & held] = "eval_out"
-    new[test & ~bonafide & ~held & np.isin(manifest.column(by).astype(str), list(trained))] = (
-        "eval_in"
-    )
+    new[train & ~is_held_out], new[dev & ~is_held_out] = "train", "dev"
+    new[test & is_held_out] = "eval_out"
+    new[
+        test & ~bonafide & ~is_held_out & np.isin(manifest.column(by).astype(str), list(trained))
+    ] = "eval_in"
     human = test & bonafide
     as_before = human & np.isin(parts, ("eval_in", "eval_out"))
     new[as_before] = parts[as_before]
@@ -101,11 +101,11 @@ def twins_of(manifest: Manifest, gone: BoolArray, *, by: By, value: str) -> Bool
     left_out = set(manifest.column("id")[gone].tolist())
     sources, notes = manifest.column("source_clip").tolist(), manifest.column("notes").tolist()
     generator = "generator_family" if by == "family" else "generator"
-    found = np.zeros(len(manifest), bool)
+    is_left_out = np.zeros(len(manifest), bool)
     for row in np.flatnonzero(twins):
         maker = dict(notes[row] or ()).get(generator)
-        found[row] = maker == value or sources[row] in left_out
-    return found
+        is_left_out[row] = maker == value or sources[row] in left_out
+    return is_left_out
 
 
 def _every_second(speakers: Any, inside: BoolArray) -> BoolArray:

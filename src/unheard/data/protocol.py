@@ -21,10 +21,10 @@ __all__ = ["Protocol", "Selection", "TestSet", "gathered", "moved", "replaced"]
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Clips of one corpus, with the human speech that its manifest holds beside them.
+    """Clips of one corpus, with the human speech that its manifest holds next to them.
 
     Attributes:
-        corpus: Name in `CORPORA`; "" for whatever is in the manifest.
+        corpus: Name in `CORPORA`; "" for all that is in the manifest.
         parts: Parts of it, any of which may be there; empty for all.
         where: Column or note -> values, one of which a clip must have.
     """
@@ -133,17 +133,22 @@ class Protocol:
         tables: list[pa.Table] = []
         seen: set[str] = set()
         for test in self.tests:
-            lacking = [one for one in test.selections if not _is_in(one, manifests)]
-            for one in lacking:
-                if not one.corpus and len(manifests) == 1:
-                    manifests[0].part(*one.parts)  # says which parts there are
-            missing |= {str(one): one for one in lacking}
+            lacking = [
+                selection for selection in test.selections if not _is_in(selection, manifests)
+            ]
+            for selection in lacking:
+                if not selection.corpus and len(manifests) == 1:
+                    manifests[0].part(*selection.parts)  # says which parts there are
+            missing |= {str(selection): selection for selection in lacking}
             if lacking:
                 continue
             table = gathered(test.selections, manifests).table
             ids = table.column("id").to_pylist()
             if test.name:
-                again = [f"{one}@{test.name}" if one in seen else one for one in ids]
+                again = [
+                    f"{selection}@{test.name}" if selection in seen else selection
+                    for selection in ids
+                ]
                 table = replaced(table, "id", again)
                 table = replaced(table, "part", [test.name] * len(ids))
             seen |= set(ids)
@@ -168,7 +173,7 @@ def gathered(selections: Sequence[Selection], manifests: Sequence[Manifest]) -> 
 
     tables = []
     for manifest in manifests:
-        inside = np.logical_or.reduce([one.mask(manifest) for one in selections])
+        inside = np.logical_or.reduce([selection.mask(manifest) for selection in selections])
         part = manifest.where(inside)
         tables.append((moved(part, None) if len(manifests) > 1 else part).table)
     table = pa.concat_tables(tables)

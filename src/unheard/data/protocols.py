@@ -87,7 +87,7 @@ def _set(name: str, *selections: Selection, column: str = "") -> TestSet:
 
 
 def _paper(name: str, summary: str, tests: Iterable[TestSet], **more: Any) -> Protocol:
-    """A protocol that trains on ASVspoof 2019 LA unless told otherwise."""
+    """A protocol that trains on ASVspoof 2019 LA unless another part is given."""
     start = {
         "train": _parts("asvspoof2019_la", "train"),
         "dev": _parts("asvspoof2019_la", "dev"),
@@ -109,12 +109,12 @@ _OUT_OF_DOMAIN = tuple(test.name for test in _SIX if test is not _LA_EVAL)
 
 
 PROTOCOLS: dict[str, Protocol] = {
-    one.name: one
-    for one in (
+    protocol.name: protocol
+    for protocol in (
         Protocol.of_parts(
             "open",
             ("eval_in", "eval_out"),
-            "Open corpus: known attack families (eval_in) beside unknown ones (eval_out), "
+            "Open corpus: known attack families (eval_in) next to unknown ones (eval_out), "
             "speakers and sources unknown in both.",
         ),
         Protocol.of_parts(

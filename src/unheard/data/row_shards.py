@@ -6,7 +6,7 @@
 
 A recording belongs to one shard for good, and a shard is written in one step by whoever has scored
 it. So a shard that two machines score, because one was thought dead, is still there once; and a
-killed run goes on with the recordings that have no row.
+killed run resumes with the recordings that have no row.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Filled:
 class RowShards:
     """The shards of one output; a context manager, one process at a time may plan in it.
 
-    Only the plan is held to that. Shards may be read and written from many machines.
+    Only the plan needs that. Shards may be read and written from many machines.
     """
 
     def __init__(self, out: str, *, shard_rows: int = SHARD_ROWS) -> None:
@@ -119,7 +119,10 @@ class RowShards:
                 number = shard.number + 1
         n_before = len(known)
         new = _new(sources, known)
-        shards = (Shard(at, found) for at, found in enumerate(_cut(new, self.shard_rows), number))
+        shards = (
+            Shard(at, shard_sources)
+            for at, shard_sources in enumerate(_cut(new, self.shard_rows), number)
+        )
         for at, block in enumerate(_cut(shards, _PLAN_SHARDS), len(files)):
             storage.write(f"{self.out}/plan/{at:06}.parquet", _plan_bytes(block))
         return len(known) - n_before
@@ -148,11 +151,11 @@ class RowShards:
 
     def rows(self, number: int) -> list[Row]:
         """Return the rows of a shard as far as there are any, those in work instead of old ones."""
-        found: dict[str, Row] = {}
+        by_source: dict[str, Row] = {}
         for folder in ("rows", "partial"):
             for row in _read_rows(self._file(folder, number)):
-                found[row["source"]] = row
-        return list(found.values())
+                by_source[row["source"]] = row
+        return list(by_source.values())
 
     def is_settled(self, number: int) -> bool:
         """Return whether a shard is complete and nobody has left rows of it aside."""
@@ -193,7 +196,7 @@ class RowShards:
 
 
 def fill(
-    ledger: RowShards,
+    row_shards: RowShards,
     shard: Shard,
     settings: str,
     score: Callable[[Iterable[str]], Iterator[Row]],
@@ -206,14 +209,14 @@ def fill(
     when its file is gone.
 
     Args:
-        ledger: Where the shard belongs to.
+        row_shards: What the shard belongs to.
         shard: Which one.
         settings: Changes whenever scores may change, see `unheard.scoring.many.Settings.key`.
         score: Gives for each recording its row, in order. What it raises ends the scoring; the
             rows until then are saved.
         clock: Seconds that pass.
     """
-    rows = {row["source"]: row for row in ledger.rows(shard.number)}
+    rows = {row["source"]: row for row in row_shards.rows(shard.number)}
     stamps = {source: storage.stamp(source) for source in shard.sources}
     tried = [
         source
@@ -230,13 +233,13 @@ def fill(
             if "error" in row:
                 errors.append(spelt(row["error"]))
             if clock() - saved_s > SAVE_S:
-                ledger.save(shard.number, rows.values())
+                row_shards.save(shard.number, rows.values())
                 saved_s = clock()
     except Exception:
-        ledger.save(shard.number, rows.values())
+        row_shards.save(shard.number, rows.values())
         raise
-    if tried or not ledger.is_settled(shard.number):
-        ledger.finish(shard.number, (rows[spelt(source)] for source in shard.sources))
+    if tried or not row_shards.is_settled(shard.number):
+        row_shards.finish(shard.number, (rows[spelt(source)] for source in shard.sources))
     n_verdicts = sum(row["score"] is not None for row in rows.values())
     n_rows = len(shard.sources)
     return Filled(shard.number, n_rows, n_rows - len(tried), n_verdicts, tuple(errors))
@@ -256,8 +259,8 @@ def _new(sources: Iterable[str], known: set[str]) -> Iterator[str]:
             yield source
 
 
-def _cut(found: Iterable[Any], n_most: int) -> Iterator[tuple[Any, ...]]:
-    rest = iter(found)
+def _cut(items: Iterable[Any], n_most: int) -> Iterator[tuple[Any, ...]]:
+    rest = iter(items)
     while block := tuple(itertools.islice(rest, n_most)):
         yield block
 

@@ -1,8 +1,8 @@
 """The rows of a large scoring, kept as they come: a process killed at any time loses none.
 
 Rows are appended to a file of JSON lines, one write each. `finish` writes them in order as
-Parquet, CSV or JSON lines. For Parquet and CSV the lines stay in `<out>.journal.jsonl`, beside
-the output; it says what is done, so keep it as long as files are to be added.
+Parquet, CSV or JSON lines. For Parquet and CSV the lines stay in `<out>.journal.jsonl`, next
+to the output; it records what is done, so keep it as long as files are to be added.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class RowFile:
         """Append a row; it is on its way to the disk when this returns.
 
         Args:
-            row: What was said of a source.
+            row: What is known of a source: its scores, or why it has none.
             stamp: What its file was like before it was read, by `unheard.data.storage.stamp`.
         """
         size, changed_ns = stamp
@@ -269,10 +269,11 @@ def _write_csv(rows: Iterator[Row], path: Path) -> None:
         writer.writeheader()
         for row in rows:
             cells = flat(row)
-            said = [
-                f"{one['name']} {one['score']} {one['weight']}" for one in cells["experts"] or []
+            experts = [
+                f"{expert['name']} {expert['score']} {expert['weight']}"
+                for expert in cells["experts"] or []
             ]
-            cells |= {"experts": "; ".join(said), "warnings": "; ".join(cells["warnings"] or [])}
+            cells |= {"experts": "; ".join(experts), "warnings": "; ".join(cells["warnings"] or [])}
             writer.writerow(cells)
 
 

@@ -117,7 +117,7 @@ class WithTwins:
     """Clips together with their twins: bona fide, reconstructed, spoofed, and theirs reconstructed.
 
     A twin is a clip of the family "reconstruction"; it is never bona fide, its `source_clip` is the
-    id of the clip it was made from, and its `attack` tells the generator. Twins are drawn, every
+    id of the clip it was made from, and its `attack` names the generator. Twins are drawn, every
     one once before any twice, and each brings its source: generators take turns, and among those
     made from spoofed clips the sources' families too. With several generators a batch may so hold a
     clip twice. In a batch lie bona fide clips, their twins, spoofed clips, their twins; a twin has
@@ -149,8 +149,9 @@ class WithTwins:
         if self.batch_clips % 2 or n_bonafide < 2 or n_spoof < 1:
             raise RecipeError(
                 f"sampler.batch_clips {self.batch_clips} and bonafide_clips {self.bonafide_clips} "
-                f"make {n_bonafide} bona fide and {n_spoof} spoofed clips beside their twins; give "
-                "an even number that leaves 2 bona fide clips and 1 spoofed one or more, such as 8"
+                f"make {n_bonafide} bona fide and {n_spoof} spoofed clips next to their twins; "
+                "give an even number that leaves 2 bona fide clips and 1 spoofed one or more, such "
+                "as 8"
             )
         if self.lacking not in ("refuse", "leave_out"):
             raise RecipeError(f"sampler.lacking is {self.lacking!r}; give 'refuse' or 'leave_out'")
@@ -204,11 +205,14 @@ class WithTwins:
         twin: list[IntArray] = []
         for round_robin, n in zip(round_robins, self._counts(), strict=True):
             drawn, _ = round_robin.draw(step * n, n)
-            here, first = np.arange(n), sum(map(len, rows))
+            offsets, first = np.arange(n), sum(map(len, rows))
             if self.generator == "none":
                 rows, twin = [*rows, drawn], [*twin, np.full(n, -1)]
             else:
-                rows, twin = [*rows, source[drawn], drawn], [*twin, first + n + here, first + here]
+                rows, twin = (
+                    [*rows, source[drawn], drawn],
+                    [*twin, first + n + offsets, first + offsets],
+                )
         together = np.concatenate(rows)
         return BatchRows(together, domain[together], np.concatenate(twin))
 
@@ -269,4 +273,4 @@ def _values(manifest: Manifest, by: str) -> np.ndarray[Any, Any]:
         return manifest.column(by).astype(str)
     key = by.removeprefix(NOTES)
     notes = [dict(pairs) for pairs in manifest.column("notes")]
-    return np.array([held.get(key, "") for held in notes], dtype=str)
+    return np.array([note.get(key, "") for note in notes], dtype=str)

@@ -116,8 +116,8 @@ def parquet_members(path: Path, column: str) -> Iterator[str]:
 
 
 def _fits(listed: str, member: str) -> bool:
-    one, other = f"/{listed}", f"/{member.removeprefix('./')}"
-    return one.endswith(other) or other.endswith(one)
+    listed_path, member_path = f"/{listed}", f"/{member.removeprefix('./')}"
+    return listed_path.endswith(member_path) or member_path.endswith(listed_path)
 
 
 def _stamp(path: Path) -> Stamp:
@@ -145,7 +145,9 @@ def _index(path: str, stamp: Stamp) -> Mapping[str, tuple[int, int]]:
 
     try:
         with tarfile.open(path, "r:") as tar:
-            return {one.name: (one.offset_data, one.size) for one in tar if one.isreg()}
+            return {
+                member.name: (member.offset_data, member.size) for member in tar if member.isreg()
+            }
     except tarfile.TarError as error:
         raise AudioError(
             f"{path}: not a whole, plain tar ({error}); fetch it again, or if it is compressed, "
@@ -202,9 +204,9 @@ def _group(path: str, stamp: Stamp, group: int, column: str) -> Any:
     file = _parquet(path, stamp)
     leaf = _leaf(Path(path), file.schema, column)
     with pq.ParquetFile(path, metadata=file.metadata) as opened:
-        held = opened.read_row_group(group, columns=[leaf], use_threads=False).column(column)
-    held = held.combine_chunks()
-    return held.field("bytes") if leaf != column else held
+        values = opened.read_row_group(group, columns=[leaf], use_threads=False).column(column)
+    values = values.combine_chunks()
+    return values.field("bytes") if leaf != column else values
 
 
 def _leaf(path: Path, schema: pa.Schema, column: str) -> str:
@@ -216,8 +218,8 @@ def _leaf(path: Path, schema: pa.Schema, column: str) -> str:
         return column
     if kind is not None and pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         return f"{column}.bytes"
-    found = "does not exist" if kind is None else f"holds {kind}"
+    problem = "does not exist" if kind is None else f"holds {kind}"
     raise AudioError(
-        f"{path}: column {column!r} {found}; name one of bytes, or of structs with a field "
+        f"{path}: column {column!r} {problem}; name one of bytes, or of structs with a field "
         f"'bytes', among {', '.join(schema.names)}"
     )

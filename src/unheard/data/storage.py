@@ -38,7 +38,7 @@ GONE: Stamp = (-1, -1)
 """Stamp of a file that is not there, or cannot be looked at."""
 
 _CHANGED = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
-"""What stores say of a file's change, the surest first: their times may be whole seconds."""
+"""What stores report of a file's change, the surest first: their times may be whole seconds."""
 
 
 def is_remote(place: str) -> bool:
@@ -61,7 +61,7 @@ def find_at(url: str, suffixes: frozenset[str]) -> Iterator[str]:
     """
     store, path = _opened(url)
     if "*" in path:
-        yield from (store.unstrip_protocol(found) for found in sorted(store.glob(path)))
+        yield from (store.unstrip_protocol(match) for match in sorted(store.glob(path)))
         return
     if store.isfile(path):
         yield url
@@ -121,12 +121,14 @@ def names(folder: str) -> list[str]:
         if is_remote(folder):
             store, path = _opened(folder)
             store.invalidate_cache(path)
-            found = [entry.rstrip("/").rpartition("/")[2] for entry in store.ls(path, detail=False)]
+            entries = [
+                entry.rstrip("/").rpartition("/")[2] for entry in store.ls(path, detail=False)
+            ]
         else:
-            found = os.listdir(folder)
+            entries = os.listdir(folder)
     except FileNotFoundError:
         return []
-    return sorted(name for name in found if not name.startswith("."))
+    return sorted(name for name in entries if not name.startswith("."))
 
 
 def read(place: str) -> bytes:

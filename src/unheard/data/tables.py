@@ -15,13 +15,13 @@ __all__ = [
     "BONAFIDE_WORDS",
     "LFS_HEAD",
     "SPOOF_WORDS",
-    "agree",
+    "check_attack",
     "csv_rows",
     "file",
+    "files_under",
     "folder",
-    "key",
+    "is_bonafide",
     "lines",
-    "listed",
     "rows",
     "subfolders",
     "wrong_part",
@@ -40,10 +40,10 @@ LFS_HEAD = b"version https://git-lfs"
 def rows(
     path: Path, *, columns: int | tuple[int, ...], what: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a table apart by spaces, without a header; empty lines are passed over.
+    """Yield the rows of a space-separated table, without a header; empty lines are passed over.
 
     Args:
-        path: The table, whatever its suffix says: some .tsv files are apart by spaces.
+        path: The table, its suffix does not matter: some .tsv files are space-separated.
         columns: How many columns there are, or numbers of which each is accepted.
         what: What the table should be, for the message, such as "a protocol of five columns".
 
@@ -55,16 +55,16 @@ def rows(
     """
     accepted = (columns,) if isinstance(columns, int) else columns
     for number, line in enumerate(_lines(path, what), start=1):
-        found = line.split()
-        if not found:
+        cells = line.split()
+        if not cells:
             continue
-        if len(found) not in accepted:
+        if len(cells) not in accepted:
             wanted = " or ".join(map(str, accepted))
             raise CorpusError(
-                f"{path}:{number}: {line.strip()[:80]!r} has {len(found)} columns, {wanted} "
+                f"{path}:{number}: {line.strip()[:80]!r} has {len(cells)} columns, {wanted} "
                 f"wanted; give {what}"
             )
-        yield number, found
+        yield number, cells
 
 
 def lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
@@ -119,7 +119,7 @@ def csv_rows(
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
         strict=quoting,
     )
-    fields_of = _told(reader, path)
+    fields_of = _checked_rows(reader, path)
     header = [name.strip() for name in next(fields_of, ())]
     needed = set(wanted)
     missing = [name for name in wanted if name not in header]
@@ -144,7 +144,7 @@ def csv_rows(
             yield reader.line_num, row
 
 
-def key(
+def is_bonafide(
     text: str,
     where: str,
     *,
@@ -173,7 +173,7 @@ def key(
     )
 
 
-def agree(bonafide: bool, attack: str, where: str) -> None:
+def check_attack(bonafide: bool, attack: str, where: str) -> None:
     """Refuse a row whose label and attack contradict each other.
 
     Args:
@@ -221,7 +221,7 @@ def file(root: Path, *names: str, what: str) -> Path:
     raise CorpusError(f"{root}: no file {' or '.join(names)} in it; give the folder that {what}")
 
 
-def listed(root: Path, *, suffixes: Container[str] = AUDIO_SUFFIXES) -> list[str]:
+def files_under(root: Path, *, suffixes: Container[str] = AUDIO_SUFFIXES) -> list[str]:
     """Return the files under a folder by suffix, relative to it, sorted; hidden ones left out.
 
     No file is looked into or asked for its size. Links to folders are followed, each real folder
@@ -231,7 +231,7 @@ def listed(root: Path, *, suffixes: Container[str] = AUDIO_SUFFIXES) -> list[str
         root: Folder to search, to any depth; one that does not exist holds nothing.
         suffixes: Lower-case suffixes, with the dot.
     """
-    found: list[str] = []
+    files: list[str] = []
     waiting, seen = [""], {os.path.realpath(root)}
     while waiting:
         inside = waiting.pop()
@@ -245,10 +245,10 @@ def listed(root: Path, *, suffixes: Container[str] = AUDIO_SUFFIXES) -> list[str
                 if entry.name.startswith("."):
                     continue
                 if os.path.splitext(entry.name)[1].lower() in suffixes and not entry.is_dir():
-                    found.append(path)
+                    files.append(path)
                 elif entry.is_dir() and _is_new(entry, seen):
                     waiting.append(path + "/")
-    return sorted(found)
+    return sorted(files)
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -296,8 +296,8 @@ def _lines(path: Path, what: str) -> Iterator[str]:
         raise CorpusError(f"{path}: not UTF-8 text ({error.reason}); give {what}") from error
 
 
-def _told(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
-    """Rows of a table; a stray quotation mark is told, not left to swallow the rows after it."""
+def _checked_rows(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    """Rows of a table; a stray quotation mark would swallow those after it, so it is refused."""
     try:
         yield from reader
     except csv.Error as error:

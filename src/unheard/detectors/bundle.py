@@ -220,10 +220,10 @@ def _check_files(path: Path, card: Card) -> None:
         if name not in card.files or not (path / name).is_file():
             raise BundleError(f"{path}: {name} is missing; get the bundle again")
         with (path / name).open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != card.files[name]:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        if sha256 != card.files[name]:
             raise BundleError(
-                f"{path / name}: sha256 is {found[:12]}..., {card.files[name][:12]}... expected; "
+                f"{path / name}: sha256 is {sha256[:12]}..., {card.files[name][:12]}... expected; "
                 "the file was altered or damaged: get the bundle again"
             )
 

@@ -161,14 +161,14 @@ def replace(folder: Path, card: Card, contents: Mapping[str, bytes]) -> Path:
     return folder
 
 
-def seen_bytes(keys: Iterable[str], parts: Sequence[Bundle] = ()) -> bytes:
+def seen_bytes(keys: Iterable[str], init_from: Sequence[Bundle] = ()) -> bytes:
     """Return the content of seen.safetensors.
 
     Args:
         keys: Of clips that a detector was trained or tuned on; see `Bundle.has_seen`.
-        parts: Detectors that it took weights from; what they have seen, it has.
+        init_from: Detectors that it took weights from; what they have seen, it has.
     """
-    known = np.concatenate([_hashed(list(keys)), *(part._seen for part in parts)])
+    known = np.concatenate([_hashed(list(keys)), *(bundle._seen for bundle in init_from)])
     content: bytes = safetensors.save({"seen": np.unique(known)})
     return content
 

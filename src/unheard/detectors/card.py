@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 LEFT_OUT = "left out in turn"
-"""Protocol of results on families that a detector of the same recipe has not heard."""
+"""Protocol of results on families that a detector of the same recipe has not seen."""
 
 FORMAT = 1
 """Format of bundles that this version writes, and the newest that it reads."""
@@ -92,7 +92,7 @@ class Provenance(_Strict):
         manifests: Hash of the clips of each part, by the part's name.
         material: What it was trained and tuned on.
         families: Number of training clips of each attack family.
-        notes: Whatever else a training run tells.
+        notes: What else a training run records.
     """
 
     recipe: str = ""
@@ -263,15 +263,15 @@ def parse_card(text: bytes, where: str) -> Card:
         ) from error
     if not isinstance(written, dict):
         raise BundleError(f"{where}: holds no JSON object; a bundle is written by `unheard train`")
-    found = written.get("format")
-    if isinstance(found, int) and found > FORMAT:
+    version = written.get("format")
+    if isinstance(version, int) and version > FORMAT:
         raise BundleError(
-            f"{where}: written by a newer Unheard (format {found}; this one reads up to {FORMAT}); "
-            "update with: pip install --upgrade unheard"
+            f"{where}: written by a newer Unheard (format {version}; this one reads up to "
+            f"{FORMAT}); update with: pip install --upgrade unheard"
         )
-    if found != FORMAT:
+    if version != FORMAT:
         raise BundleError(
-            f"{where}: format is {found!r}, {FORMAT} needed; train the detector again"
+            f"{where}: format is {version!r}, {FORMAT} needed; train the detector again"
         )
     try:
         return Card.model_validate_json(text)

@@ -48,11 +48,11 @@ def model_card(card: Card) -> str:
 
 def _value(value: JsonValue) -> str:
     """Return a field of a detector in one line; a part or a detector inside it in brackets."""
-    if isinstance(value, dict) and isinstance(held := value.get("fields"), dict):
-        inside = ", ".join(f"{name}={_value(one)}" for name, one in held.items())
+    if isinstance(value, dict) and isinstance(fields := value.get("fields"), dict):
+        inside = ", ".join(f"{name}={_value(item)}" for name, item in fields.items())
         return f"{value.get('part', value.get('kind'))}({inside})"
     if isinstance(value, list):
-        return "[" + ", ".join(_value(one) for one in value) + "]"
+        return "[" + ", ".join(_value(item) for item in value) + "]"
     return str(value)
 
 
@@ -60,11 +60,12 @@ def _base(card: Card) -> list[str]:
     base = card.base
     if base is None:
         return []
-    told = f"{base.n_parameters:,} published weights", f"{base.source!r}, hash {base.sha256[:12]}"
+    weights = f"{base.n_parameters:,} published weights"
+    source = f"{base.source!r}, hash {base.sha256[:12]}"
     if card.export is not None:
-        return [f"- Holds {told[0]} of {told[1]}: their licence is that of who published them"]
+        return [f"- Holds {weights} of {source}: their licence is that of who published them"]
     return [
-        f"- Stands on {told[0]} that this bundle does not hold, from {told[1]}; no others will do"
+        f"- Stands on {weights} that this bundle does not hold, from {source}; no others will do"
     ]
 
 
@@ -148,7 +149,7 @@ def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[s
 
 
 def in_training(protocol: str, group: str, families: Mapping[str, int]) -> str:
-    """Return whether what a result is about was heard in training: "yes", "no", "" if it is all.
+    """Return whether what a result is about was seen in training: "yes", "no", "" if it is all.
 
     Args:
         protocol: Of the result.

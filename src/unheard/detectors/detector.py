@@ -56,7 +56,7 @@ class Detector(nn.Module):
         raise AssertionError(f"{type(self).__name__} must define classify")
 
     def expert_scores(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what each expert says and how much it counts, [B, D] -> [B, E] and [B, E].
+        """Return the score of each expert and how much it counts, [B, D] -> [B, E] and [B, E].
 
         Scores are logits as `classify` gives them; the weights of a clip sum to one.
         """
@@ -128,9 +128,9 @@ def fresh(spec: Spec) -> Detector:
     wrong = [name for name, value in tensors.items() if value.shape != state[name].shape]
     if wrong or lacking:
         name = min(wrong or lacking)
-        found = f"is {list(tensors[name].shape)} there" if wrong else "is not there"
+        problem = f"is {list(tensors[name].shape)} there" if wrong else "is not there"
         raise RecipeError(
-            f"the pretrained weights do not fit {type(spec).__name__}: {name!r} {found}, "
+            f"the pretrained weights do not fit {type(spec).__name__}: {name!r} {problem}, "
             f"{list(state[name].shape)} wanted; give the source of a model of the same shape"
         )
     detector.load_state_dict(tensors, strict=False)
@@ -138,7 +138,7 @@ def fresh(spec: Spec) -> Detector:
 
 
 def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a model weights back; only those that it borrowed may be missing from them."""
+    """Give a model weights back; only those of a published model may be missing from them."""
     missing, unexpected = model.load_state_dict(weights, strict=False)
     frozen_names = model.frozen_names() if isinstance(model, Detector) else frozenset()
     assert not unexpected, f"weights of another model: {unexpected}"
@@ -147,7 +147,7 @@ def restore(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What a detector says of a batch, as objectives see it.
+    """What a detector computes for a batch, as objectives see it.
 
     Attributes:
         score: Shape [B], a logit; higher is more bona fide.
@@ -200,19 +200,19 @@ def window_expert_scores(
     """
     n_experts = len(detector.experts)
 
-    def said(batch: Tensor) -> Tensor:
+    def expert_outputs(batch: Tensor) -> Tensor:
         embedding = detector.embed(batch)
         score = detector.classify(embedding)[:, None]
         return torch.cat([score, *detector.expert_scores(embedding)], dim=1) if n_experts else score
 
-    found = _by_batch(detector, windows, said, 1 + 2 * n_experts)
-    return found[:, 0], found[:, 1 : 1 + n_experts], found[:, 1 + n_experts :]
+    numbers = _by_batch(detector, windows, expert_outputs, 1 + 2 * n_experts)
+    return numbers[:, 0], numbers[:, 1 : 1 + n_experts], numbers[:, 1 + n_experts :]
 
 
 def _by_batch(
-    detector: Detector, windows: FloatArray, said: Callable[[Tensor], Tensor], n_numbers: int
+    detector: Detector, windows: FloatArray, outputs_of: Callable[[Tensor], Tensor], n_numbers: int
 ) -> FloatArray:
-    """Return what is said of each window, [B, T] -> [B, n_numbers] at a time, as float64."""
+    """Return the outputs for each window, [B, T] -> [B, n_numbers] at a time, as float64."""
     assert not detector.training, "call detector.eval() before scoring"
     assert windows.ndim == 2, f"windows of shape {windows.shape}"
     device = next(detector.parameters()).device
@@ -220,7 +220,7 @@ def _by_batch(
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
         for start in range(0, len(windows), BATCH_WINDOWS):
             batch = _on(device, windows[start : start + BATCH_WINDOWS])
-            numbers[start : start + len(batch)] = said(batch).cpu().numpy()
+            numbers[start : start + len(batch)] = outputs_of(batch).cpu().numpy()
     return numbers
 
 

@@ -50,35 +50,35 @@ class Exported:
     def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return `scores`, and each expert's raw score and weight, [N, E] and [N, E]."""
         n_experts = len(self.experts)
-        found = self._run(windows, OUTPUTS if n_experts else OUTPUTS[:1])
-        return found[:, 0], found[:, 1 : 1 + n_experts], found[:, 1 + n_experts :]
+        numbers = self._run(windows, OUTPUTS if n_experts else OUTPUTS[:1])
+        return numbers[:, 0], numbers[:, 1 : 1 + n_experts], numbers[:, 1 + n_experts :]
 
     def _run(self, windows: FloatArray, outputs: tuple[str, ...]) -> FloatArray:
-        """Return what the graph says, [N, T] -> [N, 1 or 1 + 2 E], as float64."""
+        """Return the outputs of the graph, [N, T] -> [N, 1 or 1 + 2 E], as float64."""
         assert windows.ndim == 2, f"windows of shape {windows.shape}"
         n_numbers = 1 if len(outputs) == 1 else 1 + 2 * len(self.experts)
         numbers = np.empty((len(windows), n_numbers), np.float64)
         for start in range(0, len(windows), BATCH_WINDOWS):
             batch = np.ascontiguousarray(windows[start : start + BATCH_WINDOWS], np.float32)
-            found = self._told(list(outputs), batch)
+            arrays = self._run_batch(list(outputs), batch)
             wanted = [(len(batch),), *[(len(batch), len(self.experts))] * (len(outputs) - 1)]
-            if [one.shape for one in found] != wanted:
+            if [array.shape for array in arrays] != wanted:
                 raise BundleError(
-                    f"the graph gave arrays of shape {[one.shape for one in found]}, {wanted} "
+                    f"the graph gave arrays of shape {[array.shape for array in arrays]}, {wanted} "
                     "wanted; export the bundle again"
                 )
-            numbers[start : start + len(batch)] = np.column_stack(found)
+            numbers[start : start + len(batch)] = np.column_stack(arrays)
         return numbers
 
-    def _told(self, outputs: list[str], batch: FloatArray) -> list[FloatArray]:
+    def _run_batch(self, outputs: list[str], batch: FloatArray) -> list[FloatArray]:
         try:
-            found: list[FloatArray] = self.session.run(outputs, {INPUT: batch})
+            arrays: list[FloatArray] = self.session.run(outputs, {INPUT: batch})
         except Exception as error:  # a graph that cannot take these windows
             raise BundleError(
                 f"ONNX Runtime cannot run the graph on windows of {batch.shape[1]} samples "
                 f"({error}); give windows of the card's length, or export the bundle again"
             ) from error
-        return found
+        return arrays
 
 
 def read(graph: Path, experts: tuple[str, ...]) -> Exported:
@@ -136,10 +136,13 @@ def opened(content: bytes, where: str, experts: tuple[str, ...]) -> Exported:
 def _check_ends(session: Any, where: str, experts: tuple[str, ...]) -> None:
     """Raise if what goes in or comes out is not what `Exported` gives and takes."""
     wanted = [INPUT], list(OUTPUTS if experts else OUTPUTS[:1])
-    found = [one.name for one in session.get_inputs()], [one.name for one in session.get_outputs()]
-    kinds = {one.type for one in (*session.get_inputs(), *session.get_outputs())}
-    if found != wanted or kinds != {"tensor(float)"}:
+    names = (
+        [tensor.name for tensor in session.get_inputs()],
+        [tensor.name for tensor in session.get_outputs()],
+    )
+    kinds = {tensor.type for tensor in (*session.get_inputs(), *session.get_outputs())}
+    if names != wanted or kinds != {"tensor(float)"}:
         raise BundleError(
-            f"{where}: takes {found[0]} and gives {found[1]} as {', '.join(sorted(kinds))}; "
+            f"{where}: takes {names[0]} and gives {names[1]} as {', '.join(sorted(kinds))}; "
             f"{wanted[0]} and {wanted[1]} are wanted as tensor(float): export the bundle again"
         )

@@ -110,7 +110,9 @@ class Grnn:
         for name in widths:
             if name not in known:
                 raise RecipeError(f"Grnn has no width {name!r}{suggestion(name, known)}")
-        hidden = [widths.get(name, held) for name, held in zip(known, self.hidden, strict=True)]
+        hidden = [
+            widths.get(name, n_hidden) for name, n_hidden in zip(known, self.hidden, strict=True)
+        ]
         return replace(self, hidden=tuple(hidden))
 
 
@@ -197,12 +199,12 @@ class GrnnDetector(Detector):
 
     def widths(self) -> Mapping[str, Width]:
         """Return the units of each recurrent layer, both directions alike, by name."""
-        found = {}
+        widths = {}
         for index in range(len(self.recurrent)):
             reads = [Reads(f"{LAYER}{index + 1}", repeats=self.n_directions)]
             if index + 1 == len(self.recurrent):
                 reads = [Reads("embedding", repeats=self.n_directions * self.n_statistics)]
                 if self.attention is not None:
                     reads.append(Reads("attention", repeats=self.n_directions))
-            found[f"{LAYER}{index}"] = Width((f"{LAYER}{index}",), tuple(reads))
-        return found
+            widths[f"{LAYER}{index}"] = Width((f"{LAYER}{index}",), tuple(reads))
+        return widths

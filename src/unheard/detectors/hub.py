@@ -74,7 +74,7 @@ def to_layout(bundle: Path, folder: Path, *, licence: str = "") -> Path:
     Args:
         bundle: Folder of the bundle.
         folder: Where to write; files of an earlier export are replaced.
-        licence: What the hub is told, such as "apache-2.0"; nothing if empty.
+        licence: The licence to declare, such as "apache-2.0"; nothing if empty.
 
     Raises:
         BundleError: If there is no bundle or it was altered, or the folder holds something else.
@@ -87,11 +87,11 @@ def to_layout(bundle: Path, folder: Path, *, licence: str = "") -> Path:
     for name in (*card.files, CARD):
         with in_one_step(folder / NAMES[name]) as unfinished:
             shutil.copyfile(bundle / name, unfinished)
-    told = ["library_name: unheard", "pipeline_tag: audio-classification"]
-    told += ["tags:", "- anti-spoofing", "- deepfake-detection", "- speech"]
-    told += [f"license: {licence}"] if licence else []
+    metadata = ["library_name: unheard", "pipeline_tag: audio-classification"]
+    metadata += ["tags:", "- anti-spoofing", "- deepfake-detection", "- speech"]
+    metadata += [f"license: {licence}"] if licence else []
     with in_one_step(folder / README) as unfinished:
-        unfinished.write_text("\n".join(["---", *told, "---", "", model_card(card)]))
+        unfinished.write_text("\n".join(["---", *metadata, "---", "", model_card(card)]))
     return folder
 
 
@@ -127,7 +127,7 @@ def push(bundle: Path, repo: str, hub: Client, *, private: bool = True, licence:
         repo: Name of the repository, such as "someone/detector"; made if it is not there.
         hub: What `client` returned.
         private: Whether a new repository is for its owner alone.
-        licence: What the hub is told.
+        licence: The licence to declare.
 
     Returns:
         The name of the repository.

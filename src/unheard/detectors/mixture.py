@@ -1,4 +1,4 @@
-"""Several detectors and a gate that says, for each clip, how much each of them counts.
+"""Several detectors and a gate that computes, for each clip, how much each of them counts.
 
 B clips, T samples, E experts, F frames, K frequency bins, D embedding.
 """
@@ -96,7 +96,7 @@ class MixtureDetector(Detector):
 
         Their weights want no gradient in training. In evaluation they are marked as in a detector
         of their own: torch folds a product differently when a weight wants a gradient, and an
-        expert is to say the same, to the bit, inside of a mixture and outside.
+        expert is to give the same score, to the bit, inside of a mixture and outside.
         """
         super().train(mode)
         if self.frozen:
@@ -106,18 +106,20 @@ class MixtureDetector(Detector):
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Return one embedding per clip, [B, T] -> [B, D]."""
-        powers = {framing: made(waveform) for framing, made in self.spectrograms().items()}
+        powers = {
+            framing: spectrogram(waveform) for framing, spectrogram in self.spectrograms().items()
+        }
         return self.embed_powers(waveform, powers)
 
     def spectrograms(self) -> dict[Framing, Spectrogram]:
         """Return one transform for each framing that experts need, those of inner mixtures too."""
-        found: dict[Framing, Spectrogram] = {}
+        by_framing: dict[Framing, Spectrogram] = {}
         for detector in self._each():
             if isinstance(detector, MixtureDetector):
-                found |= detector.spectrograms()
+                by_framing |= detector.spectrograms()
             elif (spectrogram := _spectrogram(detector)) is not None:
-                found[spectrogram.framing] = spectrogram
-        return found
+                by_framing[spectrogram.framing] = spectrogram
+        return by_framing
 
     def embed_powers(self, waveform: Tensor, powers: Mapping[Framing, Tensor]) -> Tensor:
         """Return one embedding per clip from the waveform and what `spectrograms` made of it.
@@ -226,8 +228,12 @@ def _embedding(detector: Detector, waveform: Tensor, powers: Mapping[Framing, Te
 
 def _spectrogram(detector: Detector) -> Spectrogram | None:
     """Return the transform that a detector starts with, if that is all it needs of a waveform."""
-    found = getattr(detector, "spectrogram", None)
-    return found if isinstance(found, Spectrogram) and hasattr(detector, "embed_power") else None
+    spectrogram = getattr(detector, "spectrogram", None)
+    return (
+        spectrogram
+        if isinstance(spectrogram, Spectrogram) and hasattr(detector, "embed_power")
+        else None
+    )
 
 
 def _at_least_single(tensor: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ FEWEST_ROUNDED = 4096
 """Weights of the smallest matrix that is rounded: smaller ones cost accuracy and gain nothing."""
 
 
-class _Told(nn.Module):
+class _WithExpertScores(nn.Module):
     """A detector with all that a bundle asks for as its outputs.
 
     Shape:
@@ -89,7 +89,7 @@ def graph(detector: Detector, window_s: float) -> bytes:
     outputs = list(exported.OUTPUTS if detector.experts else exported.OUTPUTS[:1])
     with _quietly(), torch.no_grad():
         program = torch.onnx.export(
-            _Told(detector).eval(),
+            _WithExpertScores(detector).eval(),
             (0.1 * torch.randn(2, n_window, generator=torch.Generator().manual_seed(0)),),
             dynamo=True,
             dynamic_shapes=shapes,
@@ -123,20 +123,21 @@ def parity(detector: Detector, content: bytes, window_s: float) -> tuple[float, 
             largest,
             difference(window_expert_scores(detector, windows), model.expert_scores(windows)),
         )
-    told = f"noise, {sizes[0]} and {sizes[1]} windows of {lengths[0]} and {lengths[1]} samples"
+    probe = f"noise, {sizes[0]} and {sizes[1]} windows of {lengths[0]} and {lengths[1]} samples"
     if not largest <= PARITY:
         raise BundleError(
-            f"the graph's scores differ from torch's by {largest:.2g} on {told}, {PARITY:g} is let "
-            "pass; do not use it, and report the detector's spec"
+            f"the graph's scores differ from torch's by {largest:.2g} on {probe}, {PARITY:g} is "
+            "let pass; do not use it, and report the detector's spec"
         )
-    return largest, told
+    return largest, probe
 
 
 def difference(
-    one: tuple[FloatArray, FloatArray, FloatArray], other: tuple[FloatArray, FloatArray, FloatArray]
+    scores: tuple[FloatArray, FloatArray, FloatArray],
+    others: tuple[FloatArray, FloatArray, FloatArray],
 ) -> float:
     """Return the largest absolute difference between two answers of `Bundle.expert_scores`."""
-    both = zip(one, other, strict=True)
+    both = zip(scores, others, strict=True)
     return max(float(np.abs(a - b).max(initial=0.0)) for a, b in both)
 
 
@@ -148,7 +149,7 @@ def rounded(content: bytes, detector: Detector) -> bytes:
 
     Args:
         content: What `graph` returned.
-        detector: What it was made of.
+        detector: The detector that it is a graph of.
 
     Raises:
         MissingExtra: If onnx is not installed.
@@ -159,20 +160,24 @@ def rounded(content: bytes, detector: Detector) -> bytes:
 
     model = onnx.load_from_string(content)
     with tempfile.TemporaryDirectory(prefix="unheard-") as folder, _quietly():
-        made = Path(folder) / GRAPH
+        target = Path(folder) / GRAPH
         quantize_dynamic(
             model,
-            made,
+            target,
             op_types_to_quantize=["MatMul", "Gemm"],
             nodes_to_exclude=_kept(model, detector),
             weight_type=QuantType.QInt8,
             per_channel=True,
         )
-        return _content(_bare(onnx.load(made)))
+        return _content(_bare(onnx.load(target)))
 
 
 def write(
-    bundle: Bundle, folder: Path, content: bytes, told: tuple[float, str], shift: Shift | None
+    bundle: Bundle,
+    folder: Path,
+    content: bytes,
+    parity_report: tuple[float, str],
+    shift: Shift | None,
 ) -> Path:
     """Write a bundle that scores with a graph; what else it holds is that of another bundle.
 
@@ -180,7 +185,7 @@ def write(
         bundle: What was exported.
         folder: Where to write it, in one step; a bundle that is there is replaced.
         content: The graph.
-        told: What `parity` returned of the graph before rounding.
+        parity_report: What `parity` returned of the graph before rounding.
         shift: What rounding did; None if the graph was not rounded.
 
     Raises:
@@ -190,11 +195,11 @@ def write(
     import onnxruntime
 
     detector = bundle.detector
-    made = Export(
+    export = Export(
         source=bundle.sha256,
         precision="float32" if shift is None else "int8",
-        parity=told[0],
-        parity_on=told[1],
+        parity=parity_report[0],
+        parity_on=parity_report[1],
         experts=list(detector.experts),
         n_parameters=sum(parameter.numel() for parameter in detector.parameters()),
         tools={
@@ -206,7 +211,7 @@ def write(
     )
     kept = [name for name in (SEEN, DEV_SCORES) if name in bundle.card.files]
     contents = {GRAPH: content} | {name: (bundle.folder / name).read_bytes() for name in kept}
-    return replace(folder, bundle.card.model_copy(update={"export": made}), contents)
+    return replace(folder, bundle.card.model_copy(update={"export": export}), contents)
 
 
 def _need_exporter() -> None:
@@ -220,26 +225,26 @@ def _need_exporter() -> None:
 def _longest(detector: Detector) -> int:
     """Return the samples of the longest window that a graph of a detector can take."""
     encoders = [part for part in detector.modules() if isinstance(part, SpeechEncoder)]
-    return min([LONGEST, *(one.longest for one in encoders if one.longest)])
+    return min([LONGEST, *(encoder.longest for encoder in encoders if encoder.longest)])
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep to itself what the exporter says to its own developers, and leave its switches be."""
+    """Silence what the exporter logs for its own developers; put its switches back."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "root")]
-    levels = [one.level for one in loggers]
+    levels = [logger.level for logger in loggers]
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one operator that no graph has
     try:
-        for one in loggers:
-            one.setLevel(logging.ERROR)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        for one, level in zip(loggers, levels, strict=True):
-            one.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _bare(model: ModelProto) -> ModelProto:
@@ -247,12 +252,12 @@ def _bare(model: ModelProto) -> ModelProto:
     del model.graph.value_info[:]
     del model.graph.metadata_props[:]
     del model.metadata_props[:]
-    for one in (*model.graph.node, *model.graph.input, *model.graph.output):
-        del one.metadata_props[:]
-        one.doc_string = ""
+    for item in (*model.graph.node, *model.graph.input, *model.graph.output):
+        del item.metadata_props[:]
+        item.doc_string = ""
     used = {name for node in model.graph.node for name in node.input}
     used |= {output.name for output in model.graph.output}
-    kept = [one for one in model.graph.initializer if one.name in used]
+    kept = [item for item in model.graph.initializer if item.name in used]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
     return model
@@ -273,13 +278,15 @@ def _kept(model: ModelProto, detector: Detector) -> list[str]:
     from onnx import numpy_helper
 
     fixed = [buffer.numpy() for buffer in detector.buffers() if buffer.ndim == 2]
-    held = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    initializers = {
+        tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer
+    }
 
     def stays(matrix: FloatArray | None) -> bool:
         if matrix is None or matrix.size < FEWEST_ROUNDED:
             return True
-        return any(np.array_equal(matrix, one) for one in fixed)
+        return any(np.array_equal(matrix, array) for array in fixed)
 
     nodes = [node for node in model.graph.node if node.op_type in ("MatMul", "Gemm")]
-    names = [node.name for node in nodes if stays(held.get(node.input[1]))]
+    names = [node.name for node in nodes if stays(initializers.get(node.input[1]))]
     return [*names, *(f"{name}_MatMul" for name in names)]  # what the rounding makes of a Gemm

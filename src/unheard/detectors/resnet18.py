@@ -91,15 +91,15 @@ class ResNet18:
         Raises:
             RecipeError: If there is no such block.
         """
-        held = dict(zip(BLOCKS, self.inner_widths or _outer_widths(self), strict=True))
+        known = dict(zip(BLOCKS, self.inner_widths or _outer_widths(self), strict=True))
         for name in widths:
-            if name not in held:
-                raise RecipeError(f"ResNet18 has no width {name!r}{suggestion(name, held)}")
-        return replace(self, inner_widths=tuple((held | dict(widths)).values()))
+            if name not in known:
+                raise RecipeError(f"ResNet18 has no width {name!r}{suggestion(name, known)}")
+        return replace(self, inner_widths=tuple((known | dict(widths)).values()))
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; the channels between the two are free to choose.
+    """Two 3x3 convolutions next to a shortcut; the channels between the two are free to choose.
 
     Shape:
         [B, n_in, F, M] -> [B, n_out, F / stride, M / stride].

@@ -85,8 +85,8 @@ def _plain(value: Any) -> Any:
         return [_plain(entry) for entry in value]
     for part, row in PARTS.items():
         if type(value) is row:
-            held = {name: _plain(getattr(value, name)) for name in _names(row)}
-            return {"part": part, "fields": held}
+            fields = {name: _plain(getattr(value, name)) for name in _names(row)}
+            return {"part": part, "fields": fields}
     if isinstance(value, Spec):
         return spec_to_json(value)
     assert value is None or isinstance(value, bool | int | float | str), f"field holds {value!r}"
@@ -100,10 +100,10 @@ def _rich(value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {"kind", "fields"}:
         return spec_from_json(value)
     if isinstance(value, dict) and value.keys() == {"part", "fields"}:
-        part, held = value["part"], value["fields"]
-        if part not in PARTS or not isinstance(held, dict):
+        part, fields = value["part"], value["fields"]
+        if part not in PARTS or not isinstance(fields, dict):
             raise BundleError(
                 f"no part of a detector is called {part!r}{suggestion(str(part), PARTS)}"
             )
-        return _built(PARTS[part], held, f"part {part!r}")
+        return _built(PARTS[part], fields, f"part {part!r}")
     return value

@@ -16,7 +16,7 @@ from unheard.detectors.detector import Detector
 from unheard.detectors.layers.aasist import Aasist
 from unheard.detectors.layers.aggregation import Adaptive, AdaptiveSum, WeightedSum
 from unheard.detectors.layers.encoder import XLS_R_300M, Encoder
-from unheard.detectors.layers.growth import Reads, Width, is_resized, mark_resized, places
+from unheard.detectors.layers.growth import Reads, Width, is_resized, mark_resized, unit_axes
 from unheard.detectors.layers.lora import LoraExperts, adapt, adapter_names, expert_terms
 from unheard.errors import RecipeError
 
@@ -42,7 +42,7 @@ class SslAasist:
         feed_forward: Inner width of each layer's feed-forward part, from the first layer; 0, or no
             entry, leaves a layer as it was published. A layer with a width of its own starts from
             as many published units as it has room for, more are random; all of them are trained
-            and saved, whatever else is frozen.
+            and saved, also if all else is frozen.
         adaptive: How an adaptive sum finds its weights.
     """
 
@@ -73,15 +73,15 @@ class SslAasist:
         Raises:
             RecipeError: If a name is not that of a layer.
         """
-        held = dict(enumerate(self.feed_forward))
+        by_layer = dict(enumerate(self.feed_forward))
         for name, n_units in widths.items():
             index = name.removeprefix(LAYER)
             if not name.startswith(LAYER) or not index.isdecimal():
                 raise RecipeError(
                     f"SslAasist has no width {name!r}; name a layer, such as '{LAYER}2'"
                 )
-            held[int(index)] = n_units
-        together = tuple(held.get(index, 0) for index in range(max(held, default=-1) + 1))
+            by_layer[int(index)] = n_units
+        together = tuple(by_layer.get(index, 0) for index in range(max(by_layer, default=-1) + 1))
         return replace(self, feed_forward=together)
 
 
@@ -169,11 +169,13 @@ class SslAasistDetector(Detector):
     def pretrained(self) -> dict[str, Tensor]:
         """Return the encoder's published weights by name in this module."""
         wanted = self.state_dict()
-        found = {f"encoder.{name}": value for name, value in self.pretraining.pretrained().items()}
+        encoder = {
+            f"encoder.{name}": value for name, value in self.pretraining.pretrained().items()
+        }
         resized = self._resized()
         return {
             name: _fitted(value, wanted[name]) if name in resized else value
-            for name, value in found.items()
+            for name, value in encoder.items()
             if name in wanted
         }
 
@@ -192,20 +194,20 @@ class SslAasistDetector(Detector):
     def widths(self) -> Mapping[str, Width]:
         """Return the inner width of each layer's feed-forward part."""
         n_layers = len(self.encoder.layers)
-        found = {}
+        widths = {}
         for layer in range(n_layers):
             first, second = self.encoder.feed_forward(layer)
-            found[f"{LAYER}{layer}"] = Width(
+            widths[f"{LAYER}{layer}"] = Width(
                 makes=(f"encoder.{first}",),
                 reads=(Reads(f"encoder.{second}"),),
                 by_default=layer == min(GROWS, n_layers - 1),
             )
-        return found
+        return widths
 
     def _resized(self) -> frozenset[str]:
         """Return the names of tensors of feed-forward parts that have a width of their own."""
         resized = [width for width in self.widths().values() if is_resized(self, width)]
-        return frozenset(place.name for width in resized for place in places(self, width))
+        return frozenset(place.name for width in resized for place in unit_axes(self, width))
 
 
 def _fitted(published: Tensor, built: Tensor) -> Tensor:

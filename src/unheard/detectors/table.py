@@ -61,4 +61,4 @@ PARTS: dict[str, type[Any]] = {
     "lora_experts": LoraExperts,
     "waveform_gate": WaveformGate,
 }
-"""Values that a detector's fields may hold beside numbers, and what a bundle calls them."""
+"""Values that a detector's fields may hold besides numbers, and what a bundle calls them."""

@@ -1,6 +1,6 @@
 """Trained bundles: a module of torch saved as weights, built again and filled.
 
-Whatever a file of weights says is checked before it takes memory or reaches the detector.
+All that a file of weights states is checked before it takes memory or reaches the detector.
 
 N windows, T samples at 16 kHz, E experts.
 """
@@ -63,7 +63,7 @@ def save(
     card: Card,
     *,
     seen: Iterable[str],
-    parts: Sequence[Bundle] = (),
+    init_from: Sequence[Bundle] = (),
     dev_scores: pa.Table | None = None,
 ) -> Path:
     """Write a bundle, in one step: whoever looks sees the whole bundle or none.
@@ -76,7 +76,7 @@ def save(
         spec: What it was built from.
         card: What is known of it; its `detector` and `files` are filled in here.
         seen: Keys of the clips it was trained or tuned on; see `Bundle.has_seen`.
-        parts: Detectors that it took weights from; what they have seen, it has.
+        init_from: Detectors that it took weights from; what they have seen, it has.
         dev_scores: Scores of the dev clips.
 
     Returns:
@@ -89,7 +89,7 @@ def save(
     state = {name: value.detach().cpu().contiguous() for name, value in _state(detector).items()}
     _check_finite(state, str(folder))
     tensors = {name: value for name, value in state.items() if name not in detector.frozen_names()}
-    contents = {WEIGHTS: safetensors.save(tensors), SEEN: seen_bytes(seen, parts)}
+    contents = {WEIGHTS: safetensors.save(tensors), SEEN: seen_bytes(seen, init_from)}
     if dev_scores is not None:
         contents[DEV_SCORES] = parquet_bytes(dev_scores)
     base = _base(spec, state, detector.frozen_names())
@@ -142,10 +142,10 @@ def _base(spec: Spec, state: Mapping[str, Tensor], frozen_names: frozenset[str])
     """Return what the card says of weights that the bundle does not hold."""
     if not frozen_names:
         return None
-    held = {name: state[name] for name in frozen_names}
-    n_parameters = sum(value.numel() for value in held.values())
+    frozen = {name: state[name] for name in frozen_names}
+    n_parameters = sum(value.numel() for value in frozen.values())
     source = ", ".join(sorted(_sources(spec)))
-    return Base(source=source, sha256=hash_of(held), n_parameters=n_parameters)
+    return Base(source=source, sha256=hash_of(frozen), n_parameters=n_parameters)
 
 
 def _sources(spec: Spec) -> set[str]:
@@ -161,17 +161,17 @@ def _frozen(detector: Detector, base: Base | None, where: str) -> dict[str, Tens
     if base is None or not names:
         return {}
     try:
-        found = detector.pretrained()
+        pretrained = detector.pretrained()
     except RecipeError as error:
         raise BundleError(f"{where}: stands on published weights: {error}") from error
-    held = {name: value for name, value in found.items() if name in names}
-    sha256 = hash_of(held)
+    frozen = {name: value for name, value in pretrained.items() if name in names}
+    sha256 = hash_of(frozen)
     if sha256 != base.sha256:
         raise BundleError(
             f"{where}: stands on weights of {base.source!r} with hash {base.sha256[:12]}, those "
             f"found have {sha256[:12]}; get the ones that it was trained on"
         )
-    return held
+    return frozen
 
 
 def _filled(spec: Spec, weights: Path, base: Base | None) -> Detector:
@@ -188,7 +188,7 @@ def _filled(spec: Spec, weights: Path, base: Base | None) -> Detector:
 
 
 def _skeleton(spec: Spec, where: str) -> Detector:
-    """Build a detector without memory for its weights, whatever width a card asks for."""
+    """Build a detector without memory for its weights, whichever width a card asks for."""
     try:
         with torch.device("meta"):
             return spec.build()
@@ -198,19 +198,19 @@ def _skeleton(spec: Spec, where: str) -> Detector:
         ) from error
 
 
-def _check_fit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
-    for name in found:
+def _check_fit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], where: str) -> None:
+    for name in given:
         if name not in wanted:
             raise BundleError(
                 f"{where}: holds {name!r}, which the detector does not have"
                 f"{suggestion(name, wanted)}; get the bundle again"
             )
     for name, value in wanted.items():
-        if name not in found:
+        if name not in given:
             raise BundleError(f"{where}: lacks {name!r}; get the bundle again")
-        if found[name].shape != value.shape or found[name].dtype != value.dtype:
+        if given[name].shape != value.shape or given[name].dtype != value.dtype:
             raise BundleError(
-                f"{where}: {name!r} is {found[name].dtype} {list(found[name].shape)}, the detector "
+                f"{where}: {name!r} is {given[name].dtype} {list(given[name].shape)}, the detector "
                 f"needs {value.dtype} {list(value.shape)}; get the bundle again"
             )
 

@@ -1,13 +1,13 @@
-"""Calibration for families that a detector has not heard: each is left out of training in turn.
+"""Calibration for families that a detector has not seen: each is held out of training in turn.
 
 A line fitted on families that a detector was trained on makes it too sure of those it was not.
 Here the same recipe is trained once more without each family (a fold); the fold scores the dev
-clips of that family, and all bona fide dev clips. What all folds say together is fitted, every
-family weighing the same, and put behind the detector that has heard them all.
+clips of that family, and all bona fide dev clips. All folds are fitted together, every family
+weighing the same, and put behind the detector that has seen them all.
 
 Folds differ in the scale of their raw scores, so each one's own line, fitted on its dev clips,
 goes before: what is fitted is a second line, from log-likelihood ratios as the usual calibration
-gives them to those that hold for unheard families.
+gives them to those that hold for unseen families.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ if TYPE_CHECKING:
     from unheard.detectors.bundle import Bundle
     from unheard.training.recipe import Recipe
 
-__all__ = ["Fold", "LeftOutFamily", "calibrate", "fit", "judged", "without"]
+__all__ = ["Fold", "LeftOutFamily", "calibrate", "evaluate_folds", "fit", "without"]
 
 CALIBRATED = "calibrated"
 CALIBRATED_ON = "families left out of training in turn"
 FOLDS = "held_out"
 FEWEST_CLIPS = 10
-"""A family with fewer spoofed dev clips tells too little to be left out for."""
+"""A family with fewer spoofed dev clips shows too little to be held out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """What a detector that has not heard a family says of it.
+    """The scores of a detector that has not seen a family, on that family.
 
     Attributes:
-        family: The family that was left out.
+        family: The family that was held out.
         bonafide: Log-likelihood ratios by the fold's own line of the bona fide dev clips, [N].
         spoof: The same of the family's spoofed dev clips, [M].
     """
@@ -63,7 +63,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class LeftOutFamily:
-    """How decisions do on a family that neither training nor calibration has heard.
+    """How decisions do on a family that neither training nor calibration has seen.
 
     Attributes:
         family: The family.
@@ -96,16 +96,16 @@ def calibrate(
     workers: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """Calibrate a trained detector by leaving out each attack family in turn.
+    """Calibrate a trained detector by holding out each attack family in turn.
 
     The detector is trained first if OUT holds no finished run; then one fold for each family, in
-    OUT/held_out. Everything that is interrupted goes on where it was.
+    OUT/held_out. What was interrupted resumes where it was.
 
     Args:
         recipe: What was trained, or is.
         manifest: Clips, with the parts that the recipe names.
         out: Folder of the run, as `train` has it.
-        families: To leave out; none takes all with at least ten spoofed dev clips.
+        families: To hold out; none takes all with at least ten spoofed dev clips.
         workers: Processes that load clips.
         say: Told about progress, a line at a time.
 
@@ -114,7 +114,7 @@ def calibrate(
         points, and how they do on each family in its results.
 
     Raises:
-        TrainingError: If a family has too few dev clips, or fewer than three can be left out.
+        TrainingError: If a family has too few dev clips, or fewer than three can be held out.
     """
     from unheard.detectors import bundle
 
@@ -126,7 +126,7 @@ def calibrate(
         say(f"{number} of {len(chosen)}: without {family}")
         place = out / FOLDS / "-".join(family.split()) / recipe.name
         trained = train_stages(recipe, without(manifest, family), place, workers=workers, say=say)
-        folds.append(_heard_by(bundle.load(trained), recipe, dev, family))
+        folds.append(_scores_by(bundle.load(trained), recipe, dev, family))
     return _rewritten(out / "bundle", out / CALIBRATED, folds)
 
 
@@ -138,7 +138,7 @@ def without(manifest: Manifest, family: str) -> Manifest:
 
 
 def fit(folds: Sequence[Fold]) -> tuple[Calibration, OperatingPoints]:
-    """Return the line and the operating points that hold for families left out.
+    """Return the line and the operating points that hold for families held out.
 
     Every family weighs the same: its clips are repeated evenly up to the number of the largest.
 
@@ -154,13 +154,13 @@ def fit(folds: Sequence[Fold]) -> tuple[Calibration, OperatingPoints]:
     return line, metrics.fit_operating_points(line(bonafide), line(spoof))
 
 
-def judged(folds: Sequence[Fold]) -> list[LeftOutFamily]:
+def evaluate_folds(folds: Sequence[Fold]) -> list[LeftOutFamily]:
     """Return how decisions do on each family, by a line fitted on the folds of the others.
 
     Args:
         folds: Two or more.
     """
-    found = []
+    results = []
     for fold in folds:
         line, points = fit([other for other in folds if other is not fold])
         human, machine = line(fold.bonafide), line(fold.spoof)
@@ -168,7 +168,7 @@ def judged(folds: Sequence[Fold]) -> list[LeftOutFamily]:
         wrong = [np.mean(human < low), np.mean(machine >= high)]
         right = [np.mean(human >= high), np.mean(machine < low)]
         decided = sum(wrong) + sum(right)
-        found.append(
+        results.append(
             LeftOutFamily(
                 family=fold.family,
                 n_bonafide=human.size,
@@ -180,11 +180,11 @@ def judged(folds: Sequence[Fold]) -> list[LeftOutFamily]:
                 wrong=float(sum(wrong) / decided) if decided else float("nan"),
             )
         )
-    return found
+    return results
 
 
 def _families(dev: Manifest, wanted: Sequence[str]) -> list[str]:
-    """Return the families to leave out, each with enough dev clips."""
+    """Return the families to hold out, each with enough dev clips."""
     spoof = dev.where(~dev.bonafide())
     names, counts = np.unique(spoof.column("family").astype(str), return_counts=True)
     known = dict(zip(names.tolist(), counts.tolist(), strict=True))
@@ -193,23 +193,23 @@ def _families(dev: Manifest, wanted: Sequence[str]) -> list[str]:
         if known.get(name, 0) < FEWEST_CLIPS:
             raise TrainingError(
                 f"family {name!r} has {known.get(name, 0)} spoofed dev clips"
-                f"{suggestion(name, known)}, at least {FEWEST_CLIPS} needed; leave others out"
+                f"{suggestion(name, known)}, at least {FEWEST_CLIPS} needed; hold others out"
             )
     chosen = list(wanted) or [name for name, count in known.items() if count >= FEWEST_CLIPS]
     if len(chosen) < 3:
         raise TrainingError(
-            f"{len(chosen)} families can be left out ({', '.join(chosen) or 'none'}), at least 3 "
+            f"{len(chosen)} families can be held out ({', '.join(chosen) or 'none'}), at least 3 "
             f"needed, each with {FEWEST_CLIPS} spoofed dev clips; give a corpus with more families"
         )
     return chosen
 
 
-def _heard_by(fold: Bundle, recipe: Recipe, dev: Manifest, family: str) -> Fold:
-    """Score the dev clips that a fold is asked about."""
+def _scores_by(fold: Bundle, recipe: Recipe, dev: Manifest, family: str) -> Fold:
+    """Score the dev clips of the held-out family and all bona fide ones."""
     bonafide = dev.bonafide()
-    asked = dev.where(bonafide | (dev.column("family").astype(str) == family))
-    llr = fold.card.calibration(dev_scores(fold.detector, asked, recipe))
-    human = asked.bonafide()
+    chosen = dev.where(bonafide | (dev.column("family").astype(str) == family))
+    llr = fold.card.calibration(dev_scores(fold.detector, chosen, recipe))
+    human = chosen.bonafide()
     return Fold(family, llr[human], llr[~human])
 
 
@@ -219,10 +219,10 @@ def _rewritten(trained: Path, target: Path, folds: Sequence[Fold]) -> Path:
 
     card = bundle.read_card(trained)
     line, points = fit(folds)
-    first, heard = card.calibration, judged(folds)
-    unheard = {one.family: asdict(one) for one in heard}
-    notes = {**card.provenance.notes, "calibrated_on": CALIBRATED_ON, "held_out": unheard}
-    results = [_result(one, fold) for one, fold in zip(heard, folds, strict=True)]
+    first, families = card.calibration, evaluate_folds(folds)
+    held_out = {family.family: asdict(family) for family in families}
+    notes = {**card.provenance.notes, "calibrated_on": CALIBRATED_ON, "held_out": held_out}
+    results = [_result(family, fold) for family, fold in zip(families, folds, strict=True)]
     card = card.model_copy(
         update={
             "calibration": Calibration(
@@ -231,7 +231,7 @@ def _rewritten(trained: Path, target: Path, folds: Sequence[Fold]) -> Path:
             "operating_points": points,
             "provenance": card.provenance.model_copy(update={"notes": notes}),
             "results": [_ranked(line) for line in card.results] + parse_results(results),
-            "limits": [_limit(heard), *card.limits],
+            "limits": [_limit(families), *card.limits],
         }
     )
     contents = {name: (trained / name).read_bytes() for name in card.files}
@@ -257,29 +257,30 @@ def _ranked(line: Result) -> Result:
     return line.model_copy(update={"metrics": kept})
 
 
-def _result(one: LeftOutFamily, fold: Fold) -> dict[str, Any]:
+def _result(family: LeftOutFamily, fold: Fold) -> dict[str, Any]:
     ends = metrics.bootstrap(metrics.eer, fold.bonafide, fold.spoof)
-    told = {"cllr": one.cllr, "undecided": one.undecided, "wrong": one.wrong}
+    measured = {"cllr": family.cllr, "undecided": family.undecided, "wrong": family.wrong}
     return {
         "protocol": LEFT_OUT,
-        "group": one.family,
-        "n_bonafide": one.n_bonafide,
-        "n_spoof": one.n_spoof,
-        "eer": one.eer,
+        "group": family.family,
+        "n_bonafide": family.n_bonafide,
+        "n_spoof": family.n_spoof,
+        "eer": family.eer,
         "eer_low": ends.low,
         "eer_high": ends.high,
-        "metrics": {name: value for name, value in told.items() if not np.isnan(value)},
+        "metrics": {name: value for name, value in measured.items() if not np.isnan(value)},
     }
 
 
-def _limit(heard: Sequence[LeftOutFamily]) -> str:
-    """Return what to expect of families that nobody has heard, as a sentence."""
-    eer = float(np.mean([one.eer for one in heard]))
-    undecided = float(np.mean([one.undecided for one in heard]))
-    decided = [one.wrong for one in heard if not np.isnan(one.wrong)]
+def _limit(families: Sequence[LeftOutFamily]) -> str:
+    """Return what to expect of families that training has not seen, as a sentence."""
+    eers = [family.eer for family in families]
+    eer = float(np.mean(eers))
+    undecided = float(np.mean([family.undecided for family in families]))
+    decided = [family.wrong for family in families if not np.isnan(family.wrong)]
     wrong = f"{np.mean(decided):.0%} of the others wrongly" if decided else "and nothing"
     return (
         f"Families left out of training one by one: EER {eer:.0%} on average, "
-        f"{max(one.eer for one in heard):.0%} at worst; it leaves {undecided:.0%} of such clips "
+        f"{max(eers):.0%} at worst; it leaves {undecided:.0%} of such clips "
         f"undecided and decides {wrong}."
     )

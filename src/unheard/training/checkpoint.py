@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on to the bit, never a pickle.
+"""Checkpoints: everything a run needs to resume to the bit, never a pickle.
 
     step-000200/
       state.json              step, recipe and data, detector, best so far, length of the log
@@ -139,15 +139,15 @@ def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
 
     Args:
         folder: Where checkpoints of the run are kept.
-        identity: Recipe and data of the run that wants to go on, as JSON values.
+        identity: Recipe and data of the run that is to resume, as JSON values.
 
     Raises:
         TrainingError: If the checkpoint is of another recipe or of other data.
     """
-    found = list(folder.glob("step-*"))
-    if not found:
+    folders = list(folder.glob("step-*"))
+    if not folders:
         return None
-    path = max(found, key=lambda path: int(path.name.removeprefix("step-")))
+    path = max(folders, key=lambda path: int(path.name.removeprefix("step-")))
     state = json.loads((path / "state.json").read_text())
     changed = sorted(_differences(state["identity"], identity, ""))
     if changed:
@@ -180,7 +180,7 @@ def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
 def weights_of(model: torch.nn.Module) -> Weights:
     """Return a copy of a model's parameters and running statistics, in memory of its own.
 
-    What a detector borrowed from a published model and never changes is left out. If the model is
+    What a detector took from a published model and never changes is left out. If the model is
     sharded all processes call it, and get whole tensors.
     """
     frozen_names = model.frozen_names() if isinstance(model, Detector) else frozenset()
@@ -234,8 +234,8 @@ def optimizer_of(
         if parameter.requires_grad and name in moments:
             for kind, value in moments[name].items():
                 assert value.ndim == 0 or value.shape == parameter.shape, f"{kind} of {name}"
-                held = held_as(parameter, value) if value.ndim else value.clone()
-                optimizer.state[parameter][kind] = held
+                moment = held_as(parameter, value) if value.ndim else value.clone()
+                optimizer.state[parameter][kind] = moment
     return optimizer
 
 

@@ -1,6 +1,6 @@
 """A picture of training: loss, errors on dev, and what else runs logged, over steps.
 
-What is drawn comes out of log.jsonl alone, so a run that is still going on, or was stopped, can be
+What is drawn comes out of log.jsonl alone, so a run that is not finished, or was stopped, can be
 drawn too. The first panels are the loss, EER and Cllr on dev; then one for each further number that
 a run logged, such as a method's; and the widths of a network that grew.
 
@@ -60,8 +60,8 @@ class Run:
 
     def series(self, name: str) -> tuple[FloatArray, FloatArray]:
         """Return steps [P] and values [P] of the lines that have a name; none if there is none."""
-        found = [(line["step"], line[name]) for line in self.lines if name in line]
-        steps, values = np.array(found, np.float64).reshape(-1, 2).T
+        points = [(line["step"], line[name]) for line in self.lines if name in line]
+        steps, values = np.array(points, np.float64).reshape(-1, 2).T
         return steps, values
 
     def changes(self, name: str) -> tuple[FloatArray, FloatArray]:
@@ -84,9 +84,9 @@ def read(folder: Path) -> Run:
     """
     log = folder / LOG
     if not log.is_file():
-        found = "no such folder" if not folder.is_dir() else f"holds no {LOG}"
+        problem = "no such folder" if not folder.is_dir() else f"holds no {LOG}"
         raise TrainingError(
-            f"{folder}: {found}; give the folder of a run, as `unheard train --out` had it"
+            f"{folder}: {problem}; give the folder of a run, as `unheard train --out` had it"
         )
     *whole, _ = log.read_text().split("\n")
     if not whole:
@@ -100,7 +100,7 @@ def read(folder: Path) -> Run:
     except (ValueError, TypeError, AttributeError, AssertionError):
         raise TrainingError(
             f"{log}: not the log of a run, whose lines are JSON objects of numbers with a step; "
-            "give the folder of a run, or resume the run, which mends its log"
+            "give the folder of a run, or resume the run, which fixes its log"
         ) from None
     return Run(folder.resolve().name, tuple(numbers))
 
@@ -137,7 +137,7 @@ def draw(runs: Sequence[Run], picture: Path) -> Path:
         axes.set_xlim(left=0)
     figure.align_ylabels(rows)
     rows[-1].set_xlabel("step", fontsize=9, color=INK)
-    handles = [_line(place, _told(run)) for place, run in enumerate(runs)]
+    handles = [_line(place, _legend_label(run)) for place, run in enumerate(runs)]
     figure.legend(handles=handles, loc="outside upper left", fontsize=8.5, frameon=False)
     with in_one_step(picture) as unfinished:
         figure.savefig(unfinished)
@@ -146,9 +146,9 @@ def draw(runs: Sequence[Run], picture: Path) -> Path:
 
 def _panels(runs: Sequence[Run]) -> list[str]:
     """Return what has a panel: the known first, then what methods and objectives logged."""
-    found = dict.fromkeys(name for run in runs for name in run.names)
-    first = [name for name in LABELS if name in found]
-    rest = [name for name in found if name not in {*LABELS, *NOT_DRAWN}]
+    names = dict.fromkeys(name for run in runs for name in run.names)
+    first = [name for name in LABELS if name in names]
+    rest = [name for name in names if name not in {*LABELS, *NOT_DRAWN}]
     # A single term of an objective is the loss itself.
     terms = [name for name in rest if not name.startswith("_")]
     single = all(len([n for n in run.names if n in terms]) <= 1 for run in runs)
@@ -232,7 +232,7 @@ def _line(place: int, label: str, dash: Any = None, *, plain: bool = False) -> A
     return Line2D([], [], color=colour, linestyle=dash or _dash(place), linewidth=1.8, label=label)
 
 
-def _told(run: Run) -> str:
+def _legend_label(run: Run) -> str:
     best = _best_step(run)
     if best is None:
         return run.name

@@ -1,6 +1,6 @@
 """Training a diffusion model of speech on bona fide clips of a manifest's training parts.
 
-Each batch is a pure function of seed and step, so an interrupted run goes on to the same weights.
+Each batch is a pure function of seed and step, so an interrupted run resumes to the same weights.
 B clips, F frames, M mel bands.
 """
 
@@ -88,7 +88,7 @@ def train(
 
     Args:
         manifest: Clips; others than bona fide ones are left alone.
-        out: Folder for the model, its log and the checkpoint that an interrupted run goes on from.
+        out: Folder for the model, its log and the checkpoint that an interrupted run resumes from.
         config: What to train.
         training: How.
         parts: Parts of the manifest to train on; their names must begin as `TRAIN_PARTS` do.
@@ -101,7 +101,7 @@ def train(
         ManifestError: If a part does not exist.
         RecipeError: If the frames do not fit the config.
     """
-    heard = _clips(manifest, parts)
+    clips = _clips(manifest, parts)
     if training.n_frames % config.multiple:
         raise RecipeError(
             f"n_frames is {training.n_frames}; give a multiple of {config.multiple}, as the widths "
@@ -109,12 +109,12 @@ def train(
         )
     torch.manual_seed(training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    spectrograms = _Spectrograms(heard, config.mel)
+    spectrograms = _Spectrograms(clips, config.mel)
     run = _Run(config, training, device)
-    identity = _identity(config, training, heard)
+    identity = _identity(config, training, clips)
     done = 0 if start_over else run.resume(out / _CHECKPOINT, identity)
     if done == 0:
-        say(f"{len(heard)} bona fide clips; measuring their bands")
+        say(f"{len(clips)} bona fide clips; measuring their bands")
         run.normalise(spectrograms)
     _forget_after(done, out / "log.jsonl")
     out.mkdir(parents=True, exist_ok=True)
@@ -135,16 +135,16 @@ def train(
 class _Spectrograms:
     """Log mel spectrograms of clips, kept once they were computed if they are few enough."""
 
-    def __init__(self, heard: Manifest, mel: Mel) -> None:
-        self.heard, self.mel = heard, mel
+    def __init__(self, clips: Manifest, mel: Mel) -> None:
+        self.clips, self.mel = clips, mel
         self.kept: dict[int, FloatArray] = {}
         self.n_bytes = 0
 
     def __getitem__(self, row: int) -> FloatArray:
-        """The spectrogram of a clip, shape [F, M], at the level the model hears everything at."""
+        """The spectrogram of a clip, shape [F, M], at the level of all that the model is given."""
         if row in self.kept:
             return self.kept[row]
-        wave = audio.read(self.heard.audio(self.heard[row]), minimum_s=0.0).samples.astype(float)
+        wave = audio.read(self.clips.audio(self.clips[row]), minimum_s=0.0).samples.astype(float)
         wave = wave * (LEVEL / max(np.sqrt(np.mean(wave**2)), sound.SILENCE))
         logs = self.mel.of(sound.at_rate(wave, self.mel.rate_hz)).astype(np.float32)
         if self.n_bytes + logs.nbytes < _MOST_KEPT_BYTES:
@@ -156,7 +156,7 @@ class _Spectrograms:
         """Crops for a step, shape [B, M, F], and where its noise is to be drawn from."""
         rng = np.random.default_rng((training.seed, step))
         crops = []
-        for row in rng.integers(len(self.heard), size=training.batch_clips):
+        for row in rng.integers(len(self.clips), size=training.batch_clips):
             logs = self[int(row)]
             lacking = max(0, training.n_frames - len(logs))
             logs = np.pad(logs, ((0, lacking), (0, 0)), mode="symmetric")
@@ -179,7 +179,7 @@ class _Run:
     def normalise(self, spectrograms: _Spectrograms) -> None:
         """Take mean and deviation of each band from some of the clips."""
         rng = np.random.default_rng(self.training.seed)
-        n_clips = len(spectrograms.heard)
+        n_clips = len(spectrograms.clips)
         rows = rng.permutation(n_clips)[:_NORMALISED_BY]
         frames = np.concatenate([spectrograms[int(row)] for row in rows])
         for model in (self.model, self.averaged):
@@ -215,60 +215,60 @@ class _Run:
         return float(loss.detach())
 
     def keep(self, path: Path, step: int, identity: str) -> None:
-        """Write all that the run needs to go on."""
-        held = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        held |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
+        """Write all that the run needs to resume."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
         for number, moments in self.optimizer.state_dict()["state"].items():
-            held |= {f"adam.{number}.{name}": value for name, value in moments.items()}
-        told = {"step": str(step), "identity": identity}
+            tensors |= {f"adam.{number}.{name}": value for name, value in moments.items()}
+        metadata = {"step": str(step), "identity": identity}
         with in_one_step(path) as unfinished:
-            save_file(held, unfinished, metadata=told)
+            save_file(tensors, unfinished, metadata=metadata)
 
     def resume(self, path: Path, identity: str) -> int:
-        """Go on from a checkpoint if there is one; return the steps that are done."""
+        """Resume from a checkpoint if there is one; return the steps that are done."""
         if not path.exists():
             return 0
-        held, told = _read(path)
-        if told["identity"] != identity:
+        tensors, metadata = _read(path)
+        if metadata["identity"] != identity:
             raise AttackError(
                 f"{path.parent}: holds a run of other settings or clips; give another --out, the "
                 "same settings, or --start-over"
             )
         for prefix, model in (("model.", self.model), ("averaged.", self.averaged)):
-            model.load_state_dict(_under(prefix, held))
+            model.load_state_dict(_under(prefix, tensors))
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("adam.", held).items():
+        for name, value in _under("adam.", tensors).items():
             number, _, moment = name.partition(".")
             moments.setdefault(int(number), {})[moment] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        return int(told["step"])
+        return int(metadata["step"])
 
 
 def _clips(manifest: Manifest, parts: tuple[str, ...]) -> Manifest:
     for part in parts:
         if not part.startswith(TRAIN_PARTS):
             raise AttackError(
-                f"part {part!r} is not for training: a generator that has heard the clips a "
+                f"part {part!r} is not for training: a generator that has seen the clips a "
                 "detector is tested on tells of them; give parts whose names begin with train"
             )
     chosen = manifest.part(*parts)
-    heard = chosen.where(chosen.bonafide())
-    if not len(heard):
+    clips = chosen.where(chosen.bonafide())
+    if not len(clips):
         raise AttackError(
             f"no bona fide clip in {', '.join(parts)}; a generator learns from human speech"
         )
-    return heard
+    return clips
 
 
-def _identity(config: DiffusionConfig, training: Training, heard: Manifest) -> str:
-    """What a run must share with the checkpoint that it goes on from."""
+def _identity(config: DiffusionConfig, training: Training, clips: Manifest) -> str:
+    """What a run must share with the checkpoint that it resumes from."""
     how = {
         name: value
         for name, value in asdict(training).items()
         if name not in ("n_steps", "log_every", "save_every")
     }
-    made_of = {"config": asdict(config), "training": how, "clips": heard.sha256()}
+    made_of = {"config": asdict(config), "training": how, "clips": clips.sha256()}
     return json.dumps(made_of, sort_keys=True)
 
 
@@ -277,16 +277,20 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     try:
         with safe_open(path, "pt") as file:
-            told = file.metadata()
-        return load_file(path), told
+            metadata = file.metadata()
+        return load_file(path), metadata
     except (OSError, SafetensorError) as error:
         raise AttackError(
             f"{path}: cannot be read ({error}); train again with --start-over"
         ) from error
 
 
-def _under(prefix: str, held: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): one for name, one in held.items() if name.startswith(prefix)}
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _forget_after(step: int, log: Path) -> None:

@@ -5,7 +5,7 @@ whole batches and never divide one, and what a batch draws depends on its number
 isation over a batch, losses that compare clips, dropout and methods that step inside of a step see
 what they see in one process, and the mean over processes is the mean over the step.
 
-torchrun says in the environment who there is. A process that was started alone is the only one,
+torchrun lists the processes in the environment. A process that was started alone is the only one,
 and nothing here has an effect.
 """
 
@@ -33,10 +33,10 @@ from unheard.types import FloatArray
 __all__ = [
     "TIMEOUT_S",
     "Rank",
-    "agree",
     "average_gradients",
     "average_statistics",
     "average_terms",
+    "check_agreement",
     "clip_gradients",
     "held_as",
     "is_first",
@@ -54,7 +54,7 @@ TIMEOUT_S = 600.0
 """A process that has waited so long for another ends the run."""
 
 TORCHRUN = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}
-GO_ON = "the last checkpoint is whole: give the same command again to go on from it"
+RESUME_HINT = "the last checkpoint is whole: give the same command again to resume from it"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Rank:
     """Where a process stands among those of its run.
 
     Attributes:
-        rank: Its number, from 0; the first one writes and speaks.
+        rank: Its number, from 0; the first one writes and reports.
         size: How many processes there are.
         device: What it computes on.
     """
@@ -83,7 +83,7 @@ class Rank:
 
 @contextmanager
 def joined(timeout_s: float = TIMEOUT_S) -> Iterator[Rank]:
-    """Join the processes that torchrun started beside this one, and part from them at the end.
+    """Join the processes that torchrun started next to this one, and leave them at the end.
 
     Gloo connects them on processors, NCCL on GPUs, of which each process takes the one that
     LOCAL_RANK names. A process group that the caller made is used and kept; with GPUs it must
@@ -98,11 +98,11 @@ def joined(timeout_s: float = TIMEOUT_S) -> Iterator[Rank]:
     """
     is_ours = _is_launched() and not _is_connected()
     if not is_ours:
-        with _told_what_to_do():
+        with _lost_process_error():
             yield Rank(_rank(), n_processes(), _device(None))
         return
     device = _device(int(os.environ["LOCAL_RANK"]))
-    with _told_what_to_do(), _stoppable():
+    with _lost_process_error(), _stoppable():
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
             timeout=timedelta(seconds=timeout_s),
@@ -117,11 +117,11 @@ def n_processes() -> int:
 
 
 def is_first() -> bool:
-    """Return whether this process speaks for the run, before, in or after it."""
+    """Return whether this process writes and reports for the run, before, in or after it."""
     return _rank() == 0
 
 
-def agree(text: str) -> None:
+def check_agreement(text: str) -> None:
     """Wait for all processes and make sure that each was about to do the same.
 
     Args:
@@ -133,9 +133,9 @@ def agree(text: str) -> None:
     if n_processes() == 1:
         return
     mine = torch.frombuffer(bytearray(hashlib.sha256(text.encode()).digest()), dtype=torch.uint8)
-    found = [torch.empty_like(mine) for _ in range(n_processes())]
-    distributed.all_gather(found, mine)
-    others = [rank for rank, digest in enumerate(found) if not torch.equal(digest, found[0])]
+    digests = [torch.empty_like(mine) for _ in range(n_processes())]
+    distributed.all_gather(digests, mine)
+    others = [rank for rank, digest in enumerate(digests) if not torch.equal(digest, digests[0])]
     if others:
         raise TrainingError(
             f"processes {', '.join(map(str, others))} have another recipe, other data or another "
@@ -151,7 +151,7 @@ def seed_draws(seed: int, *number: int) -> None:
 
     Args:
         seed: Of the recipe.
-        number: What tells this occasion from all others.
+        number: A number that this call shares with no other.
     """
     (state,) = np.random.SeedSequence((seed, *number)).generate_state(1, np.uint64)
     torch.manual_seed(int(state))
@@ -181,8 +181,10 @@ def average_statistics(model: nn.Module) -> None:
     doing it every step.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
-    held = [statistic for norm in norms for statistic in (norm.running_mean, norm.running_var)]
-    _average([statistic for statistic in held if statistic is not None])
+    statistics = [
+        statistic for norm in norms for statistic in (norm.running_mean, norm.running_var)
+    ]
+    _average([statistic for statistic in statistics if statistic is not None])
 
 
 def average_terms(parts: Sequence[Terms]) -> Terms:
@@ -221,9 +223,9 @@ def of_first(*numbers: float) -> list[float]:
     """Return the numbers that the first process gave, so that all decide alike by them."""
     if n_processes() == 1:
         return list(numbers)
-    told = torch.tensor(numbers, dtype=torch.float64)
-    distributed.broadcast(told, 0)
-    return [float(number) for number in told]
+    shared = torch.tensor(numbers, dtype=torch.float64)
+    distributed.broadcast(shared, 0)
+    return [float(number) for number in shared]
 
 
 def shard(model: nn.Module, device: torch.device) -> None:
@@ -287,11 +289,11 @@ def clip_gradients(model: nn.Module, largest: float) -> Tensor:
 
     The norm is that of the whole gradient, of shares that other processes hold too.
     """
-    held = [p for p in model.parameters() if p.grad is not None]
-    sharded = [p for p in held if _is_shard(p)]
+    parameters = [p for p in model.parameters() if p.grad is not None]
+    sharded = [p for p in parameters if _is_shard(p)]
     if not sharded:
-        return nn.utils.clip_grad_norm_(held, largest or math.inf)
-    groups = [sharded, [p for p in held if not _is_shard(p)]]
+        return nn.utils.clip_grad_norm_(parameters, largest or math.inf)
+    groups = [sharded, [p for p in parameters if not _is_shard(p)]]
     norms = [whole(nn.utils.get_total_norm([cast(Tensor, p.grad) for p in g])) for g in groups if g]
     norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
     for group in groups:
@@ -347,7 +349,7 @@ def _device(local_rank: int | None) -> torch.device:
 
 
 @contextmanager
-def _told_what_to_do() -> Iterator[None]:
+def _lost_process_error() -> Iterator[None]:
     """Turn the errors of a connection that broke or stayed silent into one that says what to do."""
     try:
         yield
@@ -356,10 +358,10 @@ def _told_what_to_do() -> Iterator[None]:
         lost = distributed.is_available() and isinstance(error, distributed.DistError)
         if not (lost or "gloo" in str(error)):
             raise
-        told = str(error).partition("\n")[0]
+        message = str(error).partition("\n")[0]
         raise TrainingError(
-            f"process {_rank()} lost the others: one ended, or did not answer in time; {GO_ON} "
-            f"({told})"
+            f"process {_rank()} lost the others: one ended, or did not answer in time; "
+            f"{RESUME_HINT} ({message})"
         ) from error
 
 
@@ -369,13 +371,14 @@ def _stoppable() -> Iterator[None]:
 
     def stop(number: int, frame: object) -> None:
         raise TrainingError(
-            f"process {_rank()} was told to stop, as torchrun does when another one ended; {GO_ON}"
+            f"process {_rank()} was told to stop, as torchrun does when another one ended; "
+            f"{RESUME_HINT}"
         )
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     except BaseException:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the error is still to be told
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the error is still to be reported
         raise
     signal.signal(signal.SIGTERM, before)

@@ -17,7 +17,7 @@ from unheard.errors import RecipeError, TrainingError
 from unheard.training.provenance import seen_keys
 from unheard.training.recipe import Recipe
 
-__all__ = ["BUNDLE", "InitialWeights", "give", "initial_weights_of"]
+__all__ = ["BUNDLE", "InitialWeights", "copy_initial_weights", "initial_weights_of"]
 
 BUNDLE = "bundle"
 
@@ -38,7 +38,7 @@ class InitialWeights:
 def initial_weights_of(
     recipe: Recipe, out: Path, clips: Manifest, dev: Manifest
 ) -> tuple[InitialWeights, ...]:
-    """Return the parts that a recipe starts from.
+    """Return the weights that the submodules of a recipe start from.
 
     Args:
         recipe: What is about to be trained.
@@ -51,7 +51,7 @@ def initial_weights_of(
             select its own best step.
         BundleError: If a bundle cannot be loaded.
     """
-    found = []
+    all_weights = []
     for path, needed in recipe.init_from:
         folder = out.parent / needed.name / BUNDLE
         if not folder.is_dir():
@@ -59,42 +59,42 @@ def initial_weights_of(
                 f"recipe {recipe.name!r} stands on {needed.name!r}, and {folder.parent} holds no "
                 f"bundle; train that recipe first, with --out {folder.parent}"
             )
-        part = InitialWeights(path, load(folder))
-        _check_apart(part, folder, clips, dev)
-        found.append(part)
-    return tuple(found)
+        initial = InitialWeights(path, load(folder))
+        _check_apart(initial, folder, clips, dev)
+        all_weights.append(initial)
+    return tuple(all_weights)
 
 
-def give(detector: Detector, parts: Sequence[InitialWeights]) -> None:
-    """Copy the weights of parts into the submodules of a detector, in place.
+def copy_initial_weights(detector: Detector, sources: Sequence[InitialWeights]) -> None:
+    """Copy weights into the submodules of a detector, in place.
 
     Raises:
-        RecipeError: If there is no such submodule, or it has other weights than the part.
+        RecipeError: If there is no such submodule, or its weights have other names or shapes.
     """
     modules = dict(detector.named_modules())
-    for part in parts:
-        name = part.bundle.card.name
-        if part.path not in modules:
+    for source in sources:
+        name = source.bundle.card.name
+        if source.path not in modules:
             raise RecipeError(
-                f"init_from names the submodule {part.path!r}, which the detector does not have; "
+                f"init_from names the submodule {source.path!r}, which the detector does not have; "
                 "name one such as detectors.0"
             )
-        weights = part.bundle.detector.state_dict()
-        wanted = {key: value.shape for key, value in modules[part.path].state_dict().items()}
+        weights = source.bundle.detector.state_dict()
+        wanted = {key: value.shape for key, value in modules[source.path].state_dict().items()}
         if {key: value.shape for key, value in weights.items()} != wanted:
             raise RecipeError(
-                f"{part.bundle.folder}: the weights of {name!r} do not fit {part.path!r}; build "
-                "both from the same values, or train the part again with the recipe's own"
+                f"{source.bundle.folder}: the weights of {name!r} do not fit {source.path!r}; "
+                "build both from the same values, or train it again with the recipe's own"
             )
-        modules[part.path].load_state_dict(weights)
+        modules[source.path].load_state_dict(weights)
 
 
-def _check_apart(part: InitialWeights, folder: Path, clips: Manifest, dev: Manifest) -> None:
-    """Raise if a part was trained on what the whole is to be selected and calibrated on."""
-    before = part.bundle.card.provenance.manifests
+def _check_apart(initial: InitialWeights, folder: Path, clips: Manifest, dev: Manifest) -> None:
+    """Raise if the weights were trained on what the whole is to be selected and calibrated on."""
+    before = initial.bundle.card.provenance.manifests
     if before == {"train": clips.sha256(), "dev": dev.sha256()}:
         return
-    n_seen = int(part.bundle.has_seen(seen_keys(dev)).sum())
+    n_seen = int(initial.bundle.has_seen(seen_keys(dev)).sum())
     if n_seen and before.get("dev") != dev.sha256():
         raise TrainingError(
             f"{folder} was trained or tuned on {n_seen} of the {len(dev)} dev clips under another "

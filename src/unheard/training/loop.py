@@ -42,7 +42,7 @@ from unheard.training.checkpoint import (
     whole_moments,
 )
 from unheard.training.distributed import Rank
-from unheard.training.initial_weights import BUNDLE, give, initial_weights_of
+from unheard.training.initial_weights import BUNDLE, copy_initial_weights, initial_weights_of
 from unheard.training.methods import Progress, Supervised
 from unheard.training.provenance import card_of, dev_table, seen_keys
 from unheard.training.recipe import Recipe, recipe_to_json
@@ -71,7 +71,7 @@ def train(
 ) -> Path:
     """Train a detector, keep its best step on dev, calibrate it on dev and write its bundle.
 
-    A run that was interrupted goes on from its last checkpoint and ends with the same weights as
+    A run that was interrupted resumes from its last checkpoint and ends with the same weights as
     one that was not; a finished run is left as it is. The folder gets
 
         recipe.json    every setting of the run, and hashes of its clips
@@ -84,14 +84,14 @@ def train(
     before it.
 
     Processes that torchrun started share out the batches of each step and the dev clips; the first
-    one alone writes and speaks. The run may go on with another number of them.
+    one alone writes and reports progress. The run may resume with another number of them.
 
     Args:
         recipe: What to train and how.
         manifest: Clips, with the parts that the recipe names.
         out: Folder of the run.
-        workers: Processes that load clips beside this one; the result does not depend on it.
-        resume: Go on with the run in the folder, if there is one; False starts over.
+        workers: Processes that load clips next to this one; the result does not depend on it.
+        resume: Resume the run in the folder, if there is one; False starts over.
         sharded: Split the encoder over processes, for one that does not fit; see `processes.shard`.
         say: Told about progress, a line at a time.
 
@@ -108,20 +108,24 @@ def train(
     method, n_steps, budget = recipe.method, recipe.budget.n_steps, recipe.budget
     few_dev = _spread(dev, budget.dev_clips)
 
-    with distributed.joined() as here, _repeatable(recipe.seed, here.device), ExitStack() as opened:
-        _check_shares(recipe, here, sharded=sharded)
-        if here.is_first and not resume:
+    with (
+        distributed.joined() as process,
+        _repeatable(recipe.seed, process.device),
+        ExitStack() as opened,
+    ):
+        _check_shares(recipe, process, sharded=sharded)
+        if process.is_first and not resume:
             _forget(out)
-        distributed.agree("nobody looks before the first has forgotten")
+        distributed.check_agreement("nobody looks before the first has forgotten")
         starts = initial_weights_of(recipe, out, clips, dev)
         identity = {
             "recipe": recipe_to_json(recipe),
             "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
-        } | ({"parts": {part.path: part.sha256 for part in starts}} if starts else {})
-        found = checkpoint.latest(out / CHECKPOINTS, identity)
-        is_finished = bool(found and found.step == n_steps and (out / BUNDLE).is_dir())
-        distributed.agree(json.dumps([identity, found.step if found else 0, is_finished]))
-        say = say if here.is_first else _quiet
+        } | ({"parts": {initial.path: initial.sha256 for initial in starts}} if starts else {})
+        last = checkpoint.latest(out / CHECKPOINTS, identity)
+        is_finished = bool(last and last.step == n_steps and (out / BUNDLE).is_dir())
+        distributed.check_agreement(json.dumps([identity, last.step if last else 0, is_finished]))
+        say = say if process.is_first else _quiet
         if is_finished:
             say(f"{out}: this run is finished")
             return out / BUNDLE
@@ -133,36 +137,36 @@ def train(
             seed=recipe.seed,
             augment=recipe.augment,
         )
-        begun = found or Checkpoint(0, recipe.detector)
+        begun = last or Checkpoint(0, recipe.detector)
         step, best, recent = begun.step, begun.best, [*begun.recent]
         detector = fresh(begun.spec)
-        give(detector, [] if found else starts)
+        copy_initial_weights(detector, [] if last else starts)
         model = method.prepare(detector)
-        if found:
+        if last:
             restore(model, recent[-1])
-            say(f"going on after step {step} of {n_steps}")
+            say(f"resuming after step {step} of {n_steps}")
         if sharded:
-            distributed.shard(model, here.device)
-        log = opened.enter_context(_log(out, identity, begun) if here.is_first else BytesIO())
-        model.to(here.device).train()
+            distributed.shard(model, process.device)
+        log = opened.enter_context(_log(out, identity, begun) if process.is_first else BytesIO())
+        model.to(process.device).train()
         optimizer = optimizer_of(recipe.optimiser, model, begun.moments)
         started = time.monotonic() - begun.seconds
 
         per_step = budget.batches_per_step
-        mine = here.share(step * per_step, n_steps * per_step)
+        mine = process.share(step * per_step, n_steps * per_step)
         batches = source.batches(mine.start, mine.stop, every=mine.step, workers=workers)
         while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
             _set_rate(optimizer, rate)
             optimizer.zero_grad()
-            parts = []
-            for index in here.share(step * per_step, (step + 1) * per_step):
-                batch = next(batches).to(here.device)
+            batch_terms = []
+            for index in process.share(step * per_step, (step + 1) * per_step):
+                batch = next(batches).to(process.device)
                 distributed.seed_draws(recipe.seed, IN_BATCH, index)
-                with _precision(here.device, budget.precision):
-                    parts.append(method.gradients(model, batch, recipe.objective))
-            terms = distributed.average_terms(parts)
-            distributed.average_gradients(model, len(parts))
+                with _precision(process.device, budget.precision):
+                    batch_terms.append(method.gradients(model, batch, recipe.objective))
+            terms = distributed.average_terms(batch_terms)
+            distributed.average_gradients(model, len(batch_terms))
             norm = distributed.clip_gradients(model, recipe.optimiser.clip_norm)
             _check_finite(terms, norm, step + 1, rate)
             optimizer.step()
@@ -187,7 +191,7 @@ def train(
                 recent = [*recent, weights_of(model)][-budget.average :]
                 if best is None or (eer, cllr) < (best.eer, best.cllr):
                     best = Best(step, eer, cllr, spec, mean_of(recent))
-                say(_told(step, n_steps, eer, best, time.monotonic() - started))
+                say(_progress_line(step, n_steps, eer, best, time.monotonic() - started))
             if line:
                 log.write(json.dumps({"step": step, **line}).encode() + b"\n")
                 log.flush()
@@ -201,17 +205,17 @@ def train(
                     log_bytes=log.tell(),
                     seconds=time.monotonic() - started,
                 )
-                if here.is_first:
+                if process.is_first:
                     checkpoint.store(out / CHECKPOINTS, now, identity)
 
         assert best is not None
         model = method.prepare(fresh(best.spec))
         restore(model, best.weights)
-        detector = method.finish(model.to(here.device)).eval()
+        detector = method.finish(model.to(process.device)).eval()
         scores = dev_scores(detector, dev, recipe)
-        if not here.is_first:
+        if not process.is_first:
             return out / BUNDLE
-        before = {part.path: part.bundle.card for part in starts}
+        before = {initial.path: initial.bundle.card for initial in starts}
         seconds = time.monotonic() - started
         card = card_of(recipe, clips, dev, scores, best, seconds=seconds, before=before)
         say(f"best step {best.step}; calibrated on {len(dev)} dev clips")
@@ -221,7 +225,7 @@ def train(
             best.spec,
             card,
             seen=seen_keys(clips, dev),
-            parts=[part.bundle for part in starts],
+            init_from=[initial.bundle for initial in starts],
             dev_scores=dev_table(dev, scores, card.calibration),
         )
 
@@ -233,7 +237,7 @@ def dev_scores(model: nn.Module, manifest: Manifest, recipe: Recipe) -> FloatArr
 
     Args:
         model: In evaluation mode; a detector, or one as a method prepared it.
-        manifest: N clips; they are scored as they are, whatever the recipe does to training clips.
+        manifest: N clips; scored as they are, without what is done to training clips.
         recipe: Says how clips are cut and windows pooled.
     """
     score = partial(
@@ -271,7 +275,7 @@ def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, 
 
 
 def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
-    """Return the clips to train on and to check on; both honest, of both classes, and apart."""
+    """Return the clips to train and to check on: disjoint, of both classes, not for evaluation."""
     for name in (*recipe.train_parts, *recipe.dev_parts):
         if re.search(r"(^|[^a-z])(eval|test)", name.lower()):
             raise TrainingError(
@@ -302,19 +306,19 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
 
 def _known(part: Manifest, column: str) -> set[str]:
     """Return what a column holds; a recording that was not copied is its own source."""
-    found = set(part.column(column)) - {""}
-    return found | set(part.column("id")) if column == "source_clip" else found
+    values = set(part.column(column)) - {""}
+    return values | set(part.column("id")) if column == "source_clip" else values
 
 
-def _check_shares(recipe: Recipe, here: Rank, *, sharded: bool) -> None:
+def _check_shares(recipe: Recipe, process: Rank, *, sharded: bool) -> None:
     """Raise unless processes can take as many batches of a step each, and share the model."""
     per_step = recipe.budget.batches_per_step
-    if per_step % here.size:
+    if per_step % process.size:
         raise TrainingError(
-            f"{here.size} processes share out the batches of a step, and budget.batches_per_step "
-            f"is {per_step}; set it to a multiple of {here.size}, as with --set "
-            f"budget.batches_per_step={here.size}, and make the sampler's batches smaller if a "
-            "step is to see as many clips as before"
+            f"{process.size} processes share out the batches of a step, and "
+            f"budget.batches_per_step is {per_step}; set it to a multiple of "
+            f"{process.size}, as with --set budget.batches_per_step={process.size}, and "
+            "make the sampler's batches smaller if a step is to see as many clips as before"
         )
     if sharded and type(recipe.method) is not Supervised:
         raise TrainingError(
@@ -359,9 +363,9 @@ def _precision(device: torch.device, name: str) -> torch.autocast:
 def _check_finite(terms: Terms, norm: Tensor, step: int, rate: float) -> None:
     values = {name: term.item() for name, term in terms.items()} | {"gradient norm": norm.item()}
     if not all(math.isfinite(value) for value in values.values()):
-        told = ", ".join(f"{name} {value:g}" for name, value in values.items())
+        shown = ", ".join(f"{name} {value:g}" for name, value in values.items())
         raise TrainingError(
-            f"step {step} is not finite ({told}) at learning rate {rate:g}; lower schedule.rate, "
+            f"step {step} is not finite ({shown}) at learning rate {rate:g}; lower schedule.rate, "
             "lower optimiser.clip_norm, or look for broken recordings with `unheard corpus check`"
         )
 
@@ -384,7 +388,7 @@ def _forget(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _told(step: int, n_steps: int, eer: float, best: Best, seconds: float) -> str:
+def _progress_line(step: int, n_steps: int, eer: float, best: Best, seconds: float) -> str:
     left = seconds / step * (n_steps - step)
     return (
         f"step {step}/{n_steps}: dev EER {eer:.2%}, best {best.eer:.2%} at step {best.step}; "

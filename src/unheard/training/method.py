@@ -54,7 +54,7 @@ class Method(Protocol):
     """
 
     def prepare(self, detector: Detector) -> nn.Module:
-        """Return what is trained: the detector with whatever only training needs.
+        """Return what is trained: the detector with what only training needs.
 
         In evaluation mode its forward gives the scores that `finish` will give.
         """

@@ -86,9 +86,9 @@ class Mldg:
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
-            held = getattr(self, name)
-            if held not in known:
-                raise RecipeError(f"method.{name} cannot be {held!r}{suggestion(held, known)}")
+            value = getattr(self, name)
+            if value not in known:
+                raise RecipeError(f"method.{name} cannot be {value!r}{suggestion(value, known)}")
         for name in ("inner_rate", "beta"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RecipeError(f"method.{name} is {getattr(self, name):g}; give 0 or more")
@@ -122,16 +122,18 @@ class Mldg:
             return Supervised().gradients(model, batch, objective)
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         pairs = self._pairs(batch)
-        told = []
+        all_terms = []
         # The faster kernels of attention have no second derivative.
         second = self.order == "second"
         with sdpa_kernel(SDPBackend.MATH) if second else nullcontext():
             for number, (train, test) in enumerate(pairs):
                 meta = _Meta(model, objective, moves_buffers=number == 0)
                 terms, slopes = self._slopes(meta, train, test)
-                told.append(terms)
+                all_terms.append(terms)
                 _accumulate(weights, slopes, 1 / len(pairs))
-        return {name: torch.stack([terms[name] for terms in told]).mean() for name in told[0]}
+        return {
+            name: torch.stack([terms[name] for terms in all_terms]).mean() for name in all_terms[0]
+        }
 
     def after_step(self, model: nn.Module, progress: Progress) -> bool:
         """Leave the model as it is."""
@@ -164,7 +166,9 @@ class Mldg:
                     f"domains, and {len(test)} are held out; set method.n_meta_test to half of the "
                     "domains or fewer, or method.pairing=all"
                 )
-            splits = [([one], [other]) for one, other in zip(train, cycle(test), strict=False)]
+            splits = [
+                ([domain], [other]) for domain, other in zip(train, cycle(test), strict=False)
+            ]
         pairs = [(_of(batch, train), _of(batch, test)) for train, test in splits]
         for train_clips, test_clips in pairs:
             if self.dropout == "same" and len(train_clips) != len(test_clips):
@@ -201,7 +205,7 @@ class Mldg:
         return moved.requires_grad_()
 
 
-class _Found(NamedTuple):
+class _Gradient(NamedTuple):
     """The objective's terms, and the gradient of their total."""
 
     terms: Terms
@@ -224,7 +228,7 @@ class _Meta(nn.Module):
         self.names = [name for name, _ in named]
         self.weights = [weight for _, weight in named]
 
-    def at(self, fast: list[Tensor] | None, batch: Batch, *, graph: bool) -> _Found:
+    def at(self, fast: list[Tensor] | None, batch: Batch, *, graph: bool) -> _Gradient:
         """Return terms and gradient at fast weights, or at the detector's own.
 
         Buffers move at the detector's own weights if they may, else copies of them do.
@@ -234,14 +238,14 @@ class _Meta(nn.Module):
             stand_ins |= dict(zip(self.names, fast, strict=True))
         if fast is not None or not self.moves_buffers:
             stand_ins |= {name: buffer.clone() for name, buffer in self.named_buffers()}
-        held = self.weights if fast is None else fast
-        found: _Found = functional_call(self, stand_ins, (held, batch, graph))
-        return found
+        weights = self.weights if fast is None else fast
+        result: _Gradient = functional_call(self, stand_ins, (weights, batch, graph))
+        return result
 
-    def forward(self, weights: list[Tensor], batch: Batch, graph: bool) -> _Found:
+    def forward(self, weights: list[Tensor], batch: Batch, graph: bool) -> _Gradient:
         terms = self.objective(outputs(self.detector, batch.waveform), batch)
         slopes = torch.autograd.grad(total(terms), weights, create_graph=graph, allow_unused=True)
-        return _Found({name: term.detach() for name, term in terms.items()}, list(slopes))
+        return _Gradient({name: term.detach() for name, term in terms.items()}, list(slopes))
 
 
 def _shuffled_domains(batch: Batch) -> list[int]:
@@ -280,13 +284,13 @@ def _curved(slopes: Slopes, weights: Sequence[Tensor], direction: Slopes) -> Slo
     return list(torch.autograd.grad(heights, weights, grad_outputs=along, allow_unused=True))
 
 
-def _plus(one: Slopes, scale: float, other: Slopes) -> Slopes:
+def _plus(slopes: Slopes, scale: float, other: Slopes) -> Slopes:
     """Return one + scale * other, where None stands for 0."""
-    made: Slopes = []
-    for a, b in zip(one, other, strict=True):
+    sums: Slopes = []
+    for a, b in zip(slopes, other, strict=True):
         step = None if b is None else scale * b
-        made.append(step if a is None else a if step is None else a + step)
-    return made
+        sums.append(step if a is None else a if step is None else a + step)
+    return sums
 
 
 def _accumulate(weights: Sequence[Tensor], slopes: Slopes, share: float) -> None:
@@ -296,13 +300,15 @@ def _accumulate(weights: Sequence[Tensor], slopes: Slopes, share: float) -> None
             weight.grad = share * slope if weight.grad is None else weight.grad + share * slope
 
 
-def _cosine(one: Slopes, other: Slopes) -> Tensor:
+def _cosine(slopes_a: Slopes, slopes_b: Slopes) -> Tensor:
     """Return the cosine of the angle between two gradients, a scalar; 0 if one of them is 0."""
-    pairs = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
+    pairs = [
+        (a, b) for a, b in zip(slopes_a, slopes_b, strict=True) if a is not None and b is not None
+    ]
     product = torch.stack([(a * b).sum() for a, b in pairs]).sum()
     sizes = [
         torch.stack([a.square().sum() for a in slopes if a is not None]).sum().sqrt()
-        for slopes in (one, other)
+        for slopes in (slopes_a, slopes_b)
     ]
     return product / (sizes[0] * sizes[1]).clamp(min=torch.finfo(product.dtype).tiny)
 

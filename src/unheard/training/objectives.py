@@ -60,9 +60,9 @@ class WeightedCrossEntropy:
         score = outputs.score
         if_bonafide = self.bonafide_weight * functional.softplus(-score)
         if_spoof = self.spoof_weight * functional.softplus(score)
-        told = torch.where(batch.bonafide, if_bonafide, if_spoof)
+        at_truth = torch.where(batch.bonafide, if_bonafide, if_spoof)
         smooth = (if_bonafide + if_spoof) / 2
-        loss = (1 - self.label_smoothing) * told + self.label_smoothing * smooth
+        loss = (1 - self.label_smoothing) * at_truth + self.label_smoothing * smooth
         n_bonafide = batch.bonafide.to(score.dtype).sum()
         weight = self.bonafide_weight * n_bonafide + self.spoof_weight * (len(batch) - n_bonafide)
         return {"cross_entropy": loss.sum() / weight}
@@ -115,9 +115,9 @@ class Racl:
 
     def __post_init__(self) -> None:
         for name, known in (("factor", ("rest", "one")), ("form", ("squared", "linear"))):
-            held = getattr(self, name)
-            if held not in known:
-                raise RecipeError(f"objective.{name} cannot be {held!r}{suggestion(held, known)}")
+            value = getattr(self, name)
+            if value not in known:
+                raise RecipeError(f"objective.{name} cannot be {value!r}{suggestion(value, known)}")
         for name in ("standard", "enhanced", "variance"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RecipeError(f"objective.{name} is {getattr(self, name):g}; give 0 or more")
@@ -224,7 +224,7 @@ class WithTerms:
     A detector with a mixture of LoRA experts offers "expert_balance" and "expert_orthogonality".
 
     Attributes:
-        objective: What is minimised beside them.
+        objective: What is minimised besides them.
         weights: Names of the detector's terms, and what each is multiplied by.
 
     Source:

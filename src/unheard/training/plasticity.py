@@ -17,7 +17,7 @@ from torch import Tensor, distributed, nn
 
 from unheard.data.batches import Batch, Terms, total
 from unheard.detectors.detector import Detector, Resizable, Spec, outputs
-from unheard.detectors.layers.growth import Change, Init, Width, grow, places, remove, size
+from unheard.detectors.layers.growth import Change, Init, Width, grow, remove, size, unit_axes
 from unheard.detectors.layers.unit_axis import UnitAxis
 from unheard.errors import RecipeError, TrainingError, suggestion
 from unheard.training.method import Objective, Progress
@@ -58,7 +58,7 @@ class Plasticity:
             root mean square.
         train: After the first growth, "all" trains what was trained before and new units; "new"
             trains new units alone, their incoming and outgoing weights. Old entries of a tensor
-            that was frozen, as an encoder's beside adapters, stay as they were with both.
+            that was frozen, as an encoder's next to adapters, stay as they were with both.
         remove: How many units are removed after a growth, as a share of those it added; 1 comes
             back to the width before, 0 removes none.
         remove_after: From a growth to the removal.
@@ -87,10 +87,10 @@ class Plasticity:
 
     def __post_init__(self) -> None:
         for name, known in (("init", Init), ("train", Trained), ("score", Score)):
-            held = getattr(self, name)
-            if held not in get_args(known):
+            value = getattr(self, name)
+            if value not in get_args(known):
                 raise RecipeError(
-                    f"method.{name} cannot be {held!r}{suggestion(held, get_args(known))}"
+                    f"method.{name} cannot be {value!r}{suggestion(value, get_args(known))}"
                 )
         for name in ("n_growths", "first", "every", "noise", "remove", "remove_after"):
             if not 0 <= getattr(self, name) < math.inf:
@@ -116,19 +116,19 @@ class Plasticity:
         Raises:
             RecipeError: If the run has too few steps to tell them apart.
         """
-        found: list[tuple[int, Literal["grow", "remove"]]] = []
+        changes: list[tuple[int, Literal["grow", "remove"]]] = []
         for number in range(self.n_growths):
             at = self.first + number * self.every
-            found.append((max(round(at * n_steps), 1), "grow"))
+            changes.append((max(round(at * n_steps), 1), "grow"))
             if self.remove:
-                found.append((round((at + self.remove_after) * n_steps), "remove"))
-        for (step, kind), (then, next_kind) in pairwise(found):
+                changes.append((round((at + self.remove_after) * n_steps), "remove"))
+        for (step, kind), (then, next_kind) in pairwise(changes):
             if then < step or (then == step and (kind, next_kind) != ("remove", "grow")):
                 raise RecipeError(
                     f"of {n_steps} steps none is left between a change after step {step} and one "
                     f"after step {then}; raise budget.n_steps, method.every or remove_after"
                 )
-        return found
+        return changes
 
     def prepare(self, detector: Detector) -> nn.Module:
         """Return the detector with buffers for what is known of its units.
@@ -162,7 +162,7 @@ class Plasticity:
     def gradients(self, model: nn.Module, batch: Batch, objective: Objective) -> Terms:
         """Add the gradient of the objective's total to `.grad`.
 
-        Entries that are held have a gradient of 0; but while "taylor" scores are gathered they keep
+        Entries that are kept have a gradient of 0; but while "taylor" scores are gathered they keep
         theirs, which then counts in the norm that is clipped.
 
         Returns:
@@ -171,12 +171,12 @@ class Plasticity:
         state = _state(model)
         if state is None:
             return Supervised().gradients(model, batch, objective)
-        held = state.held(model, self.train)  # before a step can move it
+        kept_entries = state.kept_entries(model, self.train)  # before a step can move it
         scoring = bool(self.remove) and state.is_between()
-        with state.listening(model, on=scoring and self.score == "activation"):
-            terms = self._backward(model, held, batch, objective)
+        with state.recording_inputs(model, on=scoring and self.score == "activation"):
+            terms = self._backward(model, kept_entries, batch, objective)
         if not (scoring and self.score == "taylor"):
-            for name, entries in held.items():
+            for name, entries in kept_entries.items():
                 gradient = model.get_parameter(name).grad
                 if gradient is not None:
                     gradient *= entries.learns
@@ -184,28 +184,28 @@ class Plasticity:
         return terms | {name: batch.waveform.new_tensor(n) for name, n in widths.items()}
 
     def _backward(
-        self, model: nn.Module, held: dict[str, _Held], batch: Batch, objective: Objective
+        self, model: nn.Module, kept: dict[str, _Entries], batch: Batch, objective: Objective
     ) -> Terms:
         """Return the terms; add gradients to all parameters, or to those with new entries."""
-        if self.train == "all" or not held:
+        if self.train == "all" or not kept:
             return Supervised().gradients(model, batch, objective)
         assert isinstance(model, Detector)
         terms = objective(outputs(model, batch.waveform), batch)
-        learning = [model.get_parameter(name) for name in held if held[name].learns.any()]
+        learning = [model.get_parameter(name) for name in kept if kept[name].learns.any()]
         if not learning:
             raise TrainingError("no new unit is left to train; lower method.remove, or train all")
         total(terms).backward(inputs=learning)  # type: ignore[no-untyped-call]
         return {name: term.detach() for name, term in terms.items()}
 
     def after_step(self, model: nn.Module, progress: Progress) -> bool:
-        """Put back what is held; grow or remove if it is time, the optimiser's state too."""
+        """Put back kept entries; grow or remove if it is time, the optimiser's state too."""
         state = _state(model)
         if state is None:
             return False
-        for name, held in state.held(model, self.train).items():
+        for name, entries in state.kept_entries(model, self.train).items():
             parameter = model.get_parameter(name)
             with torch.no_grad():
-                parameter.copy_(torch.where(held.learns, parameter, held.values))
+                parameter.copy_(torch.where(entries.learns, parameter, entries.values))
         if self.score == "taylor" and self.remove and state.is_between():
             for part in state:
                 part.importance += _weights_by_unit(model, part, _times_gradient)
@@ -256,7 +256,7 @@ class Plasticity:
         return model
 
 
-class _Held(NamedTuple):
+class _Entries(NamedTuple):
     """Which entries of a parameter learn, and what the others are to stay at."""
 
     learns: Tensor
@@ -276,16 +276,16 @@ class _Part(nn.Module):
         self.name = name
         self.width = width
         n_units = size(model, width)
-        held = [model.get_parameter(place.name) for place in self.parameters_of(model)]
+        parameters = [model.get_parameter(place.name) for place in self.parameters_of(model)]
         self.register_buffer("is_new", torch.zeros(n_units, dtype=torch.bool))
         self.register_buffer("importance", torch.zeros(n_units))
         self.register_buffer("n_added", torch.tensor(0))  # and not yet removed
-        self.register_buffer("was_trained", torch.tensor([p.requires_grad for p in held]))
+        self.register_buffer("was_trained", torch.tensor([p.requires_grad for p in parameters]))
 
     def parameters_of(self, model: nn.Module) -> list[UnitAxis]:
         """Return the places of units in parameters, in an order that stays."""
         named = {name for name, _ in model.named_parameters()}
-        return [place for place in places(model, self.width) if place.name in named]
+        return [place for place in unit_axes(model, self.width) if place.name in named]
 
     def follow(self, change: Change) -> None:
         """Let what is known go along with the units; scores start anew."""
@@ -303,7 +303,7 @@ class _State(nn.Module):
         super().__init__()
         self.parts = nn.ModuleList(_Part(model, name, width) for name, width in widths.items())
         self.register_buffer("has_changed", torch.tensor(False))
-        self._held: dict[str, _Held] | None = None
+        self._kept: dict[str, _Entries] | None = None
 
     def __iter__(self) -> Iterator[_Part]:
         return iter(cast("list[_Part]", self.parts))
@@ -315,9 +315,9 @@ class _State(nn.Module):
     def changed(self) -> None:
         """Note that units were added or removed."""
         self.has_changed.fill_(True)
-        self._held = None
+        self._kept = None
 
-    def held(self, model: nn.Module, train: Trained) -> dict[str, _Held]:
+    def kept_entries(self, model: nn.Module, train: Trained) -> dict[str, _Entries]:
         """Return what must not move, by parameter name; nothing before the first growth.
 
         The values are those at the first call after a change, or after a checkpoint was read: they
@@ -325,14 +325,14 @@ class _State(nn.Module):
         """
         if not self.has_changed:
             return {}
-        if self._held is None:
+        if self._kept is None:
             learns = self._learning(model, train)
-            self._held = {
-                name: _Held(mask, model.get_parameter(name).detach().clone())
+            self._kept = {
+                name: _Entries(mask, model.get_parameter(name).detach().clone())
                 for name, mask in learns.items()
                 if train == "new" or not mask.all()
             }
-        return self._held
+        return self._kept
 
     def _learning(self, model: nn.Module, train: Trained) -> dict[str, Tensor]:
         """Return which entries learn, of each parameter that has units of a chosen width."""
@@ -349,9 +349,9 @@ class _State(nn.Module):
         return learns
 
     @contextmanager
-    def listening(self, model: nn.Module, *, on: bool) -> Iterator[None]:
+    def recording_inputs(self, model: nn.Module, *, on: bool) -> Iterator[None]:
         """Add the mean size of each unit, as what reads it first sees it, to its importance."""
-        listeners = []
+        hooks = []
         for part in self if on else ():
             first = part.width.reads[0]
             module = model.get_submodule(first.module)
@@ -364,25 +364,25 @@ class _State(nn.Module):
                 )
                 part.importance += place.by_unit(x.abs()).flatten(1).mean(dim=1)
 
-            listeners.append(module.register_forward_pre_hook(record))
+            hooks.append(module.register_forward_pre_hook(record))
         try:
             yield
         finally:
-            for listener in listeners:
-                listener.remove()
+            for hook in hooks:
+                hook.remove()
 
 
 def _weights_by_unit(
     model: nn.Module, part: _Part, value: Any, side: Literal["in", "out"] | None = None
 ) -> Tensor:
     """Return the sum of a value of each weight that makes or reads a unit, [N]."""
-    found = torch.zeros_like(part.importance)
+    sums = torch.zeros_like(part.importance)
     with torch.no_grad():
         for place in part.parameters_of(model):
             if place.gain and side in (None, place.side):
                 units = place.by_unit(value(model.get_parameter(place.name)))
-                found += units.flatten(1).sum(dim=1)
-    return found
+                sums += units.flatten(1).sum(dim=1)
+    return sums
 
 
 def _times_gradient(weight: nn.Parameter) -> Tensor:
@@ -390,8 +390,8 @@ def _times_gradient(weight: nn.Parameter) -> Tensor:
 
 
 def _state(model: nn.Module) -> _State | None:
-    found: _State | None = getattr(model, STATE, None)
-    return found
+    state: _State | None = getattr(model, STATE, None)
+    return state
 
 
 def _n_processes() -> int:

@@ -1,4 +1,4 @@
-"""What a bundle tells of its training: recipe, revision, clips, sources, licences, dev scores."""
+"""What a bundle records of its training: recipe, revision, clips, sources, licences, dev scores."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOTHING: Mapping[str, Card] = MappingProxyType({})
 __all__ = ["card_of", "dev_table", "revision", "seen_keys"]
 
 FEW_HOURS = 100.0
-"""With less speech to train on, a card says that it was little."""
+"""With less speech to train on, a card warns that it was little."""
 
 
 def card_of(
@@ -50,7 +50,7 @@ def card_of(
         scores: Raw scores of the dev clips, shape [len(dev)].
         best: The step that was kept.
         seconds: How long the run took, interruptions left out.
-        before: Cards of the detectors that parts of this one started from, by submodule.
+        before: Cards of the detectors that submodules of this one started from, by submodule.
     """
     bonafide = dev.bonafide()
     calibration = fit_calibration(scores[bonafide], scores[~bonafide])
@@ -105,39 +105,39 @@ def dev_table(dev: Manifest, scores: FloatArray, calibration: Calibration) -> pa
 def seen_keys(*manifests: Manifest) -> list[str]:
     """Return what tells a clip from others: its file's hash, or its id where that is not known."""
     columns = [
-        zip(one.column("sha256").tolist(), one.column("id").tolist(), strict=True)
-        for one in manifests
+        zip(manifest.column("sha256").tolist(), manifest.column("id").tolist(), strict=True)
+        for manifest in manifests
     ]
     return [sha256 or name for pairs in columns for sha256, name in pairs]
 
 
 def revision() -> str:
     """Return the revision of this source code, "" if it is not a checkout of its repository."""
-    here = Path(__file__)
+    module = Path(__file__)
 
     def git(*words: str) -> str:
         run = subprocess.run(
-            ["git", "-C", str(here.parent), *words], capture_output=True, text=True, check=True
+            ["git", "-C", str(module.parent), *words], capture_output=True, text=True, check=True
         )
         return run.stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", here.name)  # else the checkout is of something else
+        git("ls-files", "--error-unmatch", module.name)  # else the checkout is of something else
         return git("describe", "--always", "--dirty", "--abbrev=40", "--match=")
     except (OSError, subprocess.CalledProcessError):
         return ""
 
 
 def _families(clips: Manifest) -> Counter[str]:
-    """Count spoofed clips by family; a twin lets its generator's family be heard as well."""
+    """Count spoofed clips by family; a twin counts for its generator's family as well."""
     spoof = clips.where(~clips.bonafide())
-    found = Counter(spoof.column("family").tolist())
-    found.update(
+    families = Counter(spoof.column("family").tolist())
+    families.update(
         family
         for pairs in spoof.column("notes").tolist()
         if (family := dict(pairs).get("generator_family"))
     )
-    return found
+    return families
 
 
 def _material(manifest: Manifest) -> list[Material]:
@@ -150,16 +150,16 @@ def _material(manifest: Manifest) -> list[Material]:
             part=part,
             corpus=corpus,
             licence=licence,
-            n_bonafide=sum(clip.bonafide for clip in held),
-            n_spoof=sum(not clip.bonafide for clip in held),
-            hours=round(sum(clip.duration_s for clip in held) / 3600, 4),
+            n_bonafide=sum(clip.bonafide for clip in clips),
+            n_spoof=sum(not clip.bonafide for clip in clips),
+            hours=round(sum(clip.duration_s for clip in clips) / 3600, 4),
         )
-        for (part, corpus, licence), held in sorted(groups.items())
+        for (part, corpus, licence), clips in sorted(groups.items())
     ]
 
 
 def _limits(clips: Manifest, families: Iterable[str]) -> list[str]:
-    """Return, as sentences, what the clips alone say that the detector has never heard."""
+    """Return, as sentences, which kinds of speech the detector has never seen."""
     languages = sorted(set(clips.column("language")) - {""})
     limits = [f"In training it heard spoofed speech of these kinds only: {', '.join(families)}."]
     if languages:

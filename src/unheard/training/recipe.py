@@ -154,7 +154,11 @@ class Adam:
             )
         kind = torch.optim.AdamW if self.decoupled else torch.optim.Adam
         return kind(
-            [{"params": held, "scale": scale} for scale, held in groups.items() if held],
+            [
+                {"params": parameters, "scale": scale}
+                for scale, parameters in groups.items()
+                if parameters
+            ],
             betas=(self.beta_1, self.beta_2),
             eps=self.epsilon,
             weight_decay=self.weight_decay,
@@ -250,7 +254,7 @@ class Recipe:
         if not 0 < self.hop_s <= self.window_s:
             raise RecipeError(
                 f"hop_s is {self.hop_s:g} and window_s is {self.window_s:g}; "
-                "give a hop above 0 and at most the window, or speech between windows is not heard"
+                "give a hop above 0 and at most the window, or speech between windows is not scored"
             )
         if self.seed < 0:
             raise RecipeError(f"seed is {self.seed}; give 0 or more")
@@ -262,7 +266,7 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     Args:
         recipe: Where to start.
         settings: Texts such as "schedule.rate=1e-4", applied in order; names, such as those of
-            train_parts, apart by commas.
+            train_parts, comma-separated.
 
     Raises:
         RecipeError: If a name does not exist, is not a scalar, or the value does not fit its type.
@@ -289,14 +293,16 @@ def _set(value: Any, names: list[str], text: str, path: str) -> Any:
         raise RecipeError(f"{path}: {type(value).__name__} has no field {names[0]!r}{hint}")
     if isinstance(value, Encoder) and names == ["source"]:
         return value.at(text)
-    held = getattr(value, names[0])
+    field_value = getattr(value, names[0])
     if len(names) > 1:
-        return replace(value, **{names[0]: _set(held, names[1:], text, path)})
+        return replace(value, **{names[0]: _set(field_value, names[1:], text, path)})
     wanted = get_type_hints(type(value))[names[0]]
     may_lack = NoneType in get_args(wanted) and text.lower() == "none"
-    if is_dataclass(held) and not may_lack:
-        inside = ", ".join(f"{path}.{field.name}" for field in fields(held))
-        raise RecipeError(f"{path} is a {type(held).__name__}, not a single value; set {inside}")
+    if is_dataclass(field_value) and not may_lack:
+        inside = ", ".join(f"{path}.{field.name}" for field in fields(field_value))
+        raise RecipeError(
+            f"{path} is a {type(field_value).__name__}, not a single value; set {inside}"
+        )
     return replace(value, **{names[0]: _scalar(text, wanted, path)})
 
 
@@ -336,9 +342,9 @@ def _plain(value: Any) -> object:
         inside = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         return {"kind": type(value).__name__} | inside
     if isinstance(value, Mapping):
-        return {str(name): _plain(held) for name, held in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(held) for held in value]
+        return [_plain(item) for item in value]
     assert value is None or isinstance(value, bool | int | float | str), f"{value!r} in a recipe"
     return value
 

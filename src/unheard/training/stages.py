@@ -26,9 +26,9 @@ def train_stages(
 ) -> Path:
     """Train the recipes that a recipe starts from, then the recipe itself.
 
-    They lie beside its run: runs/attention_mixture stands on runs/mel_lcnn. A bundle that is there
-    is taken as it is, whatever made it; one that is not is trained with the seed and on the parts
-    of the recipe that asks for it. Arguments and errors are those of `train.train`.
+    They lie next to its run: runs/attention_mixture stands on runs/mel_lcnn. A bundle that is there
+    is taken as it is, whichever run made it; one that is not is trained with the seed and on the
+    parts of the recipe that asks for it. Arguments and errors are those of `train.train`.
 
     Returns:
         The folder of the bundle.

@@ -71,8 +71,8 @@ def test_states_are_those_of_the_library(name: str) -> None:
         ours = encoder(waves())
         theirs = encoder.model(waves(), output_hidden_states=True)
     assert len(ours) == len(theirs.hidden_states)
-    for one, other in zip(ours[:-1], theirs.hidden_states[:-1], strict=True):
-        assert torch.equal(one, other)
+    for state, other in zip(ours[:-1], theirs.hidden_states[:-1], strict=True):
+        assert torch.equal(state, other)
     assert torch.equal(ours[-1], theirs.last_hidden_state)
 
 
@@ -93,7 +93,7 @@ def test_log_mel_is_that_of_the_library() -> None:
     assert torch.allclose(LogMel(80)(waves(1, 480_000)), theirs, atol=1e-5)
 
 
-def test_whisper_hears_windows_of_any_length_and_more_than_thirty_seconds() -> None:
+def test_whisper_encodes_windows_of_any_length_and_more_than_thirty_seconds() -> None:
     encoder = built(TINY_WHISPER)
     with torch.inference_mode():
         assert encoder(waves(2, 3_200))[-1].shape == (2, 10, 16)
@@ -142,7 +142,7 @@ def test_checkpointing_gives_the_same_gradients() -> None:
         encoder(waves())[-1].square().sum().backward()
         slopes.append([p.grad.clone() for p in encoder.parameters() if p.grad is not None])
     assert len(slopes[0]) > 20
-    assert all(torch.equal(one, other) for one, other in zip(*slopes, strict=True))
+    assert all(torch.equal(slope, other) for slope, other in zip(*slopes, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ def test_weights_load_from_the_older_binary_with_older_names(tmp_path: Path) -> 
     torch.save(
         {f"wav2vec2.{name}": value for name, value in old.items()}, tmp_path / "pytorch_model.bin"
     )
-    found = read_weights(tmp_path, "wav2vec2")
-    assert found.keys() == network.state_dict().keys()
-    assert all(torch.equal(found[name], value) for name, value in network.state_dict().items())
+    weights = read_weights(tmp_path, "wav2vec2")
+    assert weights.keys() == network.state_dict().keys()
+    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
 
 
 FAIRSEQ = {
@@ -238,9 +238,9 @@ def test_weights_load_from_a_fairseq_checkpoint(norm: str, tmp_path: Path) -> No
     assert "mask_emb" not in theirs
     theirs["mask_emb"] = torch.zeros(16)
     torch.save({"model": theirs}, tmp_path / "xlsr.pt")
-    found = read_weights(tmp_path / "xlsr.pt", "wav2vec2")
-    assert set(network.state_dict()) <= found.keys()
-    assert all(torch.equal(found[name], value) for name, value in network.state_dict().items())
+    weights = read_weights(tmp_path / "xlsr.pt", "wav2vec2")
+    assert set(network.state_dict()) <= weights.keys()
+    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
 
 
 def test_a_file_that_could_run_code_is_not_opened(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_wrong_settings_are_refused_when_built() -> None:
 
 
 @pytest.mark.parametrize(
-    ("norm", "hop_s", "n_heard"),
+    ("norm", "hop_s", "n_read"),
     [
         ("layer", 0.2, 8_000 + 3 * 3_200),  # shared: one stretch
         ("layer", 0.205, 4 * 8_000),  # a frame starts elsewhere in each window
@@ -309,18 +309,18 @@ def test_wrong_settings_are_refused_when_built() -> None:
     ],
 )
 def test_overlapping_windows_are_convolved_once_where_that_changes_nothing(
-    norm: str, hop_s: float, n_heard: int
+    norm: str, hop_s: float, n_read: int
 ) -> None:
     settings = (*STABLE.settings, ("feat_extract_norm", norm), ("conv_bias", True))
     detector = SslAasist(encoder=replace(STABLE, settings=settings)).build().eval()
-    heard = []
+    sizes = []
     convolutions = detector.encoder.model.feature_extractor
-    convolutions.register_forward_pre_hook(lambda _, given: heard.append(given[0].numel()))
+    convolutions.register_forward_pre_hook(lambda _, given: sizes.append(given[0].numel()))
     windower = audio.Windower(0.5, hop_s)
     windows = windower.push(waves(1, 8_000 + 3 * round(hop_s * 16_000))[0].numpy()).samples
     assert len(windows) == 4
     scores = window_scores(detector, windows)
-    assert heard == [n_heard]
-    alone = np.concatenate([window_scores(detector, one[None].copy()) for one in windows])
+    assert sizes == [n_read]
+    alone = np.concatenate([window_scores(detector, window[None].copy()) for window in windows])
     assert np.abs(scores - alone).max() < 1e-5
     assert alone.std() > 1e-4

@@ -25,8 +25,8 @@ def test_power_of_a_frame_is_its_squared_fourier_transform() -> None:
     wave = torch.linspace(-1, 1, 40)[None]
     frame = np.zeros(16)
     frame[4:12] = wave[0, 12:20].numpy() * np.sin(np.pi * np.arange(8) / 8) ** 2
-    found = Spectrogram(framing)(wave)[0, 4].numpy()  # centred on sample 16
-    np.testing.assert_allclose(found, np.abs(np.fft.rfft(frame)) ** 2, atol=1e-5)
+    actual = Spectrogram(framing)(wave)[0, 4].numpy()  # centred on sample 16
+    np.testing.assert_allclose(actual, np.abs(np.fft.rfft(frame)) ** 2, atol=1e-5)
 
 
 def test_pre_emphasis_keeps_the_first_sample_and_subtracts_the_one_before() -> None:
@@ -87,7 +87,7 @@ def test_log_takes_away_the_mean_of_each_feature_over_time() -> None:
     torch.testing.assert_close(kept, torch.log(power + 1e-3))
 
 
-def test_log_mel_does_not_hear_level() -> None:
+def test_log_mel_does_not_depend_on_level() -> None:
     wave = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
     features = torch.nn.Sequential(Spectrogram(FRAMING), Mel(FRAMING, n_mels=20), Log())
     torch.testing.assert_close(features(wave), features(0.5 * wave), rtol=0, atol=1e-3)
@@ -125,9 +125,9 @@ def test_autocast_changes_nothing() -> None:
         torch.testing.assert_close(Spectrogram(FRAMING)(wave), power, rtol=0, atol=0)
         cast = [head(power) for head in heads]
         cast_lfcc = lfcc(lfcc_power)
-    for head, found in zip(heads, cast, strict=True):
-        assert found.dtype == torch.float32
-        torch.testing.assert_close(found, head(power), rtol=0, atol=0)
+    for head, coefficients in zip(heads, cast, strict=True):
+        assert coefficients.dtype == torch.float32
+        torch.testing.assert_close(coefficients, head(power), rtol=0, atol=0)
     torch.testing.assert_close(cast_lfcc, lfcc(lfcc_power), rtol=0, atol=0)
 
 

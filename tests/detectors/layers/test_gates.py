@@ -75,39 +75,41 @@ def attended(tokens: Tensor, own: dict[str, Tensor], heads: int) -> Tensor:
 def test_attention_gate_is_its_definition(readout: str, depth: int) -> None:
     spec = AttentionGate(width=12, heads=3, depth=depth, feed_forward=10, readout=readout)  # type: ignore[arg-type]
     gate = built(spec).eval()
-    held = gate.state_dict()
+    weights = gate.state_dict()
     waveform, embeddings = inputs()
     tokens = torch.stack(
         [
-            embedding @ held[f"projections.{expert}.weight"].T + held["identities"][expert]
+            embedding @ weights[f"projections.{expert}.weight"].T + weights["identities"][expert]
             for expert, embedding in enumerate(embeddings)
         ],
         dim=1,
     )
     for layer in range(depth):
         prefix = f"layers.{layer}."
-        own = {k.removeprefix(prefix): v for k, v in held.items() if k.startswith(prefix)}
+        own = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
         tokens = attended(tokens, own, 3)
     if readout == "joint":
         side_by_side = torch.cat([tokens[:, expert] for expert in range(3)], dim=1)
-        expected = side_by_side @ held["readout.weight"].T + held["readout.bias"]
+        expected = side_by_side @ weights["readout.weight"].T + weights["readout.bias"]
     else:
-        expected = torch.stack([tokens[:, e] @ held["readout.weight"][0] for e in range(3)], dim=1)
+        expected = torch.stack(
+            [tokens[:, e] @ weights["readout.weight"][0] for e in range(3)], dim=1
+        )
     torch.testing.assert_close(gate(waveform, embeddings), expected, rtol=1e-4, atol=1e-5)
     with torch.inference_mode():  # torch has another kernel for it
-        found = gate(waveform, embeddings)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        logits = gate(waveform, embeddings)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_enhanced_gate_is_its_definition() -> None:
     gate = built(EnhancedGate(width=6, hidden=9, dropout=0.0)).train()
-    held = {name: value.clone() for name, value in gate.state_dict().items()}
+    weights = {name: value.clone() for name, value in gate.state_dict().items()}
     waveform, embeddings = inputs()
 
     def batch_normalised(x: Tensor, name: str) -> Tensor:
         centred = x - x.mean(0)
         scale = (centred.square().mean(0) + 1e-5).sqrt()
-        return centred / scale * held[f"{name}.weight"] + held[f"{name}.bias"]
+        return centred / scale * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
     def leaky(x: Tensor) -> Tensor:
         return torch.where(x > 0, x, 0.01 * x)
@@ -115,14 +117,15 @@ def test_enhanced_gate_is_its_definition() -> None:
     features, means = [], []
     for expert, embedding in enumerate(embeddings):
         projected = (
-            embedding @ held[f"projections.{expert}.weight"].T + held[f"projections.{expert}.bias"]
+            embedding @ weights[f"projections.{expert}.weight"].T
+            + weights[f"projections.{expert}.bias"]
         )
         means.append(projected.mean(0))
         features.append(leaky(batch_normalised(projected, "norm")))
-    product = features[0] * features[1] * features[2] * held["scale"]
-    hidden = torch.cat([*features, product], dim=1) @ held["logits.0.weight"].T
-    hidden = leaky(batch_normalised(hidden + held["logits.0.bias"], "logits.2"))
-    expected = hidden @ held["logits.4.weight"].T + held["logits.4.bias"]
+    product = features[0] * features[1] * features[2] * weights["scale"]
+    hidden = torch.cat([*features, product], dim=1) @ weights["logits.0.weight"].T
+    hidden = leaky(batch_normalised(hidden + weights["logits.0.bias"], "logits.2"))
+    expected = hidden @ weights["logits.4.weight"].T + weights["logits.4.bias"]
     torch.testing.assert_close(gate(waveform, embeddings), expected, rtol=1e-4, atol=1e-5)
     # One normalisation sees the experts one after the other.
     running = torch.zeros(6)
@@ -146,8 +149,8 @@ def test_waveform_gate_is_one_linear_layer_over_the_window() -> None:
     assert sum(weight.numel() for weight in gate.parameters()) == 3 * 48_000 + 3
     small = built(WaveformGate(n_samples=64))
     waveform, embeddings = inputs()
-    held = small.state_dict()
-    expected = waveform @ held["logits.weight"].T + held["logits.bias"]
+    weights = small.state_dict()
+    expected = waveform @ weights["logits.weight"].T + weights["logits.bias"]
     torch.testing.assert_close(small(waveform, embeddings), expected)
 
 
@@ -165,11 +168,11 @@ def test_waveform_gate_takes_the_middle_or_repeats(n_samples: int, seen: list[in
     gate = built(WaveformGate(n_samples=n_samples))
     waveform = torch.arange(7.0)[None]
     expected = gate.state_dict()["logits.weight"] @ torch.tensor([float(at) for at in seen])
-    found = gate(waveform, []) - gate.state_dict()["logits.bias"]
-    torch.testing.assert_close(found[0], expected)
+    logits = gate(waveform, []) - gate.state_dict()["logits.bias"]
+    torch.testing.assert_close(logits[0], expected)
 
 
-def test_even_gate_tells_no_expert_from_another_and_has_no_weights() -> None:
+def test_even_gate_weighs_all_experts_alike_and_has_no_weights() -> None:
     gate = EvenGate().build(SIZES)
     assert not gate.state_dict()
     assert torch.equal(gate(*inputs()).softmax(1), torch.full((N_CLIPS, 3), 1 / 3))
@@ -185,10 +188,10 @@ def test_no_clip_sees_another(name: str) -> None:
     mates = [own.clone() for own in embeddings]
     for own, other in zip(mates, others[1], strict=True):
         own[1:] = 100 * other[1:]
-    found, expected = gate(changed, mates), gate(waveform, embeddings)
-    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-6)
+    logits, expected = gate(changed, mates), gate(waveform, embeddings)
+    torch.testing.assert_close(logits[0], expected[0], rtol=1e-5, atol=1e-6)
     if name != "even":
-        assert not torch.allclose(found[1:], expected[1:])
+        assert not torch.allclose(logits[1:], expected[1:])
 
 
 def moved(depth: int) -> Tensor:
@@ -222,9 +225,9 @@ def test_gradient_reaches_every_weight(name: str) -> None:
 
 
 def test_layers_of_the_transformer_start_apart() -> None:
-    held = AttentionGate().build(SIZES).state_dict()
-    one, other = (held[f"layers.{layer}.linear1.weight"] for layer in range(2))
-    assert not torch.equal(one, other)
+    weights = AttentionGate().build(SIZES).state_dict()
+    first, second = (weights[f"layers.{layer}.linear1.weight"] for layer in range(2))
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from unheard.detectors.layers.growth import Init, Reads, Width, grow, places, remove, size
+from unheard.detectors.layers.growth import Init, Reads, Width, grow, remove, size, unit_axes
 from unheard.detectors.layers.lora import AdaptedLinear, LoraExperts
 from unheard.errors import RecipeError
 
@@ -20,13 +20,13 @@ EXACT = 1e-12
 
 
 class Net(nn.Module):
-    """Modules by name, and a road through them."""
+    """Modules by name, and a path through them."""
 
-    def __init__(self, road: Callable[[Any, Tensor], Tensor], **modules: nn.Module) -> None:
+    def __init__(self, path: Callable[[Any, Tensor], Tensor], **modules: nn.Module) -> None:
         super().__init__()
         for name, module in modules.items():
             self.add_module(name, module)
-        self.road = road
+        self.path = path
         for module in self.modules():  # running statistics that are not those of the start
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.running_mean.uniform_(-1.0, 1.0)
@@ -35,7 +35,7 @@ class Net(nn.Module):
         self.double()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.road(self, x)
+        return self.path(self, x)
 
 
 def linear(n: int) -> Net:
@@ -70,12 +70,12 @@ def recurrent(kind: type[nn.RNNBase], n: int, n_layers: int = 1, both: bool = Fa
     """The last layer reads the mean of frames and the largest, as blocks of all units."""
     n_ways = 1 + both
 
-    def road(net: Any, x: Tensor) -> Tensor:
+    def path(net: Any, x: Tensor) -> Tensor:
         frames, _ = net.cell(x)
         return net.last(torch.cat([frames.mean(dim=1), frames.amax(dim=1)], dim=1))
 
     cell = kind(6, n, n_layers, batch_first=True, bidirectional=both)  # type: ignore[call-arg]
-    return Net(road, cell=cell, last=nn.Linear(2 * n_ways * n, 2))
+    return Net(path, cell=cell, last=nn.Linear(2 * n_ways * n, 2))
 
 
 def stacked(n: int) -> Net:
@@ -118,7 +118,7 @@ every_net = pytest.mark.parametrize("name", NETS)
 every_mode = pytest.mark.parametrize("training", [False, True])
 
 
-def made(name: str, n: int = 5) -> tuple[Net, Width]:
+def net_and_width(name: str, n: int = 5) -> tuple[Net, Width]:
     torch.manual_seed(3)
     build, width = NETS[name]
     return build(n), width
@@ -134,16 +134,16 @@ def state(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def identical(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    assert one.keys() == other.keys()
-    return all(torch.equal(value, other[name]) for name, value in one.items())
+def identical(state: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    assert state.keys() == other.keys()
+    return all(torch.equal(value, other[name]) for name, value in state.items())
 
 
 @every_net
 @every_mode
 @pytest.mark.parametrize("init", ["preserving", "copy"])
 def test_growth_leaves_outputs_as_they_were(name: str, training: bool, init: Init) -> None:
-    net, width = made(name)
+    net, width = net_and_width(name)
     net.train(training)
     before = copy.deepcopy(net)(x_for(name))
     grow(net, width, 4, init)
@@ -152,7 +152,7 @@ def test_growth_leaves_outputs_as_they_were(name: str, training: bool, init: Ini
 
 @every_net
 def test_growth_drawn_whole_changes_outputs(name: str) -> None:
-    net, width = made(name)
+    net, width = net_and_width(name)
     before = net.eval()(x_for(name))
     grow(net, width, 4, "kaiming")
     assert (net(x_for(name)) - before).abs().max() > (0 if name == "adapted" else 1e-3)
@@ -161,7 +161,7 @@ def test_growth_drawn_whole_changes_outputs(name: str) -> None:
 @every_net
 @pytest.mark.parametrize("init", ["preserving", "kaiming"])
 def test_removing_what_was_added_gives_the_old_network_to_the_bit(name: str, init: Init) -> None:
-    net, width = made(name)
+    net, width = net_and_width(name)
     before = state(net)
     grow(net, width, 4, init)
     assert size(net, width) == 9
@@ -171,10 +171,10 @@ def test_removing_what_was_added_gives_the_old_network_to_the_bit(name: str, ini
 
 @every_net
 def test_a_grown_network_is_one_that_was_built_so(name: str) -> None:
-    net, width = made(name)
+    net, width = net_and_width(name)
     grow(net, width, 3)
     remove(net, width, [0, 6])
-    built, _ = made(name, 6)
+    built, _ = net_and_width(name, 6)
     assert repr(net) == repr(built)
     assert size(net, width) == 6
     built.load_state_dict(net.state_dict())
@@ -183,11 +183,11 @@ def test_a_grown_network_is_one_that_was_built_so(name: str) -> None:
 
 @every_net
 def test_removing_units_is_never_having_read_them(name: str) -> None:
-    net, width = made(name)
+    net, width = net_and_width(name)
     net.eval()
     silenced = copy.deepcopy(net)
     with torch.no_grad():
-        for place in places(net, width):
+        for place in unit_axes(net, width):
             if place.side == "out":
                 place.by_unit(silenced.get_parameter(place.name))[[1, 3]] = 0
     remove(net, width, [3, 1])
@@ -195,7 +195,7 @@ def test_removing_units_is_never_having_read_them(name: str) -> None:
 
 
 def test_a_unit_of_a_recurrent_layer_is_a_row_and_a_column_of_every_gate() -> None:
-    net, width = made("both")
+    net, width = net_and_width("both")
     before = state(net)
     remove(net, width, [2])
     kept = [0, 1, 3, 4]
@@ -204,23 +204,23 @@ def test_a_unit_of_a_recurrent_layer_is_a_row_and_a_column_of_every_gate() -> No
     for way in ("", "_reverse"):
         for layer in (0, 1):
             own = f"cell.{{}}_l{layer}{way}"
-            held = net.state_dict()
+            weights = net.state_dict()
             into = before[own.format("weight_ih")][rows]
-            assert torch.equal(held[own.format("weight_ih")], into[:, ways] if layer else into)
+            assert torch.equal(weights[own.format("weight_ih")], into[:, ways] if layer else into)
             inside = before[own.format("weight_hh")][rows][:, kept]
-            assert torch.equal(held[own.format("weight_hh")], inside)
-            assert torch.equal(held[own.format("bias_hh")], before[own.format("bias_hh")][rows])
+            assert torch.equal(weights[own.format("weight_hh")], inside)
+            assert torch.equal(weights[own.format("bias_hh")], before[own.format("bias_hh")][rows])
     columns = [5 * block + unit for block in range(4) for unit in kept]
     assert torch.equal(net.state_dict()["last.weight"], before["last.weight"][:, columns])
 
 
 @every_net
-def test_new_units_are_heard_after_a_step(name: str) -> None:
-    net, width = made(name)
+def test_new_units_change_the_outputs_after_a_step(name: str) -> None:
+    net, width = net_and_width(name)
     change = grow(net.train(), width, 4)
     net(x_for(name)).square().sum().backward()
-    assert any(place.side == "out" for place in change.places)
-    for place in change.places:
+    assert any(place.side == "out" for place in change.unit_axes)
+    for place in change.unit_axes:
         if place.side == "out" and place.name in dict(net.named_parameters()):
             gradient = net.get_parameter(place.name).grad
             assert gradient is not None
@@ -233,7 +233,7 @@ def test_new_units_are_heard_after_a_step(name: str) -> None:
 @every_net
 def test_moments_follow_their_entries(name: str) -> None:
     """After a step the old entries are those of a network that never grew."""
-    net, width = made(name)
+    net, width = net_and_width(name)
     net.train().requires_grad_()
     small = copy.deepcopy(net)
 
@@ -254,7 +254,7 @@ def test_moments_follow_their_entries(name: str) -> None:
         assert moments[key]["exp_avg"].shape == parameter.shape
         assert moments[key]["step"] == 3
         optimizer.state[parameter] = moments[key]
-    for place in change.places:
+    for place in change.unit_axes:
         if place.name in moments:
             assert not place.by_unit(moments[place.name]["exp_avg_sq"])[5:].any()
     step(net, optimizer)
@@ -265,7 +265,7 @@ def test_moments_follow_their_entries(name: str) -> None:
 
 
 def test_copies_are_near_their_parents_and_differ_by_the_noise() -> None:
-    net, width = made("linear", 64)
+    net, width = net_and_width("linear", 64)
     before = state(net)
     grow(net, width, 64, "copy", noise=0.1)
     distances = torch.cdist(net.first.weight[64:], before["first.weight"]).min(dim=1)
@@ -292,7 +292,7 @@ def test_new_weights_have_the_documented_size() -> None:
 
 
 def test_a_normalisation_starts_by_leaving_new_units_alone() -> None:
-    net, width = made("linear")
+    net, width = net_and_width("linear")
     grow(net, width, 2)
     new = {name: value[5:].tolist() for name, value in net.norm.state_dict().items() if value.ndim}
     assert new == {
@@ -306,7 +306,7 @@ def test_a_normalisation_starts_by_leaving_new_units_alone() -> None:
 def test_what_is_drawn_is_the_generators() -> None:
     grown = []
     for seed in (1, 1, 2):
-        net, width = made("gru")
+        net, width = net_and_width("gru")
         grow(net, width, 2, "copy", noise=0.1, generator=torch.Generator().manual_seed(seed))
         grown.append(state(net))
     assert identical(grown[0], grown[1])
@@ -314,7 +314,7 @@ def test_what_is_drawn_is_the_generators() -> None:
 
 
 def test_changed_tensors_want_a_gradient_and_others_are_left_alone() -> None:
-    net, width = made("linear")
+    net, width = net_and_width("linear")
     net.requires_grad_(False)
     grow(net, width, 1)
     wanting = {name for name, parameter in net.named_parameters() if parameter.requires_grad}
@@ -368,9 +368,9 @@ def test_what_cannot_grow_is_refused(message: str) -> None:
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.integers(-6, 6).filter(bool), max_size=6), st.integers(0, 1000))
 def test_units_keep_their_order_and_their_weights(sizes: list[int], seed: int) -> None:
-    """Whatever is added and removed, each unit that stays is the one it was."""
+    """Whichever units are added and removed, each unit that stays is the one it was."""
     generator = torch.Generator().manual_seed(seed)
-    net, width = made("map_1d")
+    net, width = net_and_width("map_1d")
     units = [(net.first.weight[u].clone(), net.flat.weight[:, 4 * u].clone()) for u in range(5)]
     for n in sizes:
         if n > 0:

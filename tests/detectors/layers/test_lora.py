@@ -54,8 +54,8 @@ def literally(layer: AdaptedLinear, x: Tensor) -> Tensor:
             added = torch.zeros_like(y[clip, frame])
             gates = {0: torch.tensor(1.0)}
             if layer.router is not None:
-                heard = x[clip].mean(dim=0) if adapters.router == "clip" else token
-                logits = layer.router @ heard
+                routed = x[clip].mean(dim=0) if adapters.router == "clip" else token
+                logits = layer.router @ routed
                 chosen = logits.detach().argsort(descending=True)[: adapters.n_active].tolist()
                 weights = [logits[e].exp() for e in chosen]
                 gates = {e: w / sum(weights) for e, w in zip(chosen, weights, strict=True)}
@@ -120,7 +120,7 @@ def test_gates_are_chosen_in_full_precision_under_autocast(router: Any) -> None:
     [(family, way) for family in FAMILIES for way in ("eager", "sdpa") if family != "wavlm"]
     + [("wavlm", "eager")],
 )
-def test_every_adapter_is_heard_as_a_change_of_the_weight(family: str, attention: str) -> None:
+def test_every_adapter_acts_as_a_change_of_the_weight(family: str, attention: str) -> None:
     for projection in EVERYWHERE:
         encoder = build(family, attention=attention)
         x = inputs(encoder)
@@ -130,8 +130,8 @@ def test_every_adapter_is_heard_as_a_change_of_the_weight(family: str, attention
         assert len(parts) == 2
         for name, part in parts.items():
             merged.get_submodule(name).weight.data += 8 * part.lora_up[0] @ part.lora_down[0]
-        found, wanted = run(encoder, x), run(merged, x)
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+        actual, wanted = run(encoder, x), run(merged, x)
+        torch.testing.assert_close(actual, wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")
@@ -145,8 +145,8 @@ def test_the_attention_of_wavlm_that_calls_projections_is_that_of_transformers(
     mask[1, 6:] = 0
     wanted = attention(frames, attention_mask=mask if masked else None)
     call_projections(attention)
-    found = attention(frames, attention_mask=mask if masked else None)
-    for ours, theirs in zip(found, wanted, strict=True):
+    actual = attention(frames, attention_mask=mask if masked else None)
+    for ours, theirs in zip(actual, wanted, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
@@ -158,12 +158,12 @@ def test_output_and_gradients_are_those_of_the_equation(adapters: LoraExperts) -
     learned = [layer.lora_down, layer.lora_up]
     if layer.router is None or adapters.n_active > 1:  # else the router's gradient is our choice
         learned += [x] if layer.router is None else [x, layer.router]
-    found, wanted = layer(x), literally(layer, x)
-    torch.testing.assert_close(found, wanted)
-    ours = torch.autograd.grad((weights * found).sum(), learned)
+    actual, wanted = layer(x), literally(layer, x)
+    torch.testing.assert_close(actual, wanted)
+    ours = torch.autograd.grad((weights * actual).sum(), learned)
     theirs = torch.autograd.grad((weights * wanted).sum(), learned)
-    for one, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(one, other)
+    for slope, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(slope, other)
 
 
 def test_a_single_active_expert_has_gate_one_and_still_teaches_the_router() -> None:
@@ -183,7 +183,7 @@ def test_gates_are_the_softmax_over_the_largest_logits() -> None:
 
 @pytest.mark.parametrize("router", ["frame", "clip"])
 @pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
-def test_a_clip_does_not_hear_its_batch_mates(family: str, router: Any) -> None:
+def test_a_clip_does_not_depend_on_its_batch_mates(family: str, router: Any) -> None:
     encoder = build(family)
     adapt(layers(encoder), replace(PLAIN, n_experts=6, n_active=2, router=router))
     awake(encoder, std=0.1)

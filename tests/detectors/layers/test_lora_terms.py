@@ -89,8 +89,8 @@ def test_terms_are_averaged_over_projections() -> None:
         part(scale * x)
         single.append(expert_terms(part))
         part(scale * x)
-    for name, found in expert_terms(pair).items():
-        torch.testing.assert_close(found, (single[0][name] + single[1][name]) / 2)
+    for name, value in expert_terms(pair).items():
+        torch.testing.assert_close(value, (single[0][name] + single[1][name]) / 2)
 
 
 def test_terms_are_empty_with_one_expert_in_evaluation_and_when_taken_already() -> None:
@@ -137,11 +137,11 @@ def test_checkpointing_changes_no_gradient_and_keeps_nothing(adapters: LoraExper
     torch.manual_seed(5)
     wanted = gradients(encoder, plainly, frames)
     torch.manual_seed(5)
-    found = gradients(encoder, checkpointed, frames)
-    assert any("router" in name for name in found)
+    slopes = gradients(encoder, checkpointed, frames)
+    assert any("router" in name for name in slopes)
     for name, gradient in wanted.items():
         assert gradient.any(), name
-        torch.testing.assert_close(found[name], gradient)
+        torch.testing.assert_close(slopes[name], gradient)
     assert all(part.last_terms is None for part in adapted(encoder).values())
     assert expert_terms(encoder) == {}
 
@@ -170,11 +170,11 @@ def test_terms_of_fast_weights_carry_the_gradient_of_the_fast_weights() -> None:
     }
     states = functional_call(encoder, fast, (x,)).last_hidden_state
     loss = states.square().mean() + sum(expert_terms(encoder).values())
-    found = torch.autograd.grad(loss, list(fast.values()))
+    slopes = torch.autograd.grad(loss, list(fast.values()))
     assert all(encoder.get_parameter(name).grad is None for name in fast)
     encoder.load_state_dict(fast, strict=False)
     wanted = gradients(encoder, lambda x: run(encoder, x), x)
-    for name, gradient in zip(fast, found, strict=True):
+    for name, gradient in zip(fast, slopes, strict=True):
         torch.testing.assert_close(gradient, wanted[name])
 
 
@@ -198,8 +198,8 @@ def test_recorded_usage_is_the_mean_gate_of_each_clip(adapters: LoraExperts) -> 
     layer = linear(adapters).eval()
     x = torch.randn(3, 8, 5, dtype=torch.float64)
     assert layer.router is not None
-    heard = x.mean(dim=1, keepdim=True).expand_as(x) if adapters is BY_CLIP else x
-    logits = heard @ layer.router.T
+    routed = x.mean(dim=1, keepdim=True).expand_as(x) if adapters is BY_CLIP else x
+    logits = routed @ layer.router.T
     threshold = logits.sort(dim=-1, descending=True).values[..., 1:2]
     weights = logits.exp() * (logits >= threshold)
     wanted = (weights / weights.sum(dim=-1, keepdim=True)).mean(dim=1)

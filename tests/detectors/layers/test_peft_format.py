@@ -67,10 +67,10 @@ def test_what_peft_wrote_has_its_outputs_and_gradients_here(peft: Any, tmp_path:
     encoder = ours()
     from_peft(encoder, tmp_path)
     x = inputs(encoder)
-    found, wanted = run(encoder, x), run(model, x)
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
-    weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(6))
-    (found * weights).sum().backward()
+    actual, wanted = run(encoder, x), run(model, x)
+    torch.testing.assert_close(actual, wanted, rtol=1e-5, atol=1e-5)
+    weights = torch.randn(actual.shape, generator=torch.Generator().manual_seed(6))
+    (actual * weights).sum().backward()
     (wanted * weights).sum().backward()
     for name, part in adapted(encoder).items():
         layer = model.base_model.model.get_submodule(name)
@@ -103,12 +103,12 @@ def test_one_expert_of_a_mixture_travels_alone(tmp_path: Path) -> None:
     from_peft(plain, to_peft(mixture, tmp_path, expert=1))
     fresh = ours(LoraExperts(rank=2, n_experts=3, n_active=2), seed=9)
     from_peft(fresh, to_peft(plain, tmp_path), expert=2)
-    for one, same, copy in zip(
+    for layer, same, copy in zip(
         *(adapted(model).values() for model in (mixture, plain, fresh)), strict=True
     ):
-        assert torch.equal(one.lora_up[1], same.lora_up[0])
-        assert torch.equal(one.lora_down[1], copy.lora_down[2])
-        assert not torch.equal(one.lora_up[0], copy.lora_up[0])
+        assert torch.equal(layer.lora_up[1], same.lora_up[0])
+        assert torch.equal(layer.lora_down[1], copy.lora_down[2])
+        assert not torch.equal(layer.lora_up[0], copy.lora_up[0])
 
 
 def test_files_of_one_module_fill_another(written: Path) -> None:

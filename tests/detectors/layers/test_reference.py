@@ -17,9 +17,9 @@ RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("reference.json")
 def test_every_coefficient_agrees_with_a_literal_computation(band: str) -> None:
     samples = torch.tensor(RECORDED["samples_times_32768"], dtype=torch.float32) / 32768
     power = Spectrogram(Lfcc.framing())(samples[None])
-    found = Lfcc(Lfcc.framing(), band=float(band))(power)[0].numpy()
+    coefficients = Lfcc(Lfcc.framing(), band=float(band))(power)[0].numpy()
     # The layer works in float32 and the record in float64; values reach 13.
-    np.testing.assert_allclose(found, np.array(RECORDED["lfcc"][band]), rtol=0, atol=2e-5)
+    np.testing.assert_allclose(coefficients, np.array(RECORDED["lfcc"][band]), rtol=0, atol=2e-5)
 
 
 def test_the_record_says_where_it_comes_from() -> None:

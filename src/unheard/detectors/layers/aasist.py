@@ -36,7 +36,7 @@ JOINT_TEMPERATURE = 100.0
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut, over maps of frequency by time.
+    """Two convolutions next to a shortcut, over maps of frequency by time.
 
     Shape:
         [B, n_in, S, T] -> [B, n_out, S, T].
@@ -111,7 +111,7 @@ class GraphHead(nn.Module):
         spectral = self.spectral_pool(self.spectral(spectral + self.position))
         temporal = self.temporal_pool(self.temporal(temporal))
         branches = zip(self.first(temporal, spectral), self.second(temporal, spectral), strict=True)
-        temporal, spectral, master = (torch.maximum(one, other) for one, other in branches)
+        temporal, spectral, master = (torch.maximum(first, second) for first, second in branches)
         read = [
             largest_size(temporal, 1),
             temporal.mean(dim=1),
@@ -124,7 +124,7 @@ class GraphHead(nn.Module):
 
 
 class _Branch(nn.Module):
-    """Joint attention, pooling of each kind, and joint attention again beside a shortcut."""
+    """Joint attention, pooling of each kind, and joint attention again next to a shortcut."""
 
     def __init__(self, n_in: int, n_out: int, share: float) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ class Aasist(nn.Module):
 
         Differences from the source: the score is the difference of the two logits, bona fide less
         spoof, where the source takes the logit of bona fide alone: trained by cross-entropy, only
-        the difference says how likely each class is. Weights of the residual blocks that never
+        the difference is how likely each class is. Weights of the residual blocks that never
         learn are frozen (see `ResidualBlock`).
 
     Attributes:

@@ -1,6 +1,6 @@
 """Speech foundation models as a front end: wav2vec 2.0, HuBERT, WavLM and the Whisper encoder.
 
-The networks are those of the transformers library, so its weights load by name; the road through
+The networks are those of the transformers library, so its weights load by name; the path through
 them is ours: no masking, no dropped layers, input of any length, layers that are not wanted are
 never built.
 
@@ -56,7 +56,7 @@ class Encoder:
     Attributes:
         family: Which network.
         settings: Names and values of transformers' config that differ from its defaults, sorted.
-            `of` reads them from a folder. Masking and dropped layers are off whatever they say.
+            `of` reads them from a folder. Masking and dropped layers are off in any case.
         source: Where pretrained weights are: a folder, a name that `unheard encoder` builds, or the
             id of a model on a hub. "" leaves the weights random.
         n_layers: Transformer layers that are kept, from the first; 0 keeps all. The output is then
@@ -173,8 +173,8 @@ class SpeechEncoder(nn.Module):
     @property
     def layers(self) -> nn.ModuleList:
         """The transformer layers."""
-        found = self.model.layers if self.family == "whisper" else self.model.encoder.layers
-        return cast(nn.ModuleList, found)
+        layers = self.model.layers if self.family == "whisper" else self.model.encoder.layers
+        return cast(nn.ModuleList, layers)
 
     @property
     def longest(self) -> int:

@@ -159,15 +159,15 @@ def hash_of(tensors: Mapping[str, Tensor]) -> str:
 
 def _unpacked(file: Path) -> dict[str, Tensor]:
     try:
-        held = torch.load(file, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file provokes
         raise RecipeError(
             f"{file}: holds more than tensors or is damaged, and is not opened, for such a file "
             "can run code; convert it to safetensors where you trust it "
             "(fairseq: save {'model': checkpoint['model']} alone)"
         ) from error
-    found = held.get("model", held) if isinstance(held, dict) else {}
-    return {name: value for name, value in found.items() if isinstance(value, Tensor)}
+    weights = checkpoint.get("model", checkpoint) if isinstance(checkpoint, dict) else {}
+    return {name: value for name, value in weights.items() if isinstance(value, Tensor)}
 
 
 def _bare(name: str, family: str) -> str:
@@ -180,7 +180,7 @@ def _bare(name: str, family: str) -> str:
 
 def _fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the weights of a fairseq wav2vec 2.0 model under transformers' names."""
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     for old, value in tensors.items():
         name = old.removeprefix("w2v_encoder.w2v_model.")
         for theirs, ours in FAIRSEQ_NAMES:
@@ -191,8 +191,8 @@ def _fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             *head, index, place, kind = _split(name)
             part = "conv" if place == "0" else "layer_norm"
             name = ".".join([*head, index, part, kind])
-        found[name] = value.float()
-    return found
+        renamed[name] = value.float()
+    return renamed
 
 
 def _split(name: str) -> list[str]:

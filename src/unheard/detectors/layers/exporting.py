@@ -49,8 +49,8 @@ def power_spectrogram(
     turns = np.outer(np.arange(n_bins), np.arange(before, before + n_window)) % n_fft / n_fft
     waves = np.concatenate([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)])
     taps = torch.from_numpy(waves.astype(np.float32)) * window  # [2 K, n_window]
-    heard = padded[:, :, before : padded.shape[2] - after]
-    parts = nn.functional.conv1d(heard, taps[:, None], stride=n_hop).square()
+    framed = padded[:, :, before : padded.shape[2] - after]
+    parts = nn.functional.conv1d(framed, taps[:, None], stride=n_hop).square()
     return (parts[:, :n_bins] + parts[:, n_bins:]).transpose(1, 2)
 
 
@@ -73,10 +73,10 @@ def largest_in_parts(maps: Tensor, n_parts: tuple[int, int]) -> Tensor:
 
 def _largest_along(maps: Tensor, n_parts: int) -> Tensor:
     """Return the maxima of parts of the last axis, whose length may be free."""
-    n_found = maps.shape[3]
-    place = torch.arange(n_found, device=maps.device)
+    length_in = maps.shape[3]
+    place = torch.arange(length_in, device=maps.device)
     part = torch.arange(n_parts, device=maps.device)[:, None]
-    length = part.new_full((1,), n_found)
+    length = part.new_full((1,), length_in)
     first, last = part * length // n_parts, ((part + 1) * length - 1) // n_parts
     inside = (place >= first) & (place <= last)  # [parts, places]
     return torch.where(inside, maps[..., None, :], float("-inf")).amax(dim=4)
@@ -95,8 +95,8 @@ def recurrent(cells: nn.GRU | nn.LSTM, frames: Tensor) -> Tensor:
         Shape [B, F, units of both directions].
     """
     if not torch.compiler.is_exporting():
-        found: Tensor = cells(frames)[0]
-        return found
+        output: Tensor = cells(frames)[0]
+        return output
     from torch.onnx.ops import symbolic_multi_out
 
     assert cells.batch_first, "the only layout that detectors use"
@@ -106,14 +106,15 @@ def recurrent(cells: nn.GRU | nn.LSTM, frames: Tensor) -> Tensor:
     for layer in range(cells.num_layers):
         own = cells.all_weights[n_directions * layer : n_directions * (layer + 1)]
         weights, states, *biases = (
-            torch.stack([_in_order(one[kind_of], order) for one in own]) for kind_of in range(4)
+            torch.stack([_in_order(arrays[kind_of], order) for arrays in own])
+            for kind_of in range(4)
         )
         shape = (steps.shape[0], n_directions, frames.shape[0], cells.hidden_size)
         direction = "bidirectional" if cells.bidirectional else "forward"
         attributes: dict[str, Any] = {"direction": direction, "hidden_size": cells.hidden_size}
         if kind == "GRU":
             attributes |= {"linear_before_reset": 1}  # as torch has it
-        made = symbolic_multi_out(
+        outputs = symbolic_multi_out(
             kind,
             (steps, weights, states, torch.cat(biases, dim=1)),
             attrs=attributes,
@@ -121,7 +122,7 @@ def recurrent(cells: nn.GRU | nn.LSTM, frames: Tensor) -> Tensor:
             shapes=(shape,),
             version=14,
         )
-        steps = made[0].transpose(1, 2).flatten(2)  # [F, B, both directions]
+        steps = outputs[0].transpose(1, 2).flatten(2)  # [F, B, both directions]
     return steps.transpose(0, 1)
 
 

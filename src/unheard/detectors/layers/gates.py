@@ -258,10 +258,10 @@ class EvenGateModule(nn.Module):
 
 def _of_length(waveform: Tensor, n_samples: int) -> Tensor:
     """Return the middle of longer windows, or shorter ones repeated, [B, T] -> [B, n_samples]."""
-    n_found = waveform.shape[1]
-    start = at_least(n_found - n_samples, 0) // 2
+    n_given = waveform.shape[1]
+    start = at_least(n_given - n_samples, 0) // 2
     place = torch.arange(n_samples, device=waveform.device)
-    return waveform[:, (start + place) % place.new_full((1,), n_found)]
+    return waveform[:, (start + place) % place.new_full((1,), n_given)]
 
 
 def _check_dropout(dropout: float) -> None:

@@ -143,7 +143,7 @@ class GraphPool(nn.Module):
 def _pair_logits(nodes: Tensor, pair: nn.Linear, weights: Tensor) -> Tensor:
     """Return tanh(pair(product of two nodes)) @ weights for each pair, [B, N, D] -> [B, N, P, K].
 
-    Which pair stands where is told by `_places`.
+    `_places` gives the position of each pair.
     """
     # tanh(x) is 2 * sigmoid(2 * x) - 1, and takes ten times as long as a sigmoid (PyTorch 2.13 on
     # AVX-512, 2.3 against 0.23 ns per number).

@@ -2,7 +2,7 @@
 
 A `Width` names the modules that one number of units runs through: those that make the units, those
 that normalise each of them, those that read them. `grow` adds units at the end, `remove` takes any
-away, both in place; the `Change` they return tells what else has entries per unit, such as the
+away, both in place; the `Change` they return applies to what else has entries per unit, such as the
 moments of an optimiser, where each entry went.
 
 A detector declares its widths by name, and its spec builds it with other ones:
@@ -33,7 +33,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unheard.detectors.layers.unit_axis import UnitAxis, made, n_made, normed, read, set_sizes
+from unheard.detectors.layers.unit_axis import (
+    UnitAxis,
+    input_axes,
+    n_outputs,
+    norm_axes,
+    output_axes,
+    set_sizes,
+)
 from unheard.errors import RecipeError
 
 __all__ = [
@@ -44,9 +51,9 @@ __all__ = [
     "grow",
     "is_resized",
     "mark_resized",
-    "places",
     "remove",
     "size",
+    "unit_axes",
 ]
 
 Init = Literal["preserving", "kaiming", "copy"]
@@ -80,7 +87,7 @@ class Width:
         reads: Modules that read them.
         norms: Batch normalisations that act on each of them. One over all units together (layer,
             group) is refused: no new unit could leave its output as it was.
-        by_default: Whether a method that is told no layers takes this one.
+        by_default: Whether a method that is given no layers takes this one.
     """
 
     makes: tuple[str, ...]
@@ -98,12 +105,12 @@ class Change:
         source: Of each unit that there is now the number it had before; -1 for a new one.
     """
 
-    places: tuple[UnitAxis, ...]
+    unit_axes: tuple[UnitAxis, ...]
     source: tuple[int, ...]
 
     def moved(self, name: str, value: Tensor) -> Tensor:
         """Return a tensor, of the shape that a parameter had, in its shape of now; 0 if new."""
-        for place in self.places:
+        for place in self.unit_axes:
             if place.name == name:
                 value = place.joined(self.of_units(place.by_unit(value)))
         return value
@@ -115,7 +122,7 @@ class Change:
 
     def follow(self, moments: Moments) -> None:
         """Let an optimiser's state go along, in place; new entries start at 0, counts stay."""
-        for name in {place.name for place in self.places} & moments.keys():
+        for name in {place.name for place in self.unit_axes} & moments.keys():
             for kind, value in moments[name].items():
                 if value.ndim:
                     moments[name][kind] = self.moved(name, value)
@@ -123,40 +130,41 @@ class Change:
 
 def size(model: nn.Module, width: Width) -> int:
     """Return how many units there are."""
-    return n_made(model, width.makes[0])
+    return n_outputs(model, width.makes[0])
 
 
-def places(model: nn.Module, width: Width) -> tuple[UnitAxis, ...]:
+def unit_axes(model: nn.Module, width: Width) -> tuple[UnitAxis, ...]:
     """Return where the units stand: in what reads, makes and normalises them.
 
     Raises:
         RecipeError: If a module cannot grow, or does not have as many units as the others.
     """
-    found: list[UnitAxis] = []
+    axes: list[UnitAxis] = []
     for reads in width.reads:
-        found += read(model, reads.module, reads.repeats, reads.per_unit)
+        axes += input_axes(model, reads.module, reads.repeats, reads.per_unit)
     for name in width.makes:
-        found += made(model, name)
+        axes += output_axes(model, name)
     for name in width.norms:
-        found += normed(model, name)
+        axes += norm_axes(model, name)
     n_units = size(model, width)
-    for place in found:
-        length = _held(model, place.name).shape[place.axis]
-        if length != place.repeats * n_units * place.per_unit:
+    for unit_axis in axes:
+        name, axis = unit_axis.name, unit_axis.axis
+        length = _tensor(model, name).shape[axis]
+        if length != unit_axis.repeats * n_units * unit_axis.per_unit:
             raise RecipeError(
-                f"{place.name!r} has {length} entries along axis {place.axis}, and {n_units} units "
-                f"need {place.repeats} x {n_units} x {place.per_unit}; name modules that belong "
-                "together, and say how often and how wide each unit is read"
+                f"{name!r} has {length} entries along axis {axis}, and {n_units} units need "
+                f"{unit_axis.repeats} x {n_units} x {unit_axis.per_unit}; name modules that "
+                "belong together, and say how often and how wide each unit is read"
             )
-    return tuple(found)
+    return tuple(axes)
 
 
 def mark_resized(model: nn.Module, width: Width) -> None:
     """Note that tensors of a width are no longer those of a published model: they are trained."""
-    for place in places(model, width):
-        held = _held(model, place.name)
-        if isinstance(held, nn.Parameter):
-            held.requires_grad_()
+    for unit_axis in unit_axes(model, width):
+        tensor = _tensor(model, unit_axis.name)
+        if isinstance(tensor, nn.Parameter):
+            tensor.requires_grad_()
     for name in width.makes:
         setattr(model.get_submodule(name), RESIZED, True)
 
@@ -200,14 +208,14 @@ def grow(
     """
     assert n >= 1, f"growing by {n}"
     n_old = size(model, width)
-    change = Change(places(model, width), (*range(n_old), *[-1] * n))
+    change = Change(unit_axes(model, width), (*range(n_old), *[-1] * n))
     parents = None
     if init == "copy":
         parents = torch.randint(n_old, (n,), generator=generator, device="cpu")
     with torch.no_grad():
         # Readers first: a copied recurrent unit copies weights that are shared out already.
-        for place in change.places:
-            value = _held(model, place.name)
+        for place in change.unit_axes:
+            value = _tensor(model, place.name)
             units = change.of_units(place.by_unit(value))
             if parents is not None:
                 _copy(place, units, parents, noise, generator)
@@ -234,10 +242,12 @@ def remove(model: nn.Module, width: Width, units: Sequence[int]) -> Change:
     n_old = size(model, width)
     gone = set(units)
     assert gone < set(range(n_old)), f"removing {sorted(gone)} of {n_old} units"
-    change = Change(places(model, width), tuple(unit for unit in range(n_old) if unit not in gone))
+    change = Change(
+        unit_axes(model, width), tuple(unit for unit in range(n_old) if unit not in gone)
+    )
     with torch.no_grad():
-        for place in change.places:
-            units_now = change.of_units(place.by_unit(_held(model, place.name)))
+        for place in change.unit_axes:
+            units_now = change.of_units(place.by_unit(_tensor(model, place.name)))
             _put(model, place.name, place.joined(units_now))
     _resized(model, width, len(change.source))
     return change
@@ -273,10 +283,10 @@ def _drawn(place: UnitAxis, units: Tensor, n: int, generator: torch.Generator | 
     return (place.gain / math.sqrt(fan_in) * drawn).to(units)
 
 
-def _held(model: nn.Module, name: str) -> Tensor:
+def _tensor(model: nn.Module, name: str) -> Tensor:
     path, _, own = name.rpartition(".")
-    held: Tensor = getattr(model.get_submodule(path), own)
-    return held
+    tensor: Tensor = getattr(model.get_submodule(path), own)
+    return tensor
 
 
 def _put(model: nn.Module, name: str, value: Tensor) -> None:
@@ -292,8 +302,8 @@ def _put(model: nn.Module, name: str, value: Tensor) -> None:
 def _resized(model: nn.Module, width: Width, n_units: int) -> None:
     """Let modules know how many units there are now."""
     for name in (*width.makes, *width.norms):
-        set_sizes(model.get_submodule(name), made=n_units)
+        set_sizes(model.get_submodule(name), n_out=n_units)
     for reads in width.reads:
         n_read = reads.repeats * n_units * reads.per_unit
-        set_sizes(model.get_submodule(reads.module), read=n_read)
+        set_sizes(model.get_submodule(reads.module), n_in=n_read)
     mark_resized(model, width)

@@ -110,7 +110,7 @@ class LoraExperts:
 
 
 class AdaptedLinear(nn.Linear):
-    """A frozen linear layer with low-rank experts beside it.
+    """A frozen linear layer with low-rank experts next to it.
 
     Its `weight` and `bias` are those of the layer it replaces, under the same names. The parameters
     that are trained are `lora_down` [E, R, C], `lora_up` [E, D, R] and, with several experts,
@@ -170,13 +170,13 @@ class AdaptedLinear(nn.Linear):
         """Return the frozen projection of x plus what the chosen experts add."""
         adapters = self.adapters
         frames = x.reshape(-1, self.in_features)  # [N, C]
-        heard = functional.dropout(frames, adapters.dropout, self.training)
+        dropped = functional.dropout(frames, adapters.dropout, self.training)
         down = self.lora_down.flatten(0, 1)  # [E * R, C]
         if self.router is None:
-            low = functional.linear(heard, down)
+            low = functional.linear(dropped, down)
         else:
             # One product for experts and router: the sum of their gradients for x comes free.
-            both = functional.linear(heard, torch.cat([down, self.router]))
+            both = functional.linear(dropped, torch.cat([down, self.router]))
             low = self._gated(both.view(*x.shape[:-1], -1))
         up = self.lora_up.transpose(1, 2).flatten(0, 1)  # [E * R, D]
         base = functional.linear(frames, self.weight, self.bias)
@@ -196,8 +196,8 @@ class AdaptedLinear(nn.Linear):
         if self.training and adapters.router_noise:
             logits = logits + adapters.router_noise * torch.randn_like(logits)
         gates = top_gates(logits, adapters.n_active)
-        # While gradients are computed, a checkpointed layer runs a second time; what it says then
-        # was said before. Everything is computed again all the same, as checkpointing demands.
+        # While gradients are computed, a checkpointed layer runs a second time; its terms
+        # are those of the first. All is computed again nevertheless, as checkpointing demands.
         again = torch._C._current_graph_task_id() != -1
         terms = None
         if self.training:

@@ -1,7 +1,7 @@
 """Adapters as the peft library keeps them: a folder of adapter_config.json and safetensors.
 
 Plain LoRA, or one expert of a mixture as plain LoRA. Names are relative to the module that is
-handed over, so hand over what peft is put around: the model of the transformers library.
+given, so give what peft is put around: the model of the transformers library.
 
 E experts, R rank, C features in, D features out.
 """
@@ -92,10 +92,10 @@ def from_peft(module: nn.Module, folder: Path, *, expert: int | None = None) -> 
     parts = adapted(module)
     index = _expert(parts.values(), expert)
     config = _config(folder / CONFIG)
-    found, wanted = (config.get("r"), config.get("lora_alpha")), _scale(parts.values())
-    if found != wanted:
+    given, wanted = (config.get("r"), config.get("lora_alpha")), _scale(parts.values())
+    if given != wanted:
         raise RecipeError(
-            f"{folder}: rank {found[0]} and alpha {found[1]}, the module has rank {wanted[0]} and "
+            f"{folder}: rank {given[0]} and alpha {given[1]}, the module has rank {wanted[0]} and "
             f"alpha {wanted[1]:g}; adapt it with those of the file"
         )
     tensors = _tensors(folder / WEIGHTS)
@@ -134,10 +134,10 @@ def _expert(parts: Iterable[AdaptedLinear], expert: int | None) -> int:
 
 def _scale(parts: Iterable[AdaptedLinear]) -> tuple[int, float]:
     """Return the rank and alpha of all adapters."""
-    found = {(part.adapters.rank, part.adapters.alpha) for part in parts}
-    if len(found) > 1:
-        raise RecipeError(f"rank and alpha differ between layers: {sorted(found)}; write one kind")
-    return found.pop()
+    scales = {(part.adapters.rank, part.adapters.alpha) for part in parts}
+    if len(scales) > 1:
+        raise RecipeError(f"rank and alpha differ between layers: {sorted(scales)}; write one kind")
+    return scales.pop()
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -172,9 +172,9 @@ def _fitting(tensors: dict[str, Tensor], key: str, old: Tensor, folder: Path) ->
     """Take a tensor out of those read; it must be there, fit and be finite."""
     value = tensors.pop(key, None)
     if value is None or value.shape != old.shape:
-        found = "nothing" if value is None else f"shape {list(value.shape)}"
+        problem = "nothing" if value is None else f"shape {list(value.shape)}"
         raise RecipeError(
-            f"{folder}: {found} under {key!r}, shape {list(old.shape)} wanted; "
+            f"{folder}: {problem} under {key!r}, shape {list(old.shape)} wanted; "
             "adapt the same projections and layers of the same model"
         )
     if not torch.isfinite(value).all():

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from unheard.detectors.layers.lora import AdaptedLinear
 from unheard.errors import RecipeError
 
-__all__ = ["UnitAxis", "made", "n_made", "normed", "read", "set_sizes"]
+__all__ = ["UnitAxis", "input_axes", "n_outputs", "norm_axes", "output_axes", "set_sizes"]
 
 N_GATES: dict[type[nn.Module], int] = {nn.GRU: 3, nn.LSTM: 4}
 SIZES: dict[type[nn.Module], tuple[str, str]] = {
@@ -26,7 +26,7 @@ SIZES: dict[type[nn.Module], tuple[str, str]] = {
     nn.GRU: ("hidden_size", "input_size"),
     nn.LSTM: ("hidden_size", "input_size"),
 }
-"""Which modules make or read units, and where each says how many it makes and reads."""
+"""Which modules make or read units, and where each stores how many it makes and reads."""
 
 RELU_GAIN = math.sqrt(2)
 
@@ -64,7 +64,7 @@ class UnitAxis:
         return parts.flatten(self.axis, self.axis + 2).contiguous()
 
 
-def made(model: nn.Module, name: str) -> Iterator[UnitAxis]:
+def output_axes(model: nn.Module, name: str) -> Iterator[UnitAxis]:
     """Yield where units stand in a module that makes them; what reads them in it comes first.
 
     Raises:
@@ -95,7 +95,7 @@ def _recurrent(module: nn.RNNBase, name: str, own: str, n_gates: int) -> Iterato
     yield UnitAxis(f"{name}.{own}", 0, "in", n_gates, gain=1.0)
 
 
-def read(model: nn.Module, name: str, repeats: int, per_unit: int) -> Iterator[UnitAxis]:
+def input_axes(model: nn.Module, name: str, repeats: int, per_unit: int) -> Iterator[UnitAxis]:
     """Yield where units stand in a module that reads them.
 
     Args:
@@ -122,7 +122,7 @@ def read(model: nn.Module, name: str, repeats: int, per_unit: int) -> Iterator[U
             yield UnitAxis(f"{name}.router", 1, "out", repeats, per_unit)
 
 
-def normed(model: nn.Module, name: str) -> Iterator[UnitAxis]:
+def norm_axes(model: nn.Module, name: str) -> Iterator[UnitAxis]:
     """Yield where units stand in a module that normalises each of them.
 
     Raises:
@@ -132,25 +132,25 @@ def normed(model: nn.Module, name: str) -> Iterator[UnitAxis]:
     if not isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         raise RecipeError(
             f"{name!r} is a {type(module).__name__}: it mixes units, so a new one would change "
-            "what the others say; name batch normalisations, or leave this layer's width alone"
+            "what the others compute; name batch normalisations, or leave this layer's width alone"
         )
     for own, fill in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
         if getattr(module, own) is not None:
             yield UnitAxis(f"{name}.{own}", 0, "in", fill=fill)
 
 
-def n_made(model: nn.Module, name: str) -> int:
+def n_outputs(model: nn.Module, name: str) -> int:
     """Return how many units a module makes."""
     module = model.get_submodule(name)
     return int(getattr(module, SIZES[_kind(module, name)][0]))
 
 
-def set_sizes(module: nn.Module, *, made: int = 0, read: int = 0) -> None:
+def set_sizes(module: nn.Module, *, n_out: int = 0, n_in: int = 0) -> None:
     """Let a module know how many units it makes or normalises, or how wide its input is."""
     if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-        module.num_features = made
+        module.num_features = n_out
         return
-    for attribute, n in zip(SIZES[_kind(module, "")], (made, read), strict=True):
+    for attribute, n in zip(SIZES[_kind(module, "")], (n_out, n_in), strict=True):
         if n:
             setattr(module, attribute, n)
 

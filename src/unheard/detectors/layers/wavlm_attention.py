@@ -20,7 +20,7 @@ METHOD = "torch_multi_head_self_attention"
 def call_projections(attention: nn.Module) -> None:
     """Make a WavLM attention call q_proj, k_proj, v_proj and out_proj; leave others as they are.
 
-    transformers hands the weights of these layers to one function of torch, so whatever else a
+    transformers hands the weights of these layers to one function of torch, so whichever else a
     layer in their place does would be passed over in silence. The result is the same up to the
     rounding of float32.
     """
