@@ -192,6 +192,6 @@ def test_corpora_are_described(unheard: Unheard) -> None:
     listed = unheard("corpus", "info").out.splitlines()
     assert [line.split()[0] for line in listed] == sorted([*CORPORA, "open"])
     assert "root/bonafide/" in unheard("corpus", "info", "folders").out
-    told = json.loads(unheard("corpus", "info", "asvspoof2019_la", "--json").out)
-    assert told["published"]["eval"] == [7355, 63882]
-    assert told["licence"] == "ODC-By-1.0"
+    page = json.loads(unheard("corpus", "info", "asvspoof2019_la", "--json").out)
+    assert page["published"]["eval"] == [7355, 63882]
+    assert page["licence"] == "ODC-By-1.0"

@@ -108,13 +108,13 @@ def test_a_watched_folder_is_scored_until_a_signal_and_the_table_is_written(
         (folder / "b.wav").write_bytes(SPEECH)
         second = json.loads(watching.stdout.readline())
         watching.send_signal(number)
-        _, told = watching.communicate()
+        _, text = watching.communicate()
     finally:
         deadline.cancel()
         watching.kill()
-    assert watching.returncode == 0, told
+    assert watching.returncode == 0, text
     assert [first["source"], second["source"]] == [str(folder / "a.wav"), str(folder / "b.wav")]
-    assert f"rows: {out}" in told
+    assert f"rows: {out}" in text
     assert pq.read_table(out)["score"].to_pylist() == [first["score"], second["score"]]
 
 

@@ -91,14 +91,14 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, as the working folder."""
     shutil.copytree(compared, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)  # runs know their manifest by its clips, not by its place
     return tmp_path
 
 
-def test_a_failed_job_is_reported_and_the_rest_is_compared(unheard: Unheard, here: Path) -> None:
+def test_a_failed_job_is_reported_and_the_rest_is_compared(unheard: Unheard, folder: Path) -> None:
     run = unheard(
         "compare", "own.py", "--data", "corpus/all.parquet", "--out", "out", "--draws", 20
     )
@@ -108,31 +108,34 @@ def test_a_failed_job_is_reported_and_the_rest_is_compared(unheard: Unheard, her
     assert "see out/open/seed1/broken/log.txt" in run.err
     assert "toy: train" not in run.err
     assert sorted(line.split()[0] for line in run.out.splitlines()) == ["further", "toy"]
-    report = (here / "out/reports/own" / "report.md").read_text()
+    report = (folder / "out/reports/own" / "report.md").read_text()
     assert "open seed 1 broken: failed (train: error: " in report
     assert "Made by: unheard" in report
-    page = (here / "out/reports/own" / "report.html").read_text()
+    page = (folder / "out/reports/own" / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2
 
 
-def test_the_report_is_that_of_the_score_files(unheard: Unheard, here: Path) -> None:
-    shutil.rmtree(here / "corpus")  # neither clips nor detectors are needed
-    for weights in here.rglob("weights.safetensors"):
+def test_the_report_is_that_of_the_score_files(unheard: Unheard, folder: Path) -> None:
+    shutil.rmtree(folder / "corpus")  # neither clips nor detectors are needed
+    for weights in folder.rglob("weights.safetensors"):
         weights.unlink()
     run = unheard("compare", "own.py", "--out", "out", "--report", "--draws", 20)
     assert run.code == 0, run.err
-    told = json.loads((here / "out/reports/own" / "comparison.json").read_text())
-    assert told["missing"] == ["open seed 1 broken: to do"]
-    with (here / "out/reports/own" / "table.csv").open() as file:
+    document = json.loads((folder / "out/reports/own" / "comparison.json").read_text())
+    assert document["missing"] == ["open seed 1 broken: to do"]
+    with (folder / "out/reports/own" / "table.csv").open() as file:
         cells = {(row["method"], row["number"]): row["value"] for row in csv.DictReader(file)}
-    for line in told["lines"]:
-        table = read_scores(here / "out/open/seed1" / line["method"] / "eval/scores.parquet")
+    for line in document["lines"]:
+        table = read_scores(folder / "out/open/seed1" / line["method"] / "eval/scores.parquet")
         part, family, human, score = (
             table.column(name).to_numpy(zero_copy_only=False)
             for name in ("part", "family", "bonafide", "score")
         )
         out = part == "eval_out"
-        apart = [eer(score[out & human], score[out & (family == one)]) for one in ("drone", "whir")]
+        apart = [
+            eer(score[out & human], score[out & (family == family_name)])
+            for family_name in ("drone", "whir")
+        ]
         wanted = {
             "in_eer": eer(score[~out & human], score[~out & ~human]),
             "out_eer": eer(score[out & human], score[out & ~human]),
@@ -144,14 +147,15 @@ def test_the_report_is_that_of_the_score_files(unheard: Unheard, here: Path) -> 
             assert float(cells[line["method"], name]) == line["numbers"][name]["value"]
         assert line["parameters"] == 19
     texts = {
-        name: (here / "out/reports/own" / name).read_bytes() for name in ("report.md", "table.csv")
+        name: (folder / "out/reports/own" / name).read_bytes()
+        for name in ("report.md", "table.csv")
     }
     unheard("compare", "own.py", "--out", "out", "--report", "--draws", 20)
-    assert {name: (here / "out/reports/own" / name).read_bytes() for name in texts} == texts
+    assert {name: (folder / "out/reports/own" / name).read_bytes() for name in texts} == texts
 
 
-def test_a_dry_run_says_what_there_is_to_do(unheard: Unheard, here: Path) -> None:
-    before = sorted(here.rglob("*"))
+def test_a_dry_run_says_what_there_is_to_do(unheard: Unheard, folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
     run = unheard("compare", "own.py", "--data", "corpus/all.parquet", "--out", "out", "--dry-run")
     assert run.out.splitlines()[:3] == [
         "done     open seed 1 toy",
@@ -159,13 +163,13 @@ def test_a_dry_run_says_what_there_is_to_do(unheard: Unheard, here: Path) -> Non
         "to do    open seed 1 broken",
     ]
     assert "1 of 3 jobs to do; 1 of unknown time, as no job of their entry is done yet" in run.out
-    assert sorted(here.rglob("*")) == before
-    shutil.rmtree(here / "out" / "open" / "seed1" / "toy" / "bundle")
+    assert sorted(folder.rglob("*")) == before
+    shutil.rmtree(folder / "out" / "open" / "seed1" / "toy" / "bundle")
     run = unheard("compare", "own.py", "--out", "out", "--dry-run", "--only", "further")
     assert run.out.splitlines()[0] == "begun    open seed 1 toy"
 
 
-def test_what_is_missing_or_wrong_is_said(unheard: Unheard, here: Path) -> None:
+def test_what_is_missing_or_wrong_is_said(unheard: Unheard, folder: Path) -> None:
     run = unheard("compare", "own.py", "--out", "out")
     assert run.code == 2
     assert "give the manifest to train and test on with --data" in run.text
@@ -181,9 +185,9 @@ def test_what_is_missing_or_wrong_is_said(unheard: Unheard, here: Path) -> None:
     assert "did you mean 'toy'" in run.err
 
 
-def test_cost_of_a_detector(unheard: Unheard, here: Path) -> None:
-    bundle = here / "out" / "open" / "seed1" / "toy" / "bundle"
+def test_cost_of_a_detector(unheard: Unheard, folder: Path) -> None:
+    bundle = folder / "out" / "open" / "seed1" / "toy" / "bundle"
     run = unheard("inspect", "cost", bundle)
     assert run.out.startswith("parameters        19, of which 19 trained\nbundle            0.0")
     run = unheard("inspect", "cost", bundle, "--json", "--out", "cost.json")
-    assert json.loads(run.out) == json.loads((here / "cost.json").read_text())
+    assert json.loads(run.out) == json.loads((folder / "cost.json").read_text())

@@ -53,14 +53,14 @@ def test_a_detector_is_tested_under_conditions_and_set_against_another(
     again = unheard("evaluate", "--scores", "one/scores.parquet", "--by", "condition", "--draws",
                     "20", "--out", "three")  # fmt: skip
     assert again.code == 0, again.err
-    made = json.loads(Path("three/metrics.json").read_text())
-    assert made["grids"][0]["rows"] == ["mp3_16", "raw", "speed_0.9", "speed_1.1", "pooled"]
-    assert made["conditions"] == json.loads(Path("one/metrics.json").read_text())["conditions"]
+    result = json.loads(Path("three/metrics.json").read_text())
+    assert result["grids"][0]["rows"] == ["mp3_16", "raw", "speed_0.9", "speed_1.1", "pooled"]
+    assert result["conditions"] == json.loads(Path("one/metrics.json").read_text())["conditions"]
     alone = unheard("evaluate", "--scores", "one/scores.parquet", "--where", "condition=mp3_16",
                     "--draws", "20", "--out", "four")  # fmt: skip
     assert alone.code == 0, alone.err
-    made = json.loads(Path("four/metrics.json").read_text())
-    assert (made["conditions"], made["rows"][0]["n_spoof"]) == ([], 4)
+    result = json.loads(Path("four/metrics.json").read_text())
+    assert (result["conditions"], result["rows"][0]["n_spoof"]) == ([], 4)
 
 
 def test_a_sample_is_taken_and_told(unheard: Unheard, toy: Path, data: Path) -> None:
@@ -87,8 +87,8 @@ def test_scores_are_fused_and_reported(unheard: Unheard, toy: Path, data: Path) 
     stored = read_facts(Path("f.parquet")).fusion
     assert {name: f"{weight:+.4f}" for name, weight in stored.items()} == weights
     assert "note: scores are log-likelihood ratios by a logistic fusion" in run.err
-    made = unheard("evaluate", "--scores", "f.parquet", "--out", "fused", "--draws", "20")
-    assert made.code == 0, made.err
+    result = unheard("evaluate", "--scores", "f.parquet", "--out", "fused", "--draws", "20")
+    assert result.code == 0, result.err
     mean = unheard("scores", "fuse", "a.csv", "b.csv", "--out", "mean.parquet")
     assert (mean.code, mean.out) == (0, "")
     assert "note: scores are the plain mean of a.csv, b.csv" in mean.err
@@ -113,7 +113,7 @@ def test_scores_are_fused_and_reported(unheard: Unheard, toy: Path, data: Path) 
 def test_mistakes_are_told_with_their_remedy(
     unheard: Unheard, toy: Path, arguments: list[str], code: int, remedy: str
 ) -> None:
-    given = [str(toy) if one == "TOY" else one for one in arguments]
+    given = [str(toy) if word == "TOY" else word for word in arguments]
     run = unheard(*given, "--out", "y")
     assert run.code == code, run.err
     assert remedy in run.text

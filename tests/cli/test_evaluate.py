@@ -51,13 +51,13 @@ def test_published_scores_are_evaluated_with_everything(unheard: Unheard, publis
     assert run.code == 0, run.err
     assert run.out.split()[:3] == ["eval", "all", "EER"]
     assert "note: scores are log-likelihood ratios by a logistic calibration" in run.err
-    made = json.loads((published / "report" / "metrics.json").read_text())
-    assert {"eer_official", "min_tdcf", "min_tdcf_legacy"} <= set(made["rows"][0]["metrics"])
-    assert [grid["by"] for grid in made["grids"]] == [["attack", "codec"], ["codec"]]
+    numbers = json.loads((published / "report" / "metrics.json").read_text())
+    assert {"eer_official", "min_tdcf", "min_tdcf_legacy"} <= set(numbers["rows"][0]["metrics"])
+    assert [grid["by"] for grid in numbers["grids"]] == [["attack", "codec"], ["codec"]]
     table = read_scores(published / "report" / "scores.parquet")
     human = table.column("bonafide").to_numpy(zero_copy_only=False)
     scores = table.column("score").to_numpy()
-    assert made["rows"][0]["metrics"]["eer"]["value"] == eer(scores[human], scores[~human])
+    assert numbers["rows"][0]["metrics"]["eer"]["value"] == eer(scores[human], scores[~human])
     facts = read_facts(published / "report" / "scores.parquet")
     assert facts.source.startswith("eval.txt (asvspoof2021), sha256 ")
 
@@ -170,10 +170,10 @@ def test_each_family_is_held_out_in_turn(unheard: Unheard, tmp_path: Path) -> No
     left = Manifest.read(tmp_path / "held" / "neural-TTS.parquet")
     assert {clip.family for clip in left if clip.part == "train"} == {"-", "formant"}
     assert left.file(left[0]).resolve() == (tmp_path / left[0].path[3:]).resolve()
-    one = tmp_path / "one.parquet"
-    run = unheard("corpus", "hold-out", data, "--value", "formant", "--out", one)
+    scores = tmp_path / "one.parquet"
+    run = unheard("corpus", "hold-out", data, "--value", "formant", "--out", scores)
     assert run.code == 0, run.err
-    assert {clip.family for clip in Manifest.read(one) if clip.part == "eval_out"} == {
+    assert {clip.family for clip in Manifest.read(scores) if clip.part == "eval_out"} == {
         "-",
         "formant",
     }

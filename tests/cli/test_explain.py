@@ -24,12 +24,12 @@ EXPERTS = (Toy(), ResNet18(n_hop=400, n_mels=16, width=2, embedding=4))
 def mixtures(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A mixture for each blend."""
     folder, card = tmp_path_factory.mktemp("mixtures"), bundle.read_card(toy)
-    made = {}
+    detectors = {}
     for blend in ("logits", "probabilities"):
         torch.manual_seed(0)
         spec = Mixture(experts=EXPERTS, blend=blend)
-        made[blend] = weights.save(folder / blend, spec.build(), spec, card, seen=[])
-    return made
+        detectors[blend] = weights.save(folder / blend, spec.build(), spec, card, seen=[])
+    return detectors
 
 
 @pytest.fixture
@@ -48,10 +48,10 @@ def test_people_read_a_line_for_each_expert(
     head, toy, resnet, *_ = run.out.splitlines()
     verdict = Scorer(bundle.load(mixtures["logits"])).file(good)
     assert f"score {verdict.score:+6.2f}" in head
-    for line, one in zip((toy, resnet), verdict.experts, strict=True):
-        assert line.split()[:3] == ["score", f"{one.score:+.2f}", "weight"]
-        assert line.endswith(f"{100 * one.weight:5.1f} %  expert {one.name}")
-    assert [one.name for one in verdict.experts] == ["toy", "resnet18_mel"]
+    for line, expert in zip((toy, resnet), verdict.experts, strict=True):
+        assert line.split()[:3] == ["score", f"{expert.score:+.2f}", "weight"]
+        assert line.endswith(f"{100 * expert.weight:5.1f} %  expert {expert.name}")
+    assert [expert.name for expert in verdict.experts] == ["toy", "resnet18_mel"]
     assert picture.is_file()
 
 
@@ -68,9 +68,9 @@ def test_only_blended_logits_add_up_to_the_score(
     gaps = {}
     for blend, folder in mixtures.items():
         row = json.loads(unheard("score", good, "--detector", folder, "--json").out)
-        for said in (row, *row["windows"]):
-            assert sum(one["weight"] for one in said["experts"]) == pytest.approx(1, abs=1e-6)
-        total = sum(one["weight"] * one["score"] for one in row["experts"])
+        for part in (row, *row["windows"]):
+            assert sum(expert["weight"] for expert in part["experts"]) == pytest.approx(1, abs=1e-6)
+        total = sum(expert["weight"] * expert["score"] for expert in row["experts"])
         gaps[blend] = abs(total - row["score"])
     assert gaps["logits"] < 1e-5
     assert gaps["probabilities"] > 0.01

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli_run import Run
-from unheard.detectors import exported, onnx
+from unheard.detectors import onnx
 from unheard.detectors.bundle import load
 
 DATA = Path(__file__).parents[1] / "tiny"
@@ -16,13 +16,13 @@ CLIPS = DATA / "equalised.parquet"
 @pytest.fixture(scope="module", autouse=True)
 def one_graph() -> object:
     """Trace one graph for all tests of this file: it takes seconds."""
-    made: dict[float, bytes] = {}
+    exported: dict[float, bytes] = {}
     trace = onnx.graph
 
     def once(detector: object, window_s: float) -> bytes:
-        if window_s not in made:
-            made[window_s] = trace(detector, window_s)  # type: ignore[arg-type]
-        return made[window_s]
+        if window_s not in exported:
+            exported[window_s] = trace(detector, window_s)  # type: ignore[arg-type]
+        return exported[window_s]
 
     onnx.graph = once  # type: ignore[assignment]
     yield
@@ -36,8 +36,8 @@ def test_a_bundle_becomes_one_that_needs_no_torch(
     assert run.code == 0
     assert run.out.strip() == str(tmp_path / "out")
     assert "raw scores differ from torch's by" in run.text
-    made = load(tmp_path / "out")
-    assert isinstance(made.model, exported.Exported)
+    exported = load(tmp_path / "out")
+    assert isinstance(exported.model, exported.Exported)
     clip = Path(__file__).parents[2] / "examples/human-english.flac"
     ours = unheard("score", clip, "--detector", tmp_path / "out")
     theirs = unheard("score", clip, "--detector", toy)
@@ -52,12 +52,12 @@ def test_rounding_is_told_with_what_it_costs(
     )
     assert run.code == 0
     assert "rounding moved raw scores by 0 on average" in run.text
-    told = load(tmp_path / "out").card.export
-    assert told is not None
-    assert told.shift is not None
-    assert told.shift.protocol == "open, 6 clips of it"
-    assert (told.shift.n_bonafide, told.shift.n_spoof) == (2, 4)
-    assert told.shift.eer_before == told.shift.eer_after
+    export = load(tmp_path / "out").card.export
+    assert export is not None
+    assert export.shift is not None
+    assert export.shift.protocol == "open, 6 clips of it"
+    assert (export.shift.n_bonafide, export.shift.n_spoof) == (2, 4)
+    assert export.shift.eer_before == export.shift.eer_after
 
 
 def test_a_bundle_goes_to_a_hubs_folder_and_back(

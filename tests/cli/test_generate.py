@@ -59,9 +59,9 @@ def test_reconstruct_writes_twins_and_goes_on_and_check_judges_them(
     assert checked.code == 0
     assert "griffin-lim-linear" in checked.out
     assert "the cue that differs most is" in checked.out
-    (told,) = json.loads(unheard("generate", "check", manifest, "--json").out)
-    assert told["n_twins"] == 30
-    assert told["verdict"].startswith("No probe was trained")
+    (report,) = json.loads(unheard("generate", "check", manifest, "--json").out)
+    assert report["n_twins"] == 30
+    assert report["verdict"].startswith("No probe was trained")
 
 
 def test_a_twin_that_cannot_be_made_is_named_and_the_code_says_so(
@@ -110,9 +110,9 @@ def test_apply_copies_each_recording_and_says_which_it_could_not(
     copies = [Path(line) for line in run.out.splitlines()]
     assert [path.name for path in copies] == ["0000-dev-buzz-1.flac", "0001-dev-saw-1.flac"]
     for copy, file in zip(copies, files, strict=False):
-        heard, source = (audio.read(path, minimum_s=0.0).samples for path in (copy, file))
-        assert heard.shape == source.shape
-        assert not np.allclose(heard, source, atol=1e-3)
+        copied, source = (audio.read(path, minimum_s=0.0).samples for path in (copy, file))
+        assert copied.shape == source.shape
+        assert not np.allclose(copied, source, atol=1e-3)
 
 
 def test_apply_refuses_a_generator_of_texts(unheard: Command, data: Path, tmp_path: Path) -> None:

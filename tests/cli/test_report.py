@@ -28,11 +28,11 @@ def calls(tmp_path: Path) -> Path:
 def test_one_file_gets_one_report(unheard: Unheard, toy: Path, calls: Path, tmp_path: Path) -> None:
     out = tmp_path / "case.html"
     run = unheard("score", calls / "one.wav", "--detector", toy, "--report", out, "--json")
-    held = json.loads(out.with_suffix(".json").read_text())
+    document = json.loads(out.with_suffix(".json").read_text())
     assert run.code == 0
-    assert held["verdict"] == json.loads(run.out)
-    assert held["words"]["headline"] in out.read_text()
-    assert held["settings"]["minimum_speech_s"] == 0.5
+    assert document["verdict"] == json.loads(run.out)
+    assert document["words"]["headline"] in out.read_text()
+    assert document["settings"]["minimum_speech_s"] == 0.5
 
 
 def test_a_folder_gets_a_folder_of_reports(

@@ -222,9 +222,9 @@ def test_pictures_of_one_name_do_not_hide_each_other(
     pictures = tmp_path / "pictures"
     assert unheard("score", tmp_path, "--detector", toy, "--timeline", pictures).code == 0
     assert sorted(path.name for path in pictures.iterdir()) == ["x-2.png", "x.png"]
-    one = unheard("score", tmp_path, "--detector", toy, "--timeline", tmp_path / "one.png")
-    assert one.code == 2
-    assert "a folder" in one.text
+    run = unheard("score", tmp_path, "--detector", toy, "--timeline", tmp_path / "one.png")
+    assert run.code == 2
+    assert "a folder" in run.text
 
 
 def test_a_picture_that_cannot_be_drawn_costs_no_other_and_says_why(
@@ -295,10 +295,10 @@ def test_out_is_not_scored_again_unless_it_changed(
     assert again.code == 1
     good.write_bytes(wav(voice(2)[None]))
     assert "before" not in unheard(*command).err
-    found = {row["source"]: row for row in csv.DictReader(out.read_text().splitlines())}
-    assert float(found[str(good)]["duration_s"]) == 2.0
-    assert "bad.wav" in found[str(good.parent / "bad.wav")]["error"]
-    assert len(found) == 2
+    rows = {row["source"]: row for row in csv.DictReader(out.read_text().splitlines())}
+    assert float(rows[str(good)]["duration_s"]) == 2.0
+    assert "bad.wav" in rows[str(good.parent / "bad.wav")]["error"]
+    assert len(rows) == 2
 
 
 def test_a_killed_run_keeps_what_it_scored_and_goes_on(

@@ -89,8 +89,8 @@ def test_a_server_that_is_told_to_stop_finishes_and_keeps_its_jobs(tmp_path: Pat
     assert answers[0].json()["verdict"]["decision"]
     assert all(json.loads(line)["event"] != "fault" for line in logged.splitlines())
     store = Store(tmp_path / "jobs", Limits())
-    found = [store.find(job["id"], "") for job in jobs]
-    assert [job and job.status for job in found] == ["queued", "queued"]
+    stored = [store.find(job["id"], "") for job in jobs]
+    assert [job and job.status for job in stored] == ["queued", "queued"]
     store.close()
 
 

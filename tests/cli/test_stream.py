@@ -56,7 +56,7 @@ def test_a_stream_ends_with_the_verdict_of_the_file(
         assert run.code == 0
         assert last["verdict"]["score"] == pytest.approx(wanted["score"], abs=1e-5)
         assert last["verdict"]["decision"] == wanted["decision"]
-        assert [one["window"]["end_s"] for one in updates] == [1.0, 1.5, 2.0, 2.5, 3.0]
+        assert [update["window"]["end_s"] for update in updates] == [1.0, 1.5, 2.0, 2.5, 3.0]
         assert updates[-1]["running"]["heard_s"] == 3.0
 
 
@@ -64,12 +64,12 @@ def test_a_stream_ends_with_the_verdict_of_the_file(
 def test_headerless_samples_have_the_rate_and_channels_they_are_said_to(
     listen: Listen, rate_hz: int, n_channels: int
 ) -> None:
-    one = np.repeat(voice(4)[:: 16_000 // rate_hz] if rate_hz < 16_000 else voice(4), n_channels)
+    update = np.repeat(voice(4)[:: 16_000 // rate_hz] if rate_hz < 16_000 else voice(4), n_channels)
     run = listen(
-        s16le(one), "--raw", "s16le", "--rate", rate_hz, "--channels", n_channels, "--json"
+        s16le(update), "--raw", "s16le", "--rate", rate_hz, "--channels", n_channels, "--json"
     )
     verdict = lines(run)[-1]["verdict"]
-    assert verdict["duration_s"] == pytest.approx(one.size / n_channels / rate_hz, abs=1e-3)
+    assert verdict["duration_s"] == pytest.approx(update.size / n_channels / rate_hz, abs=1e-3)
     assert any("8000 Hz" in warning for warning in verdict["warnings"]) == (rate_hz == 8_000)
 
 
@@ -90,7 +90,7 @@ def test_stop_ends_with_the_decision(listen: Listen) -> None:
     data = s16le(voice(12))
     options = ("--raw", "s16le", "--threshold", -50, "--json")
     whole, short = listen(data, *options), listen(data, *options, "--stop")
-    decided = [one["running"]["final_at_s"] for one in lines(whole)[:-1]]
+    decided = [update["running"]["final_at_s"] for update in lines(whole)[:-1]]
     heard_s = next(at_s for at_s in decided if at_s is not None)
     assert 4 < heard_s < 12
     assert lines(short)[-2]["running"]["final"] == "bonafide"
@@ -102,7 +102,7 @@ def test_without_speech_there_is_no_verdict(listen: Listen) -> None:
     *updates, last = lines(run)
     assert run.code == 1
     assert last["verdict"]["decision"] is None
-    assert all(one["running"]["reason"] for one in updates)
+    assert all(update["running"]["reason"] for update in updates)
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,12 @@ def changed(recipe: Recipe) -> list[dict[str, torch.Size]]:
     torch.manual_seed(0)
     method, n_steps = method_of(recipe), recipe.budget.n_steps
     model = method.prepare(recipe.detector.build())
-    found = []
+    sizes = []
     for step, _ in method.changes(n_steps):
         method.after_step(model, Progress(step, n_steps, {}))
-        found.append(shapes(method.spec(model, recipe.detector).build()))
-    assert shapes(method.finish(model)) == found[-1]
-    return found
+        sizes.append(shapes(method.spec(model, recipe.detector).build()))
+    assert shapes(method.finish(model)) == sizes[-1]
+    return sizes
 
 
 @every_architecture

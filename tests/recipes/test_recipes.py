@@ -125,7 +125,7 @@ def test_recipe_learns_resumes_to_the_bit_and_scores(
     recipe = small(recipes.load(name))
     if isinstance(recipe.sampler, WithTwins):
         manifest = with_twins(manifest)
-    made = train(recipe, manifest, tmp_path / "whole")
+    bundle_folder = train(recipe, manifest, tmp_path / "whole")
 
     log = [
         json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().split("\n")[:-1]
@@ -151,11 +151,11 @@ def test_recipe_learns_resumes_to_the_bit_and_scores(
     with pytest.raises(Interrupted):
         train(recipe, manifest, tmp_path / "stopped")
     train(recipe, manifest, tmp_path / "stopped")
-    one, other = (
+    whole, resumed = (
         load_file(tmp_path / run / "bundle" / "weights.safetensors") for run in ("whole", "stopped")
     )
-    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
 
     clip = manifest.part("dev")[0]
-    verdict = Scorer(bundle.load(made)).raw(audio.read(manifest.file(clip)).samples)
+    verdict = Scorer(bundle.load(bundle_folder)).raw(audio.read(manifest.file(clip)).samples)
     assert np.isfinite(verdict)

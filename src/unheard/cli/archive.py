@@ -38,9 +38,9 @@ def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = Fal
             probability = percent(row["spoof_probability"])
             head = f"{word}  score {row['score']:+6.2f}  spoof probability {probability:>7}"
         typer.echo(f"{head}  {shown(row['source'])}")
-        for one in row["experts"] if explain else []:
-            said = f"score {one['score']:+6.2f}  weight {100 * one['weight']:5.1f} %"
-            typer.echo(f"{'':10}  {said}  expert {shown(one['name'])}")
+        for expert in row["experts"] if explain else []:
+            words = f"score {expert['score']:+6.2f}  weight {100 * expert['weight']:5.1f} %"
+            typer.echo(f"{'':10}  {words}  expert {shown(expert['name'])}")
         for warning in row["warnings"]:
             typer.echo(f"{'':10}  warning: {shown(warning)}")
 
@@ -80,22 +80,22 @@ def into_shards(paths: list[str], settings: Settings, out: str, engine: Engine) 
         raise typer.BadParameter("- is one recording; a folder of shards is for many: give --json")
     missing: list[dict[str, Any]] = []
     n_shards = n_rows = n_before = n_verdicts = 0
-    told = time.monotonic()
-    with RowShards(out) as ledger:
-        found = sources(paths, AUDIO_SUFFIXES, missing)
-        for filled in score_archive(found, settings, ledger, engine):
+    last_line_s = time.monotonic()
+    with RowShards(out) as row_shards:
+        recordings = sources(paths, AUDIO_SUFFIXES, missing)
+        for filled in score_archive(recordings, settings, row_shards, engine):
             n_shards += 1
             n_rows += filled.n_rows
             n_before += filled.n_before
             n_verdicts += filled.n_verdicts
             for error in filled.errors:
                 say(f"error: {shown(error)}")
-            if time.monotonic() - told > _TELL_S:
-                told = time.monotonic()
-                say(f"{n_shards} of {ledger.n_shards()} shards, {n_rows - n_before} rows new")
+            if time.monotonic() - last_line_s > _TELL_S:
+                last_line_s = time.monotonic()
+                say(f"{n_shards} of {row_shards.n_shards()} shards, {n_rows - n_before} rows new")
     for row in missing:
         say(f"error: {shown(row['error'])}")
     before = f" ({n_before} rows were there before)" if n_before else ""
-    say(f"{n_verdicts} of {n_rows} recordings have a verdict{before}: {ledger.out}/rows")
+    say(f"{n_verdicts} of {n_rows} recordings have a verdict{before}: {row_shards.out}/rows")
     if n_verdicts < n_rows or missing:
         raise typer.Exit(1)

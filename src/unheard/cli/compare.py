@@ -73,13 +73,13 @@ def compare(  # noqa: PLR0913  a command has the options that it has
     for failure in failures:
         say(f"failed: {failure.job}: {failure.reason}; see {failure.log}")
     folder = out / "reports" / chosen.name
-    made = write_report(chosen, everything, folder, command=command, n_draws=draws)
-    for line in made.lines:
-        one = line.numbers.get("out_mean") or line.numbers.get("out_eer")
-        if one is not None:
-            ends = f"[{one.low:.2%}, {one.high:.2%}]"
+    result = write_report(chosen, everything, folder, command=command, n_draws=draws)
+    for line in result.lines:
+        rate = line.numbers.get("out_mean") or line.numbers.get("out_eer")
+        if rate is not None:
+            ends = f"[{rate.low:.2%}, {rate.high:.2%}]"
             typer.echo(
-                f"{line.method:30} unknown families {one.value:6.2%} {ends}, "
+                f"{line.method:30} unknown families {rate.value:6.2%} {ends}, "
                 f"{len(line.seeds)} seeds"
             )
     say(f"report: {folder / 'report.md'}")
@@ -100,26 +100,26 @@ def _files(data: list[str]) -> dict[str, Path]:
     return files
 
 
-def _show_overview(found: Overview, n_jobs: int) -> None:
-    for one in found.states:
-        left = "" if one.left_s is None or one.state == "done" else f"  {_time(one.left_s)}"
-        why = f"  {one.why}" if one.why else ""
-        typer.echo(f"{one.state:8} {one.job.label}{why}{left}")
-    typer.echo(_sum(found, n_jobs))
+def _show_overview(overview: Overview, n_jobs: int) -> None:
+    for state in overview.states:
+        left = "" if state.left_s is None or state.state == "done" else f"  {_time(state.left_s)}"
+        why = f"  {state.why}" if state.why else ""
+        typer.echo(f"{state.state:8} {state.job.label}{why}{left}")
+    typer.echo(_sum(overview, n_jobs))
 
 
-def _sum(found: Overview, n_jobs: int) -> str:
+def _sum(overview: Overview, n_jobs: int) -> str:
     """Say in one line what is left."""
-    n_left = sum(one.state != "done" for one in found.states)
-    told = [f"{n_left} of {len(found.states)} jobs to do"]
-    if n_left > found.n_unknown:
-        told.append(f"about {_time(found.left_s / n_jobs)} with {n_jobs} at a time")
-    if found.n_unknown:
-        told.append(f"{found.n_unknown} of unknown time, as no job of their entry is done yet")
-    told.append(f"{found.disk_bytes / 1e6:,.0f} MB on disk")
-    if found.disk_left_bytes:
-        told.append(f"about {found.disk_left_bytes / 1e6:,.0f} MB more")
-    return "; ".join(told)
+    n_left = sum(state.state != "done" for state in overview.states)
+    parts = [f"{n_left} of {len(overview.states)} jobs to do"]
+    if n_left > overview.n_unknown:
+        parts.append(f"about {_time(overview.left_s / n_jobs)} with {n_jobs} at a time")
+    if overview.n_unknown:
+        parts.append(f"{overview.n_unknown} of unknown time, as no job of their entry is done yet")
+    parts.append(f"{overview.disk_bytes / 1e6:,.0f} MB on disk")
+    if overview.disk_left_bytes:
+        parts.append(f"about {overview.disk_left_bytes / 1e6:,.0f} MB more")
+    return "; ".join(parts)
 
 
 def _time(seconds: float) -> str:

@@ -62,10 +62,10 @@ def corpus_import(
     from unheard.corpora.importing import import_corpus
 
     chosen = corpus_named(name, dict(setting_pair(text) for text in settings or ()))
-    found = import_corpus(chosen, root, out, headers=headers, hashes=hashes, jobs=jobs, say=say)
-    typer.echo(found.render(), nl=False)
-    typer.echo(found.manifest)
-    if found.missing or found.unreadable or found.pointers:
+    report = import_corpus(chosen, root, out, headers=headers, hashes=hashes, jobs=jobs, say=say)
+    typer.echo(report.render(), nl=False)
+    typer.echo(report.manifest)
+    if report.missing or report.unreadable or report.pointers:
         raise typer.Exit(1)
 
 
@@ -80,9 +80,9 @@ def corpus_check(
     """Look for damage, leaks between parts, and cues that give the label away."""
     from unheard.corpora.open import check
 
-    found = check(manifest_of(data), files=files, probe=probe, jobs=jobs, say=say)
-    typer.echo(json.dumps(found.to_dict()) if as_json else found.render(), nl=as_json)
-    if found.failed:
+    report = check(manifest_of(data), files=files, probe=probe, jobs=jobs, say=say)
+    typer.echo(json.dumps(report.to_dict()) if as_json else report.render(), nl=as_json)
+    if report.failed:
         raise typer.Exit(1)
 
 
@@ -127,15 +127,15 @@ def corpus_hold_out(
     if value is not None:
         files = {value: out}
     else:
-        names = {one: "-".join(one.split()) for one in held_out_values(manifest, by)}
-        files = {one: out / f"{name}.parquet" for one, name in names.items()}
-    for one, file in files.items():
-        left = leave_one_out(manifest, by=by, value=one)
+        names = {name: "-".join(name.split()) for name in held_out_values(manifest, by)}
+        files = {name: out / f"{stem}.parquet" for name, stem in names.items()}
+    for name, file in files.items():
+        left = leave_one_out(manifest, by=by, value=name)
         moved(left, file.parent).write(file)
         parts = zip(left.column("part"), left.column("bonafide"), strict=True)
         counts = Counter(parts)
-        told = ", ".join(
+        sizes = ", ".join(
             f"{part} {counts[part, True]} + {counts[part, False]}"
             for part in ("train", "dev", "eval_in", "eval_out")
         )
-        typer.echo(f"{file}  (bona fide + spoofed: {told})")
+        typer.echo(f"{file}  (bona fide + spoofed: {sizes})")

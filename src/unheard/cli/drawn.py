@@ -60,7 +60,7 @@ def pictures_of(sources: list[str], drawn: Drawn) -> dict[str, Path]:
     for source in sources:
         stem = "stdin" if source == "-" else Path(source).stem
         numbered = (f"{stem}-{number}" for number in count(2))
-        name = next(one for one in chain([stem], numbered) if one.casefold() not in taken)
+        name = next(word for word in chain([stem], numbered) if word.casefold() not in taken)
         taken.add(name.casefold())
         pictures[source] = folder / f"{name}{endings[0]}"
     return pictures

@@ -156,7 +156,7 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
                 "DETECTOR, not with --scores"
             )
         dev = None if calibrate_on is None else (calibrate_on, dev_keys, calibration)
-        made = _from_scores(scores, how, dev, out, extras, draws, protocol)
+        result = _from_scores(scores, how, dev, out, extras, draws, protocol)
     elif bundle is not None:
         if keys or format or where or calibrate_on or higher_is == "spoof":
             raise typer.BadParameter(
@@ -173,8 +173,8 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
         chosen = named(protocol) if protocol else fitting(manifests)
         if not protocol:
             say(f"protocol: {chosen.name}")
-        made = run(bundle, manifests, chosen, out, jobs=jobs, say=say, options=options)
-    _show(made, out)
+        result = run(bundle, manifests, chosen, out, jobs=jobs, say=say, options=options)
+    _show(result, out)
     if against:
         _compare(out, against, how, draws)
 
@@ -273,7 +273,7 @@ def _extras(
     if asv_scores and asv_rates:
         raise typer.BadParameter("give --asv-scores or --asv-rates, not both")
     asv = read_asv(asv_scores) if asv_scores else stated_asv(asv_rates) if asv_rates else None
-    tables = tuple(tuple(name.strip() for name in one.split(",")) for one in by or ())
+    tables = tuple(tuple(name.strip() for name in columns.split(",")) for columns in by or ())
     return Extras(official=official, asv=asv, by=tables)
 
 
@@ -288,10 +288,10 @@ def _intake(
     from unheard.evaluation.intake import Intake
 
     wanted = {}
-    for one in where or ():
-        name, mark, values = one.partition("=")
+    for text in where or ():
+        name, mark, values = text.partition("=")
         if not (mark and values):
-            raise typer.BadParameter(f"--where {one}: write it as COLUMN=VALUE[,VALUE]")
+            raise typer.BadParameter(f"--where {text}: write it as COLUMN=VALUE[,VALUE]")
         wanted[name] = tuple(values.split(","))
     return Intake(
         keys=keys,
@@ -332,10 +332,10 @@ def _from_scores(
     return report(file, out, n_draws=draws, extras=extras)
 
 
-def _show(made: Report, out: Path) -> None:
+def _show(result: Report, out: Path) -> None:
     from unheard.evaluation.text import cautions
 
-    for line in made.results():
+    for line in result.results():
         if line.get("condition"):
             continue
         group = f"language {line['language']}" if line["language"] else line["group"]
@@ -344,19 +344,19 @@ def _show(made: Report, out: Path) -> None:
             f"[{line['eer_low']:.2%}, {line['eer_high']:.2%}]  "
             f"{line['n_bonafide']} bona fide, {line['n_spoof']} spoofed"
         )
-    for one in made.averages:
-        if one.over == "set":
-            typer.echo(f"{'mean over test sets':45} EER {one.mean:6.2%}  {len(one.groups)} sets")
-    for row in made.conditions:
+    for mean in result.averages:
+        if mean.over == "set":
+            typer.echo(f"{'mean over test sets':45} EER {mean.mean:6.2%}  {len(mean.groups)} sets")
+    for row in result.conditions:
         if row.eer is not None and row.difference is not None:
             typer.echo(
                 f"{row.part:24} under {row.condition:14} EER {row.eer:6.2%} "
                 f"[{row.eer_low:.2%}, {row.eer_high:.2%}]  {row.difference:+.2%} to raw, "
                 f"p {row.p_holm:.3g} (Holm)"
             )
-    for caution in cautions(made):
+    for caution in cautions(result):
         say(f"caution: {caution}")
-    for note in made.facts.notes:
+    for note in result.facts.notes:
         say(f"note: {note}")
     say(f"report: {out / 'report.md'}")
 
@@ -371,12 +371,12 @@ def _compare(out: Path, against: Iterable[Path], how: Intake, draws: int) -> Non
     for file in against:
         table, facts = read_with_keys(file, how)
         systems.append(System(facts.name or file.name, table, facts))
-    made = compare_scores(systems, n_draws=draws, allow_missing=how.allow_missing)
-    for pair in made.pairs:
+    result = compare_scores(systems, n_draws=draws, allow_missing=how.allow_missing)
+    for pair in result.pairs:
         if pair.metric == "eer":
             typer.echo(
                 f"{pair.part:24} against {pair.second:20} EER {pair.difference:+.2%} "
                 f"[{pair.low:+.2%}, {pair.high:+.2%}]  p {pair.p_holm:.3g} (Holm)"
             )
-    for written in write_comparison(made, out):
+    for written in write_comparison(result, out):
         say(f"comparison: {written}")

@@ -71,8 +71,8 @@ def export(  # noqa: PLR0913  a command has the options that it has
         raise typer.BadParameter("--push, --public and --licence go with --to hub")
     from unheard.evaluation.rounding import export as run
 
-    made = run(bundle, out, rounded_on=_trials(int8, data, protocol, sample), say=say)
-    if made.card.export is not None and (shift := made.card.export.shift) is not None:
+    written = run(bundle, out, rounded_on=_trials(int8, data, protocol, sample), say=say)
+    if written.card.export is not None and (shift := written.card.export.shift) is not None:
         say(
             f"rounding moved raw scores by {shift.drift:.2g} on average, {shift.largest:.2g} at "
             f"most (they spread by {shift.spread:.2g}); EER {shift.eer_before:.2%} before, "
@@ -127,7 +127,7 @@ def _trials(
     from unheard.evaluation.rounding import RoundedScores
 
     chosen = named(protocol)
-    clips = chosen.chosen([manifest_of(one) for one in data])
+    clips = chosen.chosen([manifest_of(path) for path in data])
     taken = clips if sample is None else sampled(clips, sample)
     name = chosen.name if len(taken) == len(clips) else f"{chosen.name}, {len(taken)} clips of it"
     return RoundedScores(name, taken)

@@ -42,8 +42,8 @@ def generate_list(engines: Engines = None, as_json: AsJson = False) -> None:
     for row in rows:
         if as_json:
             names = ("name", "family", "kind", "free", "licence", "languages", "packages")
-            told = {name: getattr(row, name) for name in names}
-            typer.echo(json.dumps(told | {"missing": row.missing()}))
+            fields = {name: getattr(row, name) for name in names}
+            typer.echo(json.dumps(fields | {"missing": row.missing()}))
         else:
             typer.echo(f"{row.name:26} {row.kind:5} {row.family:17} {row.missing()}".rstrip())
 
@@ -83,9 +83,11 @@ def generate_train(  # noqa: PLR0913  a command has the options that it has
 
     mine = "model."
     given = settings or []
-    config = _with(SIZES[size], [one.removeprefix(mine) for one in given if one.startswith(mine)])
+    config = _with(
+        SIZES[size], [text.removeprefix(mine) for text in given if text.startswith(mine)]
+    )
     training = replace(Training(), n_steps=steps, batch_clips=batch)
-    training = _with(training, [one for one in given if not one.startswith(mine)])
+    training = _with(training, [text for text in given if not text.startswith(mine)])
     manifest, parts = manifest_of(data), tuple(part or ("train",))
     typer.echo(train(manifest, out, config, training, parts=parts, start_over=start_over, say=say))
 
@@ -116,12 +118,14 @@ def generate_reconstruct(  # noqa: PLR0913  a command has the options that it ha
 
     chosen = _generator(name, settings, engines)
     named = tuple(part.strip() for part in parts.split(",") if part.strip())
-    made = reconstruct(manifest_of(data), chosen, out, parts=named, cache=cache, jobs=jobs, say=say)
-    for why in list(made.failures.values())[:20]:
+    twins = reconstruct(
+        manifest_of(data), chosen, out, parts=named, cache=cache, jobs=jobs, say=say
+    )
+    for why in list(twins.failures.values())[:20]:
         say(f"error: {why}")
-    say(f"{made.n_made} twins made, {made.n_kept} were there, {len(made.failures)} failed")
-    typer.echo(made.manifest)
-    if made.failures:
+    say(f"{twins.n_made} twins made, {twins.n_kept} were there, {len(twins.failures)} failed")
+    typer.echo(twins.manifest)
+    if twins.failures:
         raise typer.Exit(1)
 
 

@@ -115,15 +115,15 @@ def _cost(
 
     from unheard.compare.cost import measure, write_cost
 
-    found = measure(bundle)
+    measured = measure(bundle)
     if out is not None:
-        write_cost(found, out)
+        write_cost(measured, out)
     if as_json:
-        typer.echo(json.dumps(asdict(found)))
+        typer.echo(json.dumps(asdict(measured)))
         return
-    typer.echo(f"parameters        {found.parameters:,}, of which {found.trained:,} trained")
-    typer.echo(f"bundle            {found.bundle_bytes / 1e6:.2f} MB")
-    typer.echo(f"scoring           {found.core_s:.5f} s of one core for a second of audio")
+    typer.echo(f"parameters        {measured.parameters:,}, of which {measured.trained:,} trained")
+    typer.echo(f"bundle            {measured.bundle_bytes / 1e6:.2f} MB")
+    typer.echo(f"scoring           {measured.core_s:.5f} s of one core for a second of audio")
 
 
 def _chosen(data: Path, parts: list[str] | None) -> Manifest:

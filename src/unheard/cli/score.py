@@ -113,24 +113,24 @@ def score(  # noqa: PLR0913  a command has the options that it has
         return
     with contextlib.ExitStack() as opened:
         tasks, errors = _tasks(paths, drawn, opened)
-        journal = _journal(out, settings.key(), opened)
+        row_file = _row_file(out, settings.key(), opened)
         new, n_verdicts = tasks, 0
-        if journal is not None:
+        if row_file is not None:
             stamps = {task.source: storage.stamp(str(task.audio)) for task in tasks}
-            new = [one for one in tasks if not journal.is_done(one.source, stamps[one.source])]
+            new = [task for task in tasks if not row_file.is_done(task.source, stamps[task.source])]
             old = set(stamps) - {task.source for task in new}
-            n_verdicts = sum(map(journal.has_verdict, old))
+            n_verdicts = sum(map(row_file.has_verdict, old))
         for row in errors:
             show(row, as_json=as_json, quiet=False)
-        advance = opened.enter_context(_progress(len(new), quiet=journal is not None))
+        advance = opened.enter_context(_progress(len(new), quiet=row_file is not None))
         for row in score_many(new, settings, n_jobs=jobs or 1, draw=drawn and drawn.draw):
             n_verdicts += row.get("score") is not None
-            if journal is not None:
-                journal.add(row, stamps[row["source"]])
-            show(row, as_json=as_json, quiet=journal is not None, explain=bool(explain))
+            if row_file is not None:
+                row_file.add(row, stamps[row["source"]])
+            show(row, as_json=as_json, quiet=row_file is not None, explain=bool(explain))
             advance()
-        if journal is not None:
-            journal.finish()
+        if row_file is not None:
+            row_file.finish()
     n_asked, n_before = len(tasks) + len(errors), len(tasks) - len(new)
     _sum_up(n_verdicts, n_asked, n_before, out, None if as_json else settings.detector)
 
@@ -143,11 +143,11 @@ def _tasks(
     from unheard.scoring.many import Task, find
 
     files, errors = find([path for path in paths if path != "-"], AUDIO_SUFFIXES)
-    heard = {file: Path(file) for file in files}
+    recordings = {file: Path(file) for file in files}
     if "-" in paths:
-        heard["-"] = _standard_input(opened)
-    pictures = pictures_of(list(heard), drawn) if drawn else {}
-    return [Task(source, file, pictures.get(source)) for source, file in heard.items()], errors
+        recordings["-"] = _standard_input(opened)
+    pictures = pictures_of(list(recordings), drawn) if drawn else {}
+    return [Task(source, file, pictures.get(source)) for source, file in recordings.items()], errors
 
 
 def _standard_input(opened: contextlib.ExitStack) -> Path:
@@ -163,7 +163,7 @@ def _standard_input(opened: contextlib.ExitStack) -> Path:
     return file
 
 
-def _journal(out: str | None, settings: str, opened: contextlib.ExitStack) -> RowFile | None:
+def _row_file(out: str | None, settings: str, opened: contextlib.ExitStack) -> RowFile | None:
     from unheard.data.rows import SUFFIXES, RowFile
 
     if out is None:

@@ -89,8 +89,10 @@ def shown(text: str) -> str:
     Names of files and detectors come from outside: a line break in one would forge a verdict.
     """
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode()
-        for one in text
+        letter
+        if letter.isprintable()
+        else letter.encode("unicode_escape", "backslashreplace").decode()
+        for letter in text
     )
 
 

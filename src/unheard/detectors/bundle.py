@@ -162,8 +162,8 @@ def default() -> Path:
 def in_run(folder: Path) -> Path:
     """Return the bundle of a run's folder, the calibrated one if there is one; else the folder."""
     inside = [folder / name for name in ("calibrated", "bundle")]
-    found = [path for path in inside if (path / CARD).is_file()]
-    return folder if (folder / CARD).is_file() or not found else found[0]
+    bundles = [path for path in (folder, *inside) if (path / CARD).is_file()]
+    return bundles[0] if bundles else folder
 
 
 def _model(path: Path, card: Card, device: str) -> Model:

@@ -91,10 +91,10 @@ _EXPERTS = (mel_lcnn_expert, resnet18_mel_w64_expert, resnet18_linear_w64_expert
 attention_mixture = replace(
     mel_lcnn_expert,
     name="attention_mixture",
-    detector=Mixture(experts=tuple(one.detector for one in _EXPERTS), gate=AttentionGate()),
+    detector=Mixture(experts=tuple(expert.detector for expert in _EXPERTS), gate=AttentionGate()),
     objective=WeightedCrossEntropy(),
     budget=replace(mel_lcnn_expert.budget, n_steps=20_000),
-    init_from=tuple((f"detectors.{place}", one) for place, one in enumerate(_EXPERTS)),
+    init_from=tuple((f"detectors.{place}", expert) for place, expert in enumerate(_EXPERTS)),
 )
 """Paper 3: a light CNN and two ResNet18 under a gate that lets them attend to each other.
 
@@ -164,15 +164,15 @@ Run:     unheard train resnet18_linear_w32_expert --data MANIFEST --out
          runs/resnet18_linear_w32_expert
 """
 
-_SMALL_EXPERTS = (mel_lcnn_expert_small, resnet18_mel_w32_expert, resnet18_linear_w32_expert)
+_SMALL = (mel_lcnn_expert_small, resnet18_mel_w32_expert, resnet18_linear_w32_expert)
 
 attention_mixture_small = replace(
     mel_lcnn_expert_small,
     name="attention_mixture_small",
-    detector=Mixture(experts=tuple(one.detector for one in _SMALL_EXPERTS), gate=AttentionGate()),
+    detector=Mixture(experts=tuple(expert.detector for expert in _SMALL), gate=AttentionGate()),
     objective=WeightedCrossEntropy(),
     budget=Budget(n_steps=120, eval_every=40, log_every=10, dev_clips=160),
-    init_from=tuple((f"detectors.{place}", one) for place, one in enumerate(_SMALL_EXPERTS)),
+    init_from=tuple((f"detectors.{place}", expert) for place, expert in enumerate(_SMALL)),
 )
 """Three small spectral detectors under an attention gate: attention_mixture for the open corpus.
 
@@ -189,7 +189,7 @@ Run:     unheard train attention_mixture_small --data MANIFEST --out runs/attent
 enhanced_gate_small = replace(
     attention_mixture_small,
     name="enhanced_gate_small",
-    detector=Mixture(experts=tuple(one.detector for one in _SMALL_EXPERTS), gate=EnhancedGate()),
+    detector=Mixture(experts=tuple(expert.detector for expert in _SMALL), gate=EnhancedGate()),
 )
 """The mixture's second predecessor, small: the gate is a network over embeddings and their product.
 
@@ -203,7 +203,7 @@ Run:     unheard train enhanced_gate_small --data MANIFEST --out runs/enhanced_g
 waveform_gate_small = replace(
     attention_mixture_small,
     name="waveform_gate_small",
-    detector=Mixture(experts=tuple(one.detector for one in _SMALL_EXPERTS), gate=WaveformGate()),
+    detector=Mixture(experts=tuple(expert.detector for expert in _SMALL), gate=WaveformGate()),
 )
 """The mixture's first predecessor, small: the gate is one linear layer over the raw window.
 

@@ -138,8 +138,8 @@ _EXPERTS = (resnet18_linear_w32_expert, lora_small)
 spectral_and_adapted_small = replace(
     attention_mixture_small,
     name="spectral_and_adapted_small",
-    detector=Mixture(experts=tuple(one.detector for one in _EXPERTS), gate=AttentionGate()),
-    init_from=tuple((f"detectors.{place}", one) for place, one in enumerate(_EXPERTS)),
+    detector=Mixture(experts=tuple(expert.detector for expert in _EXPERTS), gate=AttentionGate()),
+    init_from=tuple((f"detectors.{place}", expert) for place, expert in enumerate(_EXPERTS)),
 )
 """A spectral CNN and an adapted foundation model under an attention gate, for the open corpus.
 

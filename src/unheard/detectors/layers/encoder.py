@@ -118,8 +118,8 @@ class Encoder:
         """
         if not source or not local_folder(source):
             return replace(self, source=source)
-        there = type(self).of(source)
-        return replace(self, family=there.family, settings=there.settings, source=source)
+        other = type(self).of(source)
+        return replace(self, family=other.family, settings=other.settings, source=source)
 
     def build(self) -> SpeechEncoder:
         """Return the network with random weights."""
