@@ -24,6 +24,7 @@ VERSION = 2
 
 FAMILIES = (
     "formant",
+    "articulatory",
     "statistical",
     "diphone",
     "unit selection",
