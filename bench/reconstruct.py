@@ -7,7 +7,7 @@ first clip that loads the engine; programs that are run beside count too. Distan
 difference of log mel spectrograms (80 bands, after both are brought to one level), in dB. The
 neural codecs and HiFi-GAN are networks of the published size with random weights: their cost is
 right, what they say is noise, so no distance is given. Give the folder of a diffusion model,
-trained with `unheard attack train diffusion`, to see it at two strengths.
+trained with `unheard generate train diffusion`, to see it at two strengths.
 """
 
 from __future__ import annotations

@@ -227,7 +227,7 @@ def load(folder: Path) -> MelDiffusion:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise AttackError(
             f"{folder}: holds no whole diffusion model ({type(error).__name__}); "
-            "train one with `unheard attack train diffusion --out FOLDER`"
+            "train one with `unheard generate train diffusion --out FOLDER`"
         ) from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return model.to(device).eval().requires_grad_(False)

@@ -23,7 +23,7 @@ from unheard.cli.drawn import Drawn, pictures_of, what_to_draw
 from unheard.cli.encoder import encoder, layers, routing
 from unheard.cli.evaluate import evaluate, scores
 from unheard.cli.export import export, pull
-from unheard.cli.generate import attack
+from unheard.cli.generate import generate
 from unheard.cli.runs import calibrate, curves
 from unheard.cli.serve import serve
 from unheard.cli.settings import DetectorFolder, MinSpeech, SpoofPrior, Threshold, settings_of
@@ -48,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(attack, name="attack")
+app.add_typer(generate, name="generate")
 app.add_typer(corpus, name="corpus")
 app.add_typer(scores, name="scores")
 
