@@ -1,6 +1,6 @@
 """Cost and closeness of reconstruction: each generator that can be used here, on the same clips.
 
-Run:  OMP_NUM_THREADS=1 python bench/reconstruct.py MANIFEST [--model FOLDER] [--clips 5]
+Run:  OMP_NUM_THREADS=1 python bench/reconstruct.py MANIFEST [--model FOLDER] [--engines CACHE]
 
 Clips are bona fide ones of part train. Seconds are those of the processor, in one thread, after a
 first clip that loads the engine; programs that are run next to it count too. Distance is the mean
@@ -27,7 +27,12 @@ from unheard.attacks.mel import Mel
 from unheard.data.clip import Manifest
 from unheard.types import FloatArray
 
-HERE = ("griffin-lim-linear", "griffin-lim-mel", "world", "mlsa", "codec2-3200", "mb-melgan")
+HERE = (
+    *("griffin-lim-linear", "griffin-lim-mel", "world", "mlsa", "codec2-3200", "mb-melgan"),
+    *("hifi-gan-universal", "hifi-gan-ljspeech", "hifi-gan-16khz", "hifi-gan-v3-ljspeech"),
+    *("parallel-wavegan", "cargan", "nsf-hn", "nsf-hn-sinc", "nsf-cyc-noise"),
+    *("lyra-3200", "lyra-6000", "lyra-9200"),
+)
 PUBLISHED = {
     "encodec": ("Encodec", "EncodecModel"),
     "dac": ("Dac", "DacModel"),

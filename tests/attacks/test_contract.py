@@ -20,7 +20,9 @@ from unheard.errors import AttackError
 from unheard.types import FloatArray
 
 RATE_HZ = 16_000
-PACKAGE = re.compile(r"(debian(/contrib|/non-free)?:[a-z0-9.+-]+|pypi:[\w<>=.-]+|npm:[\w@.-]+)")
+PACKAGE = re.compile(
+    r"debian(/contrib|/non-free)?:[a-z0-9.+-]+|pypi:[\w<>=.-]+|npm:[\w@./-]+|git:[\w./-]+@[0-9a-f]{40}"
+)
 IN_PYTHON = ("griffin-lim-linear", "griffin-lim-mel", "mlsa", "world", "world-shift")
 WEIGHTS_NEEDED = tiny_generators.NEED_WEIGHTS
 CACHE = Path(os.environ["UNHEARD_CACHE"]) if "UNHEARD_CACHE" in os.environ else None
@@ -131,11 +133,12 @@ def test_what_is_missing_is_reported_with_its_remedy(
     if not attack.packages:
         assert message == ""
         return
-    assert re.search("is missing; install it with: .*(apt-get|pip|npm) install", message)
+    how = "(install it with: .*(apt-get|pip|npm) install|fetch it with: unheard generate fetch)"
+    assert re.search(f"is missing; {how}", message)
     first = attack.packages[0].partition(":")[2]
     assert first in message
     speech = Speech(voice_like(), "Hello there.", (*attack.languages, "en")[0])
-    with pytest.raises(AttackError, match=f"^{name}: .* is missing; install it with"):
+    with pytest.raises(AttackError, match=f"^{name}: .* is missing; (install|fetch) it with"):
         attack.generate(speech, np.random.default_rng(0))
 
 

@@ -10,20 +10,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from unheard.attacks import (
+    cargan,
     codec2,
     diffusion,
     espeak,
     festival,
     flite,
+    gnuspeech,
     griffin_lim,
     hibari,
     hifi_gan,
+    hifi_gan_v1,
+    hifi_gan_v3,
     kokoro,
     latent_diffusion,
+    lyra,
     mb_melgan,
     mbrola,
     mlsa,
     neural_codecs,
+    nsf,
+    parallel_wavegan,
     pico,
     praat,
     rhvoice,
@@ -33,6 +40,7 @@ from unheard.attacks import (
 from unheard.attacks.attack import FAMILIES, VERSION, Attack, Kind, Speech
 from unheard.attacks.engines import Engines
 from unheard.attacks.pretrained import Pretrained
+from unheard.attacks.published import Published, Publishing
 
 __all__ = [
     "ATTACKS",
@@ -42,6 +50,8 @@ __all__ = [
     "Engines",
     "Kind",
     "Pretrained",
+    "Published",
+    "Publishing",
     "Speech",
     "attacks",
 ]
@@ -68,12 +78,19 @@ def attacks(home: Path | None) -> dict[str, Attack]:
         *mb_melgan.rows(engines),
         *kokoro.rows(engines),
         *hibari.rows(engines),
+        *gnuspeech.rows(engines),
         *rhvoice.rows(engines),
         *mbrola.rows(engines),
         *diffusion.rows(),
         *latent_diffusion.rows(),
         *neural_codecs.rows(),
         *hifi_gan.rows(),
+        *hifi_gan_v1.rows(engines),
+        *hifi_gan_v3.rows(engines),
+        *parallel_wavegan.rows(engines),
+        *cargan.rows(engines),
+        *lyra.rows(engines),
+        *nsf.rows(engines),
     ]
     return {row.name: row for row in rows}
 

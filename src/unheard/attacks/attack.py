@@ -24,6 +24,7 @@ VERSION = 2
 
 FAMILIES = (
     "formant",
+    "articulatory",
     "statistical",
     "diphone",
     "unit selection",
@@ -88,10 +89,11 @@ class Attack(Protocol):
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """What to install, as "debian:NAME", "debian/non-free:NAME", "pypi:NAME==X", "npm:NAME@X".
+        """What to get, as "debian:NAME", "debian/non-free:NAME", "pypi:NAME==X", "npm:NAME@X".
 
-        Libraries that an unpacked Debian package needs besides are named too. Empty if nothing
-        beyond this package's own dependencies is needed.
+        A file of a public repository is "git:OWNER/NAME@COMMIT". Libraries that an unpacked
+        Debian package needs beside it are named too. Empty if nothing beyond this package's own
+        dependencies is needed.
         """
         ...
 

@@ -102,7 +102,7 @@ class Diffusion:
             return hifi_gan.speak(hifi_gan.vocoder(self.name, self.vocoder, mel), logs)
         if self.phases == "source":
             return mel.spoken(logs, mel.phases(wave))
-        angles = 2 * np.pi * rng.random((mel.n_window // 2 + 1, len(logs)))
+        angles = 2 * np.pi * rng.random((mel.n_bins, len(logs)))
         return mel.spoken(logs, angles)
 
 

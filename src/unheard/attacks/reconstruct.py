@@ -1,8 +1,10 @@
-"""Reconstructed twins: every clip of the training parts as a generator gives it back.
+"""Reconstructed twins: clips of the training parts as generators give them back.
 
 A twin has the length, level, mean and rate of its source and is never bona fide. Twins are kept
 under a hash of the source's audio, in a folder named after the generator and all that its output
-depends on, so that an interrupted run, another manifest or another part resumes from what there is.
+depends on, so that an interrupted run, another manifest or another part resumes with what is there.
+With several generators each clip goes to one or some of them, chosen by its audio alone: one
+generator more or less changes the twins of few clips.
 """
 
 from __future__ import annotations
@@ -12,36 +14,35 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
-
-from unheard import audio
-from unheard.attacks import VERSION, Attack, Pretrained, Speech, pretrained
-from unheard.data import shards
-from unheard.data.clip import RECONSTRUCTION, Clip, Manifest
+from unheard.attacks import Attack
+from unheard.attacks.twins import NOTE, Made, Task, identity, make, settings, sha256_of, twin
+from unheard.data.clip import Clip, Manifest
 from unheard.data.protocols import moved
 from unheard.errors import AttackError, UnheardError
 
-__all__ = ["MADE_OF", "NOTE", "Reconstructed", "identity", "reconstruct"]
+__all__ = ["MADE_OF", "Reconstructed", "objection", "reconstruct"]
 
 Say = Callable[[str], None]
-
-NOTE = "reconstructed"
-"""The note that a twin has and no other clip: "bonafide" or "spoof", what its source is."""
 
 MADE_OF = ("train", "trn", "dev", "val")
 """How the names of parts begin of which twins may be made: none that a detector is tested on."""
 
 _GIVE_UP_AFTER = 6
-"""Clips that fail, without a success, after which the generator is not tried again."""
+"""Clips that fail, without a success, after which a generator is not tried again."""
 
 _SAY_EVERY_S = 15.0
+_WRITE_EVERY_S = 60.0
+"""Seconds between manifests: a run that is killed leaves what it has made, to be trained on."""
+
+_AHEAD = 2
+"""Tasks that are handed out for each process at once."""
 
 _DIED = (
     "the process that reconstructed it died (out of memory?); leave this clip out, or use fewer "
@@ -57,7 +58,7 @@ class Reconstructed:
         manifest: The file with all clips and the twins.
         n_made: Twins that were made now.
         n_kept: Twins that were there already.
-        failures: Why, by the id of the clip, where there is no twin.
+        failures: Why, by the id of the clip, where a twin is lacking.
     """
 
     manifest: Path
@@ -66,29 +67,19 @@ class Reconstructed:
     failures: dict[str, str]
 
 
-@dataclass(frozen=True)
-class _Task:
-    """A clip to be reconstructed: where it is, the hash of its audio, where its twin goes."""
-
-    clip_id: str
-    attack: Attack
-    root: Path
-    path: str
-    sha256: str
-    target: Path
-
-
-def reconstruct(
+def reconstruct(  # noqa: PLR0913  each is a choice of its own
     manifest: Manifest,
-    attack: Attack,
+    generators: Sequence[Attack],
     out: Path,
     *,
     parts: tuple[str, ...] = ("train", "dev"),
+    each: int = 1,
+    people_only: bool = False,
     cache: Path | None = None,
     jobs: int = 1,
     say: Say = lambda line: None,
 ) -> Reconstructed:
-    """Make twins of all clips of some parts, bona fide and spoofed; write a manifest with them.
+    """Make twins of the clips of some parts, and write a manifest with them as they come.
 
     The manifest, out/manifest.parquet, has every clip of the given one and the twins: a twin's
     `source_clip` is the id of its source, `attack` the generator, `family` "reconstruction", its
@@ -96,113 +87,115 @@ def reconstruct(
 
     Args:
         manifest: Clips.
-        attack: A generator of kind "copy", ready to be used.
+        generators: Generators of kind "copy", ready to be used.
         out: Folder for the manifest, and for the twins unless `cache` is given.
         parts: Parts of the manifest; their names must begin as `MADE_OF` do.
+        each: Twins of a clip, each by another generator.
+        people_only: Whether bona fide clips alone get twins.
         cache: Folder for the twins, to be shared by manifests.
         jobs: Processes. From 2 on, a crash costs one clip.
         say: Receives progress.
 
     Raises:
-        AttackError: If the generator speaks texts or is not ready, a part is one for testing, only
-            such parts know the attack or its family, or no clip at all can be reconstructed.
+        AttackError: If a generator speaks texts or is not ready, a part is one for testing, only
+            such parts know an attack or its family, or no clip at all can be reconstructed.
         ManifestError: If a part does not exist.
     """
-    clips = _clips(manifest, attack, parts)
-    key = identity(attack)
-    folder = (cache or out / "twins") / f"{attack.name}-{key[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = json.dumps(_settings(attack), indent=2, sort_keys=True)
-    (folder / "generator.json").write_text(settings + "\n", "utf-8")
+    for attack in generators:
+        _refuse(objection(manifest, attack, parts))
+    clips = [clip for clip in manifest.part(*parts) if NOTE not in clip.notes]
+    clips = [clip for clip in clips if clip.bonafide or not people_only]
     hashes, unread = _hashes(manifest, clips)
     clips = [clip for clip in clips if clip.id in hashes]
-    root = manifest.root.resolve()
+    keys = _keys(generators, cache or out / "twins")
     tasks = [
-        _Task(clip.id, attack, root, clip.path, hashes[clip.id], _path(folder, hashes[clip.id]))
+        Task(clip, attack, keys[attack.name][0], manifest.root.resolve(), hashes[clip.id], target)
         for clip in clips
+        for attack in _chosen(generators, hashes[clip.id], each)
+        for target in [_path(keys[attack.name][1], hashes[clip.id])]
     ]
+    whole = _Whole(manifest, tasks, out)
     new = list({task.target: task for task in tasks if not task.target.exists()}.values())
-    say(f"{len(tasks)} twins by {attack.name}, {len(tasks) - len(new)} of them there already")
-    failures = _make_all(new, jobs, say)
-    complete = [
-        (clip, task) for clip, task in zip(clips, tasks, strict=True) if task.target.exists()
-    ]
-    twins = [_twin(clip, task, out, key) for clip, task in complete]
-    known = {twin.id for twin in twins}
-    before = [clip for clip in moved(manifest, out) if clip.id not in known]
-    whole = Manifest.of([*before, *twins], out)
-    lacking = {task.clip_id: failures.get(task.target, "") for task in tasks} if failures else {}
+    names = ", ".join(attack.name for attack in generators)
+    say(f"{len(tasks)} twins by {names}; {len(tasks) - len(new)} of them are there already")
+    failures = _make_all(new, jobs, whole, say)
+    lacking = {task.clip.id: failures[task.target] for task in tasks if task.target in failures}
     return Reconstructed(
-        manifest=whole.write(out / "manifest.parquet"),
+        manifest=whole.write(),
         n_made=len(new) - len(failures),
         n_kept=len(tasks) - len(new),
-        failures=unread | {clip_id: why for clip_id, why in lacking.items() if why},
+        failures=unread | lacking,
     )
 
 
-def identity(attack: Attack) -> str:
-    """Return a hash of all that a generator's output depends on: its settings, weights, version.
-
-    A folder of weights counts by what is in it, not by its name.
+def objection(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> str:
+    """Return why a generator may not make twins of some parts of a manifest, or "".
 
     Raises:
-        AttackError: If the weights cannot be found.
+        ManifestError: If a part does not exist.
     """
-    settings = _settings(attack)
-    if isinstance(attack, Pretrained):
-        prints = {
-            source: pretrained.fingerprint(pretrained.find(attack.name, source))
-            for source in attack.weights()
-        }
-        settings = {name: prints.get(str(value), value) for name, value in settings.items()}
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def _settings(attack: Attack) -> dict[str, Any]:
-    """What a generator is, as plain values; where its engine lies is left out."""
-    given = {
-        field.name: getattr(attack, field.name)
-        for field in fields(cast(Any, attack))
-        if field.name != "engines"
-    }
-    plain = {
-        name: asdict(value) if hasattr(value, "__dataclass_fields__") else value
-        for name, value in given.items()
-    }
-    return plain | {"kind": type(attack).__name__, "version": VERSION}
-
-
-def _clips(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> list[Clip]:
     if attack.kind != "copy":
-        raise AttackError(
+        return (
             f"{attack.name} speaks texts and copies no recording; choose a generator that "
             "`unheard generate list` calls a copy"
         )
     for part in parts:
         if not part.startswith(MADE_OF):
-            raise AttackError(
+            return (
                 f"no twins are made of part {part!r}: a detector must not train on what it is "
                 f"tested on; give parts whose names begin with {', '.join(MADE_OF)}"
             )
     lacking = attack.missing()
     if lacking:
-        raise AttackError(f"{attack.name}: {lacking}")
-    _refuse_tested(manifest, attack, parts)
-    return [clip for clip in manifest.part(*parts) if NOTE not in clip.notes]
+        return f"{attack.name}: {lacking}"
+    return _tested(manifest, attack, parts)
 
 
-def _refuse_tested(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> None:
-    """Raise if only parts for testing know the attack or its family: twins would make it known."""
+def _tested(manifest: Manifest, attack: Attack, parts: tuple[str, ...]) -> str:
+    """Say so if only parts for testing know the attack or its family: twins would make it known."""
     trained, names = manifest.part(*parts), set(manifest.column("part").tolist())
     tests = sorted(part for part in names if not part.startswith(MADE_OF))
     tested = manifest.part(*tests) if tests else trained
     for column, value in (("attack", attack.name), ("family", attack.family)):
         if value in set(tested.column(column)) - set(trained.column(column)):
-            raise AttackError(
+            return (
                 f"{column} {value!r} is among the clips to test on ({', '.join(tests)}) and not in "
                 f"{', '.join(parts)}: a detector trained on twins by {attack.name} would know it; "
                 "choose another generator, or give a manifest without those parts"
             )
+    return ""
+
+
+def _refuse(why: str) -> None:
+    if why:
+        raise AttackError(why)
+
+
+def _keys(generators: Sequence[Attack], cache: Path) -> dict[str, tuple[str, Path]]:
+    """Identity and folder of each generator, by name; the folder says what made its twins."""
+    keys = {}
+    for attack in generators:
+        key = identity(attack)
+        folder = cache / f"{attack.name}-{key[:12]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(settings(attack), indent=2, sort_keys=True)
+        (folder / "generator.json").write_text(text + "\n", "utf-8")
+        keys[attack.name] = (key, folder)
+    return keys
+
+
+def _chosen(generators: Sequence[Attack], sha256: str, each: int) -> list[Attack]:
+    """The generators that copy a clip: those whose hash together with the clip's is highest.
+
+    Source:
+        Thaler, Ravishankar, "A name-based mapping scheme for rendezvous", 1996: without one
+        generator, only its clips go to others.
+    """
+
+    def weight(attack: Attack) -> bytes:
+        return hashlib.sha256(f"{sha256}\n{attack.name}".encode()).digest()
+
+    return sorted(generators, key=weight)[-each:]
 
 
 def _hashes(manifest: Manifest, clips: list[Clip]) -> tuple[dict[str, str], dict[str, str]]:
@@ -210,7 +203,7 @@ def _hashes(manifest: Manifest, clips: list[Clip]) -> tuple[dict[str, str], dict
     hashes, unread = {}, {}
     for clip in clips:
         try:
-            hashes[clip.id] = _sha256(manifest.audio(clip))
+            hashes[clip.id] = sha256_of(manifest.audio(clip))
         except (UnheardError, OSError) as error:
             unread[clip.id] = f"{clip.id}: {error}"
     if unread and not hashes:
@@ -225,110 +218,134 @@ def _path(folder: Path, sha256: str) -> Path:
     return folder / sha256[:2] / f"{sha256}.flac"
 
 
-def _sha256(content: Path | bytes) -> str:
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    with content.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class _Whole:
+    """The manifest of all clips and the twins that are there, written again and again."""
+
+    def __init__(self, manifest: Manifest, tasks: list[Task], out: Path) -> None:
+        self.manifest, self.tasks, self.out = manifest, tasks, out
+        self.twins: dict[tuple[str, str], Clip] = {}
+
+    def write(self) -> Path:
+        """Write the manifest in one step; return its file."""
+        for task in self.tasks:
+            which = (task.clip.id, task.attack.name)
+            if which not in self.twins and task.target.exists():
+                self.twins[which] = twin(task, self.out)
+        known = {clip.id for clip in self.twins.values()}
+        before = [clip for clip in moved(self.manifest, self.out) if clip.id not in known]
+        whole = Manifest.of([*before, *self.twins.values()], self.out)
+        return whole.write(self.out / "manifest.parquet")
 
 
-def _twin(clip: Clip, task: _Task, out: Path, key: str) -> Clip:
-    attack = task.attack
-    shown = " ".join(
-        f"{name}={value}"
-        for name, value in _settings(attack).items()
-        if name not in ("name", "kind", "version") and not isinstance(value, dict)
-    )
-    return replace(
-        clip,
-        id=f"{clip.id}~{attack.name}-{key[:8]}",
-        path=Path(os.path.relpath(task.target.resolve(), out.resolve())).as_posix(),
-        bonafide=False,
-        attack=attack.name,
-        family=RECONSTRUCTION,
-        source_clip=clip.id,
-        duration_s=_duration_s(task.target),
-        sha256=_sha256(task.target),
-        notes=dict(clip.notes)
-        | {
-            NOTE: "bonafide" if clip.bonafide else "spoof",
-            "generator": attack.name,
-            "generator_family": attack.family,
-            "generator_key": key[:12],
-            "settings": shown,
-            "free": str(attack.free).lower(),
-        },
-    )
+class _Pace:
+    """What each generator has done so far, and how long the rest will take."""
+
+    def __init__(self, tasks: list[Task], jobs: int) -> None:
+        self.jobs, self.n_tasks = max(1, jobs), len(tasks)
+        self.left: dict[str, int] = {}
+        for task in tasks:
+            self.left[task.attack.name] = self.left.get(task.attack.name, 0) + 1
+        self.done = dict.fromkeys(self.left, 0)
+        self.failed = dict.fromkeys(self.left, 0)
+        self.wall_s = dict.fromkeys(self.left, 0.0)
+
+    def add(self, name: str, outcome: Made) -> None:
+        """Count what became of a task."""
+        self.left[name] -= 1
+        self.done[name] += 1
+        self.failed[name] += bool(outcome.why)
+        self.wall_s[name] += outcome.wall_s
+
+    def is_hopeless(self, name: str) -> bool:
+        """Whether a generator has failed from the start, too often to go on with."""
+        return self.failed[name] == self.done[name] >= _GIVE_UP_AFTER
+
+    def line(self) -> str:
+        """Return how far the run is. Generators that have made nothing count as the mean one."""
+        n_done = sum(self.done.values())
+        mean_s = sum(self.wall_s.values()) / max(1, n_done)
+        left_s = sum(
+            n_left * (self.wall_s[name] / self.done[name] if self.done[name] else mean_s)
+            for name, n_left in self.left.items()
+        )
+        share = 100 * n_done // self.n_tasks
+        left = f"about {left_s / self.jobs / 60:.0f} min left"
+        return f"{n_done} of {self.n_tasks} twins ({share} %), {left}"
 
 
-def _duration_s(path: Path) -> float:
-    import soundfile
-
-    return float(soundfile.info(path).duration)
-
-
-def _make_all(tasks: list[_Task], jobs: int, say: Say) -> dict[Path, str]:
+def _make_all(tasks: list[Task], jobs: int, whole: _Whole, say: Say) -> dict[Path, str]:
     """Make twins; return why, by target, where it failed."""
     failures: dict[Path, str] = {}
-    began = reported = time.monotonic()
-    for number, (task, why) in enumerate(_each_made(tasks, jobs), start=1):
-        if why:
-            failures[task.target] = f"{task.clip_id}: {why}"
-        if len(failures) == number >= _GIVE_UP_AFTER:
-            raise AttackError(f"the first {number} clips failed, {failures[task.target]}")
+    pace = _Pace(tasks, jobs)
+    last_line_s = written = time.monotonic()
+    for number, (task, outcome) in enumerate(_made(tasks, jobs, pace), start=1):
+        name = task.attack.name
+        pace.add(name, outcome)
+        if outcome.why:
+            failures[task.target] = f"{task.clip.id}: {outcome.why}"
+        if outcome.why and pace.done[name] == _GIVE_UP_AFTER and pace.is_hopeless(name):
+            why = f"the first {_GIVE_UP_AFTER} clips failed, {failures[task.target]}"
+            if len(pace.left) == 1:
+                raise AttackError(why)
+            say(f"gave up {name}: {why}")
         now = time.monotonic()
-        if now - reported > _SAY_EVERY_S or number == len(tasks):
-            reported, left_s = now, (now - began) / number * (len(tasks) - number)
-            share = 100 * number // len(tasks)
-            say(f"{number} of {len(tasks)} twins ({share} %), about {left_s / 60:.0f} min left")
+        if now - last_line_s > _SAY_EVERY_S or number == len(tasks):
+            last_line_s = now
+            say(pace.line())
+        if now - written > _WRITE_EVERY_S:
+            written = now
+            whole.write()
     if tasks and len(failures) == len(tasks):
         raise AttackError(f"no clip could be reconstructed, {next(iter(failures.values()))}")
     return failures
 
 
-def _each_made(tasks: list[_Task], jobs: int) -> Iterator[tuple[_Task, str]]:
-    """Make twins, in this process or in several, and yield each with why it failed, or ""."""
+def _made(tasks: list[Task], jobs: int, pace: _Pace) -> Iterator[tuple[Task, Made]]:
+    """Make twins, in this process or in several, and yield each task with what became of it.
+
+    The tasks of a generator that `pace` has lost hope of are not tried.
+    """
+    given_up = Made(f"not tried, as the first {_GIVE_UP_AFTER} clips failed")
     if jobs <= 1 or len(tasks) <= 1:
-        yield from ((task, _make(task)) for task in tasks)
+        for task in tasks:
+            yield task, given_up if pace.is_hopeless(task.attack.name) else make(task)
         return
     waiting = tasks
     while waiting:
         done = set()
-        for task, why in _until_crash(waiting, min(jobs, len(waiting))):
+        hopeful = (task for task in waiting if not pace.is_hopeless(task.attack.name))
+        for task, outcome in _until_crash(hopeful, min(jobs, len(waiting))):
             done.add(task.target)
-            yield task, why
+            yield task, outcome
         waiting = [task for task in waiting if task.target not in done]
+        hopeless = [task for task in waiting if pace.is_hopeless(task.attack.name)]
+        yield from ((task, given_up) for task in hopeless)
+        waiting = [task for task in waiting if not pace.is_hopeless(task.attack.name)]
         # A process died. What it held is among the first ones waiting: each gets its own.
-        for task in waiting[: 2 * jobs + 1]:
-            yield next(_until_crash([task], 1), (task, _DIED))
-        waiting = waiting[2 * jobs + 1 :]
+        for task in waiting[: _AHEAD * jobs]:
+            yield next(_until_crash([task], 1), (task, Made(_DIED)))
+        waiting = waiting[_AHEAD * jobs :]
 
 
-def _until_crash(tasks: list[_Task], jobs: int) -> Iterator[tuple[_Task, str]]:
+def _until_crash(tasks: Iterable[Task], jobs: int) -> Iterator[tuple[Task, Made]]:
+    """Yield what is done until a process dies; tasks are taken as they are needed."""
     context = multiprocessing.get_context("spawn")
+    given = iter(tasks)
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        futures = {pool.submit(_make, task): task for task in tasks}
-        for future in as_completed(futures):
+        flying: dict[Future[Made], Task] = {}
+        while True:
             try:
-                yield futures[future], future.result()
+                for task in islice(given, _AHEAD * jobs - len(flying)):
+                    flying[pool.submit(make, task)] = task
             except BrokenProcessPool:
-                continue
+                pass
+            if not flying:
+                return
+            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                task = flying.pop(future)
+                if not isinstance(future.exception(), BrokenProcessPool):
+                    yield task, future.result()
 
 
 def _one_thread() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
-
-
-def _make(task: _Task) -> str:
-    """Make one twin; return why it failed, or nothing."""
-    seed = hashlib.sha256(f"{task.sha256}/{task.attack.name}".encode()).digest()[:8]
-    rng = np.random.default_rng(int.from_bytes(seed, "little"))
-    try:
-        source = audio.read(shards.source(task.root, task.path), minimum_s=0.0).samples
-        twin = task.attack.generate(Speech(source), rng)
-        assert twin.shape == source.shape
-        # A constant offset is no trace of a generator: equalised sources have none at all.
-        audio.write(task.target, twin + (source.mean() - twin.mean()))
-    except (UnheardError, OSError, ValueError, RuntimeError) as error:
-        return str(error) or type(error).__name__
-    return ""

@@ -14,7 +14,7 @@ from unheard.attacks.engines import install_hint
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.types import FloatArray
 
-__all__ = ["World", "rows"]
+__all__ = ["World", "pitch", "rows"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,17 @@ class World:
 def rows() -> list[World]:
     """Return the copy and the conversion."""
     return [World("world"), World("world-shift", "conversion", (2.0, 6.0), 1.25)]
+
+
+def pitch(samples: FloatArray, n_frames: int) -> FloatArray:
+    """Return the pitch every 5 ms, [T] at 16 kHz -> [F] hertz, 0 where there is none.
+
+    Args:
+        samples: Recording.
+        n_frames: Frames F wanted, the first at sample 0; the last pitch is repeated if need be.
+    """
+    hertz: FloatArray = _pyworld().harvest(samples, SAMPLE_RATE_HZ, frame_period=5.0)[0]
+    return np.pad(hertz, (0, max(0, n_frames - hertz.size)), mode="edge")[:n_frames]
 
 
 def _stretched(envelope: FloatArray, ratio: float) -> FloatArray:

@@ -1,4 +1,4 @@
-"""`unheard generate ...`: generators of spoofed speech: list, train, apply, reconstruct, check."""
+"""The command line's page of generators: list, fetch, train, apply, copies, check."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from unheard.errors import AttackError, RecipeError, UnheardError, suggestion
 
 if TYPE_CHECKING:
     from unheard.attacks import Attack
+    from unheard.data.clip import Manifest
 
 __all__ = ["generate"]
 
 _Value = TypeVar("_Value")
 
 generate = typer.Typer(
-    help="Generators of spoofed speech: list, train and apply them, make reconstructed twins.",
+    help="Generators of spoofed speech: list, fetch, train and apply them, copy whole corpora.",
     no_args_is_help=True,
 )
 
@@ -35,17 +36,44 @@ Engines = Annotated[
 
 @generate.command("list")
 def generate_list(engines: Engines = None, as_json: AsJson = False) -> None:
-    """List the generators, their families, and what is missing before one can be used."""
-    from unheard.attacks import attacks
+    """List the generators: first those that can be used now, then what the others lack."""
+    from unheard.attacks import attacks, pretrained
 
     rows = attacks(engines or default_cache()).values()
-    for row in rows:
+    lacks = [(row, row.missing() or pretrained.absent(row)) for row in rows]
+    for row, missing in sorted(lacks, key=lambda pair: bool(pair[1])):
         if as_json:
             names = ("name", "family", "kind", "free", "licence", "languages", "packages")
-            fields = {name: getattr(row, name) for name in names}
-            typer.echo(json.dumps(fields | {"missing": row.missing()}))
+            values = {name: getattr(row, name) for name in names}
+            typer.echo(json.dumps(values | {"missing": missing}))
         else:
-            typer.echo(f"{row.name:26} {row.kind:5} {row.family:17} {row.missing()}".rstrip())
+            typer.echo(f"{row.name:26} {row.kind:5} {row.family:17} {missing}".rstrip())
+
+
+@generate.command("fetch")
+def generate_fetch(
+    names: Annotated[list[str], typer.Argument(help="Generators; all for every free one.")],
+    engines: Engines = None,
+    mirrors: Annotated[
+        Path | None,
+        typer.Option(help="Folder of local git directories OWNER+NAME, instead of public hosts."),
+    ] = None,
+) -> None:
+    """Fetch the pinned packages and files that generators read, and check their hashes."""
+    from unheard.attacks import attacks
+    from unheard.corpora.open.generator_files import fetch_generators
+
+    cache = engines or default_cache()
+    known = attacks(cache)
+    free = [row for row in known.values() if row.free]
+    chosen = free if names == ["all"] else [_known(name, known) for name in names]
+    failed = fetch_generators(cache, chosen, say, mirrors=mirrors)
+    for why in failed:
+        say(f"error: {why}")
+    for row in chosen:
+        typer.echo(f"{row.name:26} {row.missing() or 'can be used'}")
+    if failed:
+        raise typer.Exit(1)
 
 
 @generate.command("train")
@@ -92,40 +120,64 @@ def generate_train(  # noqa: PLR0913  a command has the options that it has
     typer.echo(train(manifest, out, config, training, parts=parts, start_over=start_over, say=say))
 
 
-@generate.command("reconstruct")
-def generate_reconstruct(  # noqa: PLR0913  a command has the options that it has
-    name: Annotated[
-        str, typer.Argument(help="Generator that copies; see `unheard generate list`.")
-    ],
+@generate.command("copies")
+def generate_copies(  # noqa: PLR0913  a command has the options that it has
     data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
-    out: Annotated[Path, typer.Option(help="Folder for manifest.parquet and the twins.")],
+    with_: Annotated[
+        str,
+        typer.Option(
+            "--with",
+            help="Generators or families, comma-separated; all for every free one that can be "
+            "used now and that no part for testing holds out.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for manifest.parquet and the copies.")],
     parts: Annotated[
-        str, typer.Option(help="Parts to make twins of, with commas; never one for testing.")
+        str, typer.Option(help="Parts to copy, comma-separated; never one for testing.")
     ] = "train,dev",
-    settings: Settings = None,
+    of: Annotated[
+        Literal["all", "people"], typer.Option(help="Copy all clips, or bona fide ones alone.")
+    ] = "all",
+    each: Annotated[int, typer.Option(min=1, help="Copies of a clip, by as many generators.")] = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="[NAME.]FIELD=VALUE",
+            help="Set a field of the generator; with several, of the one that is named.",
+        ),
+    ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder for the twins, to be shared by manifests.")
+        Path | None, typer.Option(help="Folder for the copies, to be shared by manifests.")
     ] = None,
     engines: Engines = None,
     jobs: Jobs = 1,
 ) -> None:
-    """Make a reconstructed twin of each clip, and a manifest of clips and twins to train on.
+    """Copy each clip with one of several generators; write a manifest of clips and copies.
 
-    The same command again resumes where it stopped. Give it the manifest it wrote to add the twins
-    of another generator.
+    Which generator copies a clip depends on the clip alone. The same command again resumes where it
+    stopped, after a kill too. Give it the manifest it wrote to add the copies of others.
     """
     from unheard.attacks.reconstruct import reconstruct
 
-    chosen = _generator(name, settings, engines)
-    named = tuple(part.strip() for part in parts.split(",") if part.strip())
-    twins = reconstruct(
-        manifest_of(data), chosen, out, parts=named, cache=cache, jobs=jobs, say=say
+    manifest, named = manifest_of(data), tuple(_listed(parts))
+    chosen = _chosen(with_, settings or [], engines, manifest, named)
+    copies = reconstruct(
+        manifest,
+        chosen,
+        out,
+        parts=named,
+        each=each,
+        people_only=of == "people",
+        cache=cache,
+        jobs=jobs,
+        say=say,
     )
-    for why in list(twins.failures.values())[:20]:
+    for why in list(copies.failures.values())[:20]:
         say(f"error: {why}")
-    say(f"{twins.n_made} twins made, {twins.n_kept} were there, {len(twins.failures)} failed")
-    typer.echo(twins.manifest)
-    if twins.failures:
+    say(f"{copies.n_made} copies made, {copies.n_kept} were there, {len(copies.failures)} failed")
+    typer.echo(copies.manifest)
+    if copies.failures:
         raise typer.Exit(1)
 
 
@@ -173,11 +225,11 @@ def generate_apply(
 
 @generate.command("check")
 def generate_check(
-    data: Annotated[Path, typer.Argument(help="Manifest with twins, as reconstruct writes it.")],
+    data: Annotated[Path, typer.Argument(help="Manifest with copies, as `copies` writes it.")],
     jobs: Jobs = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether length, level, silence or bandwidth tells twins from their sources."""
+    """Say whether length, level, silence or bandwidth tells copies from their sources."""
     from unheard.corpora.open.twin_cues import compare_twins
 
     reports = compare_twins(manifest_of(data), jobs=jobs, say=say)
@@ -190,10 +242,53 @@ def generate_check(
 def _generator(name: str, settings: list[str] | None, engines: Path | None) -> Attack:
     from unheard.attacks import attacks
 
-    known = attacks(engines or default_cache())
+    return _with(_known(name, attacks(engines or default_cache())), settings or [])
+
+
+def _known(name: str, known: dict[str, Attack]) -> Attack:
     if name not in known:
         raise RecipeError(f"no generator is called {name!r}{suggestion(name, known)}")
-    return _with(known[name], settings or [])
+    return known[name]
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _chosen(
+    text: str, settings: list[str], engines: Path | None, manifest: Manifest, parts: tuple[str, ...]
+) -> list[Attack]:
+    """The generators that `--with` names; of "all" and of a family those that may be used."""
+    from unheard.attacks import FAMILIES, attacks, pretrained
+    from unheard.attacks.reconstruct import objection
+
+    known = attacks(engines or default_cache())
+    named = [word for word in _listed(text) if word != "all" and word not in FAMILIES]
+    chosen = {name: _known(name, known) for name in named}
+    for row in known.values():
+        if row.kind == "copy" and row.free and {"all", row.family} & set(_listed(text)):
+            chosen.setdefault(row.name, row)
+    chosen = _each_with(chosen, settings)
+    for name in [name for name in chosen if name not in named]:
+        why = objection(manifest, chosen[name], parts) or pretrained.absent(chosen[name])
+        if why:
+            say(f"left out {name}: {why.removeprefix(f'{name}: ')}")
+            del chosen[name]
+    if not chosen:
+        raise AttackError(f"no generator of {text!r} can be used; see `unheard generate list`")
+    return list(chosen.values())
+
+
+def _each_with(chosen: dict[str, Attack], settings: list[str]) -> dict[str, Attack]:
+    """Generators with the fields set that `--set NAME.FIELD=VALUE` says; one needs no name."""
+    for setting in settings:
+        name, _, field = setting.partition(".")
+        if name not in chosen or "=" in name:
+            name, field = next(iter(chosen), ""), setting
+            if len(chosen) != 1:
+                raise RecipeError(f"--set {setting}: give it as NAME.FIELD=VALUE, NAME a generator")
+        chosen = chosen | {name: _with(chosen[name], [field])}
+    return chosen
 
 
 def _with(value: _Value, settings: list[str]) -> _Value:

@@ -96,9 +96,10 @@ Twins are those of part train, by generators that training may hear: a small dif
 bona fide clips of train, and WORLD, of which train has clips. Of the other copies of the open
 corpus Griffin-Lim from mel bands is told by its band, and the rest speak in test parts alone.
 
-Run: unheard attack train diffusion --data MANIFEST --out MODEL
-     unheard attack reconstruct diffusion --set source=MODEL --data MANIFEST --out d --parts train
-     unheard attack reconstruct world --data d/manifest.parquet --out t --parts train
+Run: unheard generate train diffusion --data MANIFEST --out MODEL
+     unheard generate copies --with diffusion --set source=MODEL --parts train --data MANIFEST
+     --out d
+     unheard generate copies --with world --data d/manifest.parquet --out t --parts train
      unheard compare racl --data MANIFEST --data twins=t/manifest.parquet --out runs
 """
 

@@ -323,7 +323,8 @@ def _find(folder: Path, package: Package) -> Path | None:
     if package.source == "debian":
         pattern = f"{package.name}_{package.version.replace(':', '%3a')}_*.deb"
     elif package.source == "npm":
-        pattern = f"{package.name}-{package.version}.tgz"
+        # npm writes "@scope/name" as "scope-name".
+        pattern = f"{package.name.lstrip('@').replace('/', '-')}-{package.version}.tgz"
     else:
         pattern = f"{package.name.replace('-', '_')}-{package.version}*"
     return next(iter(sorted(folder.glob(pattern))), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -167,8 +168,11 @@ _NEURAL_VOICES = {
 }
 """The others are in eval_out: hibari too, whose voice is a student of one of them."""
 
-_NOT_PLANNED = ("audioldm", "dac", "diffusion", "encodec", "hifi-gan", "mimi")
-"""Their weights are in no package: they copy clips of a finished corpus, see `unheard generate`."""
+_NOT_PLANNED = re.compile(
+    "(audioldm|cargan|dac|diffusion|encodec|gnuspeech|hifi-gan|lyra|mimi|nsf|parallel-wavegan)(-.*)?"
+)
+"""They came after the corpus was laid out, or their weights are in no package: they copy clips of a
+finished corpus, see `unheard generate copies`."""
 
 _VARIANTS = {"": "train", "klatt": "train", "f2": "dev", "m3": "eval_in", "klatt4": "eval_in"}
 
@@ -203,7 +207,7 @@ def parts_of_voice(name: str, family: str, kind: str, *, free: bool) -> tuple[st
         kind: "copy" or "text".
         free: Whether it may be trained on.
     """
-    if name in _NOT_PLANNED:
+    if _NOT_PLANNED.fullmatch(name):
         return ()
     if not free:
         return ("eval_out",)

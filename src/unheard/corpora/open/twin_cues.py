@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from unheard.attacks.reconstruct import NOTE
+from unheard.attacks.twins import NOTE
 from unheard.corpora.open.checking import CHANCE, CueRow, check
 from unheard.corpora.open.probe import ProbeResult
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest
@@ -109,8 +109,8 @@ def compare_twins(
             by_generator.setdefault(name, []).append(clip)
     if not by_generator:
         raise AttackError(
-            "the manifest has no twins; make some with `unheard generate reconstruct`, and give "
-            "the manifest that it writes"
+            "the manifest has no twins; make some with `unheard generate copies`, and give the "
+            "manifest that it writes"
         )
     lost = [
         twin.id
@@ -121,7 +121,7 @@ def compare_twins(
     if lost:
         raise AttackError(
             f"the sources of {len(lost)} twins are not in the manifest, such as that of {lost[0]}; "
-            "give the manifest that `unheard generate reconstruct` wrote"
+            "give the manifest that `unheard generate copies` wrote"
         )
     return [
         _report(name, twins, clips, manifest, jobs, say)
