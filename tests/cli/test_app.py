@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 Unheard = Callable[..., Run]
 
 
-@pytest.mark.parametrize("command", ["score", "train", "evaluate", "info", "corpus build"])
+@pytest.mark.parametrize("command", ["score", "train", "evaluate", "info", "corpus build open"])
 def test_help_of_a_command_loads_nothing_heavy(command: str) -> None:
     code = (
         "import sys\n"
@@ -190,7 +190,7 @@ def test_a_report_is_made_from_a_score_file_alone(unheard: Unheard, tmp_path: Pa
 
 def test_corpora_are_described(unheard: Unheard) -> None:
     listed = unheard("corpus", "info").out.splitlines()
-    assert [line.split()[0] for line in listed] == sorted([*CORPORA, "open"])
+    assert [line.split()[0] for line in listed] == sorted([*CORPORA, "demos", "open"])
     assert "root/bonafide/" in unheard("corpus", "info", "folders").out
     page = json.loads(unheard("corpus", "info", "asvspoof2019_la", "--json").out)
     assert page["published"]["eval"] == [7355, 63882]

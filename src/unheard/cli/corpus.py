@@ -5,21 +5,27 @@ from __future__ import annotations
 import inspect
 import json
 from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from unheard.cli.shared import AsJson, Cache, Jobs, default_cache, manifest_of, say, setting_pair
 
+if TYPE_CHECKING:
+    from unheard.data.clip import Manifest
+
 __all__ = ["corpus"]
 
 corpus = typer.Typer(help="Build, import, check and describe corpora.", no_args_is_help=True)
+build = typer.Typer(help="Build a corpus of our own.", no_args_is_help=True)
+corpus.add_typer(build, name="build")
 
 
-@corpus.command("build")
-def corpus_build(
-    name: Annotated[Literal["open"], typer.Argument(help="Corpus to build.")],
+@build.command("open")
+def build_open(
     cache: Cache = None,
     size: Annotated[str, typer.Option(help="tiny, small, medium or full.")] = "small",
     seed: Annotated[int, typer.Option(min=0, help="Draws clips, texts, channels.")] = 0,
@@ -38,6 +44,51 @@ def corpus_build(
         typer.echo(path)
     if built.left_out:
         say(f"{len(built.left_out)} clips were planned and are missing; see the summary")
+
+
+@build.command("demos")
+def build_demos(  # noqa: PLR0913  a command has the options that it has
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the corpus; ~/.cache/unheard/demos.")
+    ] = None,
+    mirrors: Annotated[
+        Path | None, typer.Option(help="Folder of local git directories, in place of hosts.")
+    ] = None,
+    pack: Annotated[Path | None, typer.Option(help="Folder of a ready pack of clips.")] = None,
+    every: Annotated[
+        bool, typer.Option("--every", help="Lift the caps on pages, systems and speakers.")
+    ] = False,
+    licence: Annotated[
+        Literal["any", "stated"], typer.Option(help="stated: pages that name a licence only.")
+    ] = "any",
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Kind of generator; else all.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Kind of generator to leave out.")
+    ] = None,
+    jobs: Jobs = 2,
+) -> None:
+    """Build the corpus of demonstration pages: hundreds of real generators, and real people."""
+    from unheard.corpora import demos
+
+    if mirrors and pack:
+        raise typer.BadParameter("give --mirrors or --pack, not both: clips come from one place")
+    folder = out or default_cache() / "demos"
+    local = demos.Mirrors(mirrors) if mirrors else pack
+    source = local or demos.Hosts(folder.with_name(f"{folder.name}-git"))
+    choice = demos.Choice(
+        every=every, licence=licence, include=tuple(include or ()), exclude=tuple(exclude or ())
+    )
+    built = demos.build(folder, source, choice, jobs=jobs, say=say)
+    typer.echo(built.summary, nl=False)
+    typer.echo(built.manifest)
+    typer.echo(built.notice)
+    if built.differing:
+        say(f"{len(built.differing)} clips have other samples than in the catalogue: see docs")
+    if built.failed:
+        say(f"{len(built.failed)} pages failed (above); the same command tries them again")
+        raise typer.Exit(1)
 
 
 @corpus.command("import")
@@ -92,11 +143,12 @@ def corpus_info(
     as_json: AsJson = False,
 ) -> None:
     """Say of a corpus where to get it, its licence, folders, counts and known defects."""
-    from unheard.corpora import CORPORA, about, open
+    from unheard.corpora import CORPORA, about, demos, open
     from unheard.errors import suggestion
 
     pages = {key: about(reader) for key, reader in CORPORA.items()}
     pages["open"] = {"name": "open", "page": inspect.getdoc(open) or ""}
+    pages["demos"] = {"name": "demos", "page": inspect.getdoc(demos) or ""}
     if name is not None and name not in pages:
         raise typer.BadParameter(f"no corpus is called {name!r}{suggestion(name, pages)}")
     if as_json:
@@ -114,23 +166,28 @@ def corpus_hold_out(
         Path, typer.Option(help="Manifest to write; without --value a folder for one of each.")
     ],
     by: Annotated[
-        Literal["family", "attack"], typer.Option(help="What is left out of training.")
+        Literal["family", "attack", "group", "fold"],
+        typer.Option(help="What is left out of training; group and fold are of demos."),
     ] = "family",
     value: Annotated[
-        str | None, typer.Option(help="Which family or attack; each in turn if left out.")
+        str | None, typer.Option(help="Which of them; each in turn if left out.")
     ] = None,
 ) -> None:
-    """Write manifests whose train and dev know nothing of one family or attack; eval_out has it."""
-    from unheard.data.protocols import held_out_values, leave_one_out, moved
+    """Write manifests whose train and dev know nothing of one family or attack; eval_out has it.
+
+    By fold, dev is the laboratories that train lacks, for choosing; nothing is left of eval.
+    """
+    from unheard.data.protocols import moved
 
     manifest = manifest_of(data)
+    values, leave_out = _held_out(manifest, by)
     if value is not None:
         files = {value: out}
     else:
-        names = {name: "-".join(name.split()) for name in held_out_values(manifest, by)}
+        names = {name: "-".join(name.split()) for name in values()}
         files = {name: out / f"{stem}.parquet" for name, stem in names.items()}
     for name, file in files.items():
-        left = leave_one_out(manifest, by=by, value=name)
+        left = leave_out(name)
         moved(left, file.parent).write(file)
         parts = zip(left.column("part"), left.column("bonafide"), strict=True)
         counts = Counter(parts)
@@ -139,3 +196,21 @@ def corpus_hold_out(
             for part in ("train", "dev", "eval_in", "eval_out")
         )
         typer.echo(f"{file}  (bona fide + spoofed: {sizes})")
+
+
+def _held_out(
+    manifest: Manifest, by: Literal["family", "attack", "group", "fold"]
+) -> tuple[Callable[[], Sequence[str]], Callable[[str], Manifest]]:
+    """What can be left out, and how one of it is."""
+    from unheard.data.demo_protocols import FOLDS, lab_fold, without_group
+    from unheard.data.kinds import GROUPS
+    from unheard.data.protocols import held_out_values, leave_one_out
+
+    if by == "group":
+        return lambda: list(GROUPS), partial(without_group, manifest)
+    if by == "fold":
+        return lambda: FOLDS, partial(lab_fold, manifest)
+    return (
+        partial(held_out_values, manifest, by),
+        lambda value: leave_one_out(manifest, by=by, value=value),
+    )

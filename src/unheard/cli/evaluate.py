@@ -68,8 +68,9 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
         str | None,
         typer.Option(
             help="Which clips to test on; what fits the parts of the manifest if left out. Of one "
-            "manifest: open, open_in, open_out, eval, part:NAME or all. Of the corpora of a "
-            "paper: moe_lora, mldg_lora, attention_moe, dropin_la, dropin_pa, dropin_for or racl."
+            "manifest: open, open_in, open_out, eval, demos, demos_group_out, demos_lab_fold, "
+            "part:NAME or all. Of the corpora of a paper: moe_lora, mldg_lora, attention_moe, "
+            "dropin_la, dropin_pa, dropin_for or racl."
         ),
     ] = None,
     scores: Annotated[

@@ -103,10 +103,13 @@ def default_cache() -> Path:
 
 
 def manifest_of(data: Path) -> Manifest:
-    """Read a manifest, or that of the equalised clips in the folder of a built corpus."""
+    """Read a manifest, or that of a built corpus: of its equalised clips if it has any."""
     from unheard.data.clip import Manifest
 
-    return Manifest.read(data / "equalised.parquet" if data.is_dir() else data)
+    if not data.is_dir():
+        return Manifest.read(data)
+    equalised, raw = data / "equalised.parquet", data / "raw.parquet"
+    return Manifest.read(raw if raw.is_file() and not equalised.is_file() else equalised)
 
 
 def setting_pair(text: str) -> tuple[str, str]:

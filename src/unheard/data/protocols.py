@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from unheard.data.clip import Manifest
+from unheard.data.demo_protocols import DEMO_PROTOCOLS
 from unheard.data.hold_out import held_out_values, leave_one_out
 from unheard.data.protocol import Protocol, Selection, TestSet, gathered, moved
 from unheard.data.sample import sampled
@@ -123,6 +124,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol.of_parts(
             "open_out", ("eval_out",), "Open corpus: unknown families, unknown speakers."
         ),
+        *DEMO_PROTOCOLS,
         Protocol.of_parts("eval", ("eval",), "The evaluation part of an imported corpus."),
         Protocol.of_parts("all", (), "Every clip of the manifest."),
         _paper(

@@ -8,7 +8,7 @@ from unheard.evaluation.groups import Cell, Grid
 from unheard.evaluation.markup import Block, Heading, Table, Words
 from unheard.evaluation.results import FEW_CLIPS, Report
 
-__all__ = ["METRIC_NAMES", "averages", "grids", "rate"]
+__all__ = ["METRIC_NAMES", "averages", "grids", "pages", "rate"]
 
 METRIC_NAMES = {
     "eer": "EER",
@@ -27,6 +27,38 @@ METRIC_NAMES = {
 def rate(name: str, value: float) -> str:
     """Return a metric as text: an error rate in percent, a cost as it is."""
     return f"{value:.2%}" if name.startswith("eer") else f"{value:.3f}"
+
+
+def pages(report: Report) -> Iterator[Block]:
+    """Yield the numbers over pages and unseen systems, if clips name their page."""
+    if not report.pages:
+        return
+    yield Heading("Over pages and unseen systems")
+    yield Words(
+        "Means over systems or pages let each weigh the same; a system needs 4 clips, a page 4 of "
+        "each class, a page or source corpus of people 10 to be named as the worst. Within a page "
+        "both classes share rate, codec and room. Unseen is a system that no page of train or dev "
+        "has: what else a detector was trained on is in its card. Shares are at the default "
+        "decision; a clip without a verdict is undecided. Intervals draw pages or source corpora, "
+        "and systems, whole."
+    )
+    yield Table(
+        ("part", "number", "value", "bona fide", "spoof", "groups", "worst", "of"),
+        tuple(
+            (
+                one.part,
+                one.name,
+                f"{one.value:.1%}"
+                + ("" if one.low is None else f" ({one.low:.1%} to {one.high:.1%})"),
+                f"{one.n_bonafide:,}",
+                f"{one.n_spoof:,}",
+                f"{one.n_groups}",
+                "-" if one.worst is None else f"{one.worst:.1%}",
+                one.worst_group or "-",
+            )
+            for one in report.pages
+        ),
+    )
 
 
 def averages(report: Report) -> Iterator[Block]:

@@ -9,6 +9,7 @@ from typing import Any
 from unheard.audio.conditions import RAW
 from unheard.evaluation.conditions import ConditionRow
 from unheard.evaluation.groups import Average, Grid
+from unheard.evaluation.pages import PageRate
 from unheard.evaluation.scores import Facts
 from unheard.metrics import METRICS, AsvRates
 
@@ -130,6 +131,7 @@ class Report:
         rows: Metrics; pooled first, then by family, attack, language.
         rates: Decisions at the detector's operating points.
         averages: Plain means over attacks, and over test sets.
+        pages: Numbers over pages and unseen systems, where clips name their page.
         grids: Tables by one or two columns.
         conditions: The same clips under conditions; all else is over the clips as they are.
         unscored: Id, status and reason of each clip without a score.
@@ -143,6 +145,7 @@ class Report:
     rows: tuple[Row, ...]
     rates: tuple[Rates, ...]
     averages: tuple[Average, ...]
+    pages: tuple[PageRate, ...]
     grids: tuple[Grid, ...]
     conditions: tuple[ConditionRow, ...]
     unscored: tuple[tuple[str, str, str], ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from unheard.evaluation.condition_text import conditions
-from unheard.evaluation.group_text import METRIC_NAMES, averages, grids, rate
+from unheard.evaluation.group_text import METRIC_NAMES, averages, grids, pages, rate
 from unheard.evaluation.markup import Block, Bullets, Heading, Picture, Table, Words
 from unheard.evaluation.results import ALL_PARTS, FEW_CLIPS, Report, Row, Value
 
@@ -40,6 +40,7 @@ def document(report: Report) -> list[Block]:
             "Error rates over all thresholds; the closer to the lower left corner, "
             "the better. Left by part, right by attack family, or by attack if no family is named.",
         ),
+        *pages(report),
         *averages(report),
         Picture("scores.png", "Scores of each class. Calibrated scores cross at zero."),
         Picture(

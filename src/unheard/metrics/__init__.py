@@ -6,6 +6,12 @@ bona fide. There are no labels to encode. Metrics of a detector with a speaker v
 like the others.
 """
 
+from unheard.metrics.by_group import (
+    GroupMean,
+    mean_over_groups,
+    mean_within_groups,
+    share_by_group,
+)
 from unheard.metrics.curves import Reliability, Tippett, reliability, tippett
 from unheard.metrics.fusion import Fusion, fit_fusion
 from unheard.metrics.groups import Macro, macro
@@ -62,6 +68,7 @@ __all__ = [
     "Calibration",
     "Difference",
     "Fusion",
+    "GroupMean",
     "Interval",
     "IsotonicCalibration",
     "Macro",
@@ -92,13 +99,16 @@ __all__ = [
     "fit_operating_points",
     "macro",
     "mcnemar",
+    "mean_over_groups",
     "mean_ranks",
+    "mean_within_groups",
     "min_cllr",
     "min_dcf",
     "min_tdcf",
     "min_tdcf_legacy",
     "paired_bootstrap",
     "reliability",
+    "share_by_group",
     "t_eer",
     "tippett",
 ]

@@ -76,6 +76,47 @@ def test_a_planted_cue_is_found_and_reported(tmp_path: Path) -> None:
     assert not report.failed
 
 
+def test_a_corpus_with_a_cue_does_not_pass_but_says_what_the_cue_means(tmp_path: Path) -> None:
+    report = check(corpus(tmp_path, spoof_level=0.3))
+    assert "level on eval_in" in report.cues
+    assert "duration on eval_in" not in report.cues
+    text = report.render()
+    assert "passed" not in text
+    assert text.splitlines()[-1].startswith("CUES: ")
+    assert "Training: augment with gain and clip. Free of it: the conditions of gain" in text
+    assert report.to_dict()["verdict"] == report.verdict()
+
+
+@pytest.mark.parametrize("probe", [True, False])
+def test_silent_and_unreadable_files_are_broken(tmp_path: Path, probe: bool) -> None:
+    manifest = corpus(tmp_path, n_each=2)
+    audio.write(tmp_path / "train-0.flac", np.zeros(8000, np.float32))
+    (tmp_path / "train-1.flac").write_bytes(b"no audio at all")
+    clips = [replace(clip, sha256=sha256_of(manifest.file(clip))) for clip in manifest]
+    report = check(Manifest.of(clips, tmp_path), probe=probe)
+    assert report.failed
+    assert len(report.broken) == 2
+    assert any("every sample is zero" in line for line in report.broken)
+    assert report.verdict() == "FAILED"
+
+
+def test_what_clips_say_of_their_origin_is_probed_where_all_say_it(honest: Manifest) -> None:
+    def noted(clip: Clip) -> Clip:
+        container = "wav" if clip.bonafide else "mp3"
+        return replace(clip, notes={"container": container, "original_rate_hz": "16000"})
+
+    report = check(Manifest.of(map(noted, honest), honest.root))
+    rates = {result.name: result.eer for result in report.probes}
+    assert rates["container"] == 0.0
+    assert rates["original rate"] == 0.5
+    assert "original length" not in rates
+    assert report.cues == ("container on eval_in",)
+
+
+def test_without_probes_nothing_is_said_of_cues(honest: Manifest) -> None:
+    assert check(honest, probe=False).verdict() == "passed; no probe has looked for cues"
+
+
 def test_a_probe_that_finds_nothing_is_at_chance() -> None:
     same = (Cues(*[1.0] * 11), np.zeros(N_BANDS))
     truth = np.arange(80) % 2 == 0

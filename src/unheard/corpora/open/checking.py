@@ -6,15 +6,24 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unheard import audio
 from unheard.corpora.open.design import text_key
 from unheard.corpora.open.make import in_parallel
 from unheard.corpora.open.packages import sha256_of
-from unheard.corpora.open.probe import PROBES, Cues, ProbeResult, cues, run_probe
+from unheard.corpora.open.probe import PROBES, Cues, ProbeResult, cues, run_on, run_probe
+from unheard.corpora.open.single_cues import (
+    CHANCE,
+    SINGLE_CUES,
+    meaning,
+    single_features,
+    tells,
+)
 from unheard.data import shards
 from unheard.data.clip import Clip, Manifest
 from unheard.errors import AudioError, CorpusError, MetricError
@@ -24,11 +33,11 @@ __all__ = ["CHANCE", "FEWEST_TO_TRAIN", "CheckReport", "CueRow", "check", "leaks
 
 Say = Callable[[str], None]
 
-CHANCE = (0.4, 0.6)
-"""A probe whose interval does not reach into this range is a finding."""
-
 FEWEST_TO_TRAIN = 40
 """Clips of the train part below which no probe is trained: its number would mean nothing."""
+
+
+_SILENT = "every sample is zero; leave the clip out, or fetch it again"
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class CheckReport:
 
     Attributes:
         counts: Clips by part: bona fide and spoofed.
-        broken: Files that are missing, unreadable or have another hash; one line each.
+        broken: Files that are missing, unreadable, silent, or have another hash; one line each.
         leaks: What two parts share and must not; one line each.
         findings: What is no error but weakens results; one line each.
         cue_rows: Distributions of the cues.
@@ -75,9 +84,25 @@ class CheckReport:
         """Whether a file is broken or a leak was found."""
         return bool(self.broken or self.leaks)
 
+    @property
+    def cues(self) -> tuple[str, ...]:
+        """The probes that are off chance, by name and part: the corpus has cues."""
+        return tuple(f"{one.name} on {one.part}" for one in self.probes if tells(one))
+
+    def verdict(self) -> str:
+        """Return what the check comes to, in a line."""
+        if self.failed:
+            return "FAILED"
+        if self.cues:
+            return (
+                f"CUES: {len(self.cues)} probes are off chance ({', '.join(self.cues)}); results "
+                "on this corpus partly measure them: see the findings"
+            )
+        return "passed" if self.probes else "passed; no probe has looked for cues"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, with its verdict."""
-        return {"failed": self.failed} | asdict(self)
+        return {"failed": self.failed, "cues": self.cues, "verdict": self.verdict()} | asdict(self)
 
     def render(self) -> str:
         """Return the report as text."""
@@ -98,7 +123,7 @@ class CheckReport:
                 f"probe on {result.name}, {result.part}: EER {100 * result.eer:.1f} % "
                 f"[{100 * result.low:.1f}, {100 * result.high:.1f}]; chance is 50 %"
             )
-        lines.append("FAILED" if self.failed else "passed")
+        lines.append(self.verdict())
         return "\n".join(lines) + "\n"
 
 
@@ -132,7 +157,8 @@ def check(
     broken: list[str] = []
     if files:
         say(f"hashing {len(clips)} files")
-        tasks = [(manifest.root, clip.path, clip.sha256) for clip in clips]
+        # Where cues are measured, silent and unreadable files are found then.
+        tasks = [(manifest.root, clip.path, clip.sha256, not probe) for clip in clips]
         broken = sorted(line for line in in_parallel(_hash, tasks, jobs, chunk=64) if line)
     findings = _language_findings(clips)
     rows: list[CueRow] = []
@@ -141,8 +167,9 @@ def check(
         say(f"measuring cues of {len(clips)} clips")
         where = [(clip.id, manifest.root, clip.path) for clip in clips]
         cues_of = dict(in_parallel(_cues, where, jobs, chunk=64))
-        clips = [clip for clip in clips if cues_of[clip.id] is not None]
-        measured = [measurement for clip in clips if (measurement := cues_of[clip.id]) is not None]
+        broken = sorted(line for line in cues_of.values() if isinstance(line, str))
+        clips = [clip for clip in clips if not isinstance(cues_of[clip.id], str)]
+        measured = [found for clip in clips if not isinstance(found := cues_of[clip.id], str)]
         rows = _cue_rows(clips, [measurement for measurement, _ in measured])
         results, more = _probes(clips, measured)
         findings += more
@@ -197,8 +224,8 @@ def _language_findings(clips: list[Clip]) -> list[str]:
     ]
 
 
-def _hash(task: tuple[Path, str, str]) -> str:
-    root, path, wanted = task
+def _hash(task: tuple[Path, str, str, bool]) -> str:
+    root, path, wanted, listen = task
     name = Path(path).name
     try:
         content = shards.source(root, path)
@@ -209,19 +236,30 @@ def _hash(task: tuple[Path, str, str]) -> str:
     actual = _sha256(content) if wanted else ""
     if actual != wanted:
         return f"{name}: sha256 {actual[:12]}, the manifest says {wanted[:12]}; build it again"
-    return ""
+    return _unusable(content, name) if listen else ""
+
+
+def _unusable(content: Path | bytes, name: str) -> str:
+    """What makes a file useless as a clip; "" if nothing."""
+    try:
+        samples = audio.read(content, minimum_s=0.0, name=name).samples
+    except AudioError as error:
+        return str(error)
+    return "" if samples.any() else f"{name}: {_SILENT}"
 
 
 def _sha256(content: Path | bytes) -> str:
     return hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else sha256_of(content)
 
 
-def _cues(task: tuple[str, Path, str]) -> tuple[str, tuple[Cues, FloatArray] | None]:
+def _cues(task: tuple[str, Path, str]) -> tuple[str, tuple[Cues, FloatArray] | str]:
+    """Cues of a clip, or what makes its file useless."""
     name, root, path = task
     try:
-        return name, cues(shards.source(root, path))
-    except AudioError:
-        return name, None
+        measured = cues(shards.source(root, path))
+    except AudioError as error:
+        return name, str(error)
+    return name, f"{Path(path).name}: {_SILENT}" if measured[0].zeros == 1.0 else measured
 
 
 def _cue_rows(clips: list[Clip], measured: list[Cues]) -> list[CueRow]:
@@ -272,19 +310,17 @@ def _probes(
     judged = sorted(part for part in both if not part.startswith("train"))
     results: list[ProbeResult] = []
     findings: list[str] = []
-    for name in PROBES:
+    wanted = {name: partial(run_probe, name, measured) for name in PROBES}
+    for name in SINGLE_CUES:
+        features = single_features(name, clips, measured)
+        if features is not None:
+            wanted[name] = partial(run_on, name, features)
+    for name, run in wanted.items():
         try:
-            results += run_probe(name, measured, truth, parts, "train", judged)
+            results += run(truth, parts, "train", judged)
         except MetricError as error:
             findings.append(f"probe on {name}: {error}")
-    for result in results:
-        if result.high < CHANCE[0] or result.low > CHANCE[1]:
-            findings.append(
-                f"the probe on {result.name} reaches {100 * result.eer:.1f} % EER on "
-                f"{result.part}: "
-                "the labels differ in something that is not how speech was made; "
-                "quote this number next to every result"
-            )
+    findings += [meaning(result) for result in results if tells(result)]
     return results, findings
 
 

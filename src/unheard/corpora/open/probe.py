@@ -1,8 +1,8 @@
 """Shallow probes: how well a classifier does that sees nothing of how speech was made.
 
-Two are trained on the train part and judged on the evaluation parts: one on length, level and
-silence, one on the long-term spectrum. On an honest corpus both are at chance, 50 %. T samples at
-16 kHz, N clips, K numbers.
+They are trained on the train part and judged on the others: one on length, level and silence at
+once, one on the long-term spectrum, and one on each cue alone (`single_cues`). On an honest corpus
+all are at chance, 50 %. T samples at 16 kHz, N clips, K numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from unheard.corpora.open.speech import speech_bounds
 from unheard.metrics import TiesWarning, bootstrap, eer
 from unheard.types import BoolArray, FloatArray
 
-__all__ = ["N_BANDS", "PROBES", "Cues", "ProbeResult", "cues", "run_probe"]
+__all__ = ["N_BANDS", "PROBES", "Cues", "ProbeResult", "cues", "run_on", "run_probe"]
 
 N_BANDS = 48
 _FLOOR_DB = -120.0
@@ -65,7 +65,7 @@ class ProbeResult:
     """How a shallow classifier does on one part.
 
     Attributes:
-        name: Key of `PROBES`.
+        name: Key of `PROBES` or of `single_cues.SINGLE_CUES`.
         part: Where it was judged.
         eer: Equal error rate, 0 to 1; 0.5 is chance.
         low: Lower end of the 95 % bootstrap interval.
@@ -133,8 +133,28 @@ def run_probe(
         train: Part to train on.
         judged: Parts to judge on.
     """
-    features, model = _features(name, measured), _model(name)
-    where = np.array(parts)
+    return run_on(name, _features(name, measured), bonafide, parts, train, judged)
+
+
+def run_on(
+    name: str,
+    features: FloatArray,
+    bonafide: BoolArray,
+    parts: list[str],
+    train: str,
+    judged: list[str],
+) -> list[ProbeResult]:
+    """Train a probe on numbers that were read off each clip, and judge it.
+
+    Args:
+        name: A key of `PROBES` says which model; any other name is boosted trees.
+        features: Shape [N, K].
+        bonafide: Labels, shape [N].
+        parts: Part of each clip.
+        train: Part to train on.
+        judged: Parts to judge on.
+    """
+    model, where = _model(name), np.array(parts)
     model.fit(features[where == train], bonafide[where == train])
     results = []
     for part in judged:

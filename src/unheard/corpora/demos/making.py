@@ -1,0 +1,197 @@
+"""From a recording to a clip on disk: read, check its hash, decode, cut, write. One process each.
+
+What was made is appended to a journal of JSON lines, `cut.jsonl`, so that a build that was killed
+goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unheard import audio
+from unheard.corpora.demos.choosing import Recording
+from unheard.corpora.demos.cutting import WINDOW_S, cut, decode
+from unheard.corpora.demos.sources import blob_content
+from unheard.errors import AudioError, CorpusError
+from unheard.types import FloatArray
+from unheard.workers import Died, in_processes
+
+__all__ = ["Journal", "Made", "Task", "make_all"]
+
+RULE = "cut 1"
+"""Changes with the cut rule: clips of another rule are cut again."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A clip to make.
+
+    Attributes:
+        id: Of the clip.
+        name: What messages call it.
+        origin: Git directory, or the clip in a pack.
+        blob: Git's hash of the file; "" in a pack.
+        sha256: Of the clip in a pack; "" in a git directory.
+        target: File to write.
+        window_s: Longest clip, seconds.
+    """
+
+    id: str
+    name: str
+    origin: Path
+    blob: str
+    sha256: str
+    target: Path
+    window_s: float
+
+    @classmethod
+    def of(cls, recording: Recording, origin: Path, folder: Path, *, pack: bool) -> Task:
+        """Return the task of a recording.
+
+        Args:
+            recording: What to make a clip of.
+            origin: Git directory of its page, or folder of the pack.
+            folder: The corpus.
+            pack: Whether origin is a pack.
+        """
+        listed = recording.listed
+        return cls(
+            id=recording.id,
+            name=f"{recording.page.repo}/{recording.path}",
+            origin=origin / recording.file if pack else origin,
+            blob="" if pack else recording.blob,
+            sha256=listed.sha256 if pack and listed is not None else "",
+            target=folder / recording.file,
+            window_s=WINDOW_S[recording.page.part],
+        )
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a task.
+
+    Attributes:
+        id: Of the clip.
+        error: Why there is none; "" if there is one.
+        final: Whether trying again would end the same.
+        duration_s: Length of the clip.
+        sha256: Of its file.
+        pcm_sha256: Of its samples, 16 bit little-endian.
+        original_s: Length of the recording; 0 from a pack.
+        original_rate_hz: Its rate; 0 from a pack.
+    """
+
+    id: str
+    error: str = ""
+    final: bool = True
+    duration_s: float = 0.0
+    sha256: str = ""
+    pcm_sha256: str = ""
+    original_s: float = 0.0
+    original_rate_hz: int = 0
+
+
+class Journal:
+    """What was made before, and what is added to it; one build at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what is there; a line cut off by a kill is dropped.
+
+        Raises:
+            CorpusError: If the file is something else.
+        """
+        self.path = path
+        self.rows: dict[str, Made] = {}
+        content = path.read_bytes() if path.is_file() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        try:
+            lines = [json.loads(line) for line in whole.splitlines()]
+            if lines and lines[0] == {"rule": RULE}:
+                self.rows = {row["id"]: Made(**row) for row in lines[1:]}
+            elif lines and "rule" not in lines[0]:
+                raise ValueError("no cut rule in its first line")
+        except (ValueError, TypeError, KeyError) as error:
+            raise CorpusError(f"{path}: not of a build ({error}); delete it") from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.rows:
+            path.write_text(json.dumps({"rule": RULE}) + "\n")
+        elif len(whole) < len(content):
+            path.write_bytes(whole)
+
+    def add(self, made: Made) -> None:
+        """Keep what became of a task, on its way to the disk when this returns."""
+        self.rows[made.id] = made
+        if made.final:
+            with self.path.open("a") as stream:
+                stream.write(json.dumps(asdict(made)) + "\n")
+
+    def knows(self, task: Task) -> bool:
+        """Return whether a task need not be done again."""
+        made = self.rows.get(task.id)
+        return made is not None and made.final and (bool(made.error) or task.target.is_file())
+
+
+def make_all(tasks: Iterable[Task], journal: Journal, jobs: int) -> Iterator[Made]:
+    """Do what the journal does not know yet, and yield what became of it.
+
+    Args:
+        tasks: Taken one at a time; none of a page before it is there.
+        journal: Knows what was done, and is told what is.
+        jobs: Processes.
+    """
+    waiting = (task for task in tasks if not journal.knows(task))
+    for task, result in in_processes(_make, waiting, jobs):
+        made = result
+        if isinstance(made, Died):
+            made = Made(task.id, f"{task.name}: {made.why}")
+        journal.add(made)
+        yield made
+
+
+def _make(task: Task) -> Made:
+    try:
+        return _made(task)
+    except AudioError as error:
+        return Made(task.id, str(error))
+    except (CorpusError, OSError) as error:
+        return Made(task.id, f"{task.name}: {error}", final=False)
+    except Exception as error:  # of a decoder: one file of strangers must not end a build
+        return Made(task.id, f"{task.name}: {type(error).__name__}: {error}")
+
+
+def _made(task: Task) -> Made:
+    facts: dict[str, float] = {}
+    if task.blob:
+        recording = decode(blob_content(task.origin, task.blob), task.name)
+        length_s = recording.samples.size / audio.SAMPLE_RATE_HZ
+        facts = {"original_s": round(length_s, 3), "original_rate_hz": recording.rate_hz}
+        samples = cut(recording.samples, task.window_s)
+    else:
+        samples = _of_pack(task)
+    audio.write(task.target, samples)
+    levels = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
+    return Made(
+        task.id,
+        duration_s=samples.size / audio.SAMPLE_RATE_HZ,
+        sha256=hashlib.sha256(task.target.read_bytes()).hexdigest(),
+        pcm_sha256=hashlib.sha256(levels.tobytes()).hexdigest(),
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+def _of_pack(task: Task) -> FloatArray:
+    """The samples of a clip in a pack; written again by us, so that all sources give one file."""
+    try:
+        content = task.origin.read_bytes()
+    except FileNotFoundError as error:
+        raise CorpusError(f"no {task.origin}; give a whole pack") from error
+    if hashlib.sha256(content).hexdigest() != task.sha256:
+        raise CorpusError(f"{task.origin} is not the clip of the catalogue; fetch the pack again")
+    return audio.read(io.BytesIO(content), minimum_s=0.0, name=task.name).samples

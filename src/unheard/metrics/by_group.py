@@ -1,0 +1,196 @@
+"""Means over groups of clips, with intervals that resample whole groups.
+
+Clips of one demonstration page, source corpus or system resemble each other: they share rate,
+codec, room and author. Where each group weighs the same, a large one does not decide; where groups
+are drawn whole, the interval says what another set of pages would have given. N bona fide clips, M
+spoofed clips, G groups.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from unheard.errors import MetricError
+from unheard.metrics.counted import counted
+from unheard.metrics.groups import Macro, macro
+from unheard.metrics.rates import TiesWarning, checked, checked_class
+from unheard.metrics.resampling import Interval, memberships, resampled
+from unheard.types import FloatArray
+
+__all__ = ["GroupMean", "mean_over_groups", "mean_within_groups", "share_by_group"]
+
+FEWEST_SPOOF = 4
+"""Spoofed clips below which a system or page has no error rate of its own."""
+
+FEWEST_PEOPLE = 10
+"""Clips of people below which the share of a page or source corpus is no finding."""
+
+
+@dataclass(frozen=True)
+class GroupMean:
+    """A number over groups, and how far it may be trusted.
+
+    Attributes:
+        value: Mean over groups, or over clips for a share.
+        interval: Of the value; groups are drawn whole. None with fewer than two groups to draw.
+        groups: Value of each group with clips enough, with the mean, the worst and its name;
+            None if no group has.
+    """
+
+    value: float
+    interval: Interval | None
+    groups: Macro | None
+
+
+def mean_over_groups(
+    metric: Callable[..., float],
+    bonafide: ArrayLike,
+    spoof: ArrayLike,
+    groups: tuple[ArrayLike, ArrayLike],
+    *,
+    fewest: int = FEWEST_SPOOF,
+    n_draws: int = 1000,
+    seed: int = 0,
+) -> GroupMean:
+    """Return the mean of a metric over groups of spoofed clips, each against all bona fide ones.
+
+    Args:
+        metric: A metric of this package: an error or a cost, of two arrays.
+        bonafide: Scores of bona fide clips, shape [N].
+        spoof: Scores of spoofed clips, shape [M].
+        groups: Page or source corpus of each bona fide clip, shape [N], drawn whole; and system or
+            page of each spoofed clip, shape [M], averaged over and drawn whole.
+        fewest: Spoofed clips that a group must have to count.
+        n_draws: Resamples.
+        seed: Same seed, same interval.
+
+    Raises:
+        MetricError: As the metric; or if labels do not fit, or no group has clips enough.
+    """
+    human, machine = checked(bonafide, spoof)
+    people, _ = memberships([human, machine], list(groups))
+    of_group = _split(machine, groups[1], fewest)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TiesWarning)
+        found = macro(metric, human, of_group)
+    rates = [counted(metric, human, scores) for scores in of_group.values()]
+    once = [np.ones(scores.size, np.int64) for scores in of_group.values()]
+    rng = np.random.default_rng(seed)
+    draws = np.empty(n_draws)
+    for draw in range(n_draws):
+        weights = resampled(people, rng)
+        drawn = np.bincount(rng.integers(len(rates), size=len(rates)), minlength=len(rates))
+        total = sum(drawn[g] * rates[g](weights, once[g]) for g in np.flatnonzero(drawn))
+        draws[draw] = total / len(rates)
+    return GroupMean(found.mean, _interval(draws, len(rates), int(people.max()) + 1), found)
+
+
+def mean_within_groups(
+    metric: Callable[..., float],
+    bonafide: ArrayLike,
+    spoof: ArrayLike,
+    groups: tuple[ArrayLike, ArrayLike],
+    *,
+    fewest: int = FEWEST_SPOOF,
+    n_draws: int = 1000,
+    seed: int = 0,
+) -> GroupMean:
+    """Return the mean over pages of a metric of the clips of one page, class against class.
+
+    Clips of a page share rate, codec and room, so what tells its classes apart is no cue of these.
+
+    Args:
+        metric: A metric of this package, of two arrays.
+        bonafide: Scores of bona fide clips, shape [N].
+        spoof: Scores of spoofed clips, shape [M].
+        groups: Page of each bona fide clip, shape [N], and of each spoofed clip, shape [M].
+        fewest: Clips of each class that a page must have to count.
+        n_draws: Resamples of pages.
+        seed: Same seed, same interval.
+
+    Raises:
+        MetricError: As the metric; or if labels do not fit, or no page has clips enough.
+    """
+    human, machine = checked(bonafide, spoof)
+    memberships([human, machine], list(groups))
+    people, spoofed = (
+        _split(scores, labels, fewest)
+        for scores, labels in zip((human, machine), groups, strict=True)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TiesWarning)
+        values = {
+            name: metric(people[name], spoofed[name]) for name in sorted(people) if name in spoofed
+        }
+    if not values:
+        raise MetricError(
+            f"no group has {fewest} clips of each class; give a corpus whose pages hold both"
+        )
+    found = _macro(values)
+    rates = np.array(list(values.values()))
+    picks = np.random.default_rng(seed).integers(rates.size, size=(n_draws, rates.size))
+    return GroupMean(found.mean, _interval(rates[picks].mean(axis=1), rates.size), found)
+
+
+def share_by_group(
+    called: ArrayLike,
+    groups: ArrayLike,
+    *,
+    fewest: int = FEWEST_PEOPLE,
+    n_draws: int = 1000,
+    seed: int = 0,
+) -> GroupMean:
+    """Return the share of clips that something is said of: of all, and of the worst group.
+
+    Args:
+        called: Whether it is said of each clip, shape [N].
+        groups: Page, source corpus or system of each, shape [N]; drawn whole.
+        fewest: Clips that a group must have to be looked at alone.
+        n_draws: Resamples of groups.
+        seed: Same seed, same interval.
+
+    Raises:
+        MetricError: If there are no clips, or labels do not fit.
+    """
+    said = checked_class("these", np.asarray(called, np.float64))
+    (member,) = memberships([said], [groups])
+    rng = np.random.default_rng(seed)
+    draws = np.empty(n_draws)
+    for draw in range(n_draws):
+        weights = resampled(member, rng)
+        draws[draw] = weights @ said / weights.sum()
+    of_group = _split(said, groups, fewest, needed=False)
+    values = {name: float(clips.mean()) for name, clips in sorted(of_group.items())}
+    interval = _interval(draws, int(member.max()) + 1)
+    return GroupMean(float(said.mean()), interval, _macro(values) if values else None)
+
+
+def _split(
+    scores: FloatArray, labels: ArrayLike, fewest: int, *, needed: bool = True
+) -> dict[str, FloatArray]:
+    """Scores by group, of the groups with clips enough."""
+    names, member = np.unique(np.asarray(labels).astype(str), return_inverse=True)
+    sizes = np.bincount(member, minlength=names.size)
+    found = {str(names[g]): scores[member == g] for g in np.flatnonzero(sizes >= fewest)}
+    if needed and not found:
+        raise MetricError(
+            f"no group has {fewest} clips, the largest {sizes.max()}; average over other groups"
+        )
+    return found
+
+
+def _macro(values: Mapping[str, float]) -> Macro:
+    worst = max(values, key=values.__getitem__)
+    return Macro(sum(values.values()) / len(values), values[worst], worst, values)
+
+
+def _interval(draws: FloatArray, *n_groups: int) -> Interval | None:
+    if max(n_groups) < 2:
+        return None
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Interval(float(low), float(high))

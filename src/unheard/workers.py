@@ -1,0 +1,130 @@
+"""Work in other processes, of which any may die: a decoder can crash on a hostile file.
+
+A process that dies costs the task in its hand; the others go on. Results come as they are ready.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Generic, TypeVar
+
+__all__ = ["Died", "in_processes"]
+
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Died:
+    """Stands for the result of a task whose process died.
+
+    Attributes:
+        why: What is known of it, for a message.
+    """
+
+    why: str
+
+
+def in_processes(
+    work: Callable[[TaskT], ResultT], tasks: Iterable[TaskT], jobs: int, *, longest_s: int = 120
+) -> Iterator[tuple[TaskT, ResultT | Died]]:
+    """Yield each task with its result, as they are done, in any order.
+
+    Args:
+        work: A module's function, or a `functools.partial` of one. What it raises ends everything:
+            it must return what is wrong with a task as a result.
+        tasks: Taken one at a time, when a process is free; they and the results are pickled.
+        jobs: Processes, at least one: no task runs in this one.
+        longest_s: Seconds after which a process that works on one task is ended.
+    """
+    waiting = iter(tasks)
+    workers: list[_Worker[TaskT, ResultT]] = []
+    try:
+        for task in waiting:
+            workers.append(_Worker(work, longest_s))
+            workers[-1].give(task)
+            if len(workers) >= jobs:
+                break
+        while workers:
+            ready = wait([worker.pipe for worker in workers])
+            for worker in [worker for worker in workers if worker.pipe in ready]:
+                task, result = worker.take()
+                following = next(waiting, _NONE)
+                if isinstance(result, Died) or isinstance(following, _Nothing):
+                    worker.stop()
+                    workers.remove(worker)
+                if not isinstance(following, _Nothing):
+                    if isinstance(result, Died):
+                        worker = _Worker(work, longest_s)
+                        workers.append(worker)
+                    worker.give(following)
+                yield task, result
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class _Nothing:
+    """What stands for the task after the last."""
+
+
+_NONE = _Nothing()
+
+
+class _Worker(Generic[TaskT, ResultT]):
+    """A process and the task in its hand."""
+
+    def __init__(self, work: Callable[[TaskT], ResultT], longest_s: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.longest_s = longest_s
+        self.process: BaseProcess = context.Process(
+            target=_serve, args=(theirs, work, longest_s), daemon=True
+        )
+        self.process.start()
+        theirs.close()
+
+    def give(self, task: TaskT) -> None:
+        self.task = task
+        with contextlib.suppress(ConnectionError):  # the process is gone: take() will say so
+            self.pipe.send(task)
+
+    def take(self) -> tuple[TaskT, ResultT | Died]:
+        try:
+            result: ResultT = self.pipe.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            return self.task, Died(_cause(self.process.exitcode, self.longest_s))
+        return self.task, result
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.join(timeout=1)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def _cause(exit_code: int | None, longest_s: int) -> str:
+    if exit_code == -signal.SIGALRM:
+        return f"it took more than {longest_s} s and was stopped"
+    return f"the process that worked on it died (exit code {exit_code}); is memory short?"
+
+
+def _serve(pipe: Connection, work: Callable[[TaskT], ResultT], longest_s: int) -> None:
+    """Work on what comes through a pipe until the other end is gone; Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            task = pipe.recv()
+            # Its default is to end the process, even where a library never returns to Python.
+            signal.alarm(longest_s)
+            result = work(task)
+            signal.alarm(0)
+            pipe.send(result)

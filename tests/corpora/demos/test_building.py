@@ -1,0 +1,143 @@
+"""A corpus of pages is the same from hosts, mirrors and a pack, and survives what can go wrong."""
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unheard.corpora.demos import Built, Choice, Hosts, Mirrors, build
+from unheard.data.clip import Manifest
+from unheard.errors import CorpusError
+
+
+def built(pages: Any, out: Path, source: Any = None, **choice: Any) -> Built:
+    return build(out, source or Mirrors(pages.mirrors), Choice(**choice), catalogue=pages.catalogue)
+
+
+def test_hosts_mirrors_and_pack_give_one_corpus(pages: Any, tmp_path: Path) -> None:
+    served = tmp_path / "served"  # a host has OWNER/NAME
+    served.mkdir()
+    for repo in pages.catalogue.pages:
+        (served / repo).parent.mkdir(exist_ok=True)
+        (served / repo).symlink_to(pages.mirrors / repo.replace("/", "+"))
+    hosts = Hosts(tmp_path / "git", host=f"file://{served}")
+    sources = {"mirrors": Mirrors(pages.mirrors), "hosts": hosts, "pack": pages.pack}
+    made = {name: built(pages, tmp_path / name, source) for name, source in sources.items()}
+    manifests = {name: Manifest.read(one.manifest) for name, one in made.items()}
+    assert len(manifests["pack"]) == 5
+    assert len({one.sha256() for one in manifests.values()}) == 1
+    assert manifests["hosts"].table == manifests["pack"].table == manifests["mirrors"].table
+    assert not any(one.failed or one.differing or one.left_out for one in made.values())
+
+
+def test_only_wanted_files_are_fetched_from_a_host(pages: Any, tmp_path: Path) -> None:
+    served = tmp_path / "lab"
+    served.mkdir()
+    (served / "vocoder-demo").symlink_to(pages.mirrors / "lab+vocoder-demo")
+    hosts = Hosts(tmp_path / "git", host=f"file://{tmp_path}")
+    repository = hosts.open(pages.catalogue.pages["lab/vocoder-demo"])
+    files = repository.listed()
+    repository.bring([files["gt/b.flac"]])
+    objects = subprocess.run(
+        ["git", f"--git-dir={repository.git_dir}", "cat-file", "--batch-check",
+         "--batch-all-objects"],
+        check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    assert [line.split()[0] for line in objects if " blob " in line] == [files["gt/b.flac"]]
+
+
+def test_a_clip_says_where_it_is_from(pages: Any, tmp_path: Path) -> None:
+    manifest = Manifest.read(built(pages, tmp_path).manifest)
+    clip = next(clip for clip in manifest if clip.attack == "gan")
+    assert (clip.family, clip.part, clip.licence, clip.codec) == (
+        "vocoder-gan", "train", "MIT", "wav",
+    )  # fmt: skip
+    assert clip.notes["variant"] == "v1"
+    assert clip.notes["page"] == "lab/vocoder-demo"
+    assert (clip.notes["original_rate_hz"], clip.notes["original_s"]) == ("24000", "3.2")
+    talker = next(clip for clip in manifest if clip.attack == "talker")
+    assert talker.notes["unseen"] == "yes"
+    assert talker.speaker == "other/tts/1"
+    assert "fold" not in talker.notes
+
+
+def test_without_caps_there_is_every_file_that_a_rule_fits(pages: Any, tmp_path: Path) -> None:
+    capped, every = built(pages, tmp_path / "capped"), built(pages, tmp_path / "every", every=True)
+    few, many = Manifest.read(capped.manifest), Manifest.read(every.manifest)
+    added = [clip for clip in many if clip.id not in set(few.column("id"))]
+    assert [clip.notes["file"] for clip in added] == ["out/rest.ogg"]
+    assert [reason for reason in every.left_out.values() if "0.75 s wanted" in reason]
+    with pytest.raises(CorpusError, match="or no --every"):
+        built(pages, tmp_path / "pack", pages.pack, every=True)
+
+
+def test_a_killed_build_goes_on(pages: Any, tmp_path: Path) -> None:
+    first = built(pages, tmp_path)
+    journal, clips = tmp_path / "cut.jsonl", sorted(tmp_path.glob("clips/*/*.flac"))
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:3]) + lines[3][:10])
+    times = {path: path.stat().st_mtime_ns for path in clips}
+    again = built(pages, tmp_path)
+    kept = [path for path in clips if path.stat().st_mtime_ns == times[path]]
+    assert len(kept) == 2  # those of the two whole lines after the first
+    assert Manifest.read(again.manifest).sha256() == Manifest.read(first.manifest).sha256()
+
+
+def test_a_page_that_fails_costs_itself_alone(pages: Any, tmp_path: Path) -> None:
+    gone = replace(pages.catalogue.pages["other/tts"], repo="no/where")
+    catalogue = replace(
+        pages.catalogue,
+        pages={**pages.catalogue.pages, "no/where": gone},
+        chosen={**pages.catalogue.chosen, "no/where": pages.catalogue.chosen["other/tts"][:1]},
+    )
+    said: list[str] = []
+    made = build(tmp_path, Mirrors(pages.mirrors), catalogue=catalogue, say=said.append)
+    assert list(made.failed) == ["no/where"]
+    assert [line for line in said if line.startswith("no/where: no git directory of it")]
+    assert len(Manifest.read(made.manifest)) == 5
+
+
+def test_a_clip_of_a_pack_that_was_altered_is_refused(pages: Any, tmp_path: Path) -> None:
+    pack = tmp_path / "pack"
+    for path in pages.pack.rglob("*.flac"):
+        target = pack / path.relative_to(pages.pack)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    one = pages.catalogue.chosen["other/tts"][0]
+    (pack / f"clips/eval/{one.blob[:16]}.flac").write_bytes(b"fLaC and something else")
+    made = built(pages, tmp_path / "out", pack)
+    assert "is not the clip of the catalogue" in made.failed["other/tts"]
+    assert len(Manifest.read(made.manifest)) == 4
+
+
+def test_a_page_whose_owner_wants_it_out_is_never_built_and_deleted(
+    pages: Any, tmp_path: Path
+) -> None:
+    built(pages, tmp_path)
+    assert list(tmp_path.glob("clips/eval/*"))
+    said: list[str] = []
+    catalogue = replace(pages.catalogue, excluded={"other/tts": "asked on a date"})
+    made = build(tmp_path, Mirrors(pages.mirrors), catalogue=catalogue, say=said.append)
+    assert set(Manifest.read(made.manifest).column("part")) == {"train"}
+    assert "other/tts: left out at its owner's wish (asked on a date)" in said
+    assert not list(tmp_path.glob("clips/eval/*"))
+
+
+def test_kinds_and_licences_are_chosen_and_people_stay(pages: Any, tmp_path: Path) -> None:
+    manifest = Manifest.read(built(pages, tmp_path / "a", exclude=("tts-ar",)).manifest)
+    assert sorted(manifest.column("family")) == ["-", "-", "-", "vocoder-gan"]
+    stated = Manifest.read(built(pages, tmp_path / "b", licence="stated").manifest)
+    assert set(stated.column("licence")) == {"MIT"}
+    with pytest.raises(CorpusError, match="did you mean 'tts-ar'"):
+        Choice(include=("tts-at",))
+
+
+def test_copies_that_are_known_are_left_out(pages: Any, tmp_path: Path) -> None:
+    one, other = (f"demos/{c.blob[:16]}" for c in pages.catalogue.chosen["lab/vocoder-demo"][:2])
+    made = build(tmp_path, pages.pack, catalogue=replace(pages.catalogue, copies={one: other}))
+    assert json.loads((tmp_path / "left_out.json").read_text()) == {one: f"near copy of {other}"}
+    assert one not in set(Manifest.read(made.manifest).column("id"))
+    assert "near copies left out: 1 (1 of people, within train)" in made.summary

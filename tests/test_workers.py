@@ -1,0 +1,38 @@
+"""A process that dies costs the task in its hand."""
+
+import os
+import time
+
+import pytest
+
+from unheard.workers import Died, in_processes
+
+
+def work(task: str) -> str:
+    if task == "dies":
+        os._exit(7)
+    if task == "hangs":
+        time.sleep(60)
+    return task.upper()
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_task_that_kills_its_process_costs_itself_alone(jobs: int) -> None:
+    tasks = ["a", "dies", "b", "c", "dies", "d"]
+    results = list(in_processes(work, iter(tasks), jobs))
+    assert sorted(task for task, _ in results) == sorted(tasks)
+    assert sorted(r for _, r in results if not isinstance(r, Died)) == ["A", "B", "C", "D"]
+    assert {r.why for _, r in results if isinstance(r, Died)} == {
+        "the process that worked on it died (exit code 7); is memory short?"
+    }
+
+
+def test_a_task_that_hangs_is_ended() -> None:
+    results = dict(in_processes(work, ["hangs", "a"], 1, longest_s=1))
+    died, after = results["hangs"], results["a"]
+    assert died == Died("it took more than 1 s and was stopped")
+    assert after == "A"
+
+
+def test_no_tasks_need_no_process() -> None:
+    assert list(in_processes(work, [], 2)) == []
