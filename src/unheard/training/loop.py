@@ -108,13 +108,9 @@ def train(
     method, n_steps, budget = recipe.method, recipe.budget.n_steps, recipe.budget
     few_dev = _spread(dev, budget.dev_clips)
 
-    with (
-        distributed.joined() as process,
-        _repeatable(recipe.seed, process.device),
-        ExitStack() as opened,
-    ):
-        _check_shares(recipe, process, sharded=sharded)
-        if process.is_first and not resume:
+    with distributed.joined() as rank, _repeatable(recipe.seed, rank.device), ExitStack() as opened:
+        _check_shares(recipe, rank, sharded=sharded)
+        if rank.is_first and not resume:
             _forget(out)
         distributed.check_agreement("nobody looks before the first has forgotten")
         starts = initial_weights_of(recipe, out, clips, dev)
@@ -125,7 +121,7 @@ def train(
         last = checkpoint.latest(out / CHECKPOINTS, identity)
         is_finished = bool(last and last.step == n_steps and (out / BUNDLE).is_dir())
         distributed.check_agreement(json.dumps([identity, last.step if last else 0, is_finished]))
-        say = say if process.is_first else _quiet
+        say = say if rank.is_first else _quiet
         if is_finished:
             say(f"{out}: this run is finished")
             return out / BUNDLE
@@ -146,24 +142,24 @@ def train(
             restore(model, recent[-1])
             say(f"resuming after step {step} of {n_steps}")
         if sharded:
-            distributed.shard(model, process.device)
-        log = opened.enter_context(_log(out, identity, begun) if process.is_first else BytesIO())
-        model.to(process.device).train()
+            distributed.shard(model, rank.device)
+        log = opened.enter_context(_log(out, identity, begun) if rank.is_first else BytesIO())
+        model.to(rank.device).train()
         optimizer = optimizer_of(recipe.optimiser, model, begun.moments)
         started = time.monotonic() - begun.seconds
 
         per_step = budget.batches_per_step
-        mine = process.share(step * per_step, n_steps * per_step)
+        mine = rank.share(step * per_step, n_steps * per_step)
         batches = source.batches(mine.start, mine.stop, every=mine.step, workers=workers)
         while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
             _set_rate(optimizer, rate)
             optimizer.zero_grad()
             batch_terms = []
-            for index in process.share(step * per_step, (step + 1) * per_step):
-                batch = next(batches).to(process.device)
+            for index in rank.share(step * per_step, (step + 1) * per_step):
+                batch = next(batches).to(rank.device)
                 distributed.seed_draws(recipe.seed, IN_BATCH, index)
-                with _precision(process.device, budget.precision):
+                with _precision(rank.device, budget.precision):
                     batch_terms.append(method.gradients(model, batch, recipe.objective))
             terms = distributed.average_terms(batch_terms)
             distributed.average_gradients(model, len(batch_terms))
@@ -205,15 +201,15 @@ def train(
                     log_bytes=log.tell(),
                     seconds=time.monotonic() - started,
                 )
-                if process.is_first:
+                if rank.is_first:
                     checkpoint.store(out / CHECKPOINTS, now, identity)
 
         assert best is not None
         model = method.prepare(fresh(best.spec))
         restore(model, best.weights)
-        detector = method.finish(model.to(process.device)).eval()
+        detector = method.finish(model.to(rank.device)).eval()
         scores = dev_scores(detector, dev, recipe)
-        if not process.is_first:
+        if not rank.is_first:
             return out / BUNDLE
         before = {initial.path: initial.bundle.card for initial in starts}
         seconds = time.monotonic() - started
@@ -310,10 +306,10 @@ def _known(part: Manifest, column: str) -> set[str]:
     return values | set(part.column("id")) if column == "source_clip" else values
 
 
-def _check_shares(recipe: Recipe, process: Rank, *, sharded: bool) -> None:
+def _check_shares(recipe: Recipe, rank: Rank, *, sharded: bool) -> None:
     """Raise unless processes can take as many batches of a step each, and share the model."""
     per_step = recipe.budget.batches_per_step
-    if per_step % process.size:
+    if per_step % rank.size:
         raise TrainingError(
             f"{process.size} processes share out the batches of a step, and "
             f"budget.batches_per_step is {per_step}; set it to a multiple of "
