@@ -311,9 +311,9 @@ def _check_shares(recipe: Recipe, rank: Rank, *, sharded: bool) -> None:
     per_step = recipe.budget.batches_per_step
     if per_step % rank.size:
         raise TrainingError(
-            f"{process.size} processes share out the batches of a step, and "
+            f"{rank.size} processes share out the batches of a step, and "
             f"budget.batches_per_step is {per_step}; set it to a multiple of "
-            f"{rank.size}, as with --set budget.batches_per_step={process.size}, and "
+            f"{rank.size}, as with --set budget.batches_per_step={rank.size}, and "
             "make the sampler's batches smaller if a step is to see as many clips as before"
         )
     if sharded and type(recipe.method) is not Supervised:
