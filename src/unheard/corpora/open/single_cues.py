@@ -63,7 +63,7 @@ SINGLE_CUES: dict[str, SingleCue] = {
     "offset": SingleCue(
         ("dc",),
         training="augment with band_pass, or a front end that begins above 0 Hz",
-        evaluation="the condition telephone",
+        evaluation="the condition telephone; within a page an offset may differ all the same",
     ),
     "duration": SingleCue(
         ("duration_s",),
