@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Those that are left out measure a corpus or runs that the user names: see their first lines.
+BENCHES := $(filter-out $(addprefix bench/,dev_conditions.py reconstruct.py seeds.py speech.py stream.py), $(wildcard bench/*.py))
+
 .PHONY: demo test cluster-test export-test page-test check fix reference bench docs clean
 
 demo: .venv/installed          ## score the example clips with the detector inside the package
@@ -26,15 +29,16 @@ check: .venv/developer         ## format, lint, docstrings, strict types
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy
 
-fix: .venv/developer           ## format, and mend what the linter can mend
+fix: .venv/developer           ## format, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-reference: .venv/developer     ## record the numbers of independent implementations again
-	for script in tests/metrics/make_reference.py tests/detectors/layers/make_reference.py; do $(BIN)/python $$script; done
+reference: .venv/reference     ## record the numbers of independent implementations again
+	.venv/reference/bin/python tests/metrics/make_reference.py
+	.venv/reference/bin/python tests/detectors/layers/make_reference.py
 
-bench: .venv/developer         ## measure speed and memory; prints Markdown
-	for script in bench/*.py; do $(BIN)/python $$script; done
+bench: .venv/developer         ## measure speed and memory, hours in all; prints Markdown
+	set -e; for script in $(BENCHES); do echo "\n# $$script\n"; $(BIN)/python $$script; done
 
 docs: .venv/developer          ## write the generated pages again
 	$(BIN)/python docs/generate.py
@@ -46,6 +50,11 @@ docs: .venv/developer          ## write the generated pages again
 
 .venv/developer: .venv/installed
 	$(INSTALL) -e '.[dev,corpus,export,serve,ray]'
+	touch $@
+
+.venv/reference: .venv/installed
+	$(PYTHON) -m venv .venv/reference
+	.venv/reference/bin/python -m pip install --quiet --disable-pip-version-check lir==1.3.1
 	touch $@
 
 clean:
