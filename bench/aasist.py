@@ -24,7 +24,7 @@ from unheard.detectors.layers.aasist import Aasist, GraphHead
 from unheard.detectors.layers.graph import GraphAttention
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-import aasist_reference as reference  # type: ignore[import-not-found]
+import aasist_reference as reference
 
 WHISPER_TINY = {"d_model": 384, "nhead": 6, "dim_feedforward": 1536, "n_layers": 4}
 

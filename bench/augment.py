@@ -24,12 +24,12 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
 
-import rawboost_reference  # type: ignore[import-not-found]  # noqa: E402
+import rawboost_reference  # noqa: E402
 from unheard.audio import codecs  # noqa: E402
 from unheard.audio.augment import AUGMENTS  # noqa: E402
 from unheard.audio.rawboost import rawboost  # noqa: E402
 from unheard.types import FloatArray  # noqa: E402
-from voice import voice  # type: ignore[import-not-found]  # noqa: E402
+from voice import voice  # noqa: E402
 
 CLIP_S = 4.0
 

@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 import soundfile  # noqa: E402
 
-from audio_files import FORMATS, encoded, tone  # type: ignore[import-not-found]  # noqa: E402
+from audio_files import FORMATS, encoded, tone  # noqa: E402
 from unheard import audio  # noqa: E402
 from unheard.audio.codecs import CODECS, round_trip  # noqa: E402
 

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
@@ -92,7 +92,7 @@ def wav(channels: FloatArray, rate_hz: int = 16_000, subtype: str = "PCM_16") ->
     return file.getvalue()
 
 
-class Pipe(io.RawIOBase):
+class _Pipe(io.RawIOBase):
     """A source that gives at most `n` bytes at a time and cannot go back, as standard input."""
 
     def __init__(self, data: bytes, n: int = 1000) -> None:
@@ -109,6 +109,11 @@ class Pipe(io.RawIOBase):
         buffer[: len(part)] = part
         self._at += len(part)
         return len(part)
+
+
+def pipe(data: bytes, n: int = 1000) -> BinaryIO:
+    """Return such a source, which is as much of a file as recordings are read with."""
+    return cast("BinaryIO", _Pipe(data, n))
 
 
 def _layout(n_channels: int) -> str:

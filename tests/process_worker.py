@@ -137,7 +137,7 @@ def gradients(method: str, detector: str, data: Path) -> float:
 def given() -> list[Any]:
     """Return means of gradients of 10 * index + rank, of which the last parameter has none."""
     rank = dist.get_rank()
-    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1, bias=False))
+    model: Any = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1, bias=False))
     for index, parameter in enumerate(model.parameters()):
         parameter.grad = torch.full_like(parameter, 10.0 * index + rank)
     model[2].weight.grad = None
@@ -165,7 +165,7 @@ def scored(data: Path) -> tuple[list[float], list[str]]:
         read.append(clip.id)
         return samples(manifest, clip)
 
-    training._samples = spy  # type: ignore[assignment]
+    training._samples = spy
     try:
         scores = training.dev_scores(
             SMALL["toy"].build().eval(), Manifest.read(data).part("dev"), TOY
@@ -185,10 +185,10 @@ def agreed(same: bool) -> str:
 
 def encoder_share() -> tuple[int, int]:
     """Return how many of the encoder's numbers this process holds, and how many there are."""
-    model = RECIPES["encoder"].detector.build()
+    model: Any = RECIPES["encoder"].detector.build()
     n_all = sum(p.numel() for p in model.encoder.parameters())
     distributed.shard(model, torch.device("cpu"))
-    local = [p.to_local().numel() for p in model.encoder.parameters()]  # type: ignore[operator]
+    local = [p.to_local().numel() for p in model.encoder.parameters()]
     return sum(local), n_all
 
 

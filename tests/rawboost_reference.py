@@ -7,6 +7,7 @@ other, and applied in the time domain.
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from scipy.signal import firwin, freqz, lfilter
 
 from unheard.types import FloatArray
@@ -51,7 +52,7 @@ def convolutive(wave: FloatArray, filters: list[FloatArray]) -> FloatArray:
     return scaled_if_over(total - total.mean())
 
 
-def impulsive(wave: FloatArray, places: FloatArray, factors: FloatArray) -> FloatArray:
+def impulsive(wave: FloatArray, places: NDArray[np.int64], factors: FloatArray) -> FloatArray:
     changed = wave.copy()
     for place, factor in zip(places, factors, strict=True):
         changed[place] = wave[place] + IMPULSE_GAIN * wave[place] * factor

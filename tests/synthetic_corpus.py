@@ -26,7 +26,7 @@ def hum(rng: np.random.Generator, duration_s: float, noise: float, slope: float)
 
 def corpus(root: Path, *, duration_s: float = 1.2) -> Manifest:
     """Write clips of parts train and dev, as many spoofed as bona fide, and their manifest."""
-    clips = []
+    clips: list[Clip] = []
     for part, n_clips in PARTS.items():
         for index in range(n_clips):
             for attack, family in {"-": "-", **ATTACKS}.items():
@@ -58,7 +58,7 @@ def corpus(root: Path, *, duration_s: float = 1.2) -> Manifest:
 
 def with_twins(manifest: Manifest) -> Manifest:
     """Write a coarse twin of every clip of train; return a manifest of all clips and twins."""
-    twins = []
+    twins: list[Clip] = []
     for clip in manifest.part("train"):
         path = f"twins/{clip.id}.flac"
         wave = audio.read(manifest.file(clip)).samples

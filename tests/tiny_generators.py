@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -154,7 +155,8 @@ def audioldm(folder: Path) -> Path:
         )
     )
     scheduler = diffusers.DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False)
-    for name, part in {"vae": vae, "unet": unet, "scheduler": scheduler}.items():
+    parts: dict[str, Any] = {"vae": vae, "unet": unet, "scheduler": scheduler}
+    for name, part in parts.items():
         part.save_pretrained(folder / name)
     reader.save_pretrained(folder / "text_encoder")
     words = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 4, "a": 5, "b": 6, "ab": 7}

@@ -20,7 +20,7 @@ class Missing:
 
 
 if __name__ == "__main__":
-    sys.meta_path.insert(0, Missing)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Missing)
     from unheard.cli.app import main
 
     main(sys.argv[1:])

@@ -245,8 +245,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(corpus: Manifest, tmp_pa
     lines: list[str] = []
     folder = train(corpus, tmp_path / "parts", CONFIG, TRAINING, say=lines.append)
     assert any("4 of 6 steps are done" in line for line in lines)
-    log = (folder / "log.jsonl").read_text()
-    steps = [json.loads(line)["step"] for line in log.splitlines()]
+    logged = (folder / "log.jsonl").read_text()
+    steps = [json.loads(line)["step"] for line in logged.splitlines()]
     assert steps == [2, 4, 6]
     load.cache_clear()
     parts = load(folder)

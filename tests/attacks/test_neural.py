@@ -62,7 +62,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for path, content in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(content)
-    monkeypatch.setattr(kokoro.util, "find_spec", lambda name: SimpleNamespace())
+    monkeypatch.setattr("unheard.attacks.kokoro.util.find_spec", lambda name: SimpleNamespace())
     yield tmp_path
     for name in [name for name in sys.modules if name.split(".")[0] == "hibari"]:
         del sys.modules[name]
@@ -157,7 +157,7 @@ class Vocoder:
 
     def __init__(self, answer: Callable[[FloatArray], FloatArray]) -> None:
         self.answer = answer
-        self.features = np.zeros((1, 1, 80))
+        self.features: FloatArray = np.zeros((1, 1, 80))
 
     def get_input_details(self) -> list[dict[str, int]]:
         return [{"index": 7}]

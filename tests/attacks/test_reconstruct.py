@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def clip(root: Path, name: str, part: str, samples: FloatArray, *, bonafide: boo
 
 def corpus(root: Path, *, n_each: int = 2, parts: tuple[str, ...] = ("train", "dev")) -> Manifest:
     """Humming people and machines, of lengths from half a second on."""
-    clips = []
+    clips: list[Clip] = []
     for part in (*parts, "eval_in"):
         for index in range(n_each):
             for bonafide in (True, False):
@@ -119,10 +120,11 @@ def test_no_twin_is_made_of_a_part_for_testing(tmp_path: Path, part: str) -> Non
 def test_a_generator_that_only_test_parts_know_is_refused(tmp_path: Path, column: str) -> None:
     given, echo = corpus(tmp_path / "data"), Echo()
     known = {"attack": echo.name, "family": echo.family}[column]
+    change: dict[str, Any] = {column: known}
 
     def spoken(parts: tuple[str, ...]) -> Manifest:
         own = [clip.part in parts and not clip.bonafide for clip in given]
-        changed = [replace(clip, **{column: known}) for clip in given]
+        changed = [replace(clip, **change) for clip in given]
         pairs = zip(own, given, changed, strict=True)
         return Manifest.of([new if mine else old for mine, old, new in pairs], given.root)
 

@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unheard.attacks import Engines, Published, Speech, attacks, gnuspeech, hifi_gan_v3, lyra
+from unheard.attacks import (
+    Engines,
+    Published,
+    Speech,
+    attacks,
+    gnuspeech,
+    hifi_gan_v3,
+    lyra,
+    published,
+)
 from unheard.errors import AttackError
 from unheard.types import FloatArray
 from voice import voice
@@ -66,7 +75,7 @@ class Interpreter:
         return rng.standard_normal((1, self.n_out)).astype(np.float32)
 
     def get_signature_runner(self, name: str) -> Any:
-        def encode(input_frames: FloatArray, num_quantizers: Any) -> dict[str, FloatArray]:
+        def encode(input_frames: FloatArray, num_quantizers: Any) -> dict[str, Any]:
             self.asked.append(int(num_quantizers))
             return {"output_0": np.zeros((46, 1, 1), np.int32), "output_1": np.int32(4)}
 
@@ -82,7 +91,7 @@ def test_lyra_hears_whole_frames_and_forgets_the_clip_before(
 ) -> None:
     models = {"soundstream_encoder": Interpreter(64), "quantizer": Interpreter(1)}
     models["lyragan"] = Interpreter(320)
-    monkeypatch.setattr(lyra.published, "verified", lambda name, engines, file: Path(file.path))
+    monkeypatch.setattr(published, "verified", lambda name, engines, file: Path(file.path))
     monkeypatch.setattr(lyra, "_interpreter", lambda path: models[path.stem])
     monkeypatch.setattr(lyra.Lyra, "missing", lambda self: "")
     row, source = attacks(None)[name], voice(0.5)[:7_001]
@@ -98,7 +107,7 @@ def test_the_smallest_hifi_gan_gets_bands_before_frames(monkeypatch: pytest.Monk
     source = voice(0.5)
     n_frames = 11_025 // 256
     model = Interpreter(256 * n_frames)
-    monkeypatch.setattr(hifi_gan_v3.published, "verified", lambda name, engines, file: Path("x"))
+    monkeypatch.setattr(published, "verified", lambda name, engines, file: Path("x"))
     monkeypatch.setattr(hifi_gan_v3, "_interpreter", lambda path: model)
     monkeypatch.setattr(hifi_gan_v3.HifiGanV3, "missing", lambda self: "")
     row = attacks(None)["hifi-gan-v3-ljspeech"]

@@ -19,7 +19,7 @@ def speech(duration_s: float = 2.0) -> FloatArray:
     noise = np.convolve(rng.standard_normal(n), tilt)[:n]
     syllables = 0.55 + 0.45 * np.sin(2 * np.pi * 3 * np.arange(n) / audio.SAMPLE_RATE_HZ)
     wave = noise * syllables
-    return np.float32(0.5 * wave / abs(wave).max())
+    return (0.5 * wave / abs(wave).max()).astype(np.float32)
 
 
 @pytest.mark.parametrize(("codec", "kbps"), EVERY)

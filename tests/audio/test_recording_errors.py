@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from audio_files import FORMATS, Pipe, encoded, tone, wav
+from audio_files import FORMATS, encoded, pipe, tone, wav
 from hostile_audio import UNUSABLE
 from unheard import audio
 from unheard.errors import AudioError
@@ -28,7 +28,7 @@ def test_unusable_streams_are_refused_too(name: str) -> None:
         return  # through a pipe nobody knows whether more was to come
     with (
         pytest.raises(AudioError, match=r"^a pipe: .*[;:] "),
-        audio.open_stream(Pipe(data), name="a pipe") as stream,
+        audio.open_stream(pipe(data), name="a pipe") as stream,
     ):
         list(stream)
 
@@ -114,7 +114,7 @@ def test_what_refers_to_another_file_is_not_followed(
     monkeypatch.chdir(tmp_path)
     for target in ("secret.wav", tmp_path / "secret.wav", (tmp_path / "secret.wav").as_uri()):
         path.write_text(PLAYLISTS[kind].format(target))
-        for source in (path, path.read_bytes(), Pipe(path.read_bytes())):
+        for source in (path, path.read_bytes(), pipe(path.read_bytes())):
             with pytest.raises(AudioError, match=r"give the audio files themselves|give a record"):
                 audio.read(source)
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audio_files import Pipe, tone, wav
+from audio_files import pipe, tone, wav
 from unheard import audio
 
 few = settings(max_examples=60, derandomize=True, deadline=None)
@@ -55,7 +55,7 @@ def test_a_pipe_gives_the_samples_of_the_file(
     rate_hz: int, n_bytes: int, duration_s: float
 ) -> None:
     data = wav(tone(duration_s, rate_hz), rate_hz)
-    with audio.open_stream(Pipe(data, max(n_bytes, 50))) as stream:
+    with audio.open_stream(pipe(data, max(n_bytes, 50))) as stream:
         chunks = list(stream)
     read = audio.read(data, minimum_s=0.0).samples
     np.testing.assert_array_equal(np.concatenate(chunks), read)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clips = []
     for index in range(8):
         human = index % 2 == 0
-        attack = {} if human else {"attack": "a", "family": "formant"}
+        attack: dict[str, Any] = {} if human else {"attack": "a", "family": "formant"}
         clips.append(
             Clip(id=f"{index}", path=f"{index}.flac", bonafide=human, part="eval", **attack)
         )

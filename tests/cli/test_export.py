@@ -1,6 +1,6 @@
 """The commands export and pull."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,23 +8,25 @@ import pytest
 from cli_run import Run
 from unheard.detectors import onnx
 from unheard.detectors.bundle import load
+from unheard.detectors.detector import Detector
+from unheard.detectors.exported import Exported
 
 DATA = Path(__file__).parents[1] / "tiny"
 CLIPS = DATA / "equalised.parquet"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_graph() -> object:
+def one_graph() -> Iterator[None]:
     """Trace one graph for all tests of this file: it takes seconds."""
     exported: dict[float, bytes] = {}
     trace = onnx.graph
 
-    def once(detector: object, window_s: float) -> bytes:
+    def once(detector: Detector, window_s: float) -> bytes:
         if window_s not in exported:
-            exported[window_s] = trace(detector, window_s)  # type: ignore[arg-type]
+            exported[window_s] = trace(detector, window_s)
         return exported[window_s]
 
-    onnx.graph = once  # type: ignore[assignment]
+    onnx.graph = once
     yield
     onnx.graph = trace
 
@@ -36,8 +38,7 @@ def test_a_bundle_becomes_one_that_needs_no_torch(
     assert run.code == 0
     assert run.out.strip() == str(tmp_path / "out")
     assert "raw scores differ from torch's by" in run.text
-    exported = load(tmp_path / "out")
-    assert isinstance(exported.model, exported.Exported)
+    assert isinstance(load(tmp_path / "out").model, Exported)
     clip = Path(__file__).parents[2] / "examples/human-english.flac"
     ours = unheard("score", clip, "--detector", tmp_path / "out")
     theirs = unheard("score", clip, "--detector", toy)

@@ -55,6 +55,7 @@ def test_fetch_says_what_can_be_used_and_what_cannot_be_had(
 def test_copies_are_written_and_resumed_and_check_judges_them(
     unheard: Command, data: Path, tmp_path: Path
 ) -> None:
+    command: tuple[object, ...]
     command = ("generate", "copies", "--with", "griffin-lim-linear", "--set", "n_rounds=1")
     command = (*command, "--data", data)
     first = unheard(*command, "--out", tmp_path / "out", "--parts", "train, dev")
@@ -116,6 +117,7 @@ def test_all_takes_what_can_be_used_and_says_what_it_leaves_out(
     unheard: Command, data: Path, tmp_path: Path
 ) -> None:
     settings = ("griffin-lim-linear.n_rounds=1", "griffin-lim-mel.n_rounds=1")
+    command: tuple[object, ...]
     command = ("generate", "copies", "--with", "all", "--data", data, "--out", tmp_path / "out")
     for setting in settings:
         command = (*command, "--set", setting)

@@ -20,7 +20,7 @@ import pytest
 from audio_files import encoded, video, wav
 from cli_run import Run
 from unheard import audio
-from unheard.cli.app import score as score_command
+from unheard.cli.score import score as score_command
 from unheard.detectors import bundle
 from unheard.scoring.scorer import OPERATING_POINTS, Scorer
 from voice import silence, voice
@@ -111,8 +111,11 @@ def test_a_terminal_shows_verdicts_or_a_bar_and_never_both(
 ) -> None:
     other = tmp_path / "other.wav"
     other.write_bytes(good.read_bytes())
-    words = [sys.executable, "-m", "unheard", "score", good, other, "--detector", toy]
-    for more, is_a_bar in (([], False), (["--out", tmp_path / "rows.csv"], True)):
+    words = [sys.executable, "-m", "unheard", "score", str(good), str(other)]
+    words += ["--detector", str(toy)]
+    cases: list[tuple[list[str], bool]]
+    cases = [([], False), (["--out", str(tmp_path / "rows.csv")], True)]
+    for more, is_a_bar in cases:
         ours, theirs = pty.openpty()
         process = subprocess.Popen([*words, *more], stdout=theirs, stderr=theirs)
         os.close(theirs)

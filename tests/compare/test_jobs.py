@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,11 +111,12 @@ def test_jobs_come_seed_by_seed_those_that_others_need_first(
     ]
     toy, further = jobs[:2]
     assert further.needs == (toy,)
+    schedule: Any = recipes.load("toy").schedule
     assert further.recipe == replace(
         recipes.load("toy_further"),
         seed=4,
         budget=replace(recipes.load("toy").budget, n_steps=7),
-        schedule=replace(recipes.load("toy").schedule, rate=0.1),
+        schedule=replace(schedule, rate=0.1),
     )
     assert further.folder == tmp_path / "out" / "open" / "seed4" / "further"
     assert further.command("train") == [
@@ -198,7 +200,7 @@ def test_without_a_family_there_are_no_twins_of_it(data: dict[str, Path], tmp_pa
 def test_what_would_fail_after_an_hour_fails_at_once(
     data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def plan(*entries: Entry, **changes: object) -> Comparison:
+    def plan(*entries: Entry, **changes: Any) -> Comparison:
         return replace(PLAN, entries=(Entry("toy", "toy"), *entries), **changes)
 
     with pytest.raises(RecipeError, match="no recipe is called 'lcn'; did you mean 'lcnn'"):
@@ -244,9 +246,10 @@ def test_settings_of_held_out_families_are_for_those_runs_alone(
     data: dict[str, Path], tmp_path: Path
 ) -> None:
     plan = replace(PLAN, held_out=PLAN.held_out[:1], held_out_settings=("schedule.rate=0.5",))
-    rates = {
-        (job.stage.held_out, job.recipe.schedule.rate) for job in lay_out(plan, data, tmp_path)
-    }
+    rates: set[tuple[str, float]] = set()
+    for job in lay_out(plan, data, tmp_path):
+        schedule: Any = job.recipe.schedule
+        rates.add((job.stage.held_out, schedule.rate))
     assert {family for family, rate in rates if rate == 0.5} == {plan.held_out[0]}
     assert {family for family, rate in rates if rate != 0.5} == {""}
 

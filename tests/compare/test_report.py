@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -101,7 +103,7 @@ def rates(file: Path, draws: dict[str, int] | None = None) -> dict[str, float]:
     )
     times = np.array([1 if draws is None else draws[name] for name in ids])
 
-    def rate(metric, place: str, spoofed: str = "") -> float:
+    def rate(metric: Callable[..., Any], place: str, spoofed: str = "") -> float:
         inside = part == place
         machine = inside & (family == spoofed if spoofed else ~human)
         pair = [np.repeat(score[rows], times[rows]) for rows in (inside & human, machine)]
@@ -134,7 +136,7 @@ def test_every_number_is_that_of_a_literal_computation(
         dict(zip(trials.ids, counts.tolist(), strict=True))
         for counts in _counts(groups, len(trials.ids), 60, 3)
     ]
-    expected = {}
+    expected: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         for run in main:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,7 +171,7 @@ def test_a_foreign_row_file_is_refused(root: Path, out: Path) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"headers": True}, {"hashes": True}])
 def test_git_lfs_pointers_are_no_audio_and_the_remedy_is_given(
-    root: Path, out: Path, options: dict[str, bool]
+    root: Path, out: Path, options: dict[str, Any]
 ) -> None:
     (root / FLAC / f"{NAMES[1]}.flac").write_bytes(POINTER)
     imported = import_corpus("asvspoof2021_la", root, out, **options)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -83,7 +84,7 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"part": "eval"}, {"sha256": "00"}, {"id": "h2"}])
 def test_the_hash_sees_what_matters_and_not_the_order(
-    change: dict[str, str], tmp_path: Path
+    change: dict[str, Any], tmp_path: Path
 ) -> None:
     sha256 = Manifest.of([HUMAN, SPOOF], tmp_path).sha256()
     assert Manifest.of([SPOOF, HUMAN], tmp_path / "elsewhere").sha256() == sha256

@@ -1,6 +1,7 @@
 """Turns of groups of clips, and of sets of groups."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ def drawn(turns: RoundRobin, n: int) -> list[int]:
     return turns.draw(0, n)[1].tolist()
 
 
-def of(labels: list[tuple[str, ...]]) -> RoundRobin:
+def of(labels: Sequence[tuple[str, ...]]) -> RoundRobin:
     return RoundRobin.of(np.array(labels), np.ones(len(labels), bool), (0,))
 
 

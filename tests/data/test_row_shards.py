@@ -13,6 +13,7 @@ import pytest
 from unheard.data import row_shards as row_shards_module
 from unheard.data import storage
 from unheard.data.row_shards import Filled, RowShards, fill
+from unheard.data.rows import flat
 from unheard.errors import EvaluationError
 from voice import scorer, voice
 
@@ -80,9 +81,11 @@ def test_what_is_found_later_gets_new_shards_and_what_is_known_keeps_its_own(
     listed = files(tmp_path / "in", 5)
     with RowShards(str(tmp_path / "out"), shard_rows=2) as row_shards:
         assert row_shards.add(listed[1:4]) == 3
-        run(row_shards, recording_scorer(first := []))
+        first: list[str] = []
+        run(row_shards, recording_scorer(first))
         assert row_shards.add(listed) == 2
-        run(row_shards, recording_scorer(second := []))
+        second: list[str] = []
+        run(row_shards, recording_scorer(second))
         assert row_shards.n_shards() == 3
     assert (first, second) == (listed[1:4], [listed[0], listed[4]])
     assert sorted(row["source"] for row in table(tmp_path / "out")) == listed
@@ -133,7 +136,8 @@ def test_a_shard_that_was_saved_whole_but_not_finished_is_finished(tmp_path: Pat
         run(row_shards, recording_scorer([]))
         (out / "partial").mkdir(exist_ok=True)
         (out / "rows" / "00000000.parquet").rename(out / "partial" / "00000000.parquet")
-        assert run(row_shards, recording_scorer(log := [])) == [Filled(0, 1, 1, 1, ())]
+        log: list[str] = []
+        assert run(row_shards, recording_scorer(log)) == [Filled(0, 1, 1, 1, ())]
     assert log == []
     assert len(table(out)) == 1
 
@@ -149,7 +153,7 @@ def test_a_writer_thought_dead_that_returns_removes_no_row(
         (shard,) = row_shards.planned(row_shards.plan_files()[0])
         late = [{**row, "settings": "s"} for row in recording_scorer([])(listed[:2])]
         run(row_shards, recording_scorer([]))
-        row_shards.save(shard.number, map(row_shards_module.flat, late))
+        row_shards.save(shard.number, map(flat, late))
     assert [row["source"] for row in table(tmp_path / "out")] == listed
     with RowShards(str(tmp_path / "out")) as row_shards:
         run(row_shards, recording_scorer([]))
@@ -165,7 +169,8 @@ def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Pa
         (first,) = run(row_shards, recording_scorer([]))
         assert first == Filled(0, 3, 0, 2, (f"{bad}: broken; fix it",))
         os.utime(b, ns=(1, 1))
-        run(row_shards, recording_scorer(log := []))
+        log: list[str] = []
+        run(row_shards, recording_scorer(log))
         assert log == [b, bad]
         (third,) = run(row_shards, recording_scorer(log := [], bad="none"), "other")
         assert log == [a, b, bad]
@@ -179,7 +184,8 @@ def test_the_row_of_a_file_that_is_gone_stays(tmp_path: Path) -> None:
         row_shards.add([a, b])
         run(row_shards, recording_scorer([]))
         Path(a).unlink()
-        run(row_shards, recording_scorer(log := []), "other")
+        log: list[str] = []
+        run(row_shards, recording_scorer(log), "other")
     assert log == [b]
     assert [row["source"] for row in table(tmp_path / "out")] == [a, b]
 
@@ -199,7 +205,8 @@ def test_names_that_are_not_utf8_come_back(tmp_path: Path) -> None:
     Path(name).write_text("x")
     with RowShards(str(tmp_path / "out")) as row_shards:
         row_shards.add([name])
-        run(row_shards, recording_scorer(log := []))
+        log: list[str] = []
+        run(row_shards, recording_scorer(log))
         run(row_shards, recording_scorer(log))
     assert log == [name]
     assert table(tmp_path / "out")[0]["source"].endswith("caf\\udce9.wav")

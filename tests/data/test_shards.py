@@ -5,6 +5,7 @@ import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +36,7 @@ def contents(tmp_path: Path) -> dict[str, bytes]:
     return {name: flac(tmp_path / "loose", pitch) for name, pitch in CLIPS.items()}
 
 
-def tar_of(path: Path, contents: dict[str, bytes], mode: str = "w") -> Path:
+def tar_of(path: Path, contents: dict[str, bytes], mode: Literal["w", "w:gz"] = "w") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, mode) as tar:
         for name, content in contents.items():

@@ -117,9 +117,11 @@ def test_joint_attention_weighs_each_kind_of_pair_by_its_own_weight(
 ) -> None:
     torch.manual_seed(0)
     layer = lively(JointGraphAttention(5, 7, temperature=100.0)).double().eval()
-    given = [torch.randn(2, n, 5, dtype=torch.float64) for n in (n_temporal, n_spectral, 1)]
+    temporal, spectral, stack = given = [
+        torch.randn(2, n, 5, dtype=torch.float64) for n in (n_temporal, n_spectral, 1)
+    ]
     expected = reference.joint_attention(
-        reference.tensors(layer), *given, temperature=100.0, training=False
+        reference.tensors(layer), temporal, spectral, stack, temperature=100.0, training=False
     )
     for attended, other in zip(layer(*given), expected, strict=True):
         torch.testing.assert_close(attended, other, rtol=0, atol=1e-12)
@@ -169,10 +171,10 @@ def test_score_is_the_logit_of_bonafide_less_that_of_spoof(back_end: Aasist) -> 
     embedding = torch.randn(4, 160)
     before = back_end.score(embedding)
     with torch.no_grad():
-        back_end.logits.bias += torch.tensor([0.0, 3.0])
+        back_end.logits.bias.add_(torch.tensor([0.0, 3.0]))
     torch.testing.assert_close(back_end.score(embedding), before + 3)
     with torch.no_grad():
-        back_end.logits.bias += torch.tensor([5.0, 0.0])
+        back_end.logits.bias.add_(torch.tensor([5.0, 0.0]))
     torch.testing.assert_close(back_end.score(embedding), before - 2)
 
 

@@ -42,10 +42,10 @@ def test_scores_and_gradients_are_those_of_the_reference(training: bool) -> None
     expected = reference.raw_score(
         reference.tensors(detector), waveform, 12, 31, SMALL.kept, training
     )
-    slopes = torch.autograd.grad(expected.sum(), weights.values())
+    slopes = torch.autograd.grad(expected.sum(), list(weights.values()))
     scores = detector(waveform)
     torch.testing.assert_close(scores, expected, rtol=0, atol=1e-10)
-    actual_slopes = torch.autograd.grad(scores.sum(), weights.values())
+    actual_slopes = torch.autograd.grad(scores.sum(), list(weights.values()))
     for name, slope, other in zip(weights, actual_slopes, slopes, strict=True):
         torch.testing.assert_close(slope, other, rtol=1e-9, atol=1e-10, msg=name)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,7 @@ from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.detectors.table import DETECTORS, Detector, ResNet18, Spec, Toy
 from unheard.detectors.weights import save
 from unheard.errors import BundleError
+from unheard.files import write_through
 from unheard.metrics import Calibration, OperatingPoints
 
 WINDOWS = (0.1 * np.random.default_rng(0).standard_normal((40, 3200))).astype(np.float32)
@@ -165,12 +166,11 @@ def test_saving_that_fails_half_way_leaves_the_old_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = saved(tmp_path / "b", seen=["old"])
-    write = bundle_files.write_through
 
     def write_but_not_the_card(path: Path, content: bytes) -> None:
         if path.name == "bundle.json":
             raise OSError("disk full")
-        write(path, content)
+        write_through(path, content)
 
     with monkeypatch.context() as patched:
         patched.setattr(bundle_files, "write_through", write_but_not_the_card)
@@ -530,6 +530,7 @@ class Pair:
     experts: tuple[Spec, ...] = ()
     widths: tuple[tuple[int, float], ...] = ()
     note: str | None = None
+    kind: ClassVar[str] = "pair"
 
     def build(self) -> Detector:
         return self.experts[0].build()

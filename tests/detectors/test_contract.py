@@ -175,7 +175,9 @@ def test_gradient_can_be_differentiated_again(spec: Spec) -> None:
     with sdpa_kernel(SDPBackend.MATH):  # the fused kernel has no second derivative on a processor
         loss = detector(torch.from_numpy(clips(3, 8_000))).square().sum()
     slopes = torch.autograd.grad(loss, weights, create_graph=True)
-    curvature = torch.autograd.grad(sum(slope.square().sum() for slope in slopes), weights)
+    curvature = torch.autograd.grad(
+        torch.stack([slope.square().sum() for slope in slopes]).sum(), weights
+    )
     assert all(torch.isfinite(value).all() for value in curvature)
 
 

@@ -26,6 +26,7 @@ from unheard.detectors.table import (
     Toy,
     WaveformGate,
 )
+from unheard.errors import BundleError
 
 pytestmark = pytest.mark.export
 
@@ -84,7 +85,7 @@ def test_a_graph_scores_as_torch_for_any_batch_and_length(name: str) -> None:
         for _ in range(2):  # running statistics that are no longer those of a fresh one
             detector(0.1 * torch.randn(4, 8000))
         for parameter in detector.parameters():
-            parameter += 0.05 * torch.randn_like(parameter)
+            parameter.add_(0.05 * torch.randn_like(parameter))
     detector.eval()
     content = onnx.graph(detector, 1.0)
     assert onnx.parity(detector, content, 1.0)[0] <= onnx.PARITY
@@ -98,7 +99,7 @@ def test_a_graph_scores_as_torch_for_any_batch_and_length(name: str) -> None:
 
 
 def test_longer_windows_than_whisper_reads_at_once_are_refused() -> None:
-    with pytest.raises(onnx.BundleError, match="takes 30 s at once; train it on shorter windows"):
+    with pytest.raises(BundleError, match="takes 30 s at once; train it on shorter windows"):
         onnx.graph(SslAasist(encoder=TINY_WHISPER).build().eval(), 31.0)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +15,14 @@ from unheard.detectors.table import Grnn
 from unheard.errors import RecipeError
 
 SMALL = Grnn(n_filters=6, n_mels=12, channels=4, hidden=(5, 3), embedding=4)
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "cell": ("gru", "lstm"),
+    "pooling": ("attentive", "statistics"),
+    "bidirectional": (True, False),
+}
 VARIANTS = [
-    replace(SMALL, cell=cell, pooling=pooling, bidirectional=bidirectional)
-    for cell, pooling, bidirectional in product(
-        ("gru", "lstm"), ("attentive", "statistics"), (True, False)
-    )
+    replace(SMALL, **dict(zip(CHOICES, values, strict=True)))
+    for values in product(*CHOICES.values())
 ]
 every_variant = pytest.mark.parametrize(
     "spec", VARIANTS, ids=lambda spec: f"{spec.cell}-{spec.pooling}-{spec.bidirectional}"
@@ -75,7 +79,7 @@ def test_new_units_of_both_directions_are_read_once_they_have_learnt() -> None:
 
 @pytest.mark.parametrize("feature", ["lfcc", "mel"])
 @pytest.mark.parametrize("n_halvings", [0, 1, 3])
-def test_any_number_of_halvings_covers_all_of_a_clip(feature: str, n_halvings: int) -> None:
+def test_any_number_of_halvings_covers_all_of_a_clip(feature: Any, n_halvings: int) -> None:
     detector = built(replace(SMALL, feature=feature, n_halvings=n_halvings))
     clip = noise(1, 16_000)
     with torch.inference_mode():
@@ -111,16 +115,17 @@ def test_one_direction_knows_nothing_of_later_frames() -> None:
         with torch.inference_mode():
             detector(clip)
             detector(later)
-        assert torch.allclose(*early, rtol=0, atol=1e-6) != bidirectional
+        whole, cut = early
+        assert torch.allclose(whole, cut, rtol=0, atol=1e-6) != bidirectional
 
 
 def test_attention_can_leave_frames_out() -> None:
-    detector = built(replace(SMALL, pooling="attentive"))
+    detector: Any = built(replace(SMALL, pooling="attentive"))
     frames = torch.full((1, 4, 6), 0.1)
     frames[0, 2] = 1.0
     with torch.inference_mode():
         detector.get_submodule("attention").weight.fill_(100.0)
-        assert torch.allclose(detector._pooled(frames), frames[:, 2])  # type: ignore[operator]
+        assert torch.allclose(detector._pooled(frames), frames[:, 2])
 
 
 def test_its_spec_can_be_resized_one_layer_at_a_time() -> None:
@@ -143,6 +148,6 @@ def test_its_spec_can_be_resized_one_layer_at_a_time() -> None:
         ("dropout", 1.0, "choose a share"),
     ],
 )
-def test_impossible_numbers_are_refused_at_once(field: str, value: object, remedy: str) -> None:
+def test_impossible_numbers_are_refused_at_once(field: str, value: Any, remedy: str) -> None:
     with pytest.raises(RecipeError, match=remedy):
         replace(SMALL, **{field: value})

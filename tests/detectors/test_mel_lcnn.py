@@ -99,7 +99,8 @@ def test_shares_its_convolutions_with_lcnn_but_learns_its_normalisations() -> No
 
 
 def test_front_end_has_the_source_s_framing() -> None:
-    framing = MelLcnn().build().spectrogram.framing  # type: ignore[union-attr]
+    detector: Any = MelLcnn().build()
+    framing = detector.spectrogram.framing
     assert (framing.n_window, framing.n_hop, framing.n_fft) == (400, 160, 512)
     assert (framing.window, framing.pre_emphasis) == ("hamming", 0.97)
 

@@ -144,7 +144,8 @@ def test_resnets_blocks_are_its_widths() -> None:
     spec = ResNet18(width=2, embedding=4)
     assert spec.with_widths({}).inner_widths == (2, 2, 4, 4, 8, 8, 16, 16)
     assert spec.with_widths({"blocks.7": 5}).inner_widths == (2, 2, 4, 4, 8, 8, 16, 5)
-    assert spec.with_widths({"blocks.7": 5}).build().blocks[7].conv_in.out_channels == 5
+    detector: Any = spec.with_widths({"blocks.7": 5}).build()
+    assert detector.blocks[7].conv_in.out_channels == 5
 
 
 @pytest.mark.parametrize("spec", [SslAasist(frozen=True), SslAasist(adapters=LORA)])

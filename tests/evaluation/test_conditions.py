@@ -29,7 +29,7 @@ WORSE = {"raw": 0.0, "telephone": 2.0, "noise_10": 0.1}
 def scores(seed: int = 0, *, worse: Mapping[str, float] = WORSE, n: int = 60) -> pa.Table:
     """Two parts, two classes; a condition brings bona fide scores down by so much."""
     rng = np.random.default_rng(seed)
-    clips = [
+    clips: list[dict[str, Any]] = [
         {"id": f"{part}{index}", "part": part, "bonafide": index < n, "attack": "-" if index < n
          else "a", "base": rng.normal(1.0 if index < n else -1.0, 1.0)}
         for part in ("in", "out") for index in range(2 * n)
@@ -79,7 +79,8 @@ def test_rates_and_differences_are_those_of_the_metrics() -> None:
         assert (row.difference, row.low, row.high, row.p) == tuple(vars(paired).values())
     tested = [row for row in results if row.p is not None]
     np.testing.assert_allclose(
-        [row.p_holm for row in tested], corrected([row.p for row in tested if row.p is not None])
+        np.array([row.p_holm for row in tested], float),
+        corrected([row.p for row in tested if row.p is not None]),
     )
     assert [row.sure for row in tested] == [True, False, True, False]
 
@@ -91,7 +92,7 @@ def test_decisions_weigh_both_classes_alike() -> None:
     row = condition_rows(kept, FACTS, ["in"], n_draws=20)[1]
     human, machine = classes(kept, "in", "telephone")
     assert (human.size, machine.size) == (10, 40)
-    missed, accepted = np.mean(human < -1), np.mean(machine >= 1)
+    missed, accepted = float(np.mean(human < -1)), float(np.mean(machine >= 1))
     undecided = [np.mean((scored >= -1) & (scored < 1)) for scored in (human, machine)]
     assert row.undecided == pytest.approx(np.mean(undecided))
     assert row.wrong == pytest.approx((missed + accepted) / (2 - sum(undecided)))

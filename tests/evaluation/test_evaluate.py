@@ -56,7 +56,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     root = tmp_path_factory.mktemp("corpus")
     rng = np.random.default_rng(0)
-    clips = []
+    clips: list[Clip] = []
     for part, family in PARTS.items():
         for label in "hs":
             for index in range(5):
@@ -186,7 +186,8 @@ def test_an_interrupted_evaluation_resumes_where_it_was(
 def test_a_finished_evaluation_is_reported_again_without_the_audio(
     bundle: Path, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, lines = tmp_path / "out", []
+    out = tmp_path / "out"
+    lines: list[str] = []
     first = evaluate(bundle, manifest, OPEN, out, options=QUICK)
     monkeypatch.setattr(Scorer, "file", None)
     assert evaluate(bundle, manifest, OPEN, out, say=lines.append, options=QUICK) == first
@@ -285,7 +286,8 @@ def test_results_go_into_the_card_and_scores_stay_valid(
 
 
 def test_the_report_states_what_was_done(bundle: Path, manifest: Manifest, tmp_path: Path) -> None:
-    out, lines = tmp_path / "out", []
+    out = tmp_path / "out"
+    lines: list[str] = []
     command = "unheard evaluate toy --protocol open --out out"
     evaluate(bundle, manifest, OPEN, out, say=lines.append, options=replace(QUICK, command=command))
     text, numbers = (out / "report.md").read_text(), json.loads((out / "metrics.json").read_text())

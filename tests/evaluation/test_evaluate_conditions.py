@@ -42,12 +42,15 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """Three clips of each class in two parts; one of them is too short once it plays faster."""
-    root, clips = tmp_path_factory.mktemp("corpus"), []
+    root = tmp_path_factory.mktemp("corpus")
+    clips: list[Clip] = []
     for part in ("eval_in", "eval_out"):
         for index in range(6):
             bonafide = index < 3
             name = f"{part}-{'h' if bonafide else 's'}{index % 3}"
-            attack = {} if bonafide else {"attack": f"a{index}", "family": "formant"}
+            attack: dict[str, Any] = (
+                {} if bonafide else {"attack": f"a{index}", "family": "formant"}
+            )
             path = f"{name}.flac"
             clip = Clip(id=name, path=path, bonafide=bonafide, part=part, **attack)
             wave = voice(0.58 if name == SHORT else 2.0, seed=len(clips))
@@ -154,11 +157,13 @@ def test_the_usual_pictures_are_of_the_clips_as_they_are(
     manifest: Manifest, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[int] = []
+
+    def draw(table: Any, _: Any) -> bytes:
+        drawn.append(table.num_rows)
+        return b"picture"
+
     for name in ("calibration", "det", "histogram"):
-        monkeypatch.setattr(
-            f"unheard.evaluation.pictures.{name}",
-            lambda table, _: (drawn.append(table.num_rows), b"picture")[1],
-        )
+        monkeypatch.setattr(f"unheard.evaluation.pictures.{name}", draw)
     report(done / "scores.parquet", tmp_path, n_draws=20)
     assert drawn == [len(manifest)] * 3
 

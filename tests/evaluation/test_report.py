@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from unheard.errors import EvaluationError
-from unheard.evaluation.markup import Bullets, Heading, Table, Words, html, markdown
+from unheard.evaluation.markup import Block, Bullets, Heading, Table, Words, html, markdown
 from unheard.evaluation.report import (
     Facts,
     read_facts,
@@ -234,7 +234,7 @@ def test_pictures_are_png_and_show_something(scores: Path, tmp_path: Path) -> No
 
 def test_names_from_a_manifest_cannot_become_markup() -> None:
     nasty = "<script>alert(1)</script>|`x`[y](z)\n# title"
-    blocks = [
+    blocks: list[Block] = [
         Heading(nasty),
         Words(nasty),
         Bullets((nasty,)),

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_a_detector_without_a_mixture_is_refused(manifest: Manifest, tmp_path: P
 
 @pytest.mark.parametrize("activation", ["softmax", "none"])
 def test_layers_that_a_sum_reads_are_shown_for_every_group(
-    activation: str, manifest: Manifest, tmp_path: Path
+    activation: Any, manifest: Manifest, tmp_path: Path
 ) -> None:
     how = Adaptive(activation=activation)
     spec = SslAasist(encoder=TINY_ENCODER, frozen=True, reading="adaptive", adaptive=how)
@@ -115,7 +116,7 @@ def test_weights_of_layers_are_means_over_the_clips_of_a_group(
     spec = SslAasist(encoder=TINY_ENCODER, frozen=True, reading="weighted")
     trained = bundle(spec, tmp_path / "b")
     logits = torch.tensor([0.0, 1.0, 2.0])
-    trained.detector.reading.logits.data.copy_(logits)
+    trained.detector.get_submodule("reading").get_parameter("logits").data.copy_(logits)
     usage = measure_layers(trained, manifest, most_clips=2)
     for weights in usage.gates[:, 0]:
         np.testing.assert_allclose(weights, logits.softmax(0), atol=1e-6)

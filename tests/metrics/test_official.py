@@ -79,7 +79,8 @@ def test_rate_from_the_run_of_ties_is_that_of_all_clips() -> None:
         missed, rejected = np.sum(human < 1), np.sum(machine < 1)
         lack = human.size * machine.size - missed * machine.size - rejected * human.size
         if 0 < lack <= inside * machine.size + behind * human.size:
-            rate = nearest_rate((missed, rejected), inside, human.size, machine.size)
+            errors = (np.array(missed, np.int64), np.array(rejected, np.int64))
+            rate = nearest_rate(errors, inside, human.size, machine.size)
             assert rate == eer_official(human, machine)
 
 

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,17 +50,19 @@ def small_detector(detector: Spec) -> Spec:
         widths = detector.feed_forward[-2:]  # of its two layers
         return replace(detector, encoder=TINY_ENCODER, adapters=few, feed_forward=widths)
     if isinstance(detector, Mixture):  # nothing can be learnt by weighing experts that know nothing
-        few = tuple(small_detector(expert) for expert in detector.experts)
-        return replace(detector, experts=few, frozen=False)
+        experts = tuple(small_detector(expert) for expert in detector.experts)
+        return replace(detector, experts=experts, frozen=False)
     kind = next(kind for kind, row in DETECTORS.items() if type(detector) is row)
-    if isinstance(detector, ResNet18):
-        return replace(SMALL[kind], feature=detector.feature)
-    return SMALL[kind]
+    spec = SMALL[kind]
+    if isinstance(detector, ResNet18) and isinstance(spec, ResNet18):
+        return replace(spec, feature=detector.feature)
+    return spec
 
 
 def small(recipe: Recipe) -> Recipe:
     """Return a recipe as it is, but for a small detector, two domains and 20 steps."""
-    sampler, method = recipe.sampler, recipe.method
+    sampler: Any = recipe.sampler
+    method = recipe.method
     if isinstance(sampler, ByDomain):
         sampler = replace(sampler, clips_per_domain=8)
     elif isinstance(sampler, WithTwins):

@@ -143,7 +143,7 @@ def test_stopping_keeps_what_was_scored_and_blames_no_recording(tmp_path: Path) 
         (tmp_path / f"{index}.wav").write_bytes(SPEECH)
     listed, out = listed_sources(str(tmp_path)), str(tmp_path / "out")
     with RowShards(out, shard_rows=2) as row_shards:
-        scoring = score_archive(listed, SETTINGS, row_shards, Engine(n_jobs=2))
+        scoring: Any = score_archive(listed, SETTINGS, row_shards, Engine(n_jobs=2))
         next(scoring)
         scoring.close()
         rows = [row for number in range(3) for row in row_shards.rows(number)]

@@ -42,7 +42,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any
     }
     from ray.cluster_utils import Cluster
 
-    sizes = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
+    sizes: dict[str, Any] = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
     for attempt in range(3):
         try:
             nodes = Cluster(

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ EAGER = EarlyDecision(error=0.3, first_speech_s=0, assumed_spread=0.1)
 
 
 def updates_of(
-    samples: FloatArray, rule: EarlyDecision | None = None, **settings: object
+    samples: FloatArray, rule: EarlyDecision | None = None, **settings: Any
 ) -> list[Update]:
     return list(LiveVerdict(scorer(**settings), rule).push(samples))
 
@@ -118,7 +119,8 @@ def test_nothing_is_decided_before_enough_speech() -> None:
 
 def test_without_speech_nothing_is_known_and_nothing_decided() -> None:
     for update in updates_of(silence(8), EAGER):
-        assert update.score is update.decision is update.margin is update.final is None
+        assert update.score is update.margin is None
+        assert update.decision is update.final is None
         assert update.reason is not None
         assert update.window.score is None
 

@@ -1,6 +1,7 @@
 """Is a spectrogram the same for any chunking, true to the sound, and of one size for any length?"""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_the_image_is_a_png_of_the_levels() -> None:
     np.testing.assert_array_equal(pixels, 255 - spectrogram.levels() // 8 * 8)
 
 
-def test_a_file_has_the_spectrogram_of_its_samples(tmp_path) -> None:
+def test_a_file_has_the_spectrogram_of_its_samples(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(wav(voice(2)[None]))
     n_columns = read_spectrogram(path).envelope()[0].size

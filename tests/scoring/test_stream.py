@@ -48,7 +48,8 @@ def test_probability_and_decision_follow_the_score(n: int, gain: float) -> None:
     verdict = scorer().samples((gain * SPEECH[:n]).astype(np.float32))
     if verdict.score is None:
         assert verdict.reason
-        assert verdict.decision is verdict.spoof_probability is None
+        assert verdict.decision is None
+        assert verdict.spoof_probability is None
         return
     assert verdict.reason is None
     assert verdict.spoof_probability == pytest.approx(1 / (1 + np.exp(verdict.score)))

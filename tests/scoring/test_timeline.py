@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from numpy.typing import NDArray
 
 from audio_files import wav
 from unheard.scoring import timeline
@@ -86,7 +87,7 @@ def explained(folder: Path, *shares: float) -> Path:
     return timeline.explain(verdict, file, folder / "explained.png")
 
 
-def rows_of(picture: Path, colour: str) -> FloatArray:
+def rows_of(picture: Path, colour: str) -> NDArray[np.intp]:
     """Rows of a picture's right half, between its axes, that have this very colour."""
     wanted = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     pixels = imread(picture)[:, 660:1240, :3]

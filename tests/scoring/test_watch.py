@@ -20,6 +20,8 @@ VERDICT = scorer().samples(voice(1.2)).to_dict()
 class Folder:
     """A folder, the watch over it, what was scored, and a clock that a test moves."""
 
+    row_file: RowFile
+
     def __init__(self, tmp_path: Path) -> None:
         self.folder = tmp_path / "in"
         self.folder.mkdir(exist_ok=True)

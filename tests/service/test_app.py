@@ -39,9 +39,8 @@ def close(verdict_a: dict[str, Any], verdict_b: dict[str, Any]) -> bool:
         + [window.pop("score") for window in verdict["windows"]]
         for verdict in (verdict_a, verdict_b)
     ]
-    return verdict_a == verdict_b and np.allclose(
-        *np.array(scores, float), atol=1e-5, equal_nan=True
-    )
+    a, b = np.array(scores, float)
+    return verdict_a == verdict_b and np.allclose(a, b, atol=1e-5, equal_nan=True)
 
 
 def test_an_upload_gets_the_verdict_of_the_file(client: TestClient) -> None:
@@ -316,7 +315,7 @@ def test_a_key_is_wanted_for_everything_but_the_page_and_health(tmp_path: Path) 
             assert (answer.status_code, error(answer)["code"]) == (401, "no_key"), path
             assert answer.headers["www-authenticate"] == "Bearer"
         for wrong in ("Bearer x", f"Bearer {key}x", f"Basic {key}", "Bearer " + "é" * 9, key):
-            answer = client.get("/v1/info", headers={"authorization": wrong.encode()})
+            answer = client.get("/v1/info", headers={b"authorization": wrong.encode()})
             assert answer.status_code == 401, wrong
         right = {"authorization": f"Bearer {key}"}
         assert client.get("/v1/info", headers=right).json()["key_needed"] is True

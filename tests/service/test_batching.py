@@ -66,7 +66,7 @@ def gathered(detector: Slow, parts: list[FloatArray]) -> list[Any]:
 
 def test_windows_that_wait_share_a_pass_and_each_gets_its_own() -> None:
     rng = np.random.default_rng(0)
-    parts = [rng.random((n, 4)) for n in (3, 1, 5)]
+    parts: list[FloatArray] = [rng.random((n, 4)) for n in (3, 1, 5)]
     detector = Slow()
     outcomes = gathered(detector, parts)
     assert detector.batches == [1, 9]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
@@ -41,7 +42,8 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
 
 
 def test_every_operation_is_tested(schema: BaseSchema) -> None:
-    assert {operation.ok().label for operation in schema.get_all_operations()} == OPERATIONS
+    operations: list[Any] = list(schema.get_all_operations())
+    assert {operation.ok().label for operation in operations} == OPERATIONS
 
 
 @pytest.mark.parametrize("label", sorted(OPERATIONS))
@@ -54,7 +56,7 @@ def test_no_request_is_a_fault(schema: BaseSchema, label: str, mode: GenerationM
 
     @settings(max_examples=10, deadline=None, derandomize=True, database=None)
     @given(case=operation.as_strategy(generation_mode=mode))
-    def ask(case: schemathesis.Case) -> None:
+    def ask(case: schemathesis.Case[Any]) -> None:
         # A file of any bytes fits the schema, and is rightly refused if it is no audio.
         case.call_and_validate(excluded_checks=[schemathesis.checks.positive_data_acceptance])
 

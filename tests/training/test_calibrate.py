@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -157,7 +158,7 @@ def test_a_family_is_evaluated_by_the_fit_of_the_others() -> None:
 def test_twins_go_with_their_source_and_with_their_generator(manifest: Manifest) -> None:
     clips = list(manifest.part("train"))
     human, low = clips[0], next(clip for clip in clips if clip.family == "low")
-    twin = dict.fromkeys(("attack",), "x") | {"family": "reconstruction", "bonafide": False}
+    twin: dict[str, Any] = {"attack": "x", "family": "reconstruction", "bonafide": False}
     makers: list[Callable[[], Clip]] = [
         lambda: replace(human, id="kept", source_clip=human.id, **twin),
         lambda: replace(human, id="by", notes={"generator_family": "low"}, **twin),

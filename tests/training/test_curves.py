@@ -105,7 +105,11 @@ def test_what_a_method_logged_has_panels_with_zero_in_sight(
     rows = lines(loss=[0.7, 0.6], cross_entropy=[0.7, 0.6], _meta_cosine=[-0.2, 0.1])
     loss, cosine = drawn(run("meta", rows), run("plain", PLAIN[:1]))
     assert cosine.get_ylabel() == "meta cosine"
-    assert [list(line.get_ydata()) for line in cosine.lines] == [[-0.2, 0.1], [], [0, 0]]
+    assert [np.asarray(line.get_ydata()).tolist() for line in cosine.lines] == [
+        [-0.2, 0.1],
+        [],
+        [0, 0],
+    ]
     assert len(loss.lines) == 2
 
 
@@ -121,11 +125,14 @@ def test_widths_are_steps_with_marks_where_units_came_and_went(
 ) -> None:
     *_, units = drawn(run("grown", GROWN))
     stairs = [line for line in units.lines if line.get_drawstyle() == "steps-post"]
-    assert [list(line.get_ydata()) for line in stairs] == [[16, 24, 24, 20], [16] * 4]
+    assert [np.asarray(line.get_ydata()).tolist() for line in stairs] == [
+        [16, 24, 24, 20],
+        [16] * 4,
+    ]
     marks = {
-        line.get_marker(): list(zip(*line.get_data(), strict=True))
+        line.get_marker(): list(zip(*map(np.asarray, line.get_data()), strict=True))
         for line in units.lines
-        if line.get_marker() in ("^", "v") and len(line.get_xdata())
+        if line.get_marker() in ("^", "v") and np.size(line.get_xdata())
     }
     assert marks == {"^": [(20, 24)], "v": [(40, 20)]}
     legend = units.get_legend()
@@ -166,7 +173,7 @@ def test_a_long_log_is_drawn_with_its_running_mean(drawn: Callable[..., list[Axe
     values = np.random.default_rng(2).normal(size=200)
     (panel,) = drawn(run("long", lines(loss=values.tolist())))
     raw, mean = panel.lines[:2]
-    np.testing.assert_allclose(raw.get_ydata(), values)
+    np.testing.assert_allclose(np.asarray(raw.get_ydata(), float), values)
     smooth = np.asarray(mean.get_ydata())
     assert smooth[0] == pytest.approx(values[:11].mean())
     assert smooth[100] == pytest.approx(values[90:111].mean())

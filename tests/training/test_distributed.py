@@ -143,8 +143,8 @@ def test_a_run_on_two_processes_is_the_run_on_one(pair: Pair, data: Path, tmp_pa
     name = "bundle/weights.safetensors"
     counts = [read_card(tmp_path / run / "bundle").provenance.notes for run in ("one", "two")]
     assert [notes["processes"] for notes in counts] == [1, 2]
-    alone, shared = load_file(tmp_path / "one" / name), load_file(tmp_path / "two" / name)
-    torch.testing.assert_close(alone, shared, rtol=1e-4, atol=1e-6)
+    weights, others = load_file(tmp_path / "one" / name), load_file(tmp_path / "two" / name)
+    torch.testing.assert_close(weights, others, rtol=1e-4, atol=1e-6)
 
 
 def test_processes_grow_and_remove_the_same_units(pair: Pair, data: Path, tmp_path: Path) -> None:

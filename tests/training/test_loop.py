@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,7 +159,7 @@ def test_a_kill_between_any_two_writes_leaves_a_valid_checkpoint(
 
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, "store", counting)
-        for module, name in ((os, "fsync"), (os, "rename"), (checkpoint.shutil, "rmtree")):
+        for module, name in ((os, "fsync"), (os, "rename"), (shutil, "rmtree")):
             patched.setattr(module, name, counted(getattr(module, name)))
         if n_before < 7:
             with pytest.raises(Killed):
@@ -282,7 +283,8 @@ def test_parts_that_share_material_are_refused(
     column: str, manifest: Manifest, tmp_path: Path
 ) -> None:
     shared = {"train-human-1", "dev-human-1"}
-    clips = [replace(c, **{column: "same"}) if c.id in shared else c for c in manifest]
+    change: dict[str, Any] = {column: "same"}
+    clips = [replace(c, **change) if c.id in shared else c for c in manifest]
     with pytest.raises(TrainingError, match=f"share 1 values of '{column}'.*split the manifest"):
         train(TINY, Manifest.of(clips, manifest.root), tmp_path / "run")
 
@@ -314,8 +316,9 @@ def test_a_corpus_whose_own_split_shares_speakers_can_be_named(
 def test_evaluation_parts_are_never_trained_or_tuned_on(
     field: str, part: str, manifest: Manifest, tmp_path: Path
 ) -> None:
+    change: dict[str, Any] = {field: (part,)}
     with pytest.raises(TrainingError, match="is for evaluation; set train_parts and dev_parts"):
-        train(replace(TINY, **{field: (part,)}), manifest, tmp_path / "run")
+        train(replace(TINY, **change), manifest, tmp_path / "run")
 
 
 def test_a_part_of_one_class_is_refused(manifest: Manifest, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from synthetic_corpus import corpus
 from unheard.data.batches import Balanced, Batch, BatchSource, Terms
 from unheard.data.clip import Manifest
 from unheard.detectors import bundle as bundles
-from unheard.detectors.table import Detector
+from unheard.detectors.table import Detector, Toy
 from unheard.training.loop import train
 from unheard.training.methods import METHODS, Method
 from unheard.training.objectives import WeightedCrossEntropy
@@ -164,11 +164,11 @@ def test_interrupted_anywhere_and_resumed_is_the_uninterrupted_run(
 class Growing(Supervised):
     """A method that changes the model while it trains: one more input to the last layer."""
 
-    def after_step(self, model: nn.Module, progress: Any) -> bool:
+    def after_step(self, model: Any, progress: Any) -> bool:
         """Widen the toy's bands after the third step, and keep what the optimiser knew."""
         if progress.step != 3:
             return False
-        grown = type(SMALL["toy"])(n_bands=5).build()
+        grown: Any = Toy(n_bands=5).build()
         old, new = model.score, grown.score
         with torch.no_grad():
             new.weight.zero_()
@@ -180,7 +180,7 @@ class Growing(Supervised):
             moments[kind] = nn.functional.pad(moments[kind], (0, 2))
         return True
 
-    def spec(self, model: nn.Module, started: Any) -> Any:
+    def spec(self, model: Any, started: Any) -> Any:
         return type(started)(n_bands=model.n_bands)
 
     def gradients(self, model: nn.Module, batch: Batch, objective: Any) -> Terms:

@@ -18,7 +18,7 @@ from unheard import recipes
 from unheard.data.batches import Balanced, Batch, BatchSource, Terms, total
 from unheard.data.clip import Manifest
 from unheard.data.samplers import ByDomain
-from unheard.detectors.table import Detector, SslAasist, outputs
+from unheard.detectors.table import Detector, Outputs, SslAasist, outputs
 from unheard.errors import RecipeError, TrainingError
 from unheard.training.loop import train
 from unheard.training.methods import Mldg, Supervised
@@ -52,10 +52,10 @@ class Squares:
         self.seen: list[Batch] = []
         self.scores: list[Tensor] = []
 
-    def __call__(self, given: Any, batch: Batch) -> Terms:
+    def __call__(self, outputs: Outputs, batch: Batch) -> Terms:
         self.seen.append(batch)
-        self.scores.append(given.score.detach())
-        return {"squares": (given.score - batch.bonafide.double()).square().mean() / 2}
+        self.scores.append(outputs.score.detach())
+        return {"squares": (outputs.score - batch.bonafide.double()).square().mean() / 2}
 
 
 def batch_of(waveform: Tensor, domain: list[int], twin: list[int] | None = None) -> Batch:
@@ -69,6 +69,11 @@ def batch_of(waveform: Tensor, domain: list[int], twin: list[int] | None = None)
         twin=torch.tensor(twin or [-1] * n_clips),
         ids=tuple(f"{row:03d}" for row in range(n_clips)),
     )
+
+
+def slope(parameter: nn.Parameter) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
 
 
 def numbers(n_clips: int, seed: int = 0) -> Tensor:
@@ -131,7 +136,7 @@ def test_gradient_of_a_quadratic_is_the_closed_form(
         errors = clips_of(FOUR, others)
         left = errors.waveform @ (w - rate * first) - errors.bonafide.double()
         losses.append(left.square().mean() / 2)
-    assert torch.allclose(model.weight.grad, torch.stack(wanted).mean(dim=0), rtol=1e-12)
+    assert torch.allclose(slope(model.weight), torch.stack(wanted).mean(dim=0), rtol=1e-12)
     assert torch.allclose(terms["_meta_cosine"], torch.stack(cosines).mean(), rtol=1e-12)
     assert torch.allclose(terms["_meta_test"], torch.stack(losses).mean(), rtol=1e-12)
     assert list(terms) == ["squares", "_meta_test", "_meta_cosine"]
@@ -145,21 +150,22 @@ def test_inner_adam_is_a_first_step_of_torchs_adam() -> None:
     ones, others = (clips_of(FOUR, domains) for domains in split(FOUR, 1))
     fast = Line()
     total(Squares()(outputs(fast, ones.waveform), ones)).backward()
-    early = fast.weight.grad.clone()
+    early = slope(fast.weight).clone()
     torch.optim.Adam(fast.parameters(), lr=0.1).step()
     fast.zero_grad()
     total(Squares()(outputs(fast, others.waveform), others)).backward()
-    assert torch.allclose(model.weight.grad, early + fast.weight.grad, rtol=1e-9)
+    assert torch.allclose(slope(model.weight), early + slope(fast.weight), rtol=1e-9)
 
 
 def roughened(name: str, dtype: torch.dtype, **changes: Any) -> Detector:
     """Return a small detector in training mode, away from its start, where LoRA is zero."""
     torch.manual_seed(2)
-    model = replace(SMALL[name], **changes).build().to(dtype).train()
+    spec: Any = SMALL[name]
+    model: Detector = replace(spec, **changes).build().to(dtype).train()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter += 0.05 * torch.randn_like(parameter)
+                parameter.add_(0.05 * torch.randn_like(parameter))
     return model
 
 
@@ -175,7 +181,7 @@ def objective_after_an_inner_step(
     with torch.no_grad():
         for moved, parameter in zip(fast.parameters(), slow.parameters(), strict=True):
             if parameter.grad is not None:
-                moved -= rate * parameter.grad
+                moved.sub_(rate * parameter.grad)
     late = total(objective(outputs(fast, others.waveform), others))
     return early.detach() + late, slow, fast
 
@@ -196,8 +202,8 @@ def test_first_order_gradient_is_that_of_whole_copies(name: str) -> None:
     rows = zip(model.named_parameters(), slow.parameters(), fast.parameters(), strict=True)
     for (label, weight), early, late in rows:
         if weight.requires_grad:
-            wanted = early.grad + late.grad
-            assert torch.allclose(weight.grad, wanted, rtol=1e-4, atol=1e-6), label
+            wanted = slope(early) + slope(late)
+            assert torch.allclose(slope(weight), wanted, rtol=1e-4, atol=1e-6), label
 
 
 def of_length_one(parts: list[Tensor]) -> list[Tensor]:
@@ -222,12 +228,13 @@ def test_second_order_gradient_is_the_slope_of_the_objective_after_an_inner_step
     model = roughened(name, torch.float64, **changes)
     started = copy.deepcopy(model)
     slopes = {}
+    order: Any
     for order in ("first", "second"):
         model.load_state_dict(started.state_dict())
         model.zero_grad()
         torch.manual_seed(3)
-        Mldg(order=order, inner_rate=rate).gradients(model, batch, objective)  # type: ignore[arg-type]
-        slopes[order] = [p.grad for p in model.parameters() if p.requires_grad]
+        Mldg(order=order, inner_rate=rate).gradients(model, batch, objective)
+        slopes[order] = [slope(p) for p in model.parameters() if p.requires_grad]
 
     torch.manual_seed(3)
     ones, others = (clips_of(batch, domains) for domains in split(batch, 1))
@@ -236,7 +243,7 @@ def test_second_order_gradient_is_the_slope_of_the_objective_after_an_inner_step
         part + other
         for part, other in zip(
             of_length_one(slopes["second"]),
-            of_length_one([torch.randn_like(slope) for slope in slopes["second"]]),
+            of_length_one([torch.randn_like(part) for part in slopes["second"]]),
             strict=True,
         )
     ]
@@ -246,14 +253,14 @@ def test_second_order_gradient_is_the_slope_of_the_objective_after_an_inner_step
         with torch.no_grad():
             wanted = [p for p in moved.parameters() if p.requires_grad]
             for parameter, direction in zip(wanted, directions, strict=True):
-                parameter += step * direction
+                parameter.add_(step * direction)
         torch.set_rng_state(drawn)
         value, *_ = objective_after_an_inner_step(moved, objective, ones, others, rate)
         return value.item()
 
     measured = (along(width) - along(-width)) / (2 * width)
     derivatives = {
-        order: sum((s * d).sum().item() for s, d in zip(gradient, directions, strict=True))
+        order: sum(float((s * d).sum()) for s, d in zip(gradient, directions, strict=True))
         for order, gradient in slopes.items()
     }
     assert derivatives["second"] == pytest.approx(measured, rel=1e-6)
@@ -267,9 +274,11 @@ def test_checkpointed_layers_give_the_same_first_order_gradient() -> None:
         model = roughened("ssl_aasist", torch.float32, checkpointing=checkpointing)
         torch.manual_seed(3)
         Mldg(inner_rate=0.5).gradients(model, batch, CROSS_ENTROPY)
-        gradients.append({name: p.grad for name, p in model.named_parameters() if p.requires_grad})
-    for name, slope in gradients[0].items():
-        assert torch.allclose(slope, gradients[1][name], rtol=1e-4, atol=1e-6), name
+        gradients.append(
+            {name: slope(p) for name, p in model.named_parameters() if p.requires_grad}
+        )
+    for name, early in gradients[0].items():
+        assert torch.allclose(early, gradients[1][name], rtol=1e-4, atol=1e-6), name
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -279,7 +288,7 @@ def test_every_detector_has_a_second_order_gradient(name: str) -> None:
     Mldg(order="second").gradients(model, batch, CROSS_ENTROPY)
     for label, parameter in model.named_parameters():
         if parameter.requires_grad:
-            assert torch.isfinite(parameter.grad).all(), label
+            assert torch.isfinite(slope(parameter)).all(), label
 
 
 @pytest.mark.parametrize("pairing", ["all", "zip"])
@@ -302,7 +311,7 @@ def test_only_what_is_trained_has_a_copy() -> None:
     model = roughened("ssl_aasist", torch.float32)
     seen: list[dict[str, int]] = []
 
-    def objective(given: Any, batch: Batch) -> Terms:
+    def objective(outputs: Outputs, batch: Batch) -> Terms:
         # Called while the copies stand in; a parameter's place in memory tells whose it is.
         seen.append(
             {
@@ -312,7 +321,7 @@ def test_only_what_is_trained_has_a_copy() -> None:
                 if weight is not None
             }
         )
-        return CROSS_ENTROPY(given, batch)
+        return CROSS_ENTROPY(outputs, batch)
 
     own = {name: p.data_ptr() for name, p in model.named_parameters()}
     batch = batch_of(waves(8), [0, 0, 0, 0, 1, 1, 1, 1])
@@ -327,10 +336,10 @@ def test_gradients_are_added_to_those_that_are_there() -> None:
     model = Line()
     torch.manual_seed(0)
     Mldg().gradients(model, FOUR, Squares())
-    once = model.weight.grad.clone()
+    once = slope(model.weight).clone()
     torch.manual_seed(0)
     Mldg().gradients(model, FOUR, Squares())
-    assert torch.allclose(model.weight.grad, 2 * once)
+    assert torch.allclose(slope(model.weight), 2 * once)
 
 
 def test_each_step_splits_the_domains_anew_and_leaves_no_clip_out() -> None:
@@ -398,10 +407,11 @@ def test_without_inner_step_and_with_equal_halves_the_gradient_is_twice_the_supe
 ):
     supervised, meta = Line(), Line()
     Supervised().gradients(supervised, FOUR, Squares())
+    order: Any
     for order in ("first", "second"):
         meta.zero_grad()
-        Mldg(order=order, inner_rate=0.0, n_meta_test=2).gradients(meta, FOUR, Squares())  # type: ignore[arg-type]
-        assert torch.allclose(meta.weight.grad, 2 * supervised.weight.grad, rtol=1e-12)
+        Mldg(order=order, inner_rate=0.0, n_meta_test=2).gradients(meta, FOUR, Squares())
+        assert torch.allclose(slope(meta.weight), 2 * slope(supervised.weight), rtol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -413,7 +423,8 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 def test_without_strength_training_is_supervised_to_the_bit(
     sampler: Any, manifest: Manifest, tmp_path: Path
 ) -> None:
-    weights, logs = [], []
+    weights: list[dict[str, Tensor]] = []
+    logs: list[str] = []
     for method in (Supervised(), Mldg(beta=0.0, inner_rate=0.0, pairing="zip"), Mldg()):
         recipe = Recipe(
             name="small",
@@ -438,9 +449,9 @@ def test_training_splits_the_mini_batches_of_the_sampler(manifest: Manifest) -> 
     source = BatchSource(manifest.part("train"), ByDomain(clips_per_domain=4), window_s=0.5, seed=0)
     seen: list[Batch] = []
 
-    def objective(given: Any, batch: Batch) -> Terms:
+    def objective(outputs: Outputs, batch: Batch) -> Terms:
         seen.append(batch)
-        return CROSS_ENTROPY(given, batch)
+        return CROSS_ENTROPY(outputs, batch)
 
     Mldg().gradients(SMALL["toy"].build().train(), source[0], objective)
     for batch in seen:

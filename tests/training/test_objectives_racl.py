@@ -253,7 +253,7 @@ def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any], remedy: s
 
 def test_the_rows_of_the_ablation_differ_as_they_are_called() -> None:
     plan = plans.load("racl")
-    ablation = {
+    ablation: dict[str, Any] = {
         entry.name: with_settings(recipes.load(entry.recipe), [*plan.settings, *entry.settings])
         for entry in plan.entries
     }

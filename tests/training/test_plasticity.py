@@ -138,7 +138,8 @@ def test_the_log_records_the_widths_and_the_card_the_last_of_them(
     assert widths == [4, 4, 8, 6, 12, 9, 9, 9]  # as each step found them
     best = int(str(read_card(bundle_folder).provenance.notes["best_step"]))
     after = [4, 8, 6, 12, 9, 9, 9, 9]
-    assert load(bundle_folder).detector.recurrent[0].hidden_size == after[best - 1]
+    detector: Any = load(bundle_folder).detector
+    assert detector.recurrent[0].hidden_size == after[best - 1]
 
 
 def stepped(method: Plasticity, spec: Spec, batch: Batch, n_steps: int, until: int) -> Detector:
@@ -225,6 +226,7 @@ def test_gradients_of_kept_entries_count_in_the_norm_only_while_taylor_scores_ar
     batch: Batch,
 ) -> None:
     name = "encoder.model.encoder.layers.1.feed_forward.output_dense.weight"
+    score: Any
     for score, counts in (("taylor", True), ("magnitude", False)):
         method = replace(CYCLE, score=score)
         model = stepped(method, LORA, batch, 8, 2)
@@ -240,8 +242,7 @@ def removed(method: Plasticity, batch: Batch, weigh: Any) -> tuple[list[int], Te
     """Return which of block 7's units went, and the score that was worked out by hand."""
     method = replace(method, layers=("blocks.7",), n_growths=1)
     spec = SMALL["resnet18"]
-    model = stepped(method, spec, batch, 8, 2)
-    assert isinstance(model, Detector)
+    model: Any = stepped(method, spec, batch, 8, 2)
     by_hand = weigh(model)
     full = model.blocks[7].conv_in.weight.detach().clone()
     torch.manual_seed(9)

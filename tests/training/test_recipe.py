@@ -3,7 +3,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -82,10 +82,12 @@ def test_words_of_a_closed_set_are_checked() -> None:
         limit: int | None = 3
 
     globals()["Choosing"] = Choosing
-    choosing = replace(RECIPE, objective=Choosing())  # type: ignore[arg-type]
-    changed = with_settings(choosing, ["objective.feature=linear", "objective.limit=none"])
+    objective: Any = Choosing()
+    choosing = replace(RECIPE, objective=objective)
+    changed: Any = with_settings(choosing, ["objective.feature=linear", "objective.limit=none"])
     assert changed.objective == Choosing("linear", None)
-    assert with_settings(choosing, ["objective.limit=5"]).objective == Choosing("mel", 5)
+    changed = with_settings(choosing, ["objective.limit=5"])
+    assert changed.objective == Choosing("mel", 5)
     with pytest.raises(RecipeError, match="did you mean 'linear'"):
         with_settings(choosing, ["objective.feature=liner"])
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -127,4 +128,4 @@ def test_weights_must_fit_and_the_submodule_exist(manifest: Manifest, tmp_path: 
 def _with_dev_of(train_clips: Manifest, whole: Manifest) -> Manifest:
     """Return train of one manifest and dev of another."""
     kept = set(train_clips.part("train").column("id")) | set(whole.part("dev").column("id"))
-    return whole.where([name in kept for name in whole.column("id")])
+    return whole.where(np.array([name in kept for name in whole.column("id")]))

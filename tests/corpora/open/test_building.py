@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from unheard import audio
-from unheard.attacks import Attack, Speech
+from unheard.attacks import Attack, Kind, Speech
 from unheard.corpora.open import SIZES, Built, build, building, check, make
 from unheard.corpora.open.sizes import Size
-from unheard.corpora.open.speech import Recording
+from unheard.corpora.open.speech import Recording, load
 from unheard.data.clip import Manifest
 from unheard.errors import AttackError, AudioError, CorpusError
 from unheard.types import FloatArray
@@ -32,10 +32,11 @@ class Quiet:
 
     name: str
     family: str
-    kind: str = "copy"
+    kind: Kind = "copy"
     languages: tuple[str, ...] = ()
     free: bool = True
     licence: str = "x"
+    packages: tuple[str, ...] = ()
 
     def missing(self) -> str:
         return "install it" if "absent" in self.name else ""
@@ -162,7 +163,6 @@ def test_a_recording_that_cannot_be_read_is_left_out_with_its_copies(
         json.dumps({recording.id: 2.0 for recording in recordings})
     )
     broken = {r.id for r in recordings if r.speaker == "fillets-nl-m"} - {"fillets-nl-m/0"}
-    load = make.load
 
     def fails(cache: Path, recording: Recording) -> FloatArray:
         if recording.id in broken:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from unheard.attacks import Attack, Speech
+from unheard.attacks import Attack, Kind, Speech
 from unheard.corpora.open.design import Planned, plan, text_key
 from unheard.corpora.open.sizes import EXTRA_PARTS, PARTS_OF_SPEAKER, SIZES, Size, parts_of_voice
 from unheard.corpora.open.speech import Recording
@@ -25,10 +25,11 @@ LANGUAGE |= {"asterisk-allison": "en", "tuxpaint-ru": "ru", "festvox-ru-nsh": "r
 class Fake:
     name: str
     family: str
-    kind: str
+    kind: Kind
     languages: tuple[str, ...] = ()
     free: bool = True
     packages: tuple[str, ...] = field(default=())
+    licence: str = "x"
 
     def missing(self) -> str:
         return ""
@@ -151,7 +152,7 @@ def test_one_seed_one_plan() -> None:
 def test_ids_are_unique_and_sizes_are_kept() -> None:
     clips = planned()
     assert len({clip.id for clip in clips}) == len(clips)
-    counts = defaultdict(int)
+    counts: dict[tuple[str, bool], int] = defaultdict(int)
     for clip in clips:
         counts[clip.part, clip.attack == "-"] += 1
     assert counts["train", True] == 30

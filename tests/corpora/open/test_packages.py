@@ -2,10 +2,13 @@
 
 import hashlib
 import io
+import os
+import shutil
 import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,7 +129,7 @@ def test_without_root_the_command_to_run_is_printed(
 ) -> None:
     monkeypatch.setattr(apt, "installed_version", lambda name: "")
     monkeypatch.setattr(apt, "update", lambda cache: None)
-    monkeypatch.setattr(packages.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     lines: list[str] = []
     install_engines(tmp_path, [Package("flite", "2.2-5", "debian", "engine", "x")], lines.append)
     assert "sudo apt-get" in lines[0]
@@ -170,7 +173,7 @@ def test_apt_says_which_versions_there_are(tmp_path: Path, monkeypatch: pytest.M
 def test_a_machine_without_apt_is_refused_with_what_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apt.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(CorpusError, match="build it on Debian 12"):
         apt.update(tmp_path)
     assert apt.installed_version("flite") == ""
@@ -190,13 +193,12 @@ def test_everything_unpacked_is_pinned_by_hash() -> None:
 
 
 def test_no_command_runs_in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(
-        packages.subprocess,
-        "run",
-        lambda command, **kwargs: (
-            seen.append((command, kwargs)) or subprocess.CompletedProcess(command, 0, "", "")
-        ),
-    )
+    seen: list[dict[str, Any]] = []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        seen.append(options)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
     packages._run(["true", "; rm -rf /"], Package("a", "1", "npm", "model", "x"))
-    assert "shell" not in seen[0][1]
+    assert "shell" not in seen[0]

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +19,10 @@ from unheard.detectors.layers.encoder import (
     WHISPER_TINY_EN,
     XLS_R_300M,
     Encoder,
-    LogMel,
     SpeechEncoder,
 )
 from unheard.detectors.layers.encoder_weights import config_of, find, read_weights
+from unheard.detectors.layers.log_mel import LogMel
 from unheard.detectors.ssl_aasist import SslAasist
 from unheard.errors import RecipeError
 
@@ -160,7 +161,7 @@ def test_running_statistics_of_an_encoder_that_stays_stay() -> None:
     settings = (*TINY_ENCODER.settings, ("conv_pos_batch_norm", True))
     hubert = replace(TINY_ENCODER, family="hubert", settings=settings)
     for frozen, moves in ((True, False), (False, True)):
-        detector = SslAasist(encoder=hubert, frozen=frozen).build().train()
+        detector: Any = SslAasist(encoder=hubert, frozen=frozen).build().train()
         before = {name: value.clone() for name, value in detector.encoder.named_buffers()}
         assert any("running_mean" in name for name in before)
         detector(waves())
@@ -287,7 +288,7 @@ def test_a_folder_without_weights_or_config_says_what_is_wanted(tmp_path: Path) 
         ({"n_layers": -1}, "or 0 to keep all"),
     ],
 )
-def test_wrong_fields_are_refused(changes: dict[str, object], remedy: str) -> None:
+def test_wrong_fields_are_refused(changes: dict[str, Any], remedy: str) -> None:
     with pytest.raises(RecipeError, match=remedy):
         replace(TINY_ENCODER, **changes)
 
@@ -312,7 +313,7 @@ def test_overlapping_windows_are_convolved_once_where_that_changes_nothing(
     norm: str, hop_s: float, n_read: int
 ) -> None:
     settings = (*STABLE.settings, ("feat_extract_norm", norm), ("conv_bias", True))
-    detector = SslAasist(encoder=replace(STABLE, settings=settings)).build().eval()
+    detector: Any = SslAasist(encoder=replace(STABLE, settings=settings)).build().eval()
     sizes = []
     convolutions = detector.encoder.model.feature_extractor
     convolutions.register_forward_pre_hook(lambda _, given: sizes.append(given[0].numel()))

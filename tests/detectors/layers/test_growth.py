@@ -22,6 +22,12 @@ EXACT = 1e-12
 class Net(nn.Module):
     """Modules by name, and a path through them."""
 
+    first: Any
+    last: Any
+    norm: Any
+    flat: Any
+    cell: Any
+
     def __init__(self, path: Callable[[Any, Tensor], Tensor], **modules: nn.Module) -> None:
         super().__init__()
         for name, module in modules.items():
@@ -29,6 +35,8 @@ class Net(nn.Module):
         self.path = path
         for module in self.modules():  # running statistics that are not those of the start
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
                 module.running_mean.uniform_(-1.0, 1.0)
                 module.running_var.uniform_(0.5, 2.0)
                 nn.init.uniform_(module.weight, 0.5, 2.0)
@@ -66,7 +74,7 @@ def map_2d(n: int) -> Net:
     )
 
 
-def recurrent(kind: type[nn.RNNBase], n: int, n_layers: int = 1, both: bool = False) -> Net:
+def recurrent(kind: type[nn.GRU | nn.LSTM], n: int, n_layers: int = 1, both: bool = False) -> Net:
     """The last layer reads the mean of frames and the largest, as blocks of all units."""
     n_ways = 1 + both
 
@@ -74,7 +82,7 @@ def recurrent(kind: type[nn.RNNBase], n: int, n_layers: int = 1, both: bool = Fa
         frames, _ = net.cell(x)
         return net.last(torch.cat([frames.mean(dim=1), frames.amax(dim=1)], dim=1))
 
-    cell = kind(6, n, n_layers, batch_first=True, bidirectional=both)  # type: ignore[call-arg]
+    cell = kind(6, n, n_layers, batch_first=True, bidirectional=both)
     return Net(path, cell=cell, last=nn.Linear(2 * n_ways * n, 2))
 
 

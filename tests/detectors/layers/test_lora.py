@@ -82,7 +82,8 @@ def test_an_adapted_encoder_starts_as_the_frozen_one_to_the_bit(
 ) -> None:
     encoder = build(family)
     for layer in layers(encoder) if family == "wavlm" else ():
-        call_projections(layer.attention)  # equal up to rounding; see the test of it
+        # Equal up to rounding; see the test of it.
+        call_projections(layer.get_submodule("attention"))
     x = inputs(encoder)
     before = run(encoder, x)
     adapt(layers(encoder), adapters)
@@ -155,7 +156,7 @@ def test_output_and_gradients_are_those_of_the_equation(adapters: LoraExperts) -
     layer = linear(adapters)
     x = torch.randn(2, 6, 5, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(2, 6, 4, dtype=torch.float64)
-    learned = [layer.lora_down, layer.lora_up]
+    learned: list[Tensor] = [layer.lora_down, layer.lora_up]
     if layer.router is None or adapters.n_active > 1:  # else the router's gradient is our choice
         learned += [x] if layer.router is None else [x, layer.router]
     actual, wanted = layer(x), literally(layer, x)

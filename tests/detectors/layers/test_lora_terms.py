@@ -111,7 +111,7 @@ def gradients(encoder: Any, forward: Callable[[Tensor], Tensor], x: Tensor) -> d
     encoder.zero_grad()
     loss = forward(x).square().mean()
     loss = loss + sum(expert_terms(encoder).values())
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     return {name: p.grad.clone() for name, p in encoder.named_parameters() if p.requires_grad}
 
 

@@ -77,6 +77,7 @@ def test_what_peft_wrote_has_its_outputs_and_gradients_here(peft: Any, tmp_path:
         for own, other in ((part.lora_down, layer.lora_A), (part.lora_up, layer.lora_B)):
             gradient = other["default"].weight.grad
             assert gradient.any()
+            assert own.grad is not None
             torch.testing.assert_close(own.grad[0], gradient, rtol=1e-4, atol=1e-4)
 
 
