@@ -1,6 +1,6 @@
 """Work in other processes, of which any may die: a decoder can crash on a hostile file.
 
-A process that dies costs the task in its hand; the others go on. Results come as they are ready.
+A process that dies costs the task it works on; the others continue. Results come as they are ready.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _NONE = _Nothing()
 
 
 class _Worker(Generic[TaskT, ResultT]):
-    """A process and the task in its hand."""
+    """A process and the task it works on."""
 
     def __init__(self, work: Callable[[TaskT], ResultT], longest_s: int) -> None:
         context = multiprocessing.get_context("spawn")

@@ -22,7 +22,7 @@ from itertools import islice
 from pathlib import Path
 
 from unheard.attacks import Attack
-from unheard.attacks.twins import NOTE, Made, Task, identity, make, settings, sha256_of, twin
+from unheard.attacks.twins import NOTE, Task, TwinOutcome, identity, make, settings, sha256_of, twin
 from unheard.data.clip import Clip, Manifest
 from unheard.data.protocols import moved
 from unheard.errors import AttackError, UnheardError
@@ -249,7 +249,7 @@ class _Pace:
         self.failed = dict.fromkeys(self.left, 0)
         self.wall_s = dict.fromkeys(self.left, 0.0)
 
-    def add(self, name: str, outcome: Made) -> None:
+    def add(self, name: str, outcome: TwinOutcome) -> None:
         """Count what became of a task."""
         self.left[name] -= 1
         self.done[name] += 1
@@ -300,12 +300,12 @@ def _make_all(tasks: list[Task], jobs: int, whole: _Whole, say: Say) -> dict[Pat
     return failures
 
 
-def _made(tasks: list[Task], jobs: int, pace: _Pace) -> Iterator[tuple[Task, Made]]:
+def _made(tasks: list[Task], jobs: int, pace: _Pace) -> Iterator[tuple[Task, TwinOutcome]]:
     """Make twins, in this process or in several, and yield each task with what became of it.
 
     The tasks of a generator that `pace` has lost hope of are not tried.
     """
-    given_up = Made(f"not tried, as the first {_GIVE_UP_AFTER} clips failed")
+    given_up = TwinOutcome(f"not tried, as the first {_GIVE_UP_AFTER} clips failed")
     if jobs <= 1 or len(tasks) <= 1:
         for task in tasks:
             yield task, given_up if pace.is_hopeless(task.attack.name) else make(task)
@@ -323,16 +323,16 @@ def _made(tasks: list[Task], jobs: int, pace: _Pace) -> Iterator[tuple[Task, Mad
         waiting = [task for task in waiting if not pace.is_hopeless(task.attack.name)]
         # A process died. What it held is among the first ones waiting: each gets its own.
         for task in waiting[: _AHEAD * jobs]:
-            yield next(_until_crash([task], 1), (task, Made(_DIED)))
+            yield next(_until_crash([task], 1), (task, TwinOutcome(_DIED)))
         waiting = waiting[_AHEAD * jobs :]
 
 
-def _until_crash(tasks: Iterable[Task], jobs: int) -> Iterator[tuple[Task, Made]]:
+def _until_crash(tasks: Iterable[Task], jobs: int) -> Iterator[tuple[Task, TwinOutcome]]:
     """Yield what is done until a process dies; tasks are taken as they are needed."""
     context = multiprocessing.get_context("spawn")
     given = iter(tasks)
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        flying: dict[Future[Made], Task] = {}
+        flying: dict[Future[TwinOutcome], Task] = {}
         while True:
             try:
                 for task in islice(given, _AHEAD * jobs - len(flying)):

@@ -35,10 +35,10 @@ def test_a_file_whose_content_has_another_hash_is_refused(pages: Any, tmp_path: 
         command = ["git", f"--git-dir={git_dir}", "hash-object", "-w", "--stdin"]
         done = subprocess.run(command, input=content, check=True, capture_output=True, text=False)
         blobs.append(done.stdout.decode().strip())
-    one, two = (git_dir / "objects" / blob[:2] / blob[2:] for blob in blobs)
+    first, second = (git_dir / "objects" / blob[:2] / blob[2:] for blob in blobs)
     assert blob_content(git_dir, blobs[0]) == b"one"
-    one.chmod(0o600)
-    one.write_bytes(two.read_bytes())
+    first.chmod(0o600)
+    first.write_bytes(second.read_bytes())
     with pytest.raises(CorpusError, match=r"other content than its hash|git cat-file"):
         blob_content(git_dir, blobs[0])
 
