@@ -40,7 +40,7 @@ def test_only_wanted_files_are_fetched_from_a_host(pages: Any, tmp_path: Path) -
     served.mkdir()
     (served / "vocoder-demo").symlink_to(pages.mirrors / "lab+vocoder-demo")
     hosts = Hosts(tmp_path / "git", host=f"file://{tmp_path}")
-    repository = hosts.open(pages.catalogue.pages["lab/vocoder-demo"])
+    repository = hosts.open("lab/vocoder-demo", pages.catalogue.pages["lab/vocoder-demo"].commit)
     files = repository.listed()
     repository.bring([files["gt/b.flac"]])
     objects = subprocess.run(

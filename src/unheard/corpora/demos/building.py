@@ -1,4 +1,7 @@
-"""Build the corpus of demonstration pages, from public hosts, local mirrors, or a pack."""
+"""Build the corpus of demonstration pages, from public hosts, local mirrors, or a pack.
+
+pack/clips/PART/BLOB.flac       clips cut before, named by the first 16 digits of the git hash
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from unheard.corpora.demos.catalogue import Catalogue, Rule, read_catalogue
 from unheard.corpora.demos.choosing import Choice, Recording, chosen, others, pages
 from unheard.corpora.demos.copies import Copies, find_copies
 from unheard.corpora.demos.making import CutOutcome, CutRows, Task, make_all
-from unheard.corpora.demos.sources import Repositories
 from unheard.corpora.demos.summary import notice, summary
+from unheard.corpora.git_files import Repositories
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest
 from unheard.errors import CorpusError
 
@@ -115,7 +118,7 @@ def _tasks(
         try:
             if not isinstance(source, Path):
                 say(f"page {number} of {len(wanted)}: {page.repo}")
-                repository = source.open(page)
+                repository = source.open(page.repo, page.commit)
                 origin = repository.git_dir
                 if choice.every:
                     beyond = list(others(known, choice, page, repository.listed(), taken))

@@ -18,7 +18,7 @@ import numpy as np
 from unheard import audio
 from unheard.corpora.demos.choosing import Recording
 from unheard.corpora.demos.cutting import WINDOW_S, cut, decode
-from unheard.corpora.demos.sources import blob_content
+from unheard.corpora.git_files import blob_content
 from unheard.errors import AudioError, CorpusError
 from unheard.types import FloatArray
 from unheard.workers import Died, in_processes
