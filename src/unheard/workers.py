@@ -37,8 +37,8 @@ def in_processes(
     """Yield each task with its result, as they are done, in any order.
 
     Args:
-        work: A module's function, or a `functools.partial` of one. What it raises ends everything:
-            it must return what is wrong with a task as a result.
+        work: A module's function, or a `functools.partial` of one. What it raises ends its process
+            as a crash does: it should return what is wrong with a task as a result.
         tasks: Taken one at a time, when a process is free; they and the results are pickled.
         jobs: Processes, at least one: no task runs in this one.
         longest_s: Seconds after which a process that works on one task is ended.

@@ -152,7 +152,7 @@ def make_all(tasks: Iterable[Task], rows: CutRows, jobs: int) -> Iterator[CutOut
     for task, result in in_processes(_outcome, waiting, jobs):
         outcome = result
         if isinstance(outcome, Died):
-            outcome = CutOutcome(task.id, f"{task.name}: {outcome.why}")
+            outcome = CutOutcome(task.id, f"{task.name}: {outcome.why}", final=False)
         rows.add(outcome)
         yield outcome
 
