@@ -1,4 +1,4 @@
-"""A process that dies costs the task in its hand."""
+"""A process that dies costs the task it works on."""
 
 import os
 import time

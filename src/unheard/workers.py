@@ -1,6 +1,6 @@
 """Work in other processes, of which any may die: a decoder can crash on a hostile file.
 
-A process that dies costs the task in its hand; the others go on. Results come as they are ready.
+A process that dies costs the task it works on; the others continue. Results come as they are ready.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def in_processes(
     """Yield each task with its result, as they are done, in any order.
 
     Args:
-        work: A module's function, or a `functools.partial` of one. What it raises ends everything:
-            it must return what is wrong with a task as a result.
+        work: A module's function, or a `functools.partial` of one. What it raises ends its process
+            as a crash does: it should return what is wrong with a task as a result.
         tasks: Taken one at a time, when a process is free; they and the results are pickled.
         jobs: Processes, at least one: no task runs in this one.
         longest_s: Seconds after which a process that works on one task is ended.
@@ -78,7 +78,7 @@ _NONE = _Nothing()
 
 
 class _Worker(Generic[TaskT, ResultT]):
-    """A process and the task in its hand."""
+    """A process and the task it works on."""
 
     def __init__(self, work: Callable[[TaskT], ResultT], longest_s: int) -> None:
         context = multiprocessing.get_context("spawn")

@@ -17,7 +17,7 @@ from unheard import audio
 from unheard.attacks import ATTACKS, FAMILIES, Speech
 from unheard.attacks import reconstruct as reconstruct_module
 from unheard.attacks.reconstruct import reconstruct
-from unheard.attacks.twins import Made, identity
+from unheard.attacks.twins import TwinOutcome, identity
 from unheard.corpora.open.twin_cues import compare_twins
 from unheard.data.clip import RECONSTRUCTION, Clip, Manifest
 from unheard.errors import AttackError, ManifestError
@@ -389,6 +389,6 @@ def test_a_run_that_is_killed_leaves_a_manifest_of_what_it_made(
 def test_time_left_counts_each_generator_at_its_own_pace() -> None:
     tasks = [SimpleNamespace(attack=Echo(name)) for name in ["slow"] * 10 + ["fast"] * 10]
     pace = reconstruct_module._Pace(tasks, 2)  # type: ignore[arg-type]
-    pace.add("slow", Made("", 120.0))
-    pace.add("fast", Made("", 0.0))
+    pace.add("slow", TwinOutcome("", 120.0))
+    pace.add("fast", TwinOutcome("", 0.0))
     assert pace.line() == "2 of 20 twins (10 %), about 9 min left"

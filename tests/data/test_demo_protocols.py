@@ -8,7 +8,7 @@ from unheard.data.clip import Clip, Manifest
 from unheard.data.demo_protocols import DEMO_PROTOCOLS, lab_fold, without_group
 from unheard.errors import ManifestError
 
-PROTOCOLS = {one.name: one for one in DEMO_PROTOCOLS}
+PROTOCOLS = {protocol.name: protocol for protocol in DEMO_PROTOCOLS}
 
 
 def corpus() -> Manifest:
@@ -35,10 +35,10 @@ def corpus() -> Manifest:
 
 
 def families(manifest: Manifest) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    attacks: dict[str, list[str]] = {}
     for clip in manifest:
-        found.setdefault(clip.part, []).append(clip.family)
-    return {part: sorted(some) for part, some in found.items()}
+        attacks.setdefault(clip.part, []).append(clip.family)
+    return {part: sorted(some) for part, some in attacks.items()}
 
 
 def test_a_group_is_left_out_of_train_and_dev_with_the_copies_it_made() -> None:

@@ -66,8 +66,8 @@ def test_decisions_are_counted_and_no_verdict_is_undecided(tmp_path: Path) -> No
         *[{**row, "status": "no verdict"} for row in system("new", "p", math.nan)],
     ]
     rates = found(scores(tmp_path / "s.parquet", rows))
-    told = rates["people called spoof, by page"]
-    assert (told.value, told.worst, told.worst_group) == (0.125, 0.25, "p")
+    by_page = rates["people called spoof, by page"]
+    assert (by_page.value, by_page.worst, by_page.worst_group) == (0.125, 0.25, "p")
     corpus = rates["people called spoof, by source corpus"]
     assert corpus.n_groups == 2  # vctk, and page p for the clips that name none
     assert rates["people of source corpora not in train called spoof"].value == 0.0

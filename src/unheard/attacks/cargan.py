@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Cargan", "rows"]
 
-_LEVEL = 0.08
 _MEL = Mel(rate_hz=22_050, high_hz=11_025.0, centred=False)
 _FILE = Published(
     "pypi:cargan==0.0.4",
@@ -71,8 +70,7 @@ class Cargan:
         import torch
 
         network = _network(self.name, published.verified(self.name, self.engines, _FILE))
-        level = _LEVEL / np.sqrt(np.mean(source**2))
-        logs = _MEL.of(sound.at_rate(source * level, _MEL.rate_hz))
+        logs = _MEL.of_recording(source)
         with torch.inference_mode():
             spoken = network(torch.from_numpy(logs.T.astype(np.float32))[None])[0]
         wave = sound.from_rate(spoken.double().numpy(), _MEL.rate_hz)

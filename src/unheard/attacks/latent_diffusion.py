@@ -21,7 +21,6 @@ from unheard.types import FloatArray
 
 __all__ = ["AudioLdm", "rows"]
 
-_LEVEL = 0.08
 _PARTS = ("vae", "unet", "scheduler", "tokenizer", "text_encoder", "vocoder")
 
 
@@ -77,8 +76,7 @@ class AudioLdm:
 
         parts = _parts(self.name, pretrained.find(self.name, self.source), self.prompt)
         vocoder = hifi_gan.vocoder(self.name, str(parts["vocoder"]), self.mel)
-        level = _LEVEL / np.sqrt(np.mean(source**2))
-        logs = self.mel.of(sound.at_rate(source * level, self.mel.rate_hz))
+        logs = self.mel.of_recording(source)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         with torch.inference_mode():
             restored = self._reconstructed(parts, torch.from_numpy(logs).float(), generator)

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unheard.attacks import sound
 from unheard.attacks.griffin_lim import GriffinLim, mel_filters
 from unheard.types import FloatArray
 
@@ -19,6 +20,9 @@ __all__ = ["Mel"]
 ComplexArray = NDArray[np.complexfloating]
 
 _ROUNDS = 20
+
+_LEVEL = 0.08
+"""Root mean square that recordings are brought to: near that of what vocoders were trained on."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,11 @@ class Mel:
         bands = np.maximum(np.abs(self._spectra(samples)) @ self._filters().T, self.floor)
         logs: FloatArray = np.log10(bands) if self.logarithm == "10" else np.log(bands)
         return logs
+
+    def of_recording(self, source: FloatArray) -> FloatArray:
+        """Return the spectrogram of a recording at a vocoder's level, [T] at 16 kHz -> [F, M]."""
+        level = _LEVEL / np.sqrt(np.mean(source**2))
+        return self.of(sound.at_rate(source * level, self.rate_hz))
 
     def spoken(self, logs: FloatArray, phases: FloatArray) -> FloatArray:
         """Return a waveform that Griffin-Lim finds for a log mel spectrogram, [F, M] -> [T].

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ParallelWaveGan", "rows"]
 
-_LEVEL = 0.08
 _MEL = Mel(rate_hz=22_050, low_hz=80.0, high_hz=7_600.0, floor=1e-10)
 _FILE = Published(
     "git:tulasiram58827/TTS_TFLite@3872d59b80302c674ce0398a00989fabad6e6f14",
@@ -96,8 +95,7 @@ class ParallelWaveGan:
         import torch
 
         network = _network(self.name, published.verified(self.name, self.engines, _FILE))
-        level = _LEVEL / np.sqrt(np.mean(source**2))
-        logs = _MEL.of(sound.at_rate(source * level, _MEL.rate_hz))
+        logs = _MEL.of_recording(source)
         normal = ((logs - np.array(_MEANS)) / np.array(_DEVIATIONS)).T
         noise = rng.standard_normal((1, normal.shape[1] * _MEL.n_hop))
         given = (torch.from_numpy(array.astype(np.float32))[None] for array in (normal, noise))

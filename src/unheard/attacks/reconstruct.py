@@ -11,21 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from unheard.attacks import Attack
-from unheard.attacks.twins import NOTE, Made, Task, identity, make, settings, sha256_of, twin
+from unheard.attacks.twins import NOTE, Task, TwinOutcome, identity, make, settings, sha256_of, twin
 from unheard.data.clip import Clip, Manifest
 from unheard.data.protocols import moved
 from unheard.errors import AttackError, UnheardError
+from unheard.workers import Died, in_processes
 
 __all__ = ["MADE_OF", "Reconstructed", "objection", "reconstruct"]
 
@@ -41,13 +38,10 @@ _SAY_EVERY_S = 15.0
 _WRITE_EVERY_S = 60.0
 """Seconds between manifests: a run that is killed leaves what it has made, to be trained on."""
 
-_AHEAD = 2
-"""Tasks that are handed out for each process at once."""
+_LONGEST_S = 3600
+"""Seconds after which a process that makes one twin is ended: diffusion is slow."""
 
-_DIED = (
-    "the process that reconstructed it died (out of memory?); leave this clip out, or use fewer "
-    "--jobs"
-)
+_REMEDY = "leave this clip out, or use fewer --jobs"
 
 
 @dataclass(frozen=True)
@@ -249,7 +243,7 @@ class _Pace:
         self.failed = dict.fromkeys(self.left, 0)
         self.wall_s = dict.fromkeys(self.left, 0.0)
 
-    def add(self, name: str, outcome: Made) -> None:
+    def add(self, name: str, outcome: TwinOutcome) -> None:
         """Count what became of a task."""
         self.left[name] -= 1
         self.done[name] += 1
@@ -300,52 +294,33 @@ def _make_all(tasks: list[Task], jobs: int, whole: _Whole, say: Say) -> dict[Pat
     return failures
 
 
-def _made(tasks: list[Task], jobs: int, pace: _Pace) -> Iterator[tuple[Task, Made]]:
+def _made(tasks: list[Task], jobs: int, pace: _Pace) -> Iterator[tuple[Task, TwinOutcome]]:
     """Make twins, in this process or in several, and yield each task with what became of it.
 
     The tasks of a generator that `pace` has lost hope of are not tried.
     """
-    given_up = Made(f"not tried, as the first {_GIVE_UP_AFTER} clips failed")
-    if jobs <= 1 or len(tasks) <= 1:
+    given_up: list[Task] = []
+
+    def hopeful() -> Iterator[Task]:
         for task in tasks:
-            yield task, given_up if pace.is_hopeless(task.attack.name) else make(task)
-        return
-    waiting = tasks
-    while waiting:
-        done = set()
-        hopeful = (task for task in waiting if not pace.is_hopeless(task.attack.name))
-        for task, outcome in _until_crash(hopeful, min(jobs, len(waiting))):
-            done.add(task.target)
-            yield task, outcome
-        waiting = [task for task in waiting if task.target not in done]
-        hopeless = [task for task in waiting if pace.is_hopeless(task.attack.name)]
-        yield from ((task, given_up) for task in hopeless)
-        waiting = [task for task in waiting if not pace.is_hopeless(task.attack.name)]
-        # A process died. What it held is among the first ones waiting: each gets its own.
-        for task in waiting[: _AHEAD * jobs]:
-            yield next(_until_crash([task], 1), (task, Made(_DIED)))
-        waiting = waiting[_AHEAD * jobs :]
+            if pace.is_hopeless(task.attack.name):
+                given_up.append(task)
+            else:
+                yield task
+
+    if jobs <= 1 or len(tasks) <= 1:
+        for task in hopeful():
+            yield task, make(task)
+    else:
+        results = in_processes(_make, hopeful(), min(jobs, len(tasks)), longest_s=_LONGEST_S)
+        for task, result in results:
+            if isinstance(result, Died):
+                result = TwinOutcome(f"{result.why}; {_REMEDY}")
+            yield task, result
+    for task in given_up:
+        yield task, TwinOutcome(f"not tried, as the first {_GIVE_UP_AFTER} clips failed")
 
 
-def _until_crash(tasks: Iterable[Task], jobs: int) -> Iterator[tuple[Task, Made]]:
-    """Yield what is done until a process dies; tasks are taken as they are needed."""
-    context = multiprocessing.get_context("spawn")
-    given = iter(tasks)
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
-        flying: dict[Future[Made], Task] = {}
-        while True:
-            try:
-                for task in islice(given, _AHEAD * jobs - len(flying)):
-                    flying[pool.submit(make, task)] = task
-            except BrokenProcessPool:
-                pass
-            if not flying:
-                return
-            for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                task = flying.pop(future)
-                if not isinstance(future.exception(), BrokenProcessPool):
-                    yield task, future.result()
-
-
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
+def _make(task: Task) -> TwinOutcome:
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded, which `make` does
+    return make(task)

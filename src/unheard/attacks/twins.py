@@ -24,7 +24,7 @@ from unheard.data import shards
 from unheard.data.clip import RECONSTRUCTION, Clip
 from unheard.errors import UnheardError
 
-__all__ = ["NOTE", "Made", "Task", "identity", "make", "settings", "sha256_of", "twin"]
+__all__ = ["NOTE", "Task", "TwinOutcome", "identity", "make", "settings", "sha256_of", "twin"]
 
 NOTE = "reconstructed"
 """The note that a twin has and no other clip: "bonafide" or "spoof", what its source is."""
@@ -52,7 +52,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Made:
+class TwinOutcome:
     """What became of a task.
 
     Attributes:
@@ -106,7 +106,7 @@ def sha256_of(content: Path | bytes) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make(task: Task) -> Made:
+def make(task: Task) -> TwinOutcome:
     """Make one twin and write it, [T] -> [T]; say why if it failed."""
     began = time.monotonic()
     seed = hashlib.sha256(f"{task.sha256}/{task.attack.name}".encode()).digest()[:8]
@@ -118,8 +118,8 @@ def make(task: Task) -> Made:
         # A constant offset is no trace of a generator: equalised sources have none at all.
         audio.write(task.target, copy + (source.mean() - copy.mean()))
     except (UnheardError, OSError, ValueError, RuntimeError) as error:
-        return Made(str(error) or type(error).__name__, time.monotonic() - began)
-    return Made("", time.monotonic() - began)
+        return TwinOutcome(str(error) or type(error).__name__, time.monotonic() - began)
+    return TwinOutcome("", time.monotonic() - began)
 
 
 def twin(task: Task, out: Path) -> Clip:

@@ -102,7 +102,7 @@ def lab_fold(manifest: Manifest, fold: str) -> Manifest:
     folds = [dict(notes or ()).get("fold", "") for notes in manifest.column("notes")]
     if fold not in folds:
         raise ManifestError(f"no clip is in fold {fold}; give a manifest of the corpus demos")
-    return _in_parts(manifest, ["dev" if one == fold else "train" if one else "" for one in folds])
+    return _in_parts(manifest, ["dev" if own == fold else "train" if own else "" for own in folds])
 
 
 def _in_parts(manifest: Manifest, parts: list[str]) -> Manifest:

@@ -69,4 +69,4 @@ def group_of(family: str, notes: Mapping[str, str] | None = None) -> str:
 
 def kinds_of(group: str) -> tuple[str, ...]:
     """Return the families and kinds of a group, sorted."""
-    return tuple(sorted(name for name, one in FAMILY_GROUP.items() if one == group))
+    return tuple(sorted(name for name, its_group in FAMILY_GROUP.items() if its_group == group))

@@ -46,17 +46,17 @@ def pages(report: Report) -> Iterator[Block]:
         ("part", "number", "value", "bona fide", "spoof", "groups", "worst", "of"),
         tuple(
             (
-                one.part,
-                one.name,
-                f"{one.value:.1%}"
-                + ("" if one.low is None else f" ({one.low:.1%} to {one.high:.1%})"),
-                f"{one.n_bonafide:,}",
-                f"{one.n_spoof:,}",
-                f"{one.n_groups}",
-                "-" if one.worst is None else f"{one.worst:.1%}",
-                one.worst_group or "-",
+                rate.part,
+                rate.name,
+                f"{rate.value:.1%}"
+                + ("" if rate.low is None else f" ({rate.low:.1%} to {rate.high:.1%})"),
+                f"{rate.n_bonafide:,}",
+                f"{rate.n_spoof:,}",
+                f"{rate.n_groups}",
+                "-" if rate.worst is None else f"{rate.worst:.1%}",
+                rate.worst_group or "-",
             )
-            for one in report.pages
+            for rate in report.pages
         ),
     )
 

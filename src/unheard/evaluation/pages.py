@@ -117,8 +117,8 @@ class _Clips:
         score = table.column("score").to_numpy().astype(np.float64)
         bonafide = table.column("bonafide").to_numpy(zero_copy_only=False).astype(bool)
         whole = cls(score, bonafide, {name: text(name) for name in _COLUMNS})
-        told = np.isin(text("status").astype(str), (SCORED, "no verdict"))
-        return whole.where(told & (whole.labels["page"] != ""))
+        judged = np.isin(text("status").astype(str), (SCORED, "no verdict"))
+        return whole.where(judged & (whole.labels["page"] != ""))
 
     def where(self, mask: BoolArray) -> _Clips:
         labels = {name: values[mask] for name, values in self.labels.items()}
@@ -137,8 +137,8 @@ class _Part:
     def rates(self, thresholds: Sequence[float]) -> Iterator[PageRate]:
         if not self.clips.score.size:
             return
-        heard = self.clips.where(np.isfinite(self.clips.score))
-        people, spoof = heard.where(heard.bonafide), heard.where(~heard.bonafide)
+        scored = self.clips.where(np.isfinite(self.clips.score))
+        people, spoof = scored.where(scored.bonafide), scored.where(~scored.bonafide)
         unseen = spoof.where(_unseen(spoof))
         yield from self._pooled("pooled EER", people, unseen)
         new = people.where(people.labels["source_seen"] == "no")
@@ -182,12 +182,12 @@ class _Part:
         groups: tuple[_Labels, _Labels],
     ) -> Iterator[PageRate]:
         try:
-            found = mean(
+            over_groups = mean(
                 eer, people.score, spoof.score, groups, n_draws=self.n_draws, seed=self.seed
             )
         except MetricError:  # not clips enough of any system or page
             return
-        yield self._told(name, found, people.score.size, spoof.score.size)
+        yield self._rate(name, over_groups, people.score.size, spoof.score.size)
 
     def _decisions(self, low: float, high: float) -> Iterator[PageRate]:
         """Shares at the operating point, NaN being undecided: a score that is on no side."""
@@ -202,11 +202,11 @@ class _Part:
             "people of source corpora not in train called spoof", new, "page", new.score < low
         )
         for language in sorted(set(people.labels["language"]) - {""}):
-            one = people.where(people.labels["language"] == language)
-            if one.score.size < FEWEST_PEOPLE:
+            speakers = people.where(people.labels["language"] == language)
+            if speakers.score.size < FEWEST_PEOPLE:
                 continue
             name = f"people called spoof, language {language}"
-            yield from self._share(name, one, "page", one.score < low)
+            yield from self._share(name, speakers, "page", speakers.score < low)
         undecided = ~((unseen.score < low) | (unseen.score >= high))
         yield from self._share("synthetic called bona fide", unseen, "attack", unseen.score >= high)
         yield from self._share("synthetic undecided", unseen, "attack", undecided)
@@ -216,19 +216,19 @@ class _Part:
             return
         # Clips that do not tell are of their page: a source corpus "" is none.
         groups = np.where(clips.labels[label] == "", clips.labels["page"], clips.labels[label])
-        found = share_by_group(called, groups, n_draws=self.n_draws, seed=self.seed)
+        share = share_by_group(called, groups, n_draws=self.n_draws, seed=self.seed)
         n = clips.score.size
         human = bool(clips.bonafide[0])
-        yield self._told(name, found, n if human else 0, 0 if human else n)
+        yield self._rate(name, share, n if human else 0, 0 if human else n)
 
-    def _told(self, name: str, found: GroupMean, n_bonafide: int, n_spoof: int) -> PageRate:
-        groups = found.groups
+    def _rate(self, name: str, mean: GroupMean, n_bonafide: int, n_spoof: int) -> PageRate:
+        groups = mean.groups
         return PageRate(
             part=self.part,
             name=name,
-            value=found.value,
-            low=found.interval.low if found.interval else None,
-            high=found.interval.high if found.interval else None,
+            value=mean.value,
+            low=mean.interval.low if mean.interval else None,
+            high=mean.interval.high if mean.interval else None,
             n_bonafide=n_bonafide,
             n_spoof=n_spoof,
             n_groups=len(groups.values) if groups else 0,
@@ -239,5 +239,5 @@ class _Part:
 
 def _unseen(spoof: _Clips) -> BoolArray:
     """Which spoofed clips are of unseen systems; all if none says."""
-    told: BoolArray = spoof.labels["unseen"] == "yes"
-    return told if told.any() else np.ones(spoof.score.size, bool)
+    is_unseen: BoolArray = spoof.labels["unseen"] == "yes"
+    return is_unseen if is_unseen.any() else np.ones(spoof.score.size, bool)

@@ -77,7 +77,7 @@ def mean_over_groups(
     of_group = _split(machine, groups[1], fewest)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
-        found = macro(metric, human, of_group)
+        over_groups = macro(metric, human, of_group)
     rates = [counted(metric, human, scores) for scores in of_group.values()]
     once = [np.ones(scores.size, np.int64) for scores in of_group.values()]
     rng = np.random.default_rng(seed)
@@ -87,7 +87,9 @@ def mean_over_groups(
         drawn = np.bincount(rng.integers(len(rates), size=len(rates)), minlength=len(rates))
         total = sum(drawn[g] * rates[g](weights, once[g]) for g in np.flatnonzero(drawn))
         draws[draw] = total / len(rates)
-    return GroupMean(found.mean, _interval(draws, len(rates), int(people.max()) + 1), found)
+    return GroupMean(
+        over_groups.mean, _interval(draws, len(rates), int(people.max()) + 1), over_groups
+    )
 
 
 def mean_within_groups(
@@ -131,10 +133,10 @@ def mean_within_groups(
         raise MetricError(
             f"no group has {fewest} clips of each class; give a corpus whose pages hold both"
         )
-    found = _macro(values)
+    over_pages = _macro(values)
     rates = np.array(list(values.values()))
     picks = np.random.default_rng(seed).integers(rates.size, size=(n_draws, rates.size))
-    return GroupMean(found.mean, _interval(rates[picks].mean(axis=1), rates.size), found)
+    return GroupMean(over_pages.mean, _interval(rates[picks].mean(axis=1), rates.size), over_pages)
 
 
 def share_by_group(
@@ -157,17 +159,17 @@ def share_by_group(
     Raises:
         MetricError: If there are no clips, or labels do not fit.
     """
-    said = checked_class("these", np.asarray(called, np.float64))
-    (member,) = memberships([said], [groups])
+    calls = checked_class("these", np.asarray(called, np.float64))
+    (member,) = memberships([calls], [groups])
     rng = np.random.default_rng(seed)
     draws = np.empty(n_draws)
     for draw in range(n_draws):
         weights = resampled(member, rng)
-        draws[draw] = weights @ said / weights.sum()
-    of_group = _split(said, groups, fewest, needed=False)
+        draws[draw] = weights @ calls / weights.sum()
+    of_group = _split(calls, groups, fewest, needed=False)
     values = {name: float(clips.mean()) for name, clips in sorted(of_group.items())}
     interval = _interval(draws, int(member.max()) + 1)
-    return GroupMean(float(said.mean()), interval, _macro(values) if values else None)
+    return GroupMean(float(calls.mean()), interval, _macro(values) if values else None)
 
 
 def _split(
@@ -176,12 +178,12 @@ def _split(
     """Scores by group, of the groups with clips enough."""
     names, member = np.unique(np.asarray(labels).astype(str), return_inverse=True)
     sizes = np.bincount(member, minlength=names.size)
-    found = {str(names[g]): scores[member == g] for g in np.flatnonzero(sizes >= fewest)}
-    if needed and not found:
+    large_enough = {str(names[g]): scores[member == g] for g in np.flatnonzero(sizes >= fewest)}
+    if needed and not large_enough:
         raise MetricError(
             f"no group has {fewest} clips, the largest {sizes.max()}; average over other groups"
         )
-    return found
+    return large_enough
 
 
 def _macro(values: Mapping[str, float]) -> Macro:

@@ -25,12 +25,14 @@ def test_hosts_mirrors_and_pack_give_one_corpus(pages: Any, tmp_path: Path) -> N
         (served / repo).symlink_to(pages.mirrors / repo.replace("/", "+"))
     hosts = Hosts(tmp_path / "git", host=f"file://{served}")
     sources = {"mirrors": Mirrors(pages.mirrors), "hosts": hosts, "pack": pages.pack}
-    made = {name: built(pages, tmp_path / name, source) for name, source in sources.items()}
-    manifests = {name: Manifest.read(one.manifest) for name, one in made.items()}
+    reports = {name: built(pages, tmp_path / name, source) for name, source in sources.items()}
+    manifests = {name: Manifest.read(report.manifest) for name, report in reports.items()}
     assert len(manifests["pack"]) == 5
-    assert len({one.sha256() for one in manifests.values()}) == 1
+    assert len({report.sha256() for report in manifests.values()}) == 1
     assert manifests["hosts"].table == manifests["pack"].table == manifests["mirrors"].table
-    assert not any(one.failed or one.differing or one.left_out for one in made.values())
+    assert not any(
+        report.failed or report.differing or report.left_out for report in reports.values()
+    )
 
 
 def test_only_wanted_files_are_fetched_from_a_host(pages: Any, tmp_path: Path) -> None:
@@ -38,7 +40,7 @@ def test_only_wanted_files_are_fetched_from_a_host(pages: Any, tmp_path: Path) -
     served.mkdir()
     (served / "vocoder-demo").symlink_to(pages.mirrors / "lab+vocoder-demo")
     hosts = Hosts(tmp_path / "git", host=f"file://{tmp_path}")
-    repository = hosts.open(pages.catalogue.pages["lab/vocoder-demo"])
+    repository = hosts.open("lab/vocoder-demo", pages.catalogue.pages["lab/vocoder-demo"].commit)
     files = repository.listed()
     repository.bring([files["gt/b.flac"]])
     objects = subprocess.run(
@@ -74,11 +76,11 @@ def test_without_caps_there_is_every_file_that_a_rule_fits(pages: Any, tmp_path:
         built(pages, tmp_path / "pack", pages.pack, every=True)
 
 
-def test_a_killed_build_goes_on(pages: Any, tmp_path: Path) -> None:
+def test_a_killed_build_resumes(pages: Any, tmp_path: Path) -> None:
     first = built(pages, tmp_path)
-    journal, clips = tmp_path / "cut.jsonl", sorted(tmp_path.glob("clips/*/*.flac"))
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join(lines[:3]) + lines[3][:10])
+    rows, clips = tmp_path / "cut.jsonl", sorted(tmp_path.glob("clips/*/*.flac"))
+    lines = rows.read_bytes().splitlines(keepends=True)
+    rows.write_bytes(b"".join(lines[:3]) + lines[3][:10])
     times = {path: path.stat().st_mtime_ns for path in clips}
     again = built(pages, tmp_path)
     kept = [path for path in clips if path.stat().st_mtime_ns == times[path]]
@@ -93,11 +95,11 @@ def test_a_page_that_fails_costs_itself_alone(pages: Any, tmp_path: Path) -> Non
         pages={**pages.catalogue.pages, "no/where": gone},
         chosen={**pages.catalogue.chosen, "no/where": pages.catalogue.chosen["other/tts"][:1]},
     )
-    said: list[str] = []
-    made = build(tmp_path, Mirrors(pages.mirrors), catalogue=catalogue, say=said.append)
-    assert list(made.failed) == ["no/where"]
-    assert [line for line in said if line.startswith("no/where: no git directory of it")]
-    assert len(Manifest.read(made.manifest)) == 5
+    lines: list[str] = []
+    report = build(tmp_path, Mirrors(pages.mirrors), catalogue=catalogue, say=lines.append)
+    assert list(report.failed) == ["no/where"]
+    assert [line for line in lines if line.startswith("no/where: no git directory of it")]
+    assert len(Manifest.read(report.manifest)) == 5
 
 
 def test_a_clip_of_a_pack_that_was_altered_is_refused(pages: Any, tmp_path: Path) -> None:
@@ -106,11 +108,11 @@ def test_a_clip_of_a_pack_that_was_altered_is_refused(pages: Any, tmp_path: Path
         target = pack / path.relative_to(pages.pack)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
-    one = pages.catalogue.chosen["other/tts"][0]
-    (pack / f"clips/eval/{one.blob[:16]}.flac").write_bytes(b"fLaC and something else")
-    made = built(pages, tmp_path / "out", pack)
-    assert "is not the clip of the catalogue" in made.failed["other/tts"]
-    assert len(Manifest.read(made.manifest)) == 4
+    clip = pages.catalogue.chosen["other/tts"][0]
+    (pack / f"clips/eval/{clip.blob[:16]}.flac").write_bytes(b"fLaC and something else")
+    report = built(pages, tmp_path / "out", pack)
+    assert "is not the clip of the catalogue" in report.failed["other/tts"]
+    assert len(Manifest.read(report.manifest)) == 4
 
 
 def test_a_page_whose_owner_wants_it_out_is_never_built_and_deleted(
@@ -118,11 +120,11 @@ def test_a_page_whose_owner_wants_it_out_is_never_built_and_deleted(
 ) -> None:
     built(pages, tmp_path)
     assert list(tmp_path.glob("clips/eval/*"))
-    said: list[str] = []
+    lines: list[str] = []
     catalogue = replace(pages.catalogue, excluded={"other/tts": "asked on a date"})
-    made = build(tmp_path, Mirrors(pages.mirrors), catalogue=catalogue, say=said.append)
-    assert set(Manifest.read(made.manifest).column("part")) == {"train"}
-    assert "other/tts: left out at its owner's wish (asked on a date)" in said
+    report = build(tmp_path, Mirrors(pages.mirrors), catalogue=catalogue, say=lines.append)
+    assert set(Manifest.read(report.manifest).column("part")) == {"train"}
+    assert "other/tts: left out at its owner's wish (asked on a date)" in lines
     assert not list(tmp_path.glob("clips/eval/*"))
 
 
@@ -136,8 +138,8 @@ def test_kinds_and_licences_are_chosen_and_people_stay(pages: Any, tmp_path: Pat
 
 
 def test_copies_that_are_known_are_left_out(pages: Any, tmp_path: Path) -> None:
-    one, other = (f"demos/{c.blob[:16]}" for c in pages.catalogue.chosen["lab/vocoder-demo"][:2])
-    made = build(tmp_path, pages.pack, catalogue=replace(pages.catalogue, copies={one: other}))
-    assert json.loads((tmp_path / "left_out.json").read_text()) == {one: f"near copy of {other}"}
-    assert one not in set(Manifest.read(made.manifest).column("id"))
-    assert "near copies left out: 1 (1 of people, within train)" in made.summary
+    copy, kept = (f"demos/{c.blob[:16]}" for c in pages.catalogue.chosen["lab/vocoder-demo"][:2])
+    report = build(tmp_path, pages.pack, catalogue=replace(pages.catalogue, copies={copy: kept}))
+    assert json.loads((tmp_path / "left_out.json").read_text()) == {copy: f"near copy of {kept}"}
+    assert copy not in set(Manifest.read(report.manifest).column("id"))
+    assert "near copies left out: 1 (1 of people, within train)" in report.summary

@@ -7,7 +7,7 @@ from unheard.corpora.demos.catalogue import Rule, clip_id, read_catalogue
 from unheard.data.kinds import KINDS
 
 CATALOGUE = read_catalogue()
-CHOSEN = [one for some in CATALOGUE.chosen.values() for one in some]
+CHOSEN = [clip for clips in CATALOGUE.chosen.values() for clip in clips]
 
 
 def rule_of(repo: str, path: str) -> Rule:
@@ -19,7 +19,7 @@ def rule_of(repo: str, path: str) -> Rule:
 def test_there_are_as_many_pages_and_clips_as_is_said() -> None:
     assert len(CATALOGUE.pages) == 161
     assert len(CHOSEN) == 3520
-    parts = Counter(CATALOGUE.pages[one.repo].part for one in CHOSEN)
+    parts = Counter(CATALOGUE.pages[clip.repo].part for clip in CHOSEN)
     assert parts == {"train": 2090, "dev": 470, "eval": 960}
 
 
@@ -34,7 +34,7 @@ def test_no_laboratory_is_in_two_parts_or_folds() -> None:
 
 def test_every_chosen_clip_has_a_rule_and_every_rule_a_page() -> None:
     assert set(CATALOGUE.rules) == set(CATALOGUE.pages)
-    assert all(CATALOGUE.rule(one.repo, one.path) for one in CHOSEN)
+    assert all(CATALOGUE.rule(clip.repo, clip.path) for clip in CHOSEN)
     for rules in CATALOGUE.rules.values():
         for rule in rules:
             re.compile(rule.path_regex)
@@ -46,12 +46,12 @@ def test_every_chosen_clip_has_a_rule_and_every_rule_a_page() -> None:
 def test_caps_hold() -> None:
     people: Counter[str] = Counter()
     systems: Counter[tuple[str, str]] = Counter()
-    for one in CHOSEN:
-        rule = rule_of(one.repo, one.path)
+    for clip in CHOSEN:
+        rule = rule_of(clip.repo, clip.path)
         if rule.bonafide:
-            people[one.repo] += 1
+            people[clip.repo] += 1
         else:
-            systems[one.repo, rule.base_system] += 1
+            systems[clip.repo, rule.base_system] += 1
     with_systems = {repo for repo, _ in systems}
     assert max(n for repo, n in people.items() if repo in with_systems) <= 60
     assert max(people.values()) <= 110
@@ -63,14 +63,14 @@ def test_caps_hold() -> None:
 
 
 def test_ids_are_unique_and_copies_are_chosen_clips_of_which_one_stays() -> None:
-    ids = {clip_id(one.blob) for one in CHOSEN}
+    ids = {clip_id(clip.blob) for clip in CHOSEN}
     assert len(ids) == len(CHOSEN)
     assert set(CATALOGUE.copies) | set(CATALOGUE.copies.values()) <= ids
     assert not set(CATALOGUE.copies) & set(CATALOGUE.copies.values())
 
 
 def test_a_copy_never_stays_in_a_part_that_is_trained_on_rather_than_evaluated() -> None:
-    parts = {clip_id(one.blob): CATALOGUE.pages[one.repo].part for one in CHOSEN}
+    parts = {clip_id(clip.blob): CATALOGUE.pages[clip.repo].part for clip in CHOSEN}
     order = ("eval", "dev", "train")
     for copy, kept in CATALOGUE.copies.items():
         assert order.index(parts[kept]) <= order.index(parts[copy])

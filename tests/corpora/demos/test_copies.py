@@ -57,8 +57,8 @@ def test_a_copy_is_found_and_the_first_stays(
 ) -> None:
     original = voice(1, 3.0)
     first, copy = clip(tmp_path, "z", original), clip(tmp_path, "a", change(original))
-    found = find_copies([first, *others(tmp_path, voice), copy], tmp_path)
-    assert found.kept == {"a": "z"}
+    copies = find_copies([first, *others(tmp_path, voice), copy], tmp_path)
+    assert copies.kept == {"a": "z"}
 
 
 def test_different_recordings_are_no_copies(voice: Voice, tmp_path: Path) -> None:
@@ -89,11 +89,11 @@ def test_variants_on_one_page_are_no_copies_but_on_two_pages_are(
     voice: Voice, tmp_path: Path
 ) -> None:
     original = voice(1, 3.0)
-    one = clip(tmp_path, "one", original, "gan", page="p")
+    talk = clip(tmp_path, "one", original, "gan", page="p")
     side = clip(tmp_path, "side", original, "gan", page="p")
     far = clip(tmp_path, "far", original, "gan", page="q")
-    assert not find_copies([one, side], tmp_path).kept
-    assert find_copies([one, far], tmp_path).kept == {"far": "one"}
+    assert not find_copies([talk, side], tmp_path).kept
+    assert find_copies([talk, far], tmp_path).kept == {"far": "one"}
 
 
 def test_no_clips_have_no_copies(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_lossy_formats_are_decoded(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
+    ("content", "reason"),
     [
         pytest.param(encoded(ramp(0.7), format="WAV"), "0.70 s long", id="short"),
         pytest.param(encoded(np.zeros(RATE), format="WAV"), "silent", id="silent"),
@@ -92,6 +92,6 @@ def test_lossy_formats_are_decoded(kind: str) -> None:
         pytest.param(b"", "empty", id="empty"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_a_clip_is_refused(content: bytes, found: str) -> None:
-    with pytest.raises(AudioError, match=found):
+def test_what_cannot_be_a_clip_is_refused(content: bytes, reason: str) -> None:
+    with pytest.raises(AudioError, match=reason):
         decode(content, "page/file.wav")

@@ -96,7 +96,7 @@ def test_what_cannot_be_had_is_said_and_the_rest_is_fetched(tmp_path: Path, comm
     host = (tmp_path / "host").as_uri()
     failed = fetch_generators(cache, [gone, reader(commit)], lambda line: None, host=host)
     assert len(failed) == 1
-    assert failed[0].startswith(f"owner/name@{'0' * 40}: git fetch failed")
+    assert failed[0].startswith(f"owner/name@{'0' * 40}: git fetch: ")
     assert missing("reader", Engines(cache), reader(commit).files) == ""
     (why,) = fetch_generators(cache, [gone], lambda line: None, mirrors=tmp_path / "none")
     assert "clone it there as owner+name, or leave --mirrors out" in why

@@ -15,6 +15,6 @@ and how the owner of a page gets it removed.
 from unheard.corpora.demos.building import Built, build
 from unheard.corpora.demos.catalogue import Catalogue, read_catalogue
 from unheard.corpora.demos.choosing import Choice
-from unheard.corpora.demos.sources import HOST, Hosts, Mirrors
+from unheard.corpora.git_files import HOST, Hosts, Mirrors
 
 __all__ = ["HOST", "Built", "Catalogue", "Choice", "Hosts", "Mirrors", "build", "read_catalogue"]

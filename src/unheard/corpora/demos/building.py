@@ -1,4 +1,7 @@
-"""Build the corpus of demonstration pages, from public hosts, local mirrors, or a pack."""
+"""Build the corpus of demonstration pages, from public hosts, local mirrors, or a pack.
+
+pack/clips/PART/BLOB.flac       clips cut before, named by the first 16 digits of the git hash
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from pathlib import Path
 from unheard.corpora.demos.catalogue import Catalogue, Rule, read_catalogue
 from unheard.corpora.demos.choosing import Choice, Recording, chosen, others, pages
 from unheard.corpora.demos.copies import Copies, find_copies
-from unheard.corpora.demos.making import Journal, Made, Task, make_all
-from unheard.corpora.demos.sources import Repositories
+from unheard.corpora.demos.making import CutOutcome, CutRows, Task, make_all
 from unheard.corpora.demos.summary import notice, summary
+from unheard.corpora.git_files import Repositories
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest
 from unheard.errors import CorpusError
 
@@ -21,7 +24,7 @@ __all__ = ["Built", "build"]
 
 Say = Callable[[str], None]
 
-_TOLD_EVERY_S = 5.0
+_SAY_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Built:
 
 @dataclass
 class _Work:
-    """What a build has found out so far."""
+    """What a build knows so far."""
 
     recordings: dict[str, Recording] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -86,14 +89,16 @@ def build(
         raise CorpusError("a pack holds the capped clips only; give --mirrors, or no --every")
     if isinstance(source, Path) and not (source / "clips").is_dir():
         raise CorpusError(f"{source}: no folder clips in it; give the folder of a pack")
-    work, journal = _Work(), Journal(out / "cut.jsonl")
+    work, rows = _Work(), CutRows(out / "cut.jsonl")
     _forget_excluded(out, known, say)
-    for made in _told(make_all(_tasks(out, source, choice, known, work, say), journal, jobs), say):
-        if made.error and not made.final:
-            work.failed.setdefault(work.recordings[made.id].page.repo, made.error)
+    for outcome in _with_progress(
+        make_all(_tasks(out, source, choice, known, work, say), rows, jobs), say
+    ):
+        if outcome.error and not outcome.final:
+            work.failed.setdefault(work.recordings[outcome.id].page.repo, outcome.error)
     for repo, why in sorted(work.failed.items()):
         say(f"{repo}: {why}")
-    return _written(out, known, work, journal, say)
+    return _written(out, known, work, rows, say)
 
 
 def _tasks(
@@ -106,22 +111,23 @@ def _tasks(
 ) -> Iterator[Task]:
     """What is to be made, page by page; each page is fetched when its turn comes."""
     wanted = pages(known, choice)
-    taken = {one.blob for some in known.chosen.values() for one in some}
+    taken = {clip.blob for clips in known.chosen.values() for clip in clips}
     for number, page in enumerate(wanted, start=1):
         listed = list(chosen(known, choice, page))
         origin, beyond = source if isinstance(source, Path) else out, []
         try:
             if not isinstance(source, Path):
                 say(f"page {number} of {len(wanted)}: {page.repo}")
-                repository = source.open(page)
+                repository = source.open(page.repo, page.commit)
                 origin = repository.git_dir
                 if choice.every:
                     beyond = list(others(known, choice, page, repository.listed(), taken))
-                repository.bring([one.blob for one in (*listed, *beyond) if _missing(one, out)])
+                missing = [file for file in (*listed, *beyond) if not (out / file.file).is_file()]
+                repository.bring([file.blob for file in missing])
         except CorpusError as error:
             work.failed[page.repo] = str(error)
             continue
-        taken |= {one.blob for one in beyond}
+        taken |= {recording.blob for recording in beyond}
         work.n_pages += 1
         for recording in (*listed, *beyond):
             work.recordings[recording.id] = recording
@@ -139,30 +145,26 @@ def _forget_excluded(out: Path, known: Catalogue, say: Say) -> None:
                 before.file(clip).unlink(missing_ok=True)
 
 
-def _missing(recording: Recording, out: Path) -> bool:
-    return not (out / recording.file).is_file()
-
-
-def _told(made: Iterator[Made], say: Say) -> Iterator[Made]:
-    """Pass on what was made, and tell now and then how much that is."""
-    started = told = time.monotonic()
-    for number, one in enumerate(made, start=1):
-        yield one
+def _with_progress(outcomes: Iterator[CutOutcome], say: Say) -> Iterator[CutOutcome]:
+    """Pass on what was cut, and say now and then how much that is."""
+    started = last_line_s = time.monotonic()
+    for number, outcome in enumerate(outcomes, start=1):
+        yield outcome
         now = time.monotonic()
-        if now - told > _TOLD_EVERY_S:
-            told = now
+        if now - last_line_s > _SAY_EVERY_S:
+            last_line_s = now
             say(f"{number} clips cut, {number / (now - started):.0f} a second")
 
 
-def _written(out: Path, known: Catalogue, work: _Work, journal: Journal, say: Say) -> Built:
-    clips, left_out, differing, before = [], {}, [], _met_before(known)
+def _written(out: Path, known: Catalogue, work: _Work, rows: CutRows, say: Say) -> Built:
+    clips, left_out, differing, before = [], {}, [], _before_part(known)
     for name, recording in work.recordings.items():
-        made = journal.rows.get(name)
-        if made is None or made.error:
-            left_out[name] = made.error if made else "not made"
+        outcome = rows.of.get(name)
+        if outcome is None or outcome.error:
+            left_out[name] = outcome.error if outcome else "not made"
             continue
-        clips.append(_clip(recording, made, before.get(recording.page.part)))
-        if recording.listed is not None and made.pcm_sha256 != recording.listed.pcm_sha256:
+        clips.append(_clip(recording, outcome, before.get(recording.page.part)))
+        if recording.listed is not None and outcome.pcm_sha256 != recording.listed.pcm_sha256:
             differing.append(name)
     if not clips:
         why = next(iter([*work.failed.values(), *left_out.values()]), "no page fits the choice")
@@ -197,18 +199,18 @@ def _copies(clips: list[Clip], out: Path, known: Catalogue, work: _Work, say: Sa
     beyond = [clip for clip in rest if work.recordings[clip.id].listed is None]
     if beyond:
         listed = [clip for clip in rest if work.recordings[clip.id].listed is not None]
-        found = find_copies(listed + beyond, out, say)
+        nearest = find_copies(listed + beyond, out, say)
         # Clips of the capped corpus stay as they are: every build evaluates on the same ones.
         kept |= {
             copy: other
-            for copy, other in found.kept.items()
+            for copy, other in nearest.kept.items()
             if work.recordings[copy].listed is None
         }
     return Copies(kept)
 
 
 def _clip(
-    recording: Recording, made: Made, before: tuple[frozenset[str], frozenset[str]] | None
+    recording: Recording, outcome: CutOutcome, before: tuple[frozenset[str], frozenset[str]] | None
 ) -> Clip:
     page, rule, listed = recording.page, recording.rule, recording.listed
     speaker = rule.speaker(recording.path)
@@ -221,12 +223,12 @@ def _clip(
         "source_corpus": rule.source_corpus,
         "year": page.year,
         "container": container,
-        "original_rate_hz": str(listed.original_rate_hz if listed else made.original_rate_hz),
-        "original_s": f"{listed.original_s if listed else made.original_s:g}",
+        "original_rate_hz": str(listed.original_rate_hz if listed else outcome.original_rate_hz),
+        "original_s": f"{listed.original_s if listed else outcome.original_s:g}",
         "commit": page.commit,
         "file": recording.path,
         "git_blob": recording.blob,
-        **_met(rule, before),
+        **_seen(rule, before),
     }
     return Clip(
         id=recording.id,
@@ -240,19 +242,19 @@ def _clip(
         language=rule.language,
         licence=page.licence,
         codec=container,
-        duration_s=made.duration_s,
-        sha256=made.sha256,
+        duration_s=outcome.duration_s,
+        sha256=outcome.sha256,
         notes={name: value for name, value in notes.items() if value},
     )
 
 
-def _met_before(known: Catalogue) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+def _before_part(known: Catalogue) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
     """Base systems and source corpora on any page of the parts before a part."""
     before = {"dev": ("train",), "eval": ("train", "dev")}
     return {part: (known.systems(*some), known.sources(*some)) for part, some in before.items()}
 
 
-def _met(rule: Rule, before: tuple[frozenset[str], frozenset[str]] | None) -> dict[str, str]:
+def _seen(rule: Rule, before: tuple[frozenset[str], frozenset[str]] | None) -> dict[str, str]:
     """Whether the parts before have a clip's system, or the source corpus of its voice."""
     if before is None or (rule.bonafide and not rule.sources):
         return {}

@@ -97,10 +97,10 @@ class Rule:
 
     def speaker(self, path: str) -> str:
         """Return the speaker of a file, "" if unknown."""
-        found = re.search(self.speaker_regex, path) if self.speaker_regex else None
-        if found is None:
+        match = re.search(self.speaker_regex, path) if self.speaker_regex else None
+        if match is None:
             return ""
-        return found[1] if found.re.groups else found[0]
+        return match[1] if match.re.groups else match[0]
 
 
 @dataclass(frozen=True)

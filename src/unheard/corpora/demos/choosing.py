@@ -98,10 +98,10 @@ def pages(catalogue: Catalogue, choice: Choice) -> list[Page]:
 
 def chosen(catalogue: Catalogue, choice: Choice, page: Page) -> Iterator[Recording]:
     """Yield the recordings of a page in the capped corpus."""
-    for one in catalogue.chosen.get(page.repo, ()):
-        rule = catalogue.rule(page.repo, one.path)
+    for clip in catalogue.chosen.get(page.repo, ()):
+        rule = catalogue.rule(page.repo, clip.path)
         if rule is not None and choice.takes(rule):
-            yield Recording(page, rule, one.path, one.blob, page.part, one)
+            yield Recording(page, rule, clip.path, clip.blob, page.part, clip)
 
 
 def others(

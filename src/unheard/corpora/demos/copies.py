@@ -70,12 +70,12 @@ class Copies:
         """
         where: Counter[str] = Counter()
         for copy, kept in self.kept.items():
-            one, other = clips[copy], clips[kept]
-            label = "people" if one.bonafide else "one generator"
-            place = f"within {one.part}" if one.part == other.part else "across parts"
+            left_out, stays = clips[copy], clips[kept]
+            label = "people" if left_out.bonafide else "one generator"
+            place = f"within {stays.part}" if left_out.part == stays.part else "across parts"
             where[f"{label}, {place}"] += 1
-        told = "; ".join(f"{n} of {name}" for name, n in sorted(where.items()))
-        return f"near copies left out: {len(self.kept)}{f' ({told})' if told else ''}\n"
+        counts = "; ".join(f"{n} of {name}" for name, n in sorted(where.items()))
+        return f"near copies left out: {len(self.kept)}{f' ({counts})' if counts else ''}\n"
 
 
 def find_copies(
@@ -95,18 +95,18 @@ def find_copies(
     tilts: list[FloatArray] = []
     embeddings: list[FloatArray] = []
     for clip in clips:
-        found = bands(audio.read(root / clip.path, minimum_s=0.0).samples)
-        tilts.append(_tilt(found).astype(np.float16))
-        embeddings.append(embedding(found))
+        levels = bands(audio.read(root / clip.path, minimum_s=0.0).samples)
+        tilts.append(_tilt(levels).astype(np.float16))
+        embeddings.append(embedding(levels))
     near = whitened(np.array(embeddings)) if clips else np.zeros((0, 1))
     first = list(range(len(clips)))
     correlation: dict[str, float] = {}
-    for one, other in _candidates(clips, near):
-        score = aligned(tilts[one], tilts[other])
+    for left, right in _candidates(clips, near):
+        score = aligned(tilts[left], tilts[right])
         if score >= SAME:
-            roots = sorted((_root(first, one), _root(first, other)))
+            roots = sorted((_root(first, left), _root(first, right)))
             first[roots[1]] = roots[0]
-            for index in (one, other):
+            for index in (left, right):
                 name = clips[index].id
                 correlation[name] = max(correlation.get(name, 0.0), round(score, 4))
     kept = {
@@ -131,13 +131,13 @@ def bands(samples: FloatArray) -> FloatArray:
     return above
 
 
-def embedding(found: FloatArray) -> FloatArray:
+def embedding(levels: FloatArray) -> FloatArray:
     """Return how the bands of a clip move together, shape [D]; level and colour do not matter.
 
     Args:
-        found: What `bands` gave, shape [F, B].
+        levels: What `bands` gave, shape [F, B].
     """
-    centred = found - found.mean(axis=0)
+    centred = levels - levels.mean(axis=0)
     parts = []
     for lag in _LAGS:
         n = max(1, len(centred) - lag)
@@ -147,14 +147,14 @@ def embedding(found: FloatArray) -> FloatArray:
     return np.concatenate(parts) / size
 
 
-def aligned(one: FloatArray, other: FloatArray) -> float:
+def aligned(first: FloatArray, second: FloatArray) -> float:
     """Return the correlation of two clips at their best shift, -1 to 1.
 
     Args:
-        one: Tilt of the first clip's bands, shape [F, B - 1].
-        other: Of the second's, shape [F', B - 1].
+        first: Tilt of the first clip's bands, shape [F, B - 1].
+        second: Of the second's, shape [F', B - 1].
     """
-    a, b = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     n_fft = 1 << (len(a) + len(b)).bit_length()
     spectra = np.fft.rfft(a, n_fft, axis=0) * np.conj(np.fft.rfft(b, n_fft, axis=0))
     shifts = np.arange(1 - len(b), len(a))
@@ -188,9 +188,9 @@ def whitened(embeddings: FloatArray) -> FloatArray:
     return near.astype(np.float32)
 
 
-def _tilt(found: FloatArray) -> FloatArray:
+def _tilt(levels: FloatArray) -> FloatArray:
     """How each band stands out from the one below, without what is so all the time, [F, B - 1]."""
-    steps = np.clip(np.diff(found, axis=1), -_TILT_DB, _TILT_DB)
+    steps = np.clip(np.diff(levels, axis=1), -_TILT_DB, _TILT_DB)
     centred: FloatArray = steps - steps.mean(axis=0)
     return centred
 
@@ -209,8 +209,8 @@ def _candidates(clips: Sequence[Clip], near: FloatArray) -> Iterator[tuple[int, 
             nearest = np.argpartition(-cosines, n_near - 1, axis=1)[:, :n_near]
             for row, others in enumerate(nearest.tolist(), start):
                 pairs |= {(min(row, o), max(row, o)) for o in others if o != row}
-        for one, other in sorted(pairs):
-            first, second = members[one], members[other]
+        for nearer, other in sorted(pairs):
+            first, second = members[nearer], members[other]
             pages = {clips[index].notes.get("page", "") for index in (first, second)}
             if clips[first].bonafide or len(pages) > 1:
                 yield first, second

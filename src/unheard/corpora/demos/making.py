@@ -1,7 +1,7 @@
 """From a recording to a clip on disk: read, check its hash, decode, cut, write. One process each.
 
-What was made is appended to a journal of JSON lines, `cut.jsonl`, so that a build that was killed
-goes on with what is missing.
+What became of each is appended to a file of JSON lines, `cut.jsonl`, so that a build that was
+killed resumes with what is missing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 from unheard import audio
 from unheard.corpora.demos.choosing import Recording
 from unheard.corpora.demos.cutting import WINDOW_S, cut, decode
-from unheard.corpora.demos.sources import blob_content
+from unheard.corpora.git_files import blob_content
 from unheard.errors import AudioError, CorpusError
 from unheard.types import FloatArray
 from unheard.workers import Died, in_processes
 
-__all__ = ["Journal", "Made", "Task", "make_all"]
+__all__ = ["CutOutcome", "CutRows", "Task", "make_all"]
 
 RULE = "cut 1"
 """Changes with the cut rule: clips of another rule are cut again."""
@@ -74,7 +74,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Made:
+class CutOutcome:
     """What became of a task.
 
     Attributes:
@@ -98,75 +98,77 @@ class Made:
     original_rate_hz: int = 0
 
 
-class Journal:
-    """What was made before, and what is added to it; one build at a time."""
+class CutRows:
+    """The lines of `cut.jsonl`: what became of each recording; one build at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Read what is there; a line cut off by a kill is dropped.
+        """Read the file, if there is one; a line cut off by a kill is dropped.
 
         Raises:
             CorpusError: If the file is something else.
         """
         self.path = path
-        self.rows: dict[str, Made] = {}
+        self.of: dict[str, CutOutcome] = {}
         content = path.read_bytes() if path.is_file() else b""
         whole = content[: content.rfind(b"\n") + 1]
         try:
             lines = [json.loads(line) for line in whole.splitlines()]
             if lines and lines[0] == {"rule": RULE}:
-                self.rows = {row["id"]: Made(**row) for row in lines[1:]}
+                self.of = {row["id"]: CutOutcome(**row) for row in lines[1:]}
             elif lines and "rule" not in lines[0]:
                 raise ValueError("no cut rule in its first line")
         except (ValueError, TypeError, KeyError) as error:
             raise CorpusError(f"{path}: not of a build ({error}); delete it") from error
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not self.rows:
+        if not self.of:
             path.write_text(json.dumps({"rule": RULE}) + "\n")
         elif len(whole) < len(content):
             path.write_bytes(whole)
 
-    def add(self, made: Made) -> None:
+    def add(self, outcome: CutOutcome) -> None:
         """Keep what became of a task, on its way to the disk when this returns."""
-        self.rows[made.id] = made
-        if made.final:
+        self.of[outcome.id] = outcome
+        if outcome.final:
             with self.path.open("a") as stream:
-                stream.write(json.dumps(asdict(made)) + "\n")
+                stream.write(json.dumps(asdict(outcome)) + "\n")
 
     def knows(self, task: Task) -> bool:
         """Return whether a task need not be done again."""
-        made = self.rows.get(task.id)
-        return made is not None and made.final and (bool(made.error) or task.target.is_file())
+        outcome = self.of.get(task.id)
+        return (
+            outcome is not None and outcome.final and (bool(outcome.error) or task.target.is_file())
+        )
 
 
-def make_all(tasks: Iterable[Task], journal: Journal, jobs: int) -> Iterator[Made]:
-    """Do what the journal does not know yet, and yield what became of it.
+def make_all(tasks: Iterable[Task], rows: CutRows, jobs: int) -> Iterator[CutOutcome]:
+    """Cut what has no row yet, and yield what became of it.
 
     Args:
-        tasks: Taken one at a time; none of a page before it is there.
-        journal: Knows what was done, and is told what is.
+        tasks: Taken one at a time, so that those of a page are asked for when it is fetched.
+        rows: Of what was done; those of what is done are added.
         jobs: Processes.
     """
-    waiting = (task for task in tasks if not journal.knows(task))
-    for task, result in in_processes(_make, waiting, jobs):
-        made = result
-        if isinstance(made, Died):
-            made = Made(task.id, f"{task.name}: {made.why}")
-        journal.add(made)
-        yield made
+    waiting = (task for task in tasks if not rows.knows(task))
+    for task, result in in_processes(_outcome, waiting, jobs):
+        outcome = result
+        if isinstance(outcome, Died):
+            outcome = CutOutcome(task.id, f"{task.name}: {outcome.why}", final=False)
+        rows.add(outcome)
+        yield outcome
 
 
-def _make(task: Task) -> Made:
+def _outcome(task: Task) -> CutOutcome:
     try:
-        return _made(task)
+        return _cut(task)
     except AudioError as error:
-        return Made(task.id, str(error))
+        return CutOutcome(task.id, str(error))
     except (CorpusError, OSError) as error:
-        return Made(task.id, f"{task.name}: {error}", final=False)
+        return CutOutcome(task.id, f"{task.name}: {error}", final=False)
     except Exception as error:  # of a decoder: one file of strangers must not end a build
-        return Made(task.id, f"{task.name}: {type(error).__name__}: {error}")
+        return CutOutcome(task.id, f"{task.name}: {type(error).__name__}: {error}")
 
 
-def _made(task: Task) -> Made:
+def _cut(task: Task) -> CutOutcome:
     facts: dict[str, float] = {}
     if task.blob:
         recording = decode(blob_content(task.origin, task.blob), task.name)
@@ -177,7 +179,7 @@ def _made(task: Task) -> Made:
         samples = _of_pack(task)
     audio.write(task.target, samples)
     levels = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
-    return Made(
+    return CutOutcome(
         task.id,
         duration_s=samples.size / audio.SAMPLE_RATE_HZ,
         sha256=hashlib.sha256(task.target.read_bytes()).hexdigest(),

@@ -87,7 +87,7 @@ class CheckReport:
     @property
     def cues(self) -> tuple[str, ...]:
         """The probes that are off chance, by name and part: the corpus has cues."""
-        return tuple(f"{one.name} on {one.part}" for one in self.probes if tells(one))
+        return tuple(f"{result.name} on {result.part}" for result in self.probes if tells(result))
 
     def verdict(self) -> str:
         """Return what the check comes to, in a line."""
@@ -169,7 +169,7 @@ def check(
         cues_of = dict(in_parallel(_cues, where, jobs, chunk=64))
         broken = sorted(line for line in cues_of.values() if isinstance(line, str))
         clips = [clip for clip in clips if not isinstance(cues_of[clip.id], str)]
-        measured = [found for clip in clips if not isinstance(found := cues_of[clip.id], str)]
+        measured = [of_clip for clip in clips if not isinstance(of_clip := cues_of[clip.id], str)]
         rows = _cue_rows(clips, [measurement for measurement, _ in measured])
         results, more = _probes(clips, measured)
         findings += more

@@ -2,16 +2,12 @@
 
     cache/pypi, cache/npm                    packages, unpacked, as for the open corpus
     cache/git/OWNER/NAME/COMMIT/path         files of repositories
-    mirrors/OWNER+NAME or OWNER/NAME         local git directories, bare or not, or in a folder repo
 
-Of a public host the pinned commit is fetched without files, then the wanted ones alone. Nothing
-that is fetched is run here. A generator checks the hash of each file before it reads it.
+Nothing that is fetched is run here. A generator checks the hash of each file before it reads it.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,17 +15,14 @@ from typing import Literal
 
 from unheard.attacks import Attack, Engines, Publishing
 from unheard.attacks.published import Published, find, folder_of, sources
+from unheard.corpora.git_files import HOST, Hosts, Mirrors, Repositories, blob_content
 from unheard.corpora.open.packages import PACKAGES, Package, fetch, sha256_of
 from unheard.errors import CorpusError
 from unheard.files import in_one_step
 
-__all__ = ["HOST", "fetch_generators"]
+__all__ = ["fetch_generators"]
 
 Say = Callable[[str], None]
-
-HOST = "https://github.com"
-
-_INSIDE = ("", ".git", "repo", "repo/.git")
 
 
 def fetch_generators(
@@ -59,13 +52,15 @@ def fetch_generators(
     failed += [f"{name}: not fetched" for name, p in packages.items() if p not in present]
     files = [file for row in rows if isinstance(row, Publishing) for file in row.files]
     lacking = [file for file in files if _is_lacking(cache, file)]
-    for source in sources(lacking):
-        wanted = {file.path: file for file in lacking if file.source == source}
-        say(f"fetching {len(wanted)} files of {source.removeprefix('git:')}")
-        try:
-            _from_git(cache, source, list(wanted.values()), mirrors, host)
-        except (CorpusError, OSError) as error:
-            failed.append(f"{source.removeprefix('git:')}: {error}")
+    with tempfile.TemporaryDirectory() as folder:
+        places = Mirrors(mirrors) if mirrors else Hosts(Path(folder), host)
+        for source in sources(lacking):
+            wanted = {file.path: file for file in lacking if file.source == source}
+            say(f"fetching {len(wanted)} files of {source.removeprefix('git:')}")
+            try:
+                _from_git(cache, source, list(wanted.values()), places)
+            except (CorpusError, OSError) as error:
+                failed.append(f"{source.removeprefix('git:')}: {error}")
     return failed
 
 
@@ -89,62 +84,20 @@ def _is_lacking(cache: Path, file: Published) -> bool:
     return file.source.startswith("git:") and find(Engines(cache), file) is None
 
 
-def _from_git(
-    cache: Path, source: str, files: list[Published], mirrors: Path | None, host: str
-) -> None:
+def _from_git(cache: Path, source: str, files: list[Published], places: Repositories) -> None:
     """Write files of one commit into the cache, each after its hash was checked."""
-    repository, _, commit = source.removeprefix("git:").partition("@")
-    with tempfile.TemporaryDirectory() as folder:
-        if mirrors is None:
-            git_dir = _partial_clone(Path(folder), f"{host}/{repository}", commit)
-        else:
-            git_dir = _mirror(mirrors, repository)
-        for file in files:
-            content = _git(git_dir, "cat-file", "blob", f"{commit}:{file.path}")
-            with in_one_step(cache / folder_of(source) / file.path) as unfinished:
-                unfinished.write_bytes(content)
-                sha256 = sha256_of(unfinished)
-                if sha256 != file.sha256:
-                    raise CorpusError(
-                        f"{file.path} has sha256 {sha256[:12]}, not the pinned {file.sha256[:12]}"
-                    )
-
-
-def _mirror(mirrors: Path, repository: str) -> Path:
-    for place in (repository.replace("/", "+"), repository):
-        for inside in _INSIDE:
-            for path in (mirrors / place / inside, mirrors / f"{place}.git"):
-                if (path / "HEAD").is_file() and (path / "objects").is_dir():
-                    return path
-    raise CorpusError(
-        f"no git directory of it in {mirrors}; clone it there as {repository.replace('/', '+')}, "
-        "or leave --mirrors out"
-    )
-
-
-def _partial_clone(git_dir: Path, url: str, commit: str) -> Path:
-    """A bare directory with one commit and no files: git fetches those that are asked for."""
-    _git(git_dir, "init", "--quiet", "--bare")
-    for name, value in {
-        "remote.origin.url": url,
-        "remote.origin.promisor": "true",
-        "remote.origin.partialclonefilter": "blob:none",
-    }.items():
-        _git(git_dir, "config", name, value)
-    options = ("--quiet", "--no-tags", "--depth=1", "--filter=blob:none")
-    _git(git_dir, "fetch", *options, "origin", commit)
-    return git_dir
-
-
-def _git(git_dir: Path, *words: str) -> bytes:
-    """Run git on a directory, without asking anybody anything."""
-    command = ["git", "-c", "safe.directory=*", f"--git-dir={git_dir}", *words]
-    quiet = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    try:
-        done = subprocess.run(command, capture_output=True, env=os.environ | quiet, check=False)
-    except FileNotFoundError as error:
-        raise CorpusError("git is not installed; install it") from error
-    if done.returncode:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        raise CorpusError(f"git {words[0]} failed: {last[:200]}")
-    return done.stdout
+    name, _, commit = source.removeprefix("git:").partition("@")
+    repository = places.open(name, commit)
+    listed = repository.listed()
+    lacking = [file.path for file in files if file.path not in listed]
+    if lacking:
+        raise CorpusError(f"the pinned commit has no file {lacking[0]}; report it")
+    repository.bring([listed[file.path] for file in files])
+    for file in files:
+        with in_one_step(cache / folder_of(source) / file.path) as unfinished:
+            unfinished.write_bytes(blob_content(repository.git_dir, listed[file.path]))
+            sha256 = sha256_of(unfinished)
+            if sha256 != file.sha256:
+                raise CorpusError(
+                    f"{file.path} has sha256 {sha256[:12]}, not the pinned {file.sha256[:12]}"
+                )

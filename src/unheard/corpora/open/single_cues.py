@@ -97,15 +97,15 @@ def single_features(
     """
     cue = SINGLE_CUES[name]
     if not cue.note:
-        rows = [[float(getattr(found, field)) for field in cue.cues] for found, _ in measured]
+        rows = [[float(getattr(its_cues, field)) for field in cue.cues] for its_cues, _ in measured]
         return np.array(rows).reshape(len(clips), len(cue.cues))
-    told = [clip.notes.get(cue.note, "") for clip in clips]
-    if not all(told):
+    stated = [clip.notes.get(cue.note, "") for clip in clips]
+    if not all(stated):
         return None
     if cue.numeric:
-        return np.array([[float(value)] for value in told])
-    names = sorted(set(told))
-    return np.array([[float(value == one) for one in names] for value in told])
+        return np.array([[float(value)] for value in stated])
+    names = sorted(set(stated))
+    return np.array([[float(value == choice) for choice in names] for value in stated])
 
 
 def tells(result: ProbeResult) -> bool:
@@ -116,12 +116,12 @@ def tells(result: ProbeResult) -> bool:
 
 def meaning(result: ProbeResult) -> str:
     """Return what a probe that is off chance means for results, and what is done against it."""
-    found = (
+    finding = (
         f"the probe on {result.name} reaches {100 * result.eer:.1f} % EER on {result.part}: the "
         "labels differ in something that is not how speech was made, and so far a detector may be "
         "right here and wrong elsewhere; quote this number next to every result"
     )
     cue = SINGLE_CUES.get(result.name)
     if cue is None:
-        return found
-    return f"{found}. Training: {cue.training}. Free of it: {cue.evaluation}"
+        return finding
+    return f"{finding}. Training: {cue.training}. Free of it: {cue.evaluation}"

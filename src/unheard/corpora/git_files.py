@@ -1,7 +1,6 @@
-"""Where the files of pages come from: public hosts by git, local git directories, or a pack.
+"""Files of pinned commits, from public hosts by git or from local git directories.
 
     mirrors/OWNER+NAME, OWNER/NAME, each also with .git behind it or repo, repo/.git or .git in it
-    pack/clips/PART/BLOB.flac       clips cut before, named by the first 16 digits of the git hash
 
 Of a public host the pinned commit is fetched without files, then only the wanted ones. Nothing in a
 repository is run or checked out.
@@ -17,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from unheard.corpora.demos.catalogue import Page
 from unheard.errors import CorpusError
 
 __all__ = ["HOST", "Hosts", "Mirrors", "Repositories", "Repository", "blob_content"]
@@ -31,7 +29,7 @@ _STALLED = ("-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60")
 
 @dataclass(frozen=True)
 class Repository:
-    """A git directory that holds a page.
+    """A git directory with a pinned commit.
 
     Attributes:
         git_dir: Where it is.
@@ -47,11 +45,16 @@ class Repository:
         """Return the files of the pinned commit: path -> git's hash, links left out.
 
         Raises:
-            CorpusError: If the commit is not there.
+            CorpusError: If the commit is not in the git directory.
         """
-        told = _git(self.git_dir, "ls-tree", "-r", "-z", "--full-tree", self.commit)
+        if not _has(self.git_dir, self.commit):
+            raise CorpusError(
+                f"{self.git_dir} lacks the pinned commit {self.commit}; fetch it into there: "
+                f"git fetch origin {self.commit}"
+            )
+        listing = _git(self.git_dir, "ls-tree", "-r", "-z", "--full-tree", self.commit)
         files: dict[str, str] = {}
-        for line in told.split(b"\0"):
+        for line in listing.split(b"\0"):
             facts, _, path = line.partition(b"\t")
             mode, _, rest = facts.partition(b" ")
             kind, _, blob = rest.partition(b" ")
@@ -61,6 +64,9 @@ class Repository:
 
     def bring(self, blobs: Sequence[str]) -> None:
         """Make the content of some files be there; a local mirror has it or has not.
+
+        Args:
+            blobs: Git's hashes of the files.
 
         Raises:
             CorpusError: If they cannot be fetched.
@@ -75,80 +81,97 @@ class Repository:
 
 
 class Repositories(Protocol):
-    """A place that pages are taken from."""
+    """A place that repositories are taken from."""
 
-    def open(self, page: Page) -> Repository:
-        """Return the git directory of a page. Raises CorpusError if it cannot be had."""
+    def open(self, name: str, commit: str) -> Repository:
+        """Return the git directory of a repository. Raises CorpusError if it cannot be had.
+
+        Args:
+            name: OWNER/NAME.
+            commit: The pinned commit, 40 hexadecimal digits.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Mirrors:
-    """Local git directories, in a folder; its layout is in the module's docstring."""
+    """Local git directories, bare or not, in a folder; its layout is in the module's docstring."""
 
     folder: Path
 
-    def open(self, page: Page) -> Repository:
-        """Return the git directory of a page.
+    def open(self, name: str, commit: str) -> Repository:
+        """Return the git directory of a repository.
+
+        Args:
+            name: OWNER/NAME.
+            commit: The pinned commit.
 
         Raises:
-            CorpusError: If the folder holds none.
+            CorpusError: If the folder is none, or holds no such directory.
         """
-        owner, _, name = page.repo.partition("/")
-        for place in (f"{owner}+{name}", f"{owner}/{name}"):
+        joined = name.replace("/", "+")
+        for place in (joined, name):
             for ending in ("", ".git"):
                 for within in _WITHIN:
-                    found = self.folder / f"{place}{ending}" / within
-                    if (found / "HEAD").is_file() and (found / "objects").is_dir():
-                        return Repository(found, page.commit)
+                    git_dir = self.folder / f"{place}{ending}" / within
+                    if (git_dir / "HEAD").is_file() and (git_dir / "objects").is_dir():
+                        return Repository(git_dir, commit)
         raise CorpusError(
-            f"no git directory of it in {self.folder}; "
-            f"clone it there as {owner}+{name}, or leave --mirrors out"
+            f"no git directory of it in {self.folder}; clone it there as {joined}, "
+            "or leave --mirrors out"
         )
 
 
 @dataclass(frozen=True)
 class Hosts:
-    """A public host that pages are fetched from by git.
+    """A public host that repositories are fetched from by git.
 
     Attributes:
-        cache: Folder for the git directories, kept for the next build.
+        cache: Folder for the git directories; one that is kept is not fetched again.
         host: Address that OWNER/NAME follows.
     """
 
     cache: Path
     host: str = HOST
 
-    def open(self, page: Page) -> Repository:
-        """Fetch the pinned commit of a page without its files; what is there is not fetched again.
+    def open(self, name: str, commit: str) -> Repository:
+        """Fetch the pinned commit without its files; what is there is not fetched again.
+
+        Args:
+            name: OWNER/NAME.
+            commit: The pinned commit.
 
         Raises:
             CorpusError: If git is missing, or the host does not give the commit.
         """
-        git_dir = self.cache / page.repo.replace("/", "+")
+        git_dir = self.cache / name.replace("/", "+")
         if not (git_dir / "HEAD").is_file():
             git_dir.mkdir(parents=True, exist_ok=True)
             _git(git_dir, "init", "--quiet", "--bare", str(git_dir))
-        for name, value in (
-            ("remote.origin.url", f"{self.host}/{page.repo}"),
+        for key, value in (
+            ("remote.origin.url", f"{self.host}/{name}"),
             ("remote.origin.promisor", "true"),
             ("remote.origin.partialclonefilter", "blob:none"),
         ):
-            _git(git_dir, "config", name, value)
-        if not _has(git_dir, page.commit):
+            _git(git_dir, "config", key, value)
+        if not _has(git_dir, commit):
             flags = ("--quiet", "--no-tags", "--depth=1", "--filter=blob:none")
-            _git(git_dir, "fetch", *flags, "origin", page.commit, network=True)
-        return Repository(git_dir, page.commit, remote=True)
+            _git(git_dir, "fetch", *flags, "origin", commit, network=True)
+        return Repository(git_dir, commit, remote=True)
 
 
 def blob_content(git_dir: Path, blob: str) -> bytes:
     """Return the content of a file by its hash, which is checked.
 
+    Args:
+        git_dir: Git directory.
+        blob: Git's hash of the file.
+
     Raises:
         CorpusError: If it is not there, or its content has another hash.
     """
-    told = _git(git_dir, "cat-file", "--batch", given=f"{blob}\n".encode())
-    head, _, content = told.partition(b"\n")
+    answer = _git(git_dir, "cat-file", "--batch", given=f"{blob}\n".encode())
+    head, _, content = answer.partition(b"\n")
     if not head.endswith(b"missing"):
         content = content[: int(head.split()[-1])]
         header = f"blob {len(content)}\0".encode()
@@ -168,7 +191,7 @@ def _git(git_dir: Path, *words: str, network: bool = False, given: bytes = b"") 
             command, input=given, capture_output=True, env=os.environ | names, check=False
         )
     except FileNotFoundError as error:
-        raise CorpusError("git is not installed; install it, or build from a pack") from error
+        raise CorpusError("git is not installed; install it") from error
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         verb = next(word for word in words if word[0] != "-" and "=" not in word)
