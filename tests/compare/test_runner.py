@@ -214,5 +214,5 @@ def test_a_job_that_another_process_does_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_the_program_is_this_one() -> None:
-    run = subprocess.run([*PROGRAM, "version"], capture_output=True, text=True, check=True)
+    run = subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True)
     assert run.stdout.strip()

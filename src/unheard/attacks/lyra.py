@@ -81,14 +81,14 @@ class Lyra:
         level = _LEVEL / np.sqrt(np.mean(source**2))
         wave = np.clip(source * level, -1.0, 1.0).astype(np.float32)
         padded = np.pad(wave, (0, -wave.size % _N_FRAME))
-        decoded = []
+        frames = []
         for frame in padded.reshape(-1, _N_FRAME):
             features = _through(encoder, frame[None])
             encoded = encode(input_frames=features, num_quantizers=np.int32(self.n_quantisers))
             indices = encoded["output_0"]
             decoded = decode(encoding_indices=indices)["output_0"]
-            decoded.append(_through(decoder, decoded)[0])
-        return sound.copied(self.name, np.concatenate(decoded), source)
+            frames.append(_through(decoder, decoded)[0])
+        return sound.copied(self.name, np.concatenate(frames), source)
 
 
 def rows(engines: Engines) -> list[Lyra]:

@@ -170,9 +170,10 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
         if not data:
             raise typer.BadParameter("give the manifest to test on with --data")
         options = _options(extras, draws, into_card, allow_missing_sets, sample, conditions)
+        chosen = named(protocol) if protocol else None
         manifests = [manifest_of(path) for path in data]
-        chosen = named(protocol) if protocol else fitting(manifests)
-        if not protocol:
+        if chosen is None:
+            chosen = fitting(manifests)
             say(f"protocol: {chosen.name}")
         result = run(bundle, manifests, chosen, out, jobs=jobs, say=say, options=options)
     _show(result, out)
