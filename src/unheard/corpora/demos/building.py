@@ -155,8 +155,8 @@ def _forget_excluded(out: Path, source: Repositories | Path, known: Catalogue, s
         say(f"{repo}: left out at its owner's wish ({reason})")
         if isinstance(source, Hosts):
             source.forget(repo)
-        for clip in known.chosen.get(repo, ()):
-            for file in out.glob(f"clips/*/{clip.blob[:16]}.flac"):
+        for listed in known.chosen.get(repo, ()):
+            for file in out.glob(f"clips/*/{listed.blob[:16]}.flac"):
                 file.unlink()
     if known.excluded and (out / "raw.parquet").is_file():
         before = Manifest.read(out / "raw.parquet")
