@@ -2,9 +2,11 @@
 
 import pytest
 
+from unheard.attacks import ATTACKS
 from unheard.attacks.attack import FAMILIES
 from unheard.corpora.asvspoof2019_la import ATTACK_FAMILY
-from unheard.data.kinds import FAMILY_GROUP, GROUPS, KINDS, group_of, kinds_of
+from unheard.corpora.demos import read_catalogue
+from unheard.data.kinds import FAMILY_GROUP, GROUPS, KINDS, base_system, group_of, kinds_of
 
 
 def test_every_family_of_ours_has_a_group() -> None:
@@ -34,3 +36,23 @@ def test_a_copy_counts_as_its_generators_kind(
     family: str, notes: dict[str, str], group: str
 ) -> None:
     assert group_of(family, notes) == group
+
+
+@pytest.mark.parametrize(
+    ("attack", "system"),
+    [
+        ("kokoro-af_heart", "kokoro"),
+        ("hifi-gan-universal", "hifi-gan-v1"),
+        ("lyra-v1", "lyra-v1"),
+        ("A07", "A07"),
+    ],
+)
+def test_generators_of_ours_have_the_base_system_of_the_catalogue(attack: str, system: str) -> None:
+    assert base_system(attack) == system
+
+
+def test_base_systems_of_ours_are_in_the_catalogue_and_names_of_it_stay() -> None:
+    known = read_catalogue().systems("train", "dev", "eval")
+    ours = {base_system(name) for name in ATTACKS if base_system(name) != name}
+    assert ours <= known
+    assert all(base_system(name) == name for name in known)

@@ -13,7 +13,7 @@ from unheard.evaluation.scores import COLUMNS
 THRESHOLDS = (-1.0, 1.0)
 
 
-def scores(path: Path, rows: list[dict[str, Any]]) -> Path:
+def scores(path: Path, rows: list[dict[str, Any]], *, trained: tuple[str, ...] = ()) -> Path:
     """A score file; a row says what differs from an unseen system's clip on page p."""
     usual = {
         **COLUMNS,
@@ -26,7 +26,7 @@ def scores(path: Path, rows: list[dict[str, Any]]) -> Path:
     }
     filled = [usual | {"id": f"{number}"} | row for number, row in enumerate(rows)]
     columns = {name: [row[name] for row in filled] for name in usual}
-    facts = Facts(thresholds=THRESHOLDS, operating_points={"Bayes": 0.0})
+    facts = Facts(thresholds=THRESHOLDS, operating_points={"Bayes": 0.0}, trained_systems=trained)
     return write_scores(path, columns, facts)
 
 
@@ -38,8 +38,8 @@ def system(name: str, page: str, *values: float, unseen: str = "yes") -> list[di
     return [{"score": value, "page": page, "attack": name, "unseen": unseen} for value in values]
 
 
-def found(path: Path) -> dict[str, PageRate]:
-    rates = page_rates(read_scores(path), ["eval"], read_facts(path).thresholds, n_draws=50)
+def rates_of(path: Path) -> dict[str, PageRate]:
+    rates = page_rates(read_scores(path), ["eval"], read_facts(path), n_draws=50)
     return {rate.name: rate for rate in rates}
 
 
@@ -50,12 +50,33 @@ def test_seen_systems_count_within_their_page_only(tmp_path: Path) -> None:
         *system("new", "p", -5.0, -4.0, -3.0, -2.0),
         *system("old", "q", 9.0, 9.1, 9.2, 9.3, unseen="no"),
     ]
-    rates = found(scores(tmp_path / "s.parquet", rows))
+    rates = rates_of(scores(tmp_path / "s.parquet", rows))
     assert rates["pooled EER"].value == 0.0
     assert rates["pooled EER"].n_spoof == 4
     assert rates["mean over systems"].n_groups == rates["mean over pages"].n_groups == 1
     assert rates["within a page"].value == 0.5
     assert (rates["within a page"].worst_group, rates["within a page"].worst) == ("q", 1.0)
+
+
+def test_unseen_is_what_the_detector_was_not_trained_on_if_its_card_says(tmp_path: Path) -> None:
+    rows = [
+        *people("p", 2.0, 3.0, 4.0, 5.0),
+        *system("kokoro", "p", -5.0, -4.0, -3.0, -2.0, unseen="yes"),
+        *system("new", "p", 9.0, 9.1, 9.2, 9.3, unseen="no"),
+    ]
+    path = scores(tmp_path / "s.parquet", rows, trained=("kokoro", "world"))
+    rates = rates_of(path)
+    assert (rates["pooled EER"].value, rates["pooled EER"].n_spoof) == (1.0, 4)
+    everything = scores(tmp_path / "t.parquet", rows, trained=("kokoro", "new"))
+    assert set(rates_of(everything)) == {"within a page", "people called spoof, by page",
+                                      "people called spoof, by source corpus"}  # fmt: skip
+    report = summarise(read_scores(path), read_facts(path), n_draws=5)
+    assert report.pages[0].n_spoof == 4
+
+
+def test_where_notes_say_that_all_systems_are_seen_none_is_unseen(tmp_path: Path) -> None:
+    rows = [*people("p", 2.0, 3.0), *system("old", "p", 9.0, 9.1, unseen="no")]
+    assert "pooled EER" not in rates_of(scores(tmp_path / "s.parquet", rows))
 
 
 def test_decisions_are_counted_and_no_verdict_is_undecided(tmp_path: Path) -> None:
@@ -65,7 +86,7 @@ def test_decisions_are_counted_and_no_verdict_is_undecided(tmp_path: Path) -> No
         *system("new", "p", -2.0, 2.0, 0.0),
         *[{**row, "status": "no verdict"} for row in system("new", "p", math.nan)],
     ]
-    rates = found(scores(tmp_path / "s.parquet", rows))
+    rates = rates_of(scores(tmp_path / "s.parquet", rows))
     by_page = rates["people called spoof, by page"]
     assert (by_page.value, by_page.worst, by_page.worst_group) == (0.125, 0.25, "p")
     corpus = rates["people called spoof, by source corpus"]
@@ -76,20 +97,20 @@ def test_decisions_are_counted_and_no_verdict_is_undecided(tmp_path: Path) -> No
     assert rates["synthetic undecided"].low is None  # one system: nothing to draw
 
 
-def test_languages_are_told_with_people_enough(tmp_path: Path) -> None:
+def test_languages_are_counted_with_people_enough(tmp_path: Path) -> None:
     rows = [
         *people("p", *[-2.0] * 10, language="ja"),
         *people("p", *[-2.0] * 9, language="de"),
         *system("new", "p", 0.0),
     ]
-    rates = found(scores(tmp_path / "s.parquet", rows))
+    rates = rates_of(scores(tmp_path / "s.parquet", rows))
     assert rates["people called spoof, language ja"].value == 1.0
     assert "people called spoof, language de" not in rates
 
 
 def test_systems_with_too_few_clips_leave_the_number_out(tmp_path: Path) -> None:
     rows = [*people("p", 2.0, 3.0), *system("new", "p", 0.0, 0.0)]
-    rates = found(scores(tmp_path / "s.parquet", rows))
+    rates = rates_of(scores(tmp_path / "s.parquet", rows))
     assert "pooled EER" in rates
     assert not {"mean over systems", "mean over pages", "within a page"} & set(rates)
 
@@ -98,7 +119,7 @@ def test_without_notes_of_pages_there_are_no_such_numbers(tmp_path: Path) -> Non
     columns = {name: [value] * 2 for name, value in COLUMNS.items()}
     columns |= {"id": ["a", "b"], "bonafide": [True, False], "score": [1.0, 0.0]}
     path = write_scores(tmp_path / "s.parquet", columns, Facts())
-    assert page_rates(read_scores(path), ["eval"], ()) == []
+    assert page_rates(read_scores(path), ["eval"], Facts()) == []
     assert summarise(read_scores(path), read_facts(path), n_draws=5).pages == ()
 
 
@@ -115,9 +136,10 @@ def test_the_report_shows_them_in_words_and_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("thresholds", [(), (0.0,)])
-def test_without_a_decision_only_error_rates_are_told(
+def test_without_a_decision_there_are_only_error_rates(
     tmp_path: Path, thresholds: tuple[float, ...]
 ) -> None:
     path = scores(tmp_path / "s.parquet", [*people("p", 2.0), *system("new", "p", 0.0)])
-    names = {rate.name for rate in page_rates(read_scores(path), ["eval"], thresholds, n_draws=5)}
+    rates = page_rates(read_scores(path), ["eval"], Facts(thresholds=thresholds), n_draws=5)
+    names = {rate.name for rate in rates}
     assert names == {"pooled EER"}

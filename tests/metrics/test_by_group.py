@@ -91,7 +91,7 @@ def test_within_a_page_what_differs_between_pages_does_not_matter() -> None:
     assert eer(human, spoof) > 0.3
 
 
-def test_no_page_with_both_classes_is_told() -> None:
+def test_no_page_with_both_classes_is_an_error() -> None:
     with pytest.raises(MetricError, match="no group has 4 clips of each class"):
         mean_within_groups(eer, BONAFIDE, BONAFIDE, (["p"] * 4, ["q"] * 4))
 
@@ -123,7 +123,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     assert first.interval != other.interval or first.value == other.value
 
 
-def test_labels_that_do_not_fit_are_told() -> None:
+def test_labels_that_do_not_fit_are_refused() -> None:
     with pytest.raises(MetricError, match="one cluster per clip"):
         mean_over_groups(eer, BONAFIDE, BONAFIDE, (["p"], ["s"] * 4))
     with pytest.raises(MetricError, match="no scores of these clips"):

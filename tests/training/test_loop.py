@@ -29,6 +29,7 @@ from unheard.training import checkpoint
 from unheard.training import loop as training
 from unheard.training.loop import train
 from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.provenance import card_of
 from unheard.training.recipe import Budget, Constant, Recipe
 
 TINY = Recipe(
@@ -89,7 +90,7 @@ LONG = replace(TINY, budget=Budget(n_steps=40, eval_every=5, log_every=1))
 KILLED = """
 import sys
 from pathlib import Path
-from test_train import LONG
+from test_loop import LONG
 from unheard.data.clip import Manifest
 from unheard.training.loop import train
 data, out = map(Path, sys.argv[1:])
@@ -230,7 +231,7 @@ def test_calibration_and_thresholds_come_from_dev_alone(manifest: Manifest, fini
     assert (score[bonafide] < card.operating_points.false_alarm_1pct).sum() == 0
 
 
-def test_bundle_tells_what_it_was_trained_on(manifest: Manifest, finished: Path) -> None:
+def test_bundle_says_what_it_was_trained_on(manifest: Manifest, finished: Path) -> None:
     trained_bundle = bundle.load(finished / "bundle")
     provenance = trained_bundle.card.provenance
     assert provenance.recipe == "tiny"
@@ -238,6 +239,7 @@ def test_bundle_tells_what_it_was_trained_on(manifest: Manifest, finished: Path)
     assert provenance.seed == 5
     assert provenance.manifests["train"] == manifest.part("train").sha256()
     assert provenance.families == {"diphone": 6, "formant": 6}
+    assert provenance.systems == sorted(set(manifest.column("attack")) - {"-"})
     (clips, dev) = provenance.material
     assert (clips.part, clips.corpus, clips.licence) == ("train", "hum", "CC0")
     assert (clips.n_bonafide, clips.n_spoof) == (6, 12)
@@ -246,6 +248,24 @@ def test_bundle_tells_what_it_was_trained_on(manifest: Manifest, finished: Path)
     assert "diphone, formant" in trained_bundle.card.limits[0]
     assert trained_bundle.has_seen([clip.sha256 for clip in manifest]).all()
     assert not trained_bundle.has_seen(["another clip"]).any()
+
+
+def test_systems_of_an_earlier_detector_are_its_own_and_unknown_ones_are_not_guessed(
+    manifest: Manifest, finished: Path
+) -> None:
+    card = bundle.load(finished / "bundle").card
+    clips, dev = manifest.part("train"), manifest.part("dev")
+
+    def systems(earlier: list[str]) -> list[str]:
+        provenance = card.provenance.model_copy(update={"systems": earlier})
+        before = {"encoder": card.model_copy(update={"provenance": provenance})}
+        scores = np.where(dev.bonafide(), 1.0, -1.0) + np.arange(len(dev)) / 10
+        best = checkpoint.Best(step=1, eer=0.0, cllr=0.0, spec=SMALL["toy"], weights={})
+        new = card_of(TINY, clips, dev, scores, best, seconds=1.0, before=before)
+        return new.provenance.systems
+
+    assert systems(["vocos"]) == sorted({*card.provenance.systems, "vocos"})
+    assert systems([]) == []
 
 
 def test_log_has_each_step_once(finished: Path) -> None:

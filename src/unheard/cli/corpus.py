@@ -85,9 +85,12 @@ def build_demos(  # noqa: PLR0913  a command has the options that it has
     typer.echo(built.manifest)
     typer.echo(built.notice)
     if built.differing:
-        say(f"{len(built.differing)} clips have other samples than in the catalogue: see docs")
+        say(
+            f"{len(built.differing)} clips have other samples than the catalogue says, as another "
+            "decoder gives them: results may differ a little"
+        )
     if built.failed:
-        say(f"{len(built.failed)} pages failed (above); the same command tries them again")
+        say(f"pages that failed: {len(built.failed)} (above); the same command tries them again")
         raise typer.Exit(1)
 
 
@@ -194,6 +197,7 @@ def corpus_hold_out(
         sizes = ", ".join(
             f"{part} {counts[part, True]} + {counts[part, False]}"
             for part in ("train", "dev", "eval_in", "eval_out")
+            if counts[part, True] + counts[part, False]
         )
         typer.echo(f"{file}  (bona fide + spoofed: {sizes})")
 

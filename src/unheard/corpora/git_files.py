@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,6 +159,10 @@ class Hosts:
             flags = ("--quiet", "--no-tags", "--depth=1", "--filter=blob:none")
             _git(git_dir, "fetch", *flags, "origin", commit, network=True)
         return Repository(git_dir, commit, remote=True)
+
+    def forget(self, name: str) -> None:
+        """Delete what was fetched of a repository."""
+        shutil.rmtree(self.cache / name.replace("/", "+"), ignore_errors=True)
 
 
 def blob_content(git_dir: Path, blob: str) -> bytes:

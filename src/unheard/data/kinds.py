@@ -1,14 +1,16 @@
-"""Kinds of generators: one mapping from every family and kind to the six groups of protocols.
+"""Kinds and systems of generators: what corpora name differently, under one name.
 
 The open corpus and our generators name families ("neural vocoder"), the catalogue of demonstration
-pages names kinds ("vocoder-gan"). A copy of a recording counts as its generator's kind.
+pages names kinds ("vocoder-gan"): both are in one of six groups of protocols. A copy of a recording
+counts as its generator's kind. Our generators name voices and sets of weights ("kokoro-af_heart"),
+the catalogue names base systems ("kokoro").
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["FAMILY_GROUP", "GROUPS", "KINDS", "group_of", "kinds_of"]
+__all__ = ["FAMILY_GROUP", "GROUPS", "KINDS", "base_system", "group_of", "kinds_of"]
 
 GROUPS: dict[str, str] = {
     "tts-ar": "text to speech, auto-regressive",
@@ -42,6 +44,7 @@ KINDS: dict[str, str] = {
 
 FAMILY_GROUP: dict[str, str] = KINDS | {
     "formant": "tts-other",
+    "articulatory": "tts-other",
     "statistical": "tts-other",
     "diphone": "tts-other",
     "unit selection": "tts-other",
@@ -54,6 +57,42 @@ FAMILY_GROUP: dict[str, str] = KINDS | {
     "conversion": "conversion",
 }
 """Every value of `Clip.family` that this project writes -> group."""
+
+
+_BASE_SYSTEM: dict[str, str] = {
+    "hifi-gan-universal": "hifi-gan-v1",
+    "hifi-gan-ljspeech": "hifi-gan-v1",
+    "hifi-gan-16khz": "hifi-gan-v1",
+    "hifi-gan-v3-ljspeech": "hifi-gan-v3",
+    "lyra-3200": "lyra-v2",
+    "lyra-6000": "lyra-v2",
+    "lyra-9200": "lyra-v2",
+    "world-shift": "world",
+}
+"""Our generators whose base system has another name in the catalogue of demonstration pages."""
+
+_VOICES: dict[str, str] = {
+    "kokoro-": "kokoro",
+    "mbrola-": "mbrola",
+    "pico-": "svox-pico",
+}
+"""The same for all generators whose names begin so: the rest is the voice."""
+
+
+def base_system(attack: str) -> str:
+    """Return the system that decides whether a detector has met an attack; else the attack itself.
+
+    Args:
+        attack: `Clip.attack`; of demonstration pages it is the base system already.
+
+    Example:
+        >>> base_system("kokoro-af_heart"), base_system("bigvgan")
+        ('kokoro', 'bigvgan')
+    """
+    for start, system in _VOICES.items():
+        if attack.startswith(start):
+            return system
+    return _BASE_SYSTEM.get(attack, attack)
 
 
 def group_of(family: str, notes: Mapping[str, str] | None = None) -> str:

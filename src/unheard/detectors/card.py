@@ -92,6 +92,8 @@ class Provenance(_Strict):
         manifests: Hash of the clips of each part, by the part's name.
         material: What it was trained and tuned on.
         families: Number of training clips of each attack family.
+        systems: Base systems of the spoofed clips that it was trained or tuned on, sorted; empty
+            if they are not known.
         notes: What else a training run records.
     """
 
@@ -102,6 +104,7 @@ class Provenance(_Strict):
     manifests: dict[str, str] = {}
     material: list[Material] = []
     families: dict[str, int] = {}
+    systems: list[str] = []
     notes: dict[str, JsonValue] = {}
 
 

@@ -203,8 +203,10 @@ def _facts(
     card = detector.card
     points = card.operating_points
     manifest_sha256 = chosen.sha256()
-    # Results do not move scores: a bundle whose card has grown is still the same detector.
-    identity = card.model_copy(update={"results": []}).model_dump_json()
+    # Results do not move scores: a bundle whose card has grown is still the same detector. Nor do
+    # the names of systems, which older cards do not have.
+    same = card.model_copy(update={"results": []})
+    identity = same.model_dump_json(exclude={"provenance": {"systems"}})
     changes = "".join(f"\n{CONDITIONS[name].as_text()}" for name in options.conditions)
     made_of = f"{identity}\n{manifest_sha256}\n{protocol.name}{changes}"
     sample = (
@@ -224,6 +226,7 @@ def _facts(
         operating_points={name: getattr(points, name) for name in OPERATING_POINTS[1:]},
         thresholds=scorer.thresholds(),
         trained_families=tuple(sorted(card.provenance.families)),
+        trained_systems=tuple(card.provenance.systems),
         conditions=options.conditions,
         notes=(sample,) if len(chosen) < n_clips else (),
     )

@@ -208,11 +208,13 @@ def _shared_facts(test: _Trials, source: str) -> Facts:
         return values[0] if all(value == values[0] for value in values) else otherwise
 
     families = {family for system in facts for family in system.trained_families}
+    systems = {name for system in facts for name in system.trained_systems}
     return Facts(
         manifest_sha256=same("manifest_sha256", ""),
         protocol=same("protocol", ""),
         date=max(system.date for system in facts),
         trained_families=tuple(sorted(families)) if all(f.trained_families for f in facts) else (),
+        trained_systems=tuple(sorted(systems)) if all(f.trained_systems for f in facts) else (),
         conditions=same("conditions", ()),
         source=source,
     )

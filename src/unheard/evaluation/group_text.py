@@ -34,11 +34,16 @@ def pages(report: Report) -> Iterator[Block]:
     if not report.pages:
         return
     yield Heading("Over pages and unseen systems")
+    unseen = (
+        "Unseen is a system if nothing that the detector was trained on has its base system."
+        if report.facts.trained_systems
+        else "Unseen is a system that no page of train or dev has: this detector's card does "
+        "not say what else it was trained on."
+    )
     yield Words(
         "Means over systems or pages let each weigh the same; a system needs 4 clips, a page 4 of "
         "each class, a page or source corpus of people 10 to be named as the worst. Within a page "
-        "both classes share rate, codec and room. Unseen is a system that no page of train or dev "
-        "has: what else a detector was trained on is in its card. Shares are at the default "
+        "both classes share rate, codec and room. " + unseen + " Shares are at the default "
         "decision; a clip without a verdict is undecided. Intervals draw pages or source corpora, "
         "and systems, whole."
     )

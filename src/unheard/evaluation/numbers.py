@@ -122,7 +122,7 @@ def summarise(
         rows=rows,
         rates=tuple(rate for part in shown for rate in _rates(clips, part, facts)),
         averages=tuple(_averages(rows, extras.sets)),
-        pages=tuple(page_rates(table, parts, facts.thresholds, n_draws=n_draws, seed=seed)),
+        pages=tuple(page_rates(table, parts, facts, n_draws=n_draws, seed=seed)),
         grids=tuple(grid for split in tables for grid in split),
         conditions=tuple(condition_rows(whole, facts, parts, n_draws=n_draws, seed=seed)),
         unscored=tuple(zip(*columns, strict=True)),

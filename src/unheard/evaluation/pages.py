@@ -1,7 +1,8 @@
 """Numbers of clips that come from pages: unseen systems, and pages that all weigh the same.
 
 A score file has them if its clips have the note "page", as those of the corpus demos. A system is
-unseen where the note "unseen" says so; without such notes all systems are taken.
+unseen if nothing that the detector was trained on has its base system. Where that is not known of a
+detector, the note "unseen" decides, which knows of the corpus alone; without notes all are taken.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unheard.data.kinds import base_system
 from unheard.errors import MetricError
-from unheard.evaluation.scores import SCORED
+from unheard.evaluation.scores import SCORED, Facts
 from unheard.metrics import (
     GroupMean,
     TiesWarning,
@@ -70,7 +72,7 @@ class PageRate:
 def page_rates(
     table: pa.Table,
     parts: Sequence[str],
-    thresholds: Sequence[float],
+    facts: Facts,
     *,
     n_draws: int = 1000,
     seed: int = 0,
@@ -82,20 +84,19 @@ def page_rates(
     Args:
         table: Clips as `read_scores` gives them, those without a verdict too.
         parts: Parts with clips of both classes.
-        thresholds: Spoof below the first, bona fide from the second; empty for no decisions.
+        facts: Of the detector: its default decision, if it has one, and what it was trained on.
         n_draws: Bootstrap draws.
         seed: Seed of the bootstrap.
     """
     if "page" not in table.column_names:
         return []
     clips = _Clips.of(table)
-    return [
-        rate
-        for part in parts
-        for rate in _Part(clips.where(clips.labels["part"] == part), part, n_draws, seed).rates(
-            thresholds
-        )
-    ]
+    rates: list[PageRate] = []
+    for part in parts:
+        inside = clips.where(clips.labels["part"] == part)
+        of_part = _Part(inside, part, facts.trained_systems, n_draws, seed)
+        rates.extend(of_part.rates(facts.thresholds))
+    return rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +128,11 @@ class _Clips:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """The clips of one part, and how its numbers are resampled."""
+    """The clips of one part, what the detector was trained on, how numbers are resampled."""
 
     clips: _Clips
     part: str
+    trained_systems: tuple[str, ...]
     n_draws: int
     seed: int
 
@@ -139,7 +141,7 @@ class _Part:
             return
         scored = self.clips.where(np.isfinite(self.clips.score))
         people, spoof = scored.where(scored.bonafide), scored.where(~scored.bonafide)
-        unseen = spoof.where(_unseen(spoof))
+        unseen = spoof.where(_unseen(spoof, self.trained_systems))
         yield from self._pooled("pooled EER", people, unseen)
         new = people.where(people.labels["source_seen"] == "no")
         yield from self._pooled("pooled EER, people of source corpora not in train", new, unseen)
@@ -192,7 +194,7 @@ class _Part:
     def _decisions(self, low: float, high: float) -> Iterator[PageRate]:
         """Shares at the operating point, NaN being undecided: a score that is on no side."""
         people, spoof = (self.clips.where(self.clips.bonafide == truth) for truth in (True, False))
-        unseen = spoof.where(_unseen(spoof))
+        unseen = spoof.where(_unseen(spoof, self.trained_systems))
         new = people.where(people.labels["source_seen"] == "no")
         yield from self._share("people called spoof, by page", people, "page", people.score < low)
         yield from self._share(
@@ -237,7 +239,10 @@ class _Part:
         )
 
 
-def _unseen(spoof: _Clips) -> BoolArray:
-    """Which spoofed clips are of unseen systems; all if none says."""
-    is_unseen: BoolArray = spoof.labels["unseen"] == "yes"
-    return is_unseen if is_unseen.any() else np.ones(spoof.score.size, bool)
+def _unseen(spoof: _Clips, trained_systems: tuple[str, ...]) -> BoolArray:
+    """Which spoofed clips are of systems that the detector was not trained on."""
+    if trained_systems:
+        systems = [base_system(attack) for attack in spoof.labels["attack"].tolist()]
+        return ~np.isin(np.array(systems, str), trained_systems)
+    noted: BoolArray = spoof.labels["unseen"] != ""
+    return spoof.labels["unseen"] == "yes" if noted.any() else ~noted

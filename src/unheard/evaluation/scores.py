@@ -67,6 +67,7 @@ class Facts:
         operating_points: Published thresholds by name.
         thresholds: Default decision: spoof below the first, bona fide from the second.
         trained_families: Attack families of the training clips.
+        trained_systems: Base systems of the training and dev clips; empty if not known.
         conditions: Conditions that each clip was scored under, by name, "raw" first; empty if
             clips were only scored as they are. Then the column `condition` says which.
         fusion: Weight of each system in scores that were fused by regression, and "offset".
@@ -85,6 +86,7 @@ class Facts:
     operating_points: dict[str, float] = field(default_factory=dict)
     thresholds: tuple[float, ...] = ()
     trained_families: tuple[str, ...] = ()
+    trained_systems: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
     fusion: dict[str, float] = field(default_factory=dict)
     source: str = ""
@@ -206,7 +208,7 @@ def read_facts(path: Path) -> Facts:
         return Facts()
     known = {field.name for field in fields(Facts)}
     facts = {name: value for name, value in json.loads(stated).items() if name in known}
-    for name in ("thresholds", "trained_families", "conditions", "notes"):
+    for name in ("thresholds", "trained_families", "trained_systems", "conditions", "notes"):
         facts[name] = tuple(facts.get(name, ()))
     return Facts(**facts)
 

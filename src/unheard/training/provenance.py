@@ -13,6 +13,7 @@ import torch
 
 from unheard import __version__
 from unheard.data.clip import Clip, Manifest
+from unheard.data.kinds import base_system
 from unheard.detectors.card import Card, Material, Provenance
 from unheard.metrics import Calibration, cllr, eer, fit_calibration, fit_operating_points
 from unheard.training.checkpoint import Best
@@ -68,6 +69,7 @@ def card_of(
         manifests={"train": clips.sha256(), "dev": dev.sha256()},
         material=material,
         families=dict(sorted(families.items())),
+        systems=_systems(clips, dev, before=before),
         notes={
             "best_step": best.step,
             "checked_eer": best.eer,
@@ -138,6 +140,20 @@ def _families(clips: Manifest) -> Counter[str]:
         if (family := dict(pairs).get("generator_family"))
     )
     return families
+
+
+def _systems(*manifests: Manifest, before: Mapping[str, Card]) -> list[str]:
+    """Return the base systems of spoofed clips; none where an earlier detector's are unknown."""
+    earlier = [card.provenance for card in before.values()]
+    if any(provenance.families and not provenance.systems for provenance in earlier):
+        return []
+    attacks = {
+        attack
+        for manifest in manifests
+        for attack in manifest.where(~manifest.bonafide()).column("attack").tolist()
+    }
+    systems = {base_system(attack) for attack in attacks}
+    return sorted(systems.union(*(provenance.systems for provenance in earlier)))
 
 
 def _material(manifest: Manifest) -> list[Material]:

@@ -88,6 +88,15 @@ def test_a_killed_build_resumes(pages: Any, tmp_path: Path) -> None:
     assert Manifest.read(again.manifest).sha256() == Manifest.read(first.manifest).sha256()
 
 
+def test_a_clip_that_was_damaged_is_cut_again(pages: Any, tmp_path: Path) -> None:
+    manifest = Manifest.read(built(pages, tmp_path).manifest)
+    file = manifest.file(next(iter(manifest)))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    built(pages, tmp_path)
+    assert file.read_bytes() == whole
+
+
 def test_a_page_that_fails_costs_itself_alone(pages: Any, tmp_path: Path) -> None:
     gone = replace(pages.catalogue.pages["other/tts"], repo="no/where")
     catalogue = replace(
@@ -128,6 +137,43 @@ def test_a_page_whose_owner_wants_it_out_is_never_built_and_deleted(
     assert not list(tmp_path.glob("clips/eval/*"))
 
 
+def test_of_an_excluded_page_nothing_stays_where_no_build_was_finished(
+    pages: Any, tmp_path: Path
+) -> None:
+    served, out = tmp_path / "served/other", tmp_path / "out"
+    served.mkdir(parents=True)
+    (served / "tts").symlink_to(pages.mirrors / "other+tts")
+    hosts = Hosts(tmp_path / "git", host=f"file://{served.parent}")
+    built(pages, out, hosts)
+    (out / "raw.parquet").unlink()
+    assert list(out.glob("clips/eval/*"))
+    assert (hosts.cache / "other+tts").is_dir()
+    catalogue = replace(pages.catalogue, excluded={"other/tts": "asked on a date"})
+    with pytest.raises(CorpusError, match="not one clip could be built"):
+        build(out, hosts, catalogue=catalogue)
+    assert not list(out.glob("clips/eval/*"))
+    assert not (hosts.cache / "other+tts").exists()
+
+
+@pytest.mark.parametrize("within", ["", "clips", "clips/eval"])
+def test_a_folder_that_is_no_pack_is_refused_before_any_page(
+    pages: Any, tmp_path: Path, within: str
+) -> None:
+    (tmp_path / "pack" / within).mkdir(parents=True)
+    with pytest.raises(CorpusError, match=r"no files clips/PART/\*.flac in it"):
+        built(pages, tmp_path / "out", tmp_path / "pack")
+    for source in (Mirrors(tmp_path / "none"), tmp_path / "none"):
+        with pytest.raises(CorpusError, match="none: no such folder; give the one that"):
+            built(pages, tmp_path / "out", source)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_of_clips_that_is_something_else_is_named(pages: Any, tmp_path: Path) -> None:
+    (tmp_path / "cut.jsonl").write_text("hello\n")
+    with pytest.raises(CorpusError, match=r"cut.jsonl: not as a build writes it .*; delete it"):
+        built(pages, tmp_path)
+
+
 def test_kinds_and_licences_are_chosen_and_people_stay(pages: Any, tmp_path: Path) -> None:
     manifest = Manifest.read(built(pages, tmp_path / "a", exclude=("tts-ar",)).manifest)
     assert sorted(manifest.column("family")) == ["-", "-", "-", "vocoder-gan"]
@@ -135,6 +181,8 @@ def test_kinds_and_licences_are_chosen_and_people_stay(pages: Any, tmp_path: Pat
     assert set(stated.column("licence")) == {"MIT"}
     with pytest.raises(CorpusError, match="did you mean 'tts-ar'"):
         Choice(include=("tts-at",))
+    with pytest.raises(CorpusError, match="'tts-ar' is both included and excluded"):
+        Choice(include=("tts-ar",), exclude=("tts-ar",))
 
 
 def test_copies_that_are_known_are_left_out(pages: Any, tmp_path: Path) -> None:

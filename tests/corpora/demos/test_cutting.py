@@ -64,7 +64,7 @@ def encoded(samples: FloatArray, rate_hz: int = RATE, **how: str) -> bytes:
     return file.getvalue()
 
 
-def test_channels_are_averaged_and_the_rate_is_told() -> None:
+def test_channels_are_averaged_and_the_rate_is_kept() -> None:
     stereo = np.stack([np.full(44_100, 0.5), np.full(44_100, 0.1)], axis=1)
     decoded = decode(encoded(stereo, 44_100, format="WAV", subtype="FLOAT"), "x")
     assert decoded.rate_hz == 44_100

@@ -16,7 +16,7 @@ from unheard.corpora.demos.choosing import Choice, Recording, chosen, others, pa
 from unheard.corpora.demos.copies import Copies, find_copies
 from unheard.corpora.demos.making import CutOutcome, CutRows, Task, make_all
 from unheard.corpora.demos.summary import notice, summary
-from unheard.corpora.git_files import Repositories
+from unheard.corpora.git_files import Hosts, Mirrors, Repositories
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest
 from unheard.errors import CorpusError
 
@@ -85,20 +85,35 @@ def build(
         CorpusError: If nothing could be built, or more is wanted than a pack holds.
     """
     known, choice = catalogue or read_catalogue(), choice or Choice()
-    if isinstance(source, Path) and choice.every:
-        raise CorpusError("a pack holds the capped clips only; give --mirrors, or no --every")
-    if isinstance(source, Path) and not (source / "clips").is_dir():
-        raise CorpusError(f"{source}: no folder clips in it; give the folder of a pack")
+    _check(source, choice)
     work, rows = _Work(), CutRows(out / "cut.jsonl")
-    _forget_excluded(out, known, say)
+    if rows.of:
+        say(f"{len(rows.of)} clips were cut before; those that are wanted are not cut again")
+    _forget_excluded(out, source, known, say)
     for outcome in _with_progress(
         make_all(_tasks(out, source, choice, known, work, say), rows, jobs), say
     ):
         if outcome.error and not outcome.final:
-            work.failed.setdefault(work.recordings[outcome.id].page.repo, outcome.error)
+            repo = work.recordings[outcome.id].page.repo
+            work.failed.setdefault(repo, outcome.error.removeprefix(f"{repo}/"))
     for repo, why in sorted(work.failed.items()):
         say(f"{repo}: {why}")
     return _written(out, known, work, rows, say)
+
+
+def _check(source: Repositories | Path, choice: Choice) -> None:
+    """Refuse a folder that cannot be what it was given as, before each page is looked for in it."""
+    folder = source.folder if isinstance(source, Mirrors) else source
+    if isinstance(folder, Path) and not folder.is_dir():
+        raise CorpusError(f"{folder}: no such folder; give the one that --mirrors or --pack means")
+    if not isinstance(source, Path):
+        return
+    if choice.every:
+        raise CorpusError("a pack holds the capped clips only; give --mirrors, or no --every")
+    if next(source.glob("clips/*/*.flac"), None) is None:
+        raise CorpusError(
+            f"{source}: no files clips/PART/*.flac in it, as a pack has; give the folder of a pack"
+        )
 
 
 def _tasks(
@@ -134,10 +149,15 @@ def _tasks(
             yield Task.of(recording, origin, out, pack=isinstance(source, Path))
 
 
-def _forget_excluded(out: Path, known: Catalogue, say: Say) -> None:
-    """Delete the clips of excluded pages that an earlier build has made."""
+def _forget_excluded(out: Path, source: Repositories | Path, known: Catalogue, say: Say) -> None:
+    """Delete what an earlier build has fetched and cut of excluded pages, finished or not."""
     for repo, reason in known.excluded.items():
         say(f"{repo}: left out at its owner's wish ({reason})")
+        if isinstance(source, Hosts):
+            source.forget(repo)
+        for listed in known.chosen.get(repo, ()):
+            for file in out.glob(f"clips/*/{listed.blob[:16]}.flac"):
+                file.unlink()
     if known.excluded and (out / "raw.parquet").is_file():
         before = Manifest.read(out / "raw.parquet")
         for clip in before:

@@ -47,6 +47,8 @@ class Choice:
         for kind in (*self.include, *self.exclude):
             if kind not in KINDS:
                 raise CorpusError(f"no kind is called {kind!r}{suggestion(kind, KINDS)}")
+        for kind in {*self.include} & {*self.exclude}:
+            raise CorpusError(f"kind {kind!r} is both included and excluded; choose one of them")
 
     def takes(self, rule: Rule) -> bool:
         """Return whether files of a rule are wanted; people always are."""

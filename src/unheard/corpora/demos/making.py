@@ -118,7 +118,9 @@ class CutRows:
             elif lines and "rule" not in lines[0]:
                 raise ValueError("no cut rule in its first line")
         except (ValueError, TypeError, KeyError) as error:
-            raise CorpusError(f"{path}: not of a build ({error}); delete it") from error
+            raise CorpusError(
+                f"{path}: not as a build writes it ({error}); delete it, or choose another --out"
+            ) from error
         path.parent.mkdir(parents=True, exist_ok=True)
         if not self.of:
             path.write_text(json.dumps({"rule": RULE}) + "\n")
@@ -133,11 +135,11 @@ class CutRows:
                 stream.write(json.dumps(asdict(outcome)) + "\n")
 
     def knows(self, task: Task) -> bool:
-        """Return whether a task need not be done again."""
+        """Return whether a task need not be done again; a clip that was altered must."""
         outcome = self.of.get(task.id)
-        return (
-            outcome is not None and outcome.final and (bool(outcome.error) or task.target.is_file())
-        )
+        if outcome is None or not outcome.final:
+            return False
+        return bool(outcome.error) or _sha256(task.target) == outcome.sha256
 
 
 def make_all(tasks: Iterable[Task], rows: CutRows, jobs: int) -> Iterator[CutOutcome]:
@@ -182,10 +184,15 @@ def _cut(task: Task) -> CutOutcome:
     return CutOutcome(
         task.id,
         duration_s=samples.size / audio.SAMPLE_RATE_HZ,
-        sha256=hashlib.sha256(task.target.read_bytes()).hexdigest(),
+        sha256=_sha256(task.target),
         pcm_sha256=hashlib.sha256(levels.tobytes()).hexdigest(),
         **facts,  # type: ignore[arg-type]
     )
+
+
+def _sha256(path: Path) -> str:
+    """Hash of a file, "" if there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _of_pack(task: Task) -> FloatArray:

@@ -14,21 +14,21 @@ __all__ = ["notice", "summary"]
 def summary(manifest: Manifest) -> str:
     """Return clips, seconds, pages, laboratories, systems, kinds, languages and years by part."""
     lines = [
-        "part        label       clips  seconds  pages  labs  systems  kinds  languages  years"
+        "part        label          clips  seconds  pages  labs  systems  kinds  languages  years"
     ]
     cells: dict[tuple[str, str], list[Clip]] = {}
     for clip in manifest:
         label = "bona fide" if clip.bonafide else "spoof"
         cells.setdefault((clip.part, label), []).append(clip)
         if not clip.bonafide and clip.notes.get("unseen") == "yes":
-            cells.setdefault((clip.part, "  unseen"), []).append(clip)
+            cells.setdefault((clip.part, "spoof, unseen"), []).append(clip)
     for (part, label), clips in sorted(cells.items()):
         years = sorted(_noted(clips, "year"))
         languages = {clip.language for clip in clips if clip.language}
         systems = {clip.attack for clip in clips if not clip.bonafide}
         kinds = {clip.family for clip in clips if not clip.bonafide}
         lines.append(
-            f"{part:11} {label:10} {len(clips):6d} {sum(c.duration_s for c in clips):8.0f} "
+            f"{part:11} {label:13} {len(clips):6d} {sum(c.duration_s for c in clips):8.0f} "
             f"{len(_noted(clips, 'page')):6d} {len(_noted(clips, 'laboratory')):5d} "
             f"{len(systems):8d} {len(kinds):6d} {len(languages):10d}  "
             f"{'-'.join(dict.fromkeys((years[0], years[-1]))) if years else ''}".rstrip()
@@ -47,7 +47,7 @@ def notice(manifest: Manifest, catalogue: Catalogue) -> str:
         "# Pages that this corpus was built from",
         "",
         "Built locally. Most pages state no licence for their audio: pass none of it on, nor clips",
-        "made from it. A detector's card lists the pages that it was trained on.",
+        "made from it. A detector's card lists the systems that it was trained on.",
         "",
         "| page | commit | licence of the repository | year | clips |",
         "|---|---|---|---|---|",
