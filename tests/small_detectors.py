@@ -46,6 +46,7 @@ SMALL: dict[str, Spec] = {
     "ssl_aasist": SslAasist(encoder=TINY_ENCODER, adapters=TINY_EXPERTS),
     "toy": Toy(n_bands=4),
 }
+assert SMALL.keys() == DETECTORS.keys(), "give a new detector a small one here, in SMALL"
 
 PAIRS = [
     (method, detector)

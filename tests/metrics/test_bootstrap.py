@@ -58,7 +58,7 @@ ALL: dict[str, Callable[..., float]] = {
 }
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [name for name, row in ALL.items() if split(row)[0] in _DRAWS])
 @pytest.mark.parametrize("decimals", [12, 1, 0], ids=["untied", "tied", "heavily tied"])
 def test_fast_draws_have_the_distribution_of_the_plain_loop(name: str, decimals: int) -> None:
     rng = np.random.default_rng(11)

@@ -32,6 +32,7 @@ VERIFIERS: dict[str, dict[str, Any]] = RECORDED["verifiers"]
 @pytest.mark.parametrize("name", CASES)
 def test_metrics_agree_with_an_independent_implementation(name: str, metric: str) -> None:
     case = CASES[name]
+    assert metric in case, f"record {metric} in tests/metrics/make_reference.py: make reference"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         value = METRICS[metric](case["bonafide"], case["spoof"])

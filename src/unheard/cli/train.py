@@ -69,10 +69,9 @@ def recipes() -> None:
             typer.echo(f"  {name:31} {row.takes:8} {row.choose}")
             typer.echo(f"  {'':31} {'':8} needs: {row.needs}")
         typer.echo("")
-    typer.echo(
-        "unheard train NAME --data MANIFEST --out RUN; what to expect is in the docstrings of"
-    )
-    typer.echo("unheard/recipes. `small` is sized for training on a CPU.")
+    typer.echo("To try one:  unheard train toy --data tests/tiny --out runs/toy")
+    typer.echo("`small` is sized for training on a CPU. What each reaches, and the papers' titles:")
+    typer.echo("the docstrings of src/unheard/recipes.")
 
 
 def calibrate(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from unheard.evaluation.groups import Cell, Grid
 from unheard.evaluation.markup import Block, Heading, Table, Words
 from unheard.evaluation.results import FEW_CLIPS, Report
+from unheard.metrics import METRICS
 
 __all__ = ["METRIC_NAMES", "averages", "grids", "pages", "rate"]
 
@@ -22,6 +23,8 @@ METRIC_NAMES = {
     "min_tdcf_legacy": "min t-DCF, legacy",
 }
 """What a report calls a metric; also the order of its rows."""
+
+METRIC_NAMES |= {name: name for name in METRICS if name not in METRIC_NAMES}
 
 
 def rate(name: str, value: float) -> str:

@@ -362,9 +362,9 @@ def value_of(path: str, name: str, kind: type[T]) -> T:
     """
     if not Path(path).is_file():
         raise RecipeError(f"{path}: no such file; give a Python file with a value `{name}`")
-    value = runpy.run_path(path).get(name)
+    values = runpy.run_path(path)
+    value = values.get(name)
     if not isinstance(value, kind):
-        raise RecipeError(
-            f"{path}: its `{name}` is {value!r}; wanted a value `{name} = {kind.__name__}(...)`"
-        )
+        what = f"its `{name}` is {value!r}" if name in values else f"has no value `{name}`"
+        raise RecipeError(f"{path}: {what}; wanted a value `{name} = {kind.__name__}(...)`")
     return value
