@@ -22,9 +22,9 @@ from voice import voice
 Unheard = Callable[..., Run]
 
 OWN = """
-from unheard.compare.plan import Entry, Plan
+from unheard.compare.plan import Comparison, Entry
 
-plan = Plan(
+plan = Comparison(
     name="own",
     entries=(
         Entry("toy", "toy"),
