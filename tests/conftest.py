@@ -1,10 +1,17 @@
 """What every test stands on: no network, one thread, no hidden state."""
 
+from __future__ import annotations
+
 import os
 import socket
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from cli_run import Run
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -24,3 +31,31 @@ def _connect_locally(self: socket.socket, address: Any) -> None:
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", _connect_locally)
+
+
+@pytest.fixture
+def unheard(capfd: pytest.CaptureFixture[str]) -> Callable[..., Run]:
+    """The command line in this process."""
+    from cli_run import runner
+
+    return runner(capfd)
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the toy detector."""
+    from unheard.detectors import weights
+    from unheard.detectors.card import Card
+    from unheard.detectors.table import Toy
+    from unheard.metrics import Calibration, OperatingPoints
+
+    card = Card(
+        name="toy",
+        version="1",
+        window_s=1.0,
+        hop_s=0.5,
+        calibration=Calibration(scale=1.0, offset=3.0),
+        operating_points=OperatingPoints(0.0, -1.0, 1.0, surely_spoof=-1.0, surely_bonafide=1.0),
+    )
+    folder = tmp_path_factory.mktemp("detector") / "toy"
+    return weights.save(folder, Toy().build(), Toy(), card, seen=[])
