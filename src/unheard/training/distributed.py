@@ -38,6 +38,7 @@ __all__ = [
     "average_terms",
     "check_agreement",
     "clip_gradients",
+    "gathered",
     "held_as",
     "is_first",
     "is_sharded",
@@ -226,6 +227,22 @@ def of_first(*numbers: float) -> list[float]:
     shared = torch.tensor(numbers, dtype=torch.float64)
     distributed.broadcast(shared, 0)
     return [float(number) for number in shared]
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """Return the rows of all processes, in the order of their ranks; all processes call it.
+
+    Each takes every so-many-th batch of a step, so rows gathered batch by batch come in the order
+    of the batches, as one process would see them.
+
+    Args:
+        rows: Shape [B, ...], on the processor, of the same shape in all processes.
+    """
+    if n_processes() == 1:
+        return rows
+    everyone = [torch.empty_like(rows) for _ in range(n_processes())]
+    distributed.all_gather(everyone, rows.contiguous())
+    return torch.cat(everyone)
 
 
 def shard(model: nn.Module, device: torch.device) -> None:
