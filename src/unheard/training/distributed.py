@@ -230,10 +230,9 @@ def of_first(*numbers: float) -> list[float]:
 
 
 def gathered(rows: Tensor) -> Tensor:
-    """Return the rows of all processes, in the order of their ranks; all processes call it.
+    """Return the rows of all processes by rank: of a step's batches, in their order.
 
-    Each takes every so-many-th batch of a step, so rows gathered batch by batch come in the order
-    of the batches, as one process would see them.
+    All processes call it, once for each batch.
 
     Args:
         rows: Shape [B, ...], on the processor, of the same shape in all processes.

@@ -85,7 +85,7 @@ class Solve:
         """
         if progress.step == progress.n_steps:
             probe, collected = _parts(model)
-            self._fit(probe, *collected.all())
+            self._fit(probe, *collected.rows())
             collected.clear()
         return False
 
@@ -139,10 +139,10 @@ class Collected(nn.Module):
         """Append [B, D] and [B]."""
         self.batches.append(torch.cat([bonafide.float()[:, None], embedding], dim=1))
 
-    def all(self) -> tuple[Tensor, Tensor]:
+    def rows(self) -> tuple[Tensor, Tensor]:
         """Return embeddings [N, D] and truth [N] bool, in the order of the batches."""
-        rows = self.get_extra_state()
-        return rows[:, 1:], rows[:, 0] > 0
+        state = self.get_extra_state()
+        return state[:, 1:], state[:, 0] > 0
 
     def clear(self) -> None:
         """Forget all."""
