@@ -26,7 +26,7 @@ from unheard.detectors.table import SslAasist
 from unheard.errors import TrainingError
 from unheard.training import distributed
 from unheard.training import loop as training
-from unheard.training.methods import METHODS, Plasticity
+from unheard.training.methods import METHODS, Plasticity, Solve
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Adam, Budget, Constant, Recipe
 
@@ -53,6 +53,7 @@ RECIPES = {
         detector=SMALL["grnn"],
         method=Plasticity(n_growths=1, first=0.3, grow=1.0, remove=0.5, remove_after=0.3),
     ),
+    "probe": replace(TOY, detector=SMALL["linear_states"], method=Solve()),
     "undivided": replace(TOY, budget=Budget(n_steps=6)),
 }
 

@@ -7,6 +7,7 @@ from unheard.detectors.table import (
     Encoder,
     Grnn,
     Lcnn,
+    LinearStates,
     LoraExperts,
     MelLcnn,
     Mixture,
@@ -36,6 +37,7 @@ SMALL: dict[str, Spec] = {
     "aasist": RawAasist(n_filters=12, n_taps=31, widths=(3, 4), graph_widths=(6, 4)),
     "grnn": Grnn(n_filters=6, channels=4, hidden=(4, 3), embedding=4),
     "lcnn": Lcnn(n_filters=6),
+    "linear_states": LinearStates(encoder=TINY_ENCODER, layers=(0, 2), spectral=True),
     "mel_lcnn": MelLcnn(n_hop=400, n_mels=8),
     "mixture": Mixture(
         experts=(ResNet18(n_hop=400, n_mels=16, width=2, embedding=4), Toy(n_bands=4)),
@@ -53,5 +55,7 @@ PAIRS = [
     for method in METHODS
     for detector in DETECTORS
     if method != "plasticity" or isinstance(SMALL[detector], Resizable)
+    if method != "solve" or isinstance(SMALL[detector], LinearStates)
 ]
-"""Each method with each detector that it can train: what has no width cannot grow."""
+"""Each method with each detector that it can train: what has no width cannot grow, and what is not
+linear in its embedding has no closed form."""

@@ -156,6 +156,16 @@ def test_processes_grow_and_remove_the_same_units(pair: Pair, data: Path, tmp_pa
     assert_close(tmp_path / "one", tmp_path / "two", statistics=False)
 
 
+def test_a_closed_form_on_two_processes_is_that_of_one_to_the_bit(
+    pair: Pair, data: Path, tmp_path: Path
+) -> None:
+    trained("probe", data, tmp_path / "one")
+    assert pair.ask("trained", "probe", data, tmp_path / "two", 1)[0][-1] == "interrupted"
+    pair.ask("trained", "probe", data, tmp_path / "two")
+    assert last(tmp_path / "one")["linear.weight"].abs().max() > 0
+    assert_identical(tmp_path / "one", tmp_path / "two")
+
+
 def test_a_run_resumes_with_another_number_of_processes(
     pair: Pair, data: Path, wholes: dict[str, Path], tmp_path: Path
 ) -> None:

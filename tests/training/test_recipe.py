@@ -11,8 +11,9 @@ from torch import nn
 
 from unheard import recipes
 from unheard.audio.augment import Augment, Step
-from unheard.detectors.table import SslAasist, Toy
+from unheard.detectors.table import LinearStates, SslAasist, Toy
 from unheard.errors import RecipeError
+from unheard.training.methods import Solve
 from unheard.training.recipe import (
     Adam,
     Budget,
@@ -96,6 +97,14 @@ def test_names_are_given_comma_separated() -> None:
     changed = with_settings(RECIPE, ["train_parts=train,train_extra", "dev_parts=dev"])
     assert changed.train_parts == ("train", "train_extra")
     assert changed.dev_parts == ("dev",)
+
+
+def test_whole_numbers_are_given_comma_separated() -> None:
+    changed = with_settings(recipes.load("linear_states"), ["detector.layers=1,2", "method.c=0.01"])
+    assert changed.detector == LinearStates(layers=(1, 2))
+    assert changed.method == Solve(c=0.01)
+    with pytest.raises(RecipeError, match="not a single value"):
+        with_settings(changed, ["detector.layers=1,two"])
 
 
 def test_an_optional_part_can_be_left_out() -> None:

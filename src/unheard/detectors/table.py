@@ -10,6 +10,7 @@ from unheard.detectors.layers.encoder import Encoder
 from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, EvenGate, WaveformGate
 from unheard.detectors.layers.lora import LoraExperts
 from unheard.detectors.lcnn import Lcnn
+from unheard.detectors.linear_states import LinearStates
 from unheard.detectors.mel_lcnn import MelLcnn
 from unheard.detectors.mixture import Mixture
 from unheard.detectors.resnet18 import ResNet18
@@ -27,6 +28,7 @@ __all__ = [
     "EvenGate",
     "Grnn",
     "Lcnn",
+    "LinearStates",
     "LoraExperts",
     "MelLcnn",
     "Mixture",
@@ -45,6 +47,7 @@ DETECTORS: dict[str, type[Spec]] = {
     "aasist": RawAasist,
     "grnn": Grnn,
     "lcnn": Lcnn,
+    "linear_states": LinearStates,
     "mel_lcnn": MelLcnn,
     "mixture": Mixture,
     "resnet18": ResNet18,

@@ -58,6 +58,7 @@ GROUPS = {
 """Headings of `unheard recipes`, in its order; files, and the controls out of all of them."""
 
 _OPEN = "CPU, open corpus"
+_PROBED = "CPU, any corpus, Whisper-base"
 _TWINS = "CPU, open corpus with twins"
 _XLSR = "GPU, XLS-R 300M, ASVspoof 2019 LA"
 _POOLED = "GPU, pooled corpora"
@@ -65,7 +66,11 @@ _POOLED = "GPU, pooled corpora"
 RECIPES = {
     "shipped": Row("shipped", _OPEN, "9 min", "to make the packaged detector again"),
     "shipped_twins": Row("shipped", _TWINS, "8 min", "tried in its place; calls more people spoof"),
-    "lora_small": Row("baselines", _OPEN, "6 min", "first: the strongest plain baseline on a CPU"),
+    "linear_states": Row("baselines", _PROBED, "10 min", "first of all: what any method must beat"),
+    "linear_states_spectral": Row(
+        "baselines", _PROBED, "10 min", "the same, with statistics of the spectrum"
+    ),
+    "lora_small": Row("baselines", _OPEN, "6 min", "the strongest plain network on a CPU"),
     "ssl_aasist_small": Row("baselines", _OPEN, "8 min", "to tune a whole encoder, or none of it"),
     "lcnn": Row("baselines", _OPEN, "28 min", "the classic LFCC-LCNN, no encoder"),
     "resnet18_mel_w32": Row("baselines", _OPEN, "22 min", "a spectral network, no encoder"),

@@ -38,6 +38,7 @@ __all__ = [
     "average_terms",
     "check_agreement",
     "clip_gradients",
+    "gathered",
     "held_as",
     "is_first",
     "is_sharded",
@@ -226,6 +227,21 @@ def of_first(*numbers: float) -> list[float]:
     shared = torch.tensor(numbers, dtype=torch.float64)
     distributed.broadcast(shared, 0)
     return [float(number) for number in shared]
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """Return the rows of all processes by rank: of a step's batches, in their order.
+
+    All processes call it, once for each batch.
+
+    Args:
+        rows: Shape [B, ...], on the processor, of the same shape in all processes.
+    """
+    if n_processes() == 1:
+        return rows
+    everyone = [torch.empty_like(rows) for _ in range(n_processes())]
+    distributed.all_gather(everyone, rows.contiguous())
+    return torch.cat(everyone)
 
 
 def shard(model: nn.Module, device: torch.device) -> None:

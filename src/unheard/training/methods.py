@@ -3,6 +3,7 @@
 from unheard.training.method import Method, Moments, Objective, Progress
 from unheard.training.mldg import Mldg
 from unheard.training.plasticity import Plasticity
+from unheard.training.solve import Solve
 from unheard.training.supervised import Supervised
 
 __all__ = [
@@ -13,11 +14,13 @@ __all__ = [
     "Objective",
     "Plasticity",
     "Progress",
+    "Solve",
     "Supervised",
 ]
 
 METHODS: dict[str, type[Method]] = {
     "mldg": Mldg,
     "plasticity": Plasticity,
+    "solve": Solve,
     "supervised": Supervised,
 }

@@ -265,8 +265,8 @@ def with_settings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
 
     Args:
         recipe: Where to start.
-        settings: Texts such as "schedule.rate=1e-4", applied in order; names, such as those of
-            train_parts, comma-separated.
+        settings: Texts such as "schedule.rate=1e-4", applied in order; several names or whole
+            numbers, such as those of train_parts, comma-separated.
 
     Raises:
         RecipeError: If a name does not exist, is not a scalar, or the value does not fit its type.
@@ -330,6 +330,8 @@ def _scalar(text: str, wanted: Any, path: str) -> object:
         raise RecipeError(f"{path}={text}: {path} holds {kind}; give one") from None
     if wanted is str:
         return text
+    if wanted == tuple[int, ...] and all(number.isdecimal() for number in text.split(",")):
+        return tuple(int(number) for number in text.split(","))
     if wanted == tuple[str, ...] and (names := tuple(filter(None, text.split(",")))):
         return names
     raise RecipeError(f"{path} is not a single value; change it in a recipe file of your own")

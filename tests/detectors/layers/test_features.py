@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from unheard.detectors.layers.features import Framing, Lfcc, LinearBand, Log, Mel, Spectrogram
+from unheard.detectors.layers.features import (
+    Framing,
+    Lfcc,
+    LinearBand,
+    Log,
+    Mel,
+    SpectralStatistics,
+    Spectrogram,
+)
 from unheard.errors import RecipeError
 
 FRAMING = Framing(n_window=400, n_hop=160, n_fft=512)
@@ -159,3 +167,30 @@ def test_features_hold_no_weights() -> None:
 def test_impossible_settings_say_what_to_do(make: object, remedy: str) -> None:
     with pytest.raises(RecipeError, match=remedy):
         make()  # type: ignore[operator]
+
+
+def test_spectral_statistics_are_those_of_numpy_and_scipy() -> None:
+    from scipy.fft import dct
+
+    power = Spectrogram(FRAMING)(torch.randn(2, 8_000, generator=torch.Generator().manual_seed(0)))
+    layer = SpectralStatistics(FRAMING, n_filters=20, n_coefficients=7)
+    edges = np.linspace(0, 8000, 22)
+    bins = np.linspace(0, 8000, 257)
+    filters = np.stack([np.interp(bins, edges[i : i + 3], [0, 1, 0]) for i in range(20)], axis=1)
+    bands = np.log(power.double().numpy() @ filters + 1e-6)
+    padded = np.concatenate([bands[:, :1], bands, bands[:, -1:]], axis=1)
+    delta = padded[:, 2:] - padded[:, :-2]
+    cepstrum = dct(bands, axis=2, norm="ortho")[:, :, 1:8]
+    by_hand = [bands.mean(axis=1), *(part.std(axis=1) for part in (bands, delta, cepstrum))]
+    expected = np.concatenate(by_hand, axis=1)
+    assert expected.shape == (2, layer.n_features) == (2, 67)
+    np.testing.assert_allclose(layer(power).numpy(), expected, atol=1e-4)
+
+
+def test_louder_speech_moves_only_the_means_of_spectral_statistics() -> None:
+    wave = torch.randn(1, 8_000, generator=torch.Generator().manual_seed(0))
+    layer = SpectralStatistics(FRAMING)
+    quiet, loud = (layer(Spectrogram(FRAMING)(level * wave))[0] for level in (1.0, 10.0))
+    torch.testing.assert_close(loud[100:], quiet[100:], rtol=0, atol=1e-3)
+    rise = loud[:100] - quiet[:100]
+    torch.testing.assert_close(rise, torch.full((100,), 2 * np.log(10.0)), rtol=0, atol=1e-3)

@@ -23,7 +23,7 @@ from unheard.detectors.layers.exporting import power_spectrogram
 from unheard.errors import RecipeError, suggestion
 from unheard.types import FloatArray
 
-__all__ = ["Framing", "Lfcc", "LinearBand", "Log", "Mel", "Spectrogram"]
+__all__ = ["Framing", "Lfcc", "LinearBand", "Log", "Mel", "SpectralStatistics", "Spectrogram"]
 
 LONGEST_FFT = 65_536
 WINDOWS = {"hann": 0.5, "hamming": 0.54}
@@ -255,6 +255,46 @@ class Lfcc(nn.Module):
             static = torch.cat([energy, cepstrum[:, :, 1:]], dim=2)
             delta = _delta(static)
             return torch.cat([static, delta, _delta(delta)], dim=2)
+
+
+class SpectralStatistics(nn.Module):
+    """Statistics over time of a log filter bank and of its cepstrum: one row per clip.
+
+    Triangular filters of equal width over 0 to 8 kHz. For each of them the mean, the standard
+    deviation and that of the delta of its logarithm; for each cepstral coefficient but the first,
+    which is the level, the standard deviation. Level and colour of the recording stay in the means.
+
+    Shape:
+        power [B, F, K] -> [B, 3 * n_filters + n_coefficients].
+    """
+
+    filters: Tensor
+    cosines: Tensor
+
+    def __init__(self, framing: Framing, *, n_filters: int = 100, n_coefficients: int = 60) -> None:
+        super().__init__()
+        _check_filters(n_filters, framing.n_bins)
+        assert n_coefficients < n_filters, "the cepstrum has as many as there are filters"
+        self.n_features = 3 * n_filters + n_coefficients
+        edges_hz = np.linspace(0.0, SAMPLE_RATE_HZ / 2, n_filters + 2)
+        filters = _triangles(np.linspace(0.0, SAMPLE_RATE_HZ / 2, framing.n_bins), edges_hz)
+        cosines = _cosines(n_filters)[:, 1 : n_coefficients + 1]
+        self.register_buffer("filters", _float32(filters), persistent=False)
+        self.register_buffer("cosines", _float32(cosines), persistent=False)
+
+    def forward(self, power: Tensor) -> Tensor:
+        """Return statistics, [B, F, K] -> [B, n_features]."""
+        with _full_precision(power):
+            bands = torch.log(power.float() @ self.filters + 1e-6)
+            parts = [bands, _delta(bands), bands @ self.cosines]
+            spreads = [_deviation(part) for part in parts]
+            return torch.cat([bands.mean(dim=1), *spreads], dim=1)
+
+
+def _deviation(features: Tensor) -> Tensor:
+    """Return the standard deviation over time, [B, F, M] -> [B, M]; finite slope at 0."""
+    centred = features - features.mean(dim=1, keepdim=True)
+    return (centred.square().mean(dim=1) + 1e-8).sqrt()
 
 
 def _delta(features: Tensor) -> Tensor:
