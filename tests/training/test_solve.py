@@ -160,7 +160,7 @@ def test_a_smaller_c_gives_smaller_weights(manifest: Manifest) -> None:
 
 def test_a_feature_that_never_moves_leaves_scores_finite(manifest: Manifest) -> None:
     method = Solve()
-    model = prepared(method)
+    model: Any = prepared(method)
     for batch in batches(manifest):
         method.gradients(model, batch, OBJECTIVE)
     for rows in model.collected.batches:
