@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unheard.cli.shared import detector_folder, manifest_of, say
+from unheard.cli.shared import detector_argument, manifest_of, say
 
 if TYPE_CHECKING:
     from unheard.evaluation.evaluate import Options
@@ -52,11 +52,7 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
     out: Annotated[Path, typer.Option(help="Folder for the score file and the report.")],
     bundle: Annotated[
         Path | None,
-        typer.Argument(
-            parser=detector_folder,
-            metavar="DETECTOR",
-            help="Bundle, or folder of a run; shipped is the one inside the package.",
-        ),
+        detector_argument(),
     ] = None,
     data: Annotated[
         list[Path] | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unheard.cli.shared import detector_folder, manifest_of, say
+from unheard.cli.shared import detector_argument, manifest_of, say
 
 if TYPE_CHECKING:
     from unheard.evaluation.rounding import RoundedScores
@@ -18,9 +18,7 @@ __all__ = ["export", "pull"]
 def export(  # noqa: PLR0913  a command has the options that it has
     bundle: Annotated[
         Path,
-        typer.Argument(
-            parser=detector_folder, metavar="DETECTOR", help="Bundle, or folder of a run."
-        ),
+        detector_argument("Bundle, or folder of a run."),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write; what is there of this is replaced.")],
     to: Annotated[

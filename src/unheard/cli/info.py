@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unheard.cli.shared import SHIPPED, AsJson, detector_folder
+from unheard.cli.shared import SHIPPED, AsJson, detector_argument
 
 __all__ = ["info"]
 
@@ -15,11 +15,7 @@ __all__ = ["info"]
 def info(
     detector: Annotated[
         Path,
-        typer.Argument(
-            parser=detector_folder,
-            metavar="DETECTOR",
-            help="Bundle, or folder of a run; shipped is the one inside the package.",
-        ),
+        detector_argument(),
     ] = SHIPPED,
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unheard.cli.shared import AsJson, Data, detector_folder, manifest_of
+from unheard.cli.shared import AsJson, Data, detector_argument, manifest_of
 
 if TYPE_CHECKING:
     from unheard.data.clip import Manifest
@@ -46,11 +46,7 @@ def _training(
 def _experts(
     bundle: Annotated[
         Path,
-        typer.Argument(
-            parser=detector_folder,
-            metavar="DETECTOR",
-            help="Bundle or run whose detector has a mixture of experts.",
-        ),
+        detector_argument("Bundle or run whose detector has a mixture of experts."),
     ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for routing.png and routing.json.")],
@@ -60,11 +56,11 @@ def _experts(
 ) -> None:
     """Show which expert of a mixture handles which attacks."""
     from unheard.detectors.bundle import load
-    from unheard.evaluation import routing as room
+    from unheard.evaluation import routing
 
-    usage = room.measure(load(bundle), _chosen(data, parts), by=by, most_clips=clips)
-    picture = room.draw(usage, out)
-    spread = room.spread_bits(usage.gates)
+    usage = routing.measure(load(bundle), _chosen(data, parts), by=by, most_clips=clips)
+    picture = routing.draw(usage, out)
+    spread = routing.spread_bits(usage.gates)
     for name, bits in zip(usage.projections, spread.tolist(), strict=True):
         typer.echo(f"{name:50} {bits:.4f} bits between groups")
     typer.echo(picture)
@@ -74,11 +70,7 @@ def _experts(
 def _layers(
     bundle: Annotated[
         Path,
-        typer.Argument(
-            parser=detector_folder,
-            metavar="DETECTOR",
-            help="Bundle or run whose detector reads a sum over layers.",
-        ),
+        detector_argument("Bundle or run whose detector reads a sum over layers."),
     ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for layers.png and layers.json.")],
@@ -88,10 +80,10 @@ def _layers(
 ) -> None:
     """Show which layers of its encoder a detector reads for which attacks."""
     from unheard.detectors.bundle import load
-    from unheard.evaluation import routing as room
+    from unheard.evaluation import routing
 
-    usage = room.measure_layers(load(bundle), _chosen(data, parts), by=by, most_clips=clips)
-    picture = room.draw(usage, out)
+    usage = routing.measure_layers(load(bundle), _chosen(data, parts), by=by, most_clips=clips)
+    picture = routing.draw(usage, out)
     for name, weights in zip(usage.groups, usage.gates[:, 0], strict=True):
         typer.echo(f"{name:30} most of layer {weights.argmax():2d}: {weights.max():.3f}")
     typer.echo(picture)
@@ -101,11 +93,7 @@ def _layers(
 def _cost(
     bundle: Annotated[
         Path,
-        typer.Argument(
-            parser=detector_folder,
-            metavar="DETECTOR",
-            help="Bundle or run to measure; shipped is the one inside the package.",
-        ),
+        detector_argument("Bundle or run to measure; shipped is the one inside the package."),
     ],
     out: Annotated[Path | None, typer.Option(help="File to write it to as JSON.")] = None,
     as_json: AsJson = False,

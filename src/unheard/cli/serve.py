@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unheard.cli.shared import SHIPPED, detector_folder, say
+from unheard.cli.shared import SHIPPED, detector_argument, say
 from unheard.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ __all__ = ["serve"]
 def serve(  # noqa: PLR0913  a command has the options that it has
     bundle: Annotated[
         Path,
-        typer.Argument(
-            parser=detector_folder,
-            metavar="DETECTOR",
-            help="Bundle, or folder of a run; shipped is the one inside the package.",
-        ),
+        detector_argument(),
     ] = SHIPPED,
     host: Annotated[
         str, typer.Option(help="Address to listen on; other than loopback needs --keys.")

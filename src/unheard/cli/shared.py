@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ __all__ = [
     "SpoofPrior",
     "Threshold",
     "default_cache",
+    "detector_argument",
     "detector_folder",
     "manifest_of",
     "say",
@@ -56,13 +57,16 @@ Data = Annotated[Path, typer.Option(help="Manifest, or the folder of a built cor
 Cache = Annotated[
     Path | None, typer.Option(help="Folder for packages, corpora and encoders; ~/.cache/unheard.")
 ]
+BUNDLE_OR_RUN = "Bundle, or folder of a run; shipped is the one inside the package."
+
+
+def detector_argument(help: str = BUNDLE_OR_RUN) -> Any:
+    """Return what a command says of a detector that is named without an option."""
+    return typer.Argument(parser=detector_folder, metavar="DETECTOR", help=help)
+
+
 Detector = Annotated[
-    Path,
-    typer.Option(
-        parser=detector_folder,
-        metavar="DETECTOR",
-        help="Bundle, or folder of a run; shipped is the one inside the package.",
-    ),
+    Path, typer.Option(parser=detector_folder, metavar="DETECTOR", help=BUNDLE_OR_RUN)
 ]
 Threshold = Annotated[
     float | None, typer.Option(help="Decide at this score instead: below it is spoof.")
