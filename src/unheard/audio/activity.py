@@ -10,6 +10,7 @@ K frames of 30 ms.
 from __future__ import annotations
 
 import math
+import operator
 from array import array
 from dataclasses import dataclass
 
@@ -34,7 +35,8 @@ _REST_OF_POWER = 10**-5.5
 _RUMBLE_HZ = 40.0
 _RUMBLE_ORDER = 4
 _SILENT_DB = -75.0
-"""Level of a frame that is silence, though speech just before it may make it count as speech."""
+_FAINT_DB = 40.0
+_LOUDEST_FRAMES = 666  # 20 s
 
 _MUSIC_FRAMES = 133  # 4 s, as the line of `is_music` was fitted on
 _LEAST_MUSIC_FRAMES = 100  # 3 s; in 1 s, one voice in ten holds a tone
@@ -145,11 +147,14 @@ class Gauge:
         self._rest = waiting[n_frames * _FRAME :].copy()
         frames = waiting[: n_frames * _FRAME].reshape(n_frames, _FRAME)
         pcm = np.round(np.clip(frames, -1, 1) * 32767).astype("<i2")
-        flags = bytes(self._vad.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in pcm)
-        self._speech += flags
-        self._tones.push(frames, flags)
         level_db = 10 * np.log10(np.mean(frames**2, axis=1, dtype=np.float64) + 1e-10)
         self._levels_db.extend(level_db)
+        audible = (level_db > self._floor_db(n_frames)).tolist() if n_frames else []
+        # Each frame goes through the detector, which adapts to what it is given.
+        active = [self._vad.is_speech(frame.tobytes(), SAMPLE_RATE_HZ) for frame in pcm]
+        flags = bytes(map(operator.and_, active, audible))
+        self._speech += flags
+        self._tones.push(frames, flags)
         self._find_signals()
         spoken = frames[np.frombuffer(flags, np.uint8) == 1]
         spectrum = np.fft.rfft(spoken * self._taper, axis=1)
@@ -164,10 +169,24 @@ class Gauge:
         """Whole frames until now."""
         return len(self._speech)
 
-    def is_sounding(self, first: int) -> BoolArray:
-        """Return which frames from a frame on are active at speech frequencies, and not silent."""
-        levels_db = np.array(self._levels_db[first:], np.float64)
-        return (np.frombuffer(self._speech[first:], np.uint8) == 1) & (levels_db > _SILENT_DB)
+    def is_speech(self, first: int) -> BoolArray:
+        """Return which frames from a frame on are active at speech frequencies."""
+        flags: BoolArray = np.frombuffer(self._speech[first:], np.uint8) == 1
+        return flags
+
+    def _floor_db(self, n_new: int) -> FloatArray:
+        """Return the level above which each of the last frames may be speech, [K].
+
+        Well below the loudest of the 20 s before there is none: after speech, webrtcvad calls
+        noise that is as faint speech for long, and silence for a moment.
+        """
+        levels_db = np.array(self._levels_db[-(n_new + _LOUDEST_FRAMES) :], np.float64)
+        padding = np.full(n_new + _LOUDEST_FRAMES - levels_db.size, -np.inf)
+        views = np.lib.stride_tricks.sliding_window_view(
+            np.concatenate([padding, levels_db]), _LOUDEST_FRAMES + 1
+        )[-n_new:]
+        floor_db: FloatArray = np.maximum(views.max(axis=1) - _FAINT_DB, _SILENT_DB)
+        return floor_db
 
     def _find_signals(self) -> None:
         """Note which frames are signal tones; what is new may change that of the last frames."""

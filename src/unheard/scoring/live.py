@@ -185,10 +185,10 @@ class LiveVerdict:
         samples = np.asarray(samples, np.float32)
         updates: list[Update] = []
         at = 0
-        while at < len(samples):
+        while at < samples.size:
             piece = samples[at : at + self._stream.n_missing()] if samples.ndim == 1 else samples
             updates += [self._update(window, pushed_s) for window in self._stream.push(piece)]
-            at += len(piece)
+            at += piece.size
         return tuple(updates)
 
     def close(self) -> Verdict:

@@ -128,7 +128,7 @@ class WindowTrack:
             n_before = self.gauge.n_frames
             self.gauge.push(piece)
             if self._cutter is not None:
-                piece = self._cutter.push(piece, self.gauge.is_sounding(n_before))
+                piece = self._cutter.push(piece, self.gauge.is_speech(n_before))
             scored += self._scored(self._windower.push(piece))
         return scored
 
