@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from audio_files import wav
+from audio_files import encoded, tone, wav
 from unheard import audio
 from unheard.audio.pcm import PCM_FORMATS, PcmReader
 from unheard.errors import AudioError
-from voice import voice
+from voice import silence, voice
 
 SUBTYPES = {kind: subtype for kind, (subtype, _) in PCM_FORMATS.items()}
 
@@ -73,3 +73,24 @@ def test_floats_that_are_no_sound_are_refused() -> None:
         PcmReader("f32le").push(np.array([np.nan], "<f4").tobytes())
     with pytest.raises(AudioError, match="divide them by their full scale"):
         PcmReader("f32le").push(np.array([20_000], "<f4").tobytes())
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".m4a", ".webm"])
+def test_a_file_that_is_sent_as_samples_is_recognised_at_once(suffix: str) -> None:
+    data = encoded(tone(1.0, 48_000), suffix, 48_000)
+    reader = PcmReader()
+    reader.push(data[:3])
+    with pytest.raises(AudioError, match=r"begin as a file does.*; headerless samples are wanted"):
+        reader.push(data[3:20])
+
+
+@pytest.mark.parametrize(("kind", "better"), [("s16le", "s16be"), ("s24be", "s24le")])
+def test_samples_that_fit_better_swapped_are_named(kind: str, better: str) -> None:
+    subtype = SUBTYPES[kind]
+    raw = body(wav(np.concatenate([silence(1), voice(1)])[None], subtype=subtype))
+    other = swapped(raw, f"s{8 * PCM_FORMATS[kind][1]}be") if better.endswith("be") else raw
+    with pytest.raises(AudioError, match=f"far more like sound as {better}; say that"):
+        PcmReader(kind).push(other)
+    PcmReader(better).push(other)
+    noise = np.random.default_rng(0).integers(-9_000, 9_000, 16_000).astype("<i2")
+    PcmReader("s16le").push(noise.tobytes())

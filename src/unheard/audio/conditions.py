@@ -256,6 +256,12 @@ CONDITIONS: dict[str, Condition] = _table(
         for kbps in rates
     ),
     Condition(
+        "gsm_13",
+        "gsm",
+        "GSM 6.10 at 13 kbit/s, 8 kHz, as call recorders keep it",
+        (partial(coded, name="gsm", kbps=13),),
+    ),
+    Condition(
         "mu_law",
         "mu_law",
         "8 bits with logarithmic steps, 16 kHz",
