@@ -27,9 +27,11 @@ from torch import Tensor, nn
 from unheard import audio, metrics
 from unheard.data.batches import BatchSource, Terms, total
 from unheard.data.clip import Clip, Manifest
+from unheard.data.kinds import base_system
 from unheard.detectors import weights
 from unheard.detectors.detector import Detector, fresh, restore, window_scores
 from unheard.errors import TrainingError
+from unheard.metrics.by_group import FEWEST_SPOOF
 from unheard.scoring.scorer import pooled
 from unheard.training import checkpoint, distributed
 from unheard.training.checkpoint import (
@@ -44,9 +46,10 @@ from unheard.training.checkpoint import (
 from unheard.training.distributed import Rank
 from unheard.training.initial_weights import BUNDLE, copy_initial_weights, initial_weights_of
 from unheard.training.methods import Progress, Supervised
+from unheard.training.precision import autocast, gains
 from unheard.training.provenance import card_of, dev_table, seen_keys
 from unheard.training.recipe import Recipe, recipe_to_json
-from unheard.types import FloatArray
+from unheard.types import BoolArray, FloatArray
 
 __all__ = ["dev_scores", "train"]
 
@@ -79,7 +82,8 @@ def train(
         checkpoints/   the latest one
         bundle/        the detector
 
-    The best step is the one with the lowest EER on dev; of equal ones that with the lowest Cllr
+    The best step is the one with the lowest EER on dev, pooled or the mean over systems as the
+    recipe chooses; of equal ones that with the lowest Cllr
     after calibration, then the first. The recipe may average its weights with those of checks
     before it.
 
@@ -107,6 +111,7 @@ def train(
     clips, dev = _parts(recipe, manifest)
     method, n_steps, budget = recipe.method, recipe.budget.n_steps, recipe.budget
     few_dev = _spread(dev, budget.dev_clips)
+    groups = _systems(few_dev, clips) if budget.choose_by == "systems" else {}
 
     with distributed.joined() as rank, _repeatable(recipe.seed, rank.device), ExitStack() as opened:
         _check_shares(recipe, rank, sharded=sharded)
@@ -135,6 +140,7 @@ def train(
         )
         begun = last or Checkpoint(0, recipe.detector)
         step, best, recent = begun.step, begun.best, [*begun.recent]
+        bfloat16 = False if budget.precision == "float32" else begun.bfloat16
         detector = fresh(begun.spec)
         copy_initial_weights(detector, [] if last else starts)
         model = method.prepare(detector)
@@ -153,13 +159,16 @@ def train(
         batches = source.batches(mine.start, mine.stop, every=mine.step, workers=workers)
         while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
-            _set_rate(optimizer, rate)
+            _set_rate(optimizer, rate, step / n_steps)
             optimizer.zero_grad()
             batch_terms = []
             for index in rank.share(step * per_step, (step + 1) * per_step):
                 batch = next(batches).to(rank.device)
+                if bfloat16 is None:
+                    bfloat16 = bool(distributed.of_first(float(gains(model, batch.waveform)))[0])
+                    say("forward passes in " + ("bfloat16" if bfloat16 else "float32"))
                 distributed.seed_draws(recipe.seed, IN_BATCH, index)
-                with _precision(rank.device, budget.precision):
+                with autocast(rank.device, bfloat16=bfloat16):
                     batch_terms.append(method.gradients(model, batch, recipe.objective))
             terms = distributed.average_terms(batch_terms)
             distributed.average_gradients(model, len(batch_terms))
@@ -181,13 +190,15 @@ def train(
             checking = step % budget.eval_every == 0 or step == n_steps
             if checking:
                 distributed.average_statistics(model)
-                eer, cllr = _dev_check(model, few_dev, recipe)
+                eer, cllr, error = _dev_check(model, few_dev, groups, recipe)
                 line |= {"dev_eer": eer, "dev_cllr": cllr}
+                if groups:
+                    line["dev_systems"] = error
                 spec = method.spec(model, recipe.detector)
                 recent = [*recent, weights_of(model)][-budget.average :]
-                if best is None or (eer, cllr) < (best.eer, best.cllr):
-                    best = Best(step, eer, cllr, spec, mean_of(recent))
-                say(_progress_line(step, n_steps, eer, best, time.monotonic() - started))
+                if best is None or (error, cllr) < (best.eer, best.cllr):
+                    best = Best(step, error, cllr, spec, mean_of(recent))
+                say(_progress_line(step, n_steps, error, best, time.monotonic() - started))
             if line:
                 log.write(json.dumps({"step": step, **line}).encode() + b"\n")
                 log.flush()
@@ -200,6 +211,7 @@ def train(
                     best=best,
                     log_bytes=log.tell(),
                     seconds=time.monotonic() - started,
+                    bfloat16=bfloat16,
                 )
                 if rank.is_first:
                     checkpoint.store(out / CHECKPOINTS, now, identity)
@@ -255,8 +267,10 @@ def _samples(manifest: Manifest, clip: Clip) -> FloatArray:
     return audio.read(manifest.audio(clip), name=str(manifest.file(clip))).samples
 
 
-def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, float]:
-    """Return EER and calibrated Cllr of a model on dev clips; leave it in training mode."""
+def _dev_check(
+    model: nn.Module, dev: Manifest, groups: Mapping[str, BoolArray], recipe: Recipe
+) -> tuple[float, float, float]:
+    """Return EER, calibrated Cllr and what the best step has the least of; go on training."""
     scores = dev_scores(model.eval(), dev, recipe)
     model.train()
     bonafide = dev.bonafide()
@@ -265,9 +279,29 @@ def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", metrics.TiesWarning)  # usual in the first steps
         eer = metrics.eer(human, machine)
+        by_group = {name: scores[mask] for name, mask in groups.items()}
+        error = metrics.macro(metrics.eer, human, by_group).mean if groups else eer
     cllr = metrics.cllr(calibrate(human), calibrate(machine))
-    eer, cllr = distributed.of_first(eer, cllr)
-    return eer, cllr
+    eer, cllr, error = distributed.of_first(eer, cllr, error)
+    return eer, cllr, error
+
+
+def _systems(dev: Manifest, clips: Manifest) -> dict[str, BoolArray]:
+    """Return the clips [N] of each attack of dev that counts; see `Budget.choose_by`."""
+    attacks = dev.column("attack").astype(str)
+    trained = {base_system(attack) for attack in set(clips.column("attack").tolist())}
+    names = [
+        name
+        for name in sorted(set(attacks[~dev.bonafide()].tolist()))
+        if (attacks == name).sum() >= FEWEST_SPOOF
+    ]
+    if not names:
+        raise TrainingError(
+            f"budget.choose_by is 'systems', and no attack of dev has {FEWEST_SPOOF} clips; "
+            "set it to pooled, or give more dev clips"
+        )
+    unseen = [name for name in names if base_system(name) not in trained]
+    return {name: attacks == name for name in unseen or names}
 
 
 def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
@@ -345,15 +379,9 @@ def _spread(dev: Manifest, n_clips: int) -> Manifest:
     return dev.where(chosen)
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float, progress: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
-
-
-def _precision(device: torch.device, name: str) -> torch.autocast:
-    """Return the context that forward passes run in; a processor stays at float32."""
-    wanted = name == "bfloat16" and device.type != "cpu"
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+        group["lr"] = rate * group["scale"] if progress >= group["waits"] else 0.0
 
 
 def _check_finite(terms: Terms, norm: Tensor, step: int, rate: float) -> None:
