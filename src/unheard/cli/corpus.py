@@ -58,6 +58,14 @@ def build_demos(  # noqa: PLR0913  a command has the options that it has
     every: Annotated[
         bool, typer.Option("--every", help="Lift the caps on pages, systems and speakers.")
     ] = False,
+    at_most: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="With --every: this many more of a system on a page, three times as many of "
+            "people; 0 for all.",
+        ),
+    ] = 0,
     licence: Annotated[
         Literal["any", "stated"], typer.Option(help="stated: pages that name a licence only.")
     ] = "any",
@@ -78,7 +86,11 @@ def build_demos(  # noqa: PLR0913  a command has the options that it has
     local = demos.Mirrors(mirrors) if mirrors else pack
     source = local or demos.Hosts(folder.with_name(f"{folder.name}-git"))
     choice = demos.Choice(
-        every=every, licence=licence, include=tuple(include or ()), exclude=tuple(exclude or ())
+        every=every,
+        at_most=at_most,
+        licence=licence,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
     )
     built = demos.build(folder, source, choice, jobs=jobs, say=say)
     typer.echo(built.summary, nl=False)
