@@ -174,6 +174,21 @@ def corpus_info(
         typer.echo(text if name else f"{key:20} {text.partition(chr(10))[0]}")
 
 
+@corpus.command("join")
+def corpus_join(
+    data: Annotated[
+        list[Path], typer.Argument(help="Manifests, or folders of built corpora, two or more.")
+    ],
+    out: Annotated[Path, typer.Option(help="Manifest to write, a .parquet file.")],
+) -> None:
+    """Write one manifest of several, to train on all of them; audio stays where it is."""
+    from unheard.data.joining import joined
+
+    manifest = joined([manifest_of(path) for path in data], out.parent)
+    typer.echo(manifest.write(out))
+    typer.echo(f"{len(manifest)} clips, {int(manifest.bonafide().sum())} of them bona fide")
+
+
 @corpus.command("hold-out")
 def corpus_hold_out(
     data: Annotated[Path, typer.Argument(help="Manifest, or the folder of a built corpus.")],

@@ -134,7 +134,7 @@ class Balanced:
         by: Manifest column, or note such as "notes.page", whose values take turns among spoofed
             clips: "attack" or "family". With several, outer first, as in "corpus/family", corpora
             take turns, and within each of them its families, so neither a large corpus nor a large
-            family dominates.
+            family dominates; see `values_of`.
         bonafide_by: The same for bona fide clips, such as "speaker" or "corpus"; "" for all alike.
     """
 

@@ -272,11 +272,16 @@ def values_of(manifest: Manifest, by: str) -> np.ndarray[Any, Any]:
 
     Args:
         manifest: N clips.
-        by: Name of a column, such as "family", or of a note, such as "notes.page".
+        by: Name of a column, such as "family", or of a note, such as "notes.page"; or several, the
+            first that a clip has counting, such as "notes.page|family".
 
     Raises:
         ManifestError: If there is no such column.
     """
+    first, _, others = by.partition("|")
+    if others:
+        values = values_of(manifest, first)
+        return np.where(values == "", values_of(manifest, others), values)
     if not by.startswith(_NOTES):
         return manifest.column(by).astype(str)
     key = by.removeprefix(_NOTES)

@@ -15,10 +15,9 @@ import numpy as np
 from unheard import __version__
 from unheard.detectors.bundle import DEV_SCORES, Bundle, in_run, load
 from unheard.detectors.card import Card, Provenance
-from unheard.detectors.detector import Detector, Spec
+from unheard.detectors.detector import Detector
 from unheard.detectors.layers.gates import FixedGate
 from unheard.detectors.mixture import Mixture
-from unheard.detectors.spec_json import spec_from_json
 from unheard.detectors.weights import save
 from unheard.errors import TrainingError
 from unheard.metrics import (
@@ -72,7 +71,8 @@ def fuse(
     table, raw = _dev_scores(bundles)
     bonafide = table.column("bonafide").to_numpy(zero_copy_only=False).astype(bool)
     weights = _weights(bundles, raw, bonafide, how)
-    spec = Mixture(experts=tuple(_spec(bundle) for bundle in bundles), gate=FixedGate(weights))
+    experts = tuple(spec_from_json(bundle.card.detector.model_dump()) for bundle in bundles)
+    spec = Mixture(experts=experts, gate=FixedGate(weights=weights))
     fused = raw @ (np.array(weights) / np.sum(weights))
     calibration = fit_calibration(fused[bonafide], fused[~bonafide])
     card = _card(bundles, name, how, weights, fused, bonafide, calibration)
@@ -135,10 +135,6 @@ def _weights(
                 "on dev; leave it out"
             )
     return weights
-
-
-def _spec(bundle: Bundle) -> Spec:
-    return spec_from_json(bundle.card.detector.model_dump())
 
 
 def _joined(spec: Mixture, bundles: Sequence[Bundle]) -> Detector:

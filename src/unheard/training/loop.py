@@ -12,27 +12,20 @@ import math
 import re
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unheard import audio, metrics
 from unheard.data.batches import BatchSource, Terms, total
-from unheard.data.clip import Clip, Manifest
-from unheard.data.kinds import base_system
+from unheard.data.clip import Manifest
 from unheard.detectors import weights
-from unheard.detectors.detector import Detector, fresh, restore, window_scores
+from unheard.detectors.detector import fresh, restore
 from unheard.errors import TrainingError
-from unheard.metrics.by_group import FEWEST_SPOOF
-from unheard.scoring.scorer import pooled
 from unheard.training import checkpoint, distributed
 from unheard.training.checkpoint import (
     Best,
@@ -43,15 +36,15 @@ from unheard.training.checkpoint import (
     weights_of,
     whole_moments,
 )
+from unheard.training.dev_clips import check, dev_scores, spread, systems
 from unheard.training.distributed import Rank
 from unheard.training.initial_weights import BUNDLE, copy_initial_weights, initial_weights_of
 from unheard.training.methods import Progress, Supervised
 from unheard.training.precision import autocast, gains
 from unheard.training.provenance import card_of, dev_table, seen_keys
 from unheard.training.recipe import Recipe, recipe_to_json
-from unheard.types import BoolArray, FloatArray
 
-__all__ = ["dev_scores", "train"]
+__all__ = ["train"]
 
 CHECKPOINTS, LOG, SETTINGS = "checkpoints", "log.jsonl", "recipe.json"
 IN_BATCH, AFTER_STEP = 1, 2
@@ -110,8 +103,8 @@ def train(
     """
     clips, dev = _parts(recipe, manifest)
     method, n_steps, budget = recipe.method, recipe.budget.n_steps, recipe.budget
-    few_dev = _spread(dev, budget.dev_clips)
-    groups = _systems(few_dev, clips) if budget.choose_by == "systems" else {}
+    few_dev = spread(dev, budget.dev_clips)
+    groups = systems(few_dev, clips) if budget.choose_by == "systems" else {}
 
     with distributed.joined() as rank, _repeatable(recipe.seed, rank.device), ExitStack() as opened:
         _check_shares(recipe, rank, sharded=sharded)
@@ -190,7 +183,7 @@ def train(
             checking = step % budget.eval_every == 0 or step == n_steps
             if checking:
                 distributed.average_statistics(model)
-                eer, cllr, error = _dev_check(model, few_dev, groups, recipe)
+                eer, cllr, error = check(model, few_dev, groups, recipe)
                 line |= {"dev_eer": eer, "dev_cllr": cllr}
                 if groups:
                     line["dev_systems"] = error
@@ -236,72 +229,6 @@ def train(
             init_from=[initial.bundle for initial in starts],
             dev_scores=dev_table(dev, scores, card.calibration),
         )
-
-
-def dev_scores(model: nn.Module, manifest: Manifest, recipe: Recipe) -> FloatArray:
-    """Return the raw score of each clip, shape [N], by the function that inference uses.
-
-    Processes share out the clips, and all get all scores.
-
-    Args:
-        model: In evaluation mode; a detector, or one as a method prepared it.
-        manifest: N clips; scored as they are, without what is done to training clips.
-        recipe: Says how clips are cut and windows pooled.
-    """
-    score = partial(
-        pooled,
-        partial(window_scores, cast(Detector, model)),
-        window_s=recipe.window_s,
-        hop_s=recipe.hop_s,
-        pooling=recipe.pooling,
-    )
-    return distributed.shared_out(
-        lambda row: score(_samples(manifest, manifest[row])),
-        len(manifest),
-        in_step=distributed.is_sharded(model),
-    )
-
-
-def _samples(manifest: Manifest, clip: Clip) -> FloatArray:
-    """Return all of a clip, shape [T], from a file of its own or from a shard."""
-    return audio.read(manifest.audio(clip), name=str(manifest.file(clip))).samples
-
-
-def _dev_check(
-    model: nn.Module, dev: Manifest, groups: Mapping[str, BoolArray], recipe: Recipe
-) -> tuple[float, float, float]:
-    """Return EER, calibrated Cllr and what the best step has the least of; go on training."""
-    scores = dev_scores(model.eval(), dev, recipe)
-    model.train()
-    bonafide = dev.bonafide()
-    human, machine = scores[bonafide], scores[~bonafide]
-    calibrate = metrics.fit_calibration(human, machine)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", metrics.TiesWarning)  # usual in the first steps
-        eer = metrics.eer(human, machine)
-        by_group = {name: scores[mask] for name, mask in groups.items()}
-        error = metrics.macro(metrics.eer, human, by_group).mean if groups else eer
-    cllr = metrics.cllr(calibrate(human), calibrate(machine))
-    eer, cllr, error = distributed.of_first(eer, cllr, error)
-    return eer, cllr, error
-
-
-def _systems(dev: Manifest, clips: Manifest) -> dict[str, BoolArray]:
-    """Return the clips [N] of each attack of dev that counts; see `Budget.choose_by`."""
-    attacks = dev.column("attack").astype(str)
-    trained = {base_system(attack) for attack in set(clips.column("attack").tolist())}
-    names = [
-        name
-        for name in sorted(set(attacks[~dev.bonafide()].tolist()))
-        if (attacks == name).sum() >= FEWEST_SPOOF
-    ]
-    if not names:
-        raise TrainingError(
-            f"budget.choose_by is 'systems', and no attack of dev has {FEWEST_SPOOF} clips; "
-            "set it to pooled, or give more dev clips"
-        )
-    unseen = [name for name in names if base_system(name) not in trained]
-    return {name: attacks == name for name in unseen or names}
 
 
 def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
@@ -365,18 +292,6 @@ def _log(out: Path, identity: Mapping[str, object], begun: Checkpoint) -> Binary
     log = (out / LOG).open("ab")
     log.truncate(begun.log_bytes)
     return log
-
-
-def _spread(dev: Manifest, n_clips: int) -> Manifest:
-    """Return at most n_clips of a manifest, half of each class, evenly spread; 0 for all."""
-    if not 0 < n_clips < len(dev):
-        return dev
-    bonafide = dev.bonafide()
-    chosen = np.zeros(len(dev), bool)
-    for rows in (np.flatnonzero(bonafide), np.flatnonzero(~bonafide)):
-        n = min(len(rows), max(n_clips // 2, 1))
-        chosen[rows[np.linspace(0, len(rows) - 1, n).round().astype(int)]] = True
-    return dev.where(chosen)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float, progress: float) -> None:

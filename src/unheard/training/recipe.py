@@ -172,6 +172,7 @@ class Adam:
             betas=(self.beta_1, self.beta_2),
             eps=self.epsilon,
             weight_decay=self.weight_decay,
+            fused=True,  # one pass over the weights; without it a third of a step on a processor
         )
 
 
