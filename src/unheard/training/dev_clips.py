@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
@@ -24,7 +25,7 @@ from unheard.training import distributed
 from unheard.training.recipe import Recipe
 from unheard.types import BoolArray, FloatArray
 
-__all__ = ["check", "dev_scores", "spread", "systems"]
+__all__ = ["Checked", "check", "dev_scores", "spread", "systems"]
 
 
 def dev_scores(model: nn.Module, manifest: Manifest, recipe: Recipe) -> FloatArray:
@@ -56,10 +57,42 @@ def _samples(manifest: Manifest, clip: Clip) -> FloatArray:
     return audio.read(manifest.audio(clip), name=str(manifest.file(clip))).samples
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What a check on dev gives.
+
+    Attributes:
+        eer: Equal error rate of all clips.
+        cllr: Cllr after calibration on them, bits.
+        systems: Mean over systems of equal error rates; None if the recipe does not choose by it.
+    """
+
+    eer: float
+    cllr: float
+    systems: float | None = None
+
+    @property
+    def error(self) -> float:
+        """What the best step has the least of."""
+        return self.eer if self.systems is None else self.systems
+
+    def line(self) -> dict[str, float]:
+        """Return what the log says of it."""
+        line = {"dev_eer": self.eer, "dev_cllr": self.cllr}
+        return line if self.systems is None else line | {"dev_systems": self.systems}
+
+
 def check(
     model: nn.Module, dev: Manifest, groups: Mapping[str, BoolArray], recipe: Recipe
-) -> tuple[float, float, float]:
-    """Return EER, calibrated Cllr and what the best step has the least of; go on training."""
+) -> Checked:
+    """Check a model on dev clips, and leave it in training mode.
+
+    Args:
+        model: As a method prepared it.
+        dev: N clips.
+        groups: Which clips are of each system that counts, shapes [N]; none if that chooses not.
+        recipe: Says how clips are cut and windows pooled.
+    """
     scores = dev_scores(model.eval(), dev, recipe)
     model.train()
     bonafide = dev.bonafide()
@@ -72,7 +105,7 @@ def check(
         error = metrics.macro(metrics.eer, human, by_group).mean if groups else eer
     cllr = metrics.cllr(calibrate(human), calibrate(machine))
     eer, cllr, error = distributed.of_first(eer, cllr, error)
-    return eer, cllr, error
+    return Checked(eer, cllr, error if groups else None)
 
 
 def systems(dev: Manifest, clips: Manifest) -> dict[str, BoolArray]:

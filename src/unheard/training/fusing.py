@@ -18,6 +18,7 @@ from unheard.detectors.card import Card, Provenance
 from unheard.detectors.detector import Detector
 from unheard.detectors.layers.gates import FixedGate
 from unheard.detectors.mixture import Mixture
+from unheard.detectors.spec_json import spec_from_json
 from unheard.detectors.weights import save
 from unheard.errors import TrainingError
 from unheard.metrics import (

@@ -12,14 +12,14 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unheard.data.batches import BatchSource, Terms, total
 from unheard.data.clip import Manifest
@@ -38,7 +38,12 @@ from unheard.training.checkpoint import (
 )
 from unheard.training.dev_clips import check, dev_scores, spread, systems
 from unheard.training.distributed import Rank
-from unheard.training.initial_weights import BUNDLE, copy_initial_weights, initial_weights_of
+from unheard.training.initial_weights import (
+    BUNDLE,
+    InitialWeights,
+    copy_initial_weights,
+    initial_weights_of,
+)
 from unheard.training.methods import Progress, Supervised
 from unheard.training.precision import autocast, gains
 from unheard.training.provenance import card_of, dev_table, seen_keys
@@ -112,10 +117,7 @@ def train(
             _forget(out)
         distributed.check_agreement("nobody looks before the first has forgotten")
         starts = initial_weights_of(recipe, out, clips, dev)
-        identity = {
-            "recipe": recipe_to_json(recipe),
-            "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
-        } | ({"parts": {initial.path: initial.sha256 for initial in starts}} if starts else {})
+        identity = _identity(recipe, clips, dev, starts)
         last = checkpoint.latest(out / CHECKPOINTS, identity)
         is_finished = bool(last and last.step == n_steps and (out / BUNDLE).is_dir())
         distributed.check_agreement(json.dumps([identity, last.step if last else 0, is_finished]))
@@ -124,13 +126,6 @@ def train(
             say(f"{out}: this run is finished")
             return out / BUNDLE
 
-        source = BatchSource(
-            clips,
-            recipe.sampler,
-            window_s=recipe.window_s,
-            seed=recipe.seed,
-            augment=recipe.augment,
-        )
         begun = last or Checkpoint(0, recipe.detector)
         step, best, recent = begun.step, begun.best, [*begun.recent]
         bfloat16 = False if budget.precision == "float32" else begun.bfloat16
@@ -149,7 +144,9 @@ def train(
 
         per_step = budget.batches_per_step
         mine = rank.share(step * per_step, n_steps * per_step)
-        batches = source.batches(mine.start, mine.stop, every=mine.step, workers=workers)
+        batches = _source(recipe, clips).batches(
+            mine.start, mine.stop, every=mine.step, workers=workers
+        )
         while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
             _set_rate(optimizer, rate, step / n_steps)
@@ -158,8 +155,7 @@ def train(
             for index in rank.share(step * per_step, (step + 1) * per_step):
                 batch = next(batches).to(rank.device)
                 if bfloat16 is None:
-                    bfloat16 = bool(distributed.of_first(float(gains(model, batch.waveform)))[0])
-                    say("forward passes in " + ("bfloat16" if bfloat16 else "float32"))
+                    bfloat16 = _in_bfloat16(model, batch.waveform, say)
                 distributed.seed_draws(recipe.seed, IN_BATCH, index)
                 with autocast(rank.device, bfloat16=bfloat16):
                     batch_terms.append(method.gradients(model, batch, recipe.objective))
@@ -183,15 +179,13 @@ def train(
             checking = step % budget.eval_every == 0 or step == n_steps
             if checking:
                 distributed.average_statistics(model)
-                eer, cllr, error = check(model, few_dev, groups, recipe)
-                line |= {"dev_eer": eer, "dev_cllr": cllr}
-                if groups:
-                    line["dev_systems"] = error
+                checked = check(model, few_dev, groups, recipe)
+                line |= checked.line()
                 spec = method.spec(model, recipe.detector)
                 recent = [*recent, weights_of(model)][-budget.average :]
-                if best is None or (error, cllr) < (best.eer, best.cllr):
-                    best = Best(step, error, cllr, spec, mean_of(recent))
-                say(_progress_line(step, n_steps, error, best, time.monotonic() - started))
+                if best is None or (checked.error, checked.cllr) < (best.eer, best.cllr):
+                    best = Best(step, checked.error, checked.cllr, spec, mean_of(recent))
+                say(_progress_line(step, n_steps, checked.error, best, time.monotonic() - started))
             if line:
                 log.write(json.dumps({"step": step, **line}).encode() + b"\n")
                 log.flush()
@@ -283,6 +277,32 @@ def _check_shares(recipe: Recipe, rank: Rank, *, sharded: bool) -> None:
             "leaves on other processes; leave --sharded out: adapters and a frozen encoder need "
             "little memory"
         )
+
+
+def _identity(
+    recipe: Recipe, clips: Manifest, dev: Manifest, starts: Sequence[InitialWeights]
+) -> dict[str, object]:
+    """Return what a run that resumes must have in common with the one that began."""
+    identity: dict[str, object] = {
+        "recipe": recipe_to_json(recipe),
+        "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
+    }
+    if starts:
+        identity["parts"] = {initial.path: initial.sha256 for initial in starts}
+    return identity
+
+
+def _source(recipe: Recipe, clips: Manifest) -> BatchSource:
+    return BatchSource(
+        clips, recipe.sampler, window_s=recipe.window_s, seed=recipe.seed, augment=recipe.augment
+    )
+
+
+def _in_bfloat16(model: nn.Module, waveform: Tensor, say: Callable[[str], None]) -> bool:
+    """Return what the first process finds on its first batch, so that all compute alike."""
+    (gain,) = distributed.of_first(float(gains(model, waveform)))
+    say("forward passes in " + ("bfloat16" if gain else "float32"))
+    return bool(gain)
 
 
 def _log(out: Path, identity: Mapping[str, object], begun: Checkpoint) -> BinaryIO:
