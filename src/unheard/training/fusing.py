@@ -171,6 +171,7 @@ def _card(
         material=_each_once(line for part in parts for line in part.material),
         families=_largest(part.families for part in parts),
         systems=sorted({system for part in parts for system in part.systems}),
+        pages=sorted({page for part in parts for page in part.pages}),
         notes={
             "fusion": how,
             "weights": {card.name: weight for card, weight in zip(cards, weights, strict=True)},
