@@ -1,10 +1,15 @@
-"""Every recipe can be built, and each kind of run that they make trains, resumes and scores."""
+"""Every recipe can be built, and each kind of run that they make trains, resumes and scores.
+
+What training/test_methods.py trains, a detector under a method on balanced batches, is not trained
+here again, but for the loss that falls.
+"""
 
 import ast
 import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -15,14 +20,16 @@ from safetensors.torch import load_file
 from small_detectors import SMALL, TINY_ENCODER
 from synthetic_corpus import corpus, with_twins
 from unheard import audio, recipes
-from unheard.data.batches import Batch, BatchSource
+from unheard.data.batches import Balanced, Batch, BatchSource
 from unheard.data.clip import Manifest
 from unheard.data.samplers import ByDomain, WithTwins
 from unheard.detectors import bundle
-from unheard.detectors.table import DETECTORS, Mixture, ResNet18, Spec, SslAasist
+from unheard.detectors.spec_json import spec_from_json, spec_to_json
+from unheard.detectors.table import DETECTORS, LinearStates, Mixture, ResNet18, Spec, SslAasist
 from unheard.scoring.scorer import Scorer
 from unheard.training.loop import train
-from unheard.training.methods import Mldg, Solve
+from unheard.training.methods import Mldg
+from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Budget, Constant, Recipe, recipe_to_json
 
 every_recipe = pytest.mark.parametrize("name", recipes.names())
@@ -34,13 +41,30 @@ def kind_of(recipe: Recipe) -> tuple[type, ...]:
     return (*(type(value) for value in axes), type(getattr(recipe.detector, "gate", None)))
 
 
+def is_in_pairs(kind: tuple[type, ...]) -> bool:
+    """Return whether test_methods.py trains, interrupts, resumes and scores such runs."""
+    gate = type(getattr(SMALL["mixture"], "gate", None))
+    return kind[1::2] == (WeightedCrossEntropy, Balanced) and kind[4] in (gate, NoneType)
+
+
 KINDS = {kind_of(recipes.load(name)): name for name in sorted(recipes.names(), reverse=True)}
 """A recipe for each kind of run."""
+OTHERS = [name for kind, name in KINDS.items() if not is_in_pairs(kind)]
+# Dropout drowns 20 steps of encoders and mixtures: see test_ssl_aasist and test_mixture. A closed
+# form learns after the last batch alone: see test_solve.
+LEARNING = [
+    name for (kind, *_), name in KINDS.items() if kind not in (SslAasist, Mixture, LinearStates)
+]
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return corpus(tmp_path_factory.mktemp("corpus"), duration_s=0.8)
+
+
+@pytest.fixture(scope="module")
+def twins(manifest: Manifest) -> Manifest:
+    return with_twins(manifest)
 
 
 def small_detector(detector: Spec) -> Spec:
@@ -59,14 +83,19 @@ def small_detector(detector: Spec) -> Spec:
     return spec
 
 
+def own_generator(sampler: WithTwins) -> str:
+    """Return a sampler's generator, or the synthetic corpus's own in its place."""
+    return "none" if sampler.generator == "none" else "all"
+
+
 def small(recipe: Recipe) -> Recipe:
-    """Return a recipe as it is, but for a small detector, two domains and 20 steps."""
+    """Return a recipe as it is, but for a small detector, two domains and 6 steps."""
     sampler: Any = recipe.sampler
     method = recipe.method
     if isinstance(sampler, ByDomain):
         sampler = replace(sampler, clips_per_domain=8)
     elif isinstance(sampler, WithTwins):
-        generator = "none" if sampler.generator == "none" else "all"  # has twins of its own
+        generator = own_generator(sampler)
         sampler = replace(sampler, batch_clips=8, bonafide_clips=0, generator=generator)
     else:
         sampler = replace(sampler, batch_clips=8)
@@ -78,7 +107,7 @@ def small(recipe: Recipe) -> Recipe:
         sampler=sampler,
         method=method,
         schedule=Constant(rate=3e-3),
-        budget=Budget(n_steps=20, eval_every=10, log_every=1, average=recipe.budget.average),
+        budget=Budget(n_steps=6, eval_every=2, log_every=1, average=recipe.budget.average),
         window_s=0.4,
         hop_s=0.4,
         train_parts=recipe.train_parts[:1],  # the synthetic corpus has the default parts only
@@ -105,7 +134,6 @@ def docstrings() -> dict[str, str]:
 def test_recipe_has_its_name_and_says_what_to_expect(name: str, docstrings: dict[str, str]) -> None:
     recipe = recipes.load(name)
     assert recipe.name == name
-    assert json.dumps(recipe_to_json(recipe))
     words = ("Expects:", "Cost:", f"Run:     unheard train {name} ")
     assert all(word in docstrings[name] for word in words)
     assert not any(part.startswith("eval") for part in recipe.train_parts + recipe.dev_parts)
@@ -121,31 +149,53 @@ def test_recipe_builds_its_detector(name: str) -> None:
         assert recipes.load(name).detector.build().n_embedding > 0
 
 
-@pytest.mark.parametrize("name", KINDS.values())
-def test_recipe_learns_resumes_to_the_bit_and_scores(
-    name: str, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@every_recipe
+def test_recipe_composes_a_batch_and_survives_json(
+    name: str, manifest: Manifest, twins: Manifest
+) -> None:
+    recipe = recipes.load(name)
+    sampler: Any = recipe.sampler
+    if isinstance(sampler, WithTwins):
+        sampler = replace(sampler, generator=own_generator(sampler))
+    clips = (twins if isinstance(sampler, WithTwins) else manifest).part("train")
+    rows = sampler.planner(clips, recipe.seed)(0).rows
+    per_domain = isinstance(sampler, ByDomain) and sampler.clips_per_domain * 2  # of two attacks
+    assert len(rows) == (per_domain or sampler.batch_clips)
+    bonafide = clips.bonafide()[rows]
+    assert bonafide.any()
+    assert not bonafide.all()
+    assert recipe.augment(np.zeros(8_000, np.float32), np.random.default_rng(0)).shape == (8_000,)
+    for written in (recipe_to_json(recipe), spec_to_json(recipe.detector)):
+        assert json.loads(json.dumps(written)) == written
+    assert spec_from_json(spec_to_json(recipe.detector)) == recipe.detector
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_loss_falls_in_20_steps(name: str, manifest: Manifest, tmp_path: Path) -> None:
+    budget = Budget(n_steps=20, eval_every=20, log_every=1, dev_clips=4)
+    train(replace(small(recipes.load(name)), budget=budget), manifest, tmp_path)
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in lines]
+    assert len(losses) == 20
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_recipe_trains_resumes_to_the_bit_and_scores(
+    name: str,
+    manifest: Manifest,
+    twins: Manifest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     recipe = small(recipes.load(name))
-    if isinstance(recipe.sampler, WithTwins):
-        manifest = with_twins(manifest)
+    manifest = twins if isinstance(recipe.sampler, WithTwins) else manifest
     bundle_folder = train(recipe, manifest, tmp_path / "whole")
-
-    log = [
-        json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().split("\n")[:-1]
-    ]
-    losses = [line["loss"] for line in log]
-    assert len(losses) == 20
-    if isinstance(recipe.method, Solve):  # learns after the last batch alone
-        assert losses == pytest.approx([losses[0]] * 20)
-        assert log[-1]["dev_eer"] < 0.2
-    # Dropout drowns 20 steps of these: see test_ssl_aasist and test_detectors_mixture.
-    elif not isinstance(recipe.detector, SslAasist | Mixture):
-        assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
     class Interrupted(BaseException):
         pass
 
-    load, stops = BatchSource.__getitem__, [11]
+    load, stops = BatchSource.__getitem__, [3]
 
     def get(source: BatchSource, step: int) -> Batch:
         if stops and step == stops[0]:
@@ -161,6 +211,9 @@ def test_recipe_learns_resumes_to_the_bit_and_scores(
         load_file(tmp_path / run / "bundle" / "weights.safetensors") for run in ("whole", "stopped")
     )
     assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    logs = [(tmp_path / run / "log.jsonl").read_text() for run in ("whole", "stopped")]
+    assert logs[0] == logs[1]
+    assert len(logs[0].splitlines()) == 6
 
     clip = manifest.part("dev")[0]
     verdict = Scorer(bundle.load(bundle_folder)).raw(audio.read(manifest.file(clip)).samples)

@@ -27,7 +27,7 @@ from unheard.training.loop import train
 from unheard.training.methods import Mldg, Supervised
 from unheard.training.objectives import WeightedCrossEntropy
 
-# Two processes import torch, which takes a minute on a machine that does other things.
+# Processes import torch, which takes a minute on a machine that does other things.
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -298,13 +298,11 @@ SETTINGS = {
 }
 
 
-def torchrun(*words: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command on two processes of this machine."""
+def python(*words: Any) -> subprocess.CompletedProcess[str]:
     tests = Path(process_worker.__file__).parent
     folders = [str(Path(distributed.__file__).parents[2]), str(tests)]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return subprocess.run(
-        [*command, "--nproc-per-node", "2", *map(str, words)],
+        [sys.executable, *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
@@ -317,13 +315,14 @@ def test_a_run_whose_process_dies_ends_with_an_error_and_the_same_command_resume
 ) -> None:
     settings = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
     command = ["train", "toy", *settings, "--data", data, "--out", tmp_path / "run"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     dies = [process_worker.__file__, tmp_path / "died", 11]  # batch 11 is of step 6
-    ended = torchrun(*dies, *command)
+    ended = python(*torchrun, *dies, *command)
     assert ended.returncode != 0
     assert "give the same command again to resume from it" in ended.stderr
     assert [step.name for step in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000004"]
 
-    finished = torchrun("-m", "unheard", *command)
+    finished = python(process_worker.__file__, "both", *command)
     assert finished.returncode == 0, finished.stderr
     assert finished.stderr.count("resuming after step 4 of 8") == 1
     assert finished.stdout.splitlines() == [str(tmp_path / "run" / "bundle")]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,10 +12,12 @@ from torch import nn
 
 from small_detectors import PAIRS, SMALL
 from synthetic_corpus import corpus
+from unheard import audio
 from unheard.data.batches import Balanced, Batch, BatchSource, Terms
 from unheard.data.clip import Manifest
 from unheard.detectors import bundle as bundles
-from unheard.detectors.table import Detector, Toy
+from unheard.detectors.table import Detector, Spec, Toy
+from unheard.scoring.scorer import Scorer
 from unheard.training.loop import train
 from unheard.training.methods import METHODS, Method
 from unheard.training.objectives import WeightedCrossEntropy
@@ -22,32 +25,57 @@ from unheard.training.recipe import Budget, Recipe
 from unheard.training.supervised import Supervised
 
 every_method = pytest.mark.parametrize("method", METHODS)
-every_pair = pytest.mark.parametrize(("method", "detector"), PAIRS)
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids="-".join)
+def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Method and detector; the tests of a pair run one after the other, on one whole run."""
+    names: tuple[str, str] = request.param
+    return names
+
+
+@pytest.fixture(scope="module")
+def method(pair: tuple[str, str]) -> Method:
+    return METHODS[pair[0]]()
+
+
+@pytest.fixture(scope="module")
+def spec(pair: tuple[str, str]) -> Spec:
+    return SMALL[pair[1]]
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return corpus(tmp_path_factory.mktemp("corpus"), duration_s=0.6)
+    return corpus(tmp_path_factory.mktemp("corpus"), duration_s=0.5)
 
 
 @pytest.fixture(scope="module")
 def batch(manifest: Manifest) -> Batch:
     return BatchSource(
-        manifest.part("train"), Balanced(batch_clips=8), window_s=0.5, seed=0, augment=None
+        manifest.part("train"), Balanced(batch_clips=8), window_s=0.4, seed=0, augment=None
     )[0]
 
 
-def recipe(method: Method, detector: str, **changes: Any) -> Recipe:
+def recipe(method: Method, spec: Spec) -> Recipe:
     return Recipe(
         name="small",
-        detector=SMALL[detector],
+        detector=spec,
         method=method,
         sampler=Balanced(batch_clips=4),
-        budget=Budget(n_steps=6, eval_every=2, log_every=1),
-        window_s=0.5,
-        hop_s=0.5,
-        **changes,
+        budget=Budget(n_steps=6, eval_every=2, log_every=1, dev_clips=4),
+        window_s=0.4,
+        hop_s=0.4,
     )
+
+
+@pytest.fixture(scope="module")
+def whole(
+    method: Method, spec: Spec, manifest: Manifest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A run that nothing interrupted."""
+    run = tmp_path_factory.mktemp("whole")
+    train(recipe(method, spec), manifest, run)
+    return run
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -68,41 +96,35 @@ def test_row_is_a_frozen_method_that_needs_no_numbers(method: str) -> None:
     assert hash(value) == hash(METHODS[method]())
 
 
-@every_pair
 def test_prepared_model_scores_as_the_finished_one(
-    method: str, detector: str, batch: Batch
+    method: Method, spec: Spec, batch: Batch
 ) -> None:
     torch.manual_seed(0)
-    value = METHODS[method]()
-    model = value.prepare(SMALL[detector].build())
-    value.gradients(model.train(), batch, WeightedCrossEntropy())
+    model = method.prepare(spec.build())
+    method.gradients(model.train(), batch, WeightedCrossEntropy())
     with torch.inference_mode():
         before = model.eval()(batch.waveform)
-        finished = value.finish(model).eval()
+        finished = method.finish(model).eval()
         assert torch.equal(before, finished(batch.waveform))
 
 
-@every_pair
-def test_finish_leaves_no_trace_of_training(method: str, detector: str) -> None:
-    value, spec = METHODS[method](), SMALL[detector]
-    model = value.prepare(spec.build())
-    plain = value.finish(model)
-    built = value.spec(model, spec).build()
+def test_finish_leaves_no_trace_of_training(method: Method, spec: Spec) -> None:
+    model = method.prepare(spec.build())
+    plain = method.finish(model)
+    built = method.spec(model, spec).build()
     assert isinstance(plain, Detector)
     assert type(plain) is type(built)
     assert plain.state_dict().keys() == built.state_dict().keys()
     built.load_state_dict(plain.state_dict())
 
 
-@every_pair
 def test_gradients_fill_grad_and_leave_parameters_alone(
-    method: str, detector: str, batch: Batch
+    method: Method, spec: Spec, batch: Batch
 ) -> None:
     torch.manual_seed(0)
-    value = METHODS[method]()
-    model = value.prepare(SMALL[detector].build()).train()
+    model = method.prepare(spec.build()).train()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    value.gradients(model, batch, WeightedCrossEntropy())
+    method.gradients(model, batch, WeightedCrossEntropy())
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name]), name
         if parameter.requires_grad:
@@ -110,18 +132,9 @@ def test_gradients_fill_grad_and_leave_parameters_alone(
             assert torch.isfinite(parameter.grad).all(), name
 
 
-@every_pair
-def test_bundle_scores_as_training_did(
-    method: str, detector: str, manifest: Manifest, tmp_path: Path
-) -> None:
-    import pyarrow.parquet as pq
-
-    from unheard import audio
-    from unheard.scoring.scorer import Scorer
-
-    bundle_folder = train(recipe(METHODS[method](), detector), manifest, tmp_path / "run")
-    scorer = Scorer(bundles.load(bundle_folder))
-    table = pq.read_table(bundle_folder / "dev_scores.parquet").to_pylist()
+def test_bundle_scores_as_training_did(manifest: Manifest, whole: Path) -> None:
+    scorer = Scorer(bundles.load(whole / "bundle"))
+    table = pq.read_table(whole / "bundle" / "dev_scores.parquet").to_pylist()
     dev = manifest.part("dev")
     for clip, row in zip(dev, table, strict=True):
         assert clip.id == row["id"]
@@ -132,32 +145,30 @@ class Interrupted(BaseException):
     """Stands for a kill: nobody catches it."""
 
 
-@every_pair
 def test_interrupted_anywhere_and_resumed_is_the_uninterrupted_run(
-    method: str, detector: str, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: Method,
+    spec: Spec,
+    manifest: Manifest,
+    whole: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    small = recipe(METHODS[method](), detector)
-    train(small, manifest, tmp_path / "whole")
-    load = BatchSource.__getitem__
+    small, load = recipe(method, spec), BatchSource.__getitem__
+    stops = [0, 1, 2, 3, 5]  # before the first checkpoint, right after one, a step after one
 
-    for stops in [(0, 1, 3), (2, 5)]:
-        pending = list(stops)
+    def get(source: BatchSource, step: int) -> Batch:
+        if stops and step == stops[0]:
+            stops.pop(0)
+            raise Interrupted
+        return load(source, step)
 
-        def get(source: BatchSource, step: int, pending: list[int] = pending) -> Batch:
-            if pending and step == pending[0]:
-                pending.pop(0)
-                raise Interrupted
-            return load(source, step)
-
-        monkeypatch.setattr(BatchSource, "__getitem__", get)
-        run = tmp_path / f"stopped-{stops}"
-        for _ in stops:
-            with pytest.raises(Interrupted):
-                train(small, manifest, run)
-        train(small, manifest, run)
-        assert not pending
-        assert_identical(weights(run), weights(tmp_path / "whole"))
-        assert (run / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
+    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    while stops:
+        with pytest.raises(Interrupted):
+            train(small, manifest, tmp_path)
+    train(small, manifest, tmp_path)
+    assert_identical(weights(tmp_path), weights(whole))
+    assert (tmp_path / "log.jsonl").read_text() == (whole / "log.jsonl").read_text()
 
 
 @dataclass(frozen=True)
@@ -190,7 +201,7 @@ class Growing(Supervised):
 def test_a_model_that_grew_resumes_and_is_saved_as_it_grew(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = recipe(Growing(), "toy")
+    small = recipe(Growing(), SMALL["toy"])
     bundle_folder = train(small, manifest, tmp_path / "whole")
     load = BatchSource.__getitem__
     stops = [5]
