@@ -27,6 +27,9 @@ _DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 _PAUSE_TYPES = {"amr_nb": 8, "amr_wb": 9}
 """The first type of a frame, 0 to 15, that holds no speech: comfort noise, or nothing at all."""
 
+_PAUSE_BYTES = 3
+"""Size of an Opus packet, at most, that holds no speech."""
+
 _CLOCKED = ("ogg", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpegts", "flv")
 """Formats whose time stamps are those of the recording; others count what came before."""
 
@@ -240,11 +243,14 @@ class FfmpegTrack:
             yield from cast("list[AudioFrame]", frames)
 
     def _count_pause(self, packet: Packet) -> None:
-        """Count a packet by which a sender of AMR says that it sends no sound."""
-        least = _PAUSE_TYPES.get(self.reading.codec)
-        if least is None or not packet.size or packet.time_base is None:
+        """Count a packet by which a sender says that it sends no sound."""
+        codec = self.reading.codec
+        if not packet.size or packet.time_base is None or codec not in {*_PAUSE_TYPES, "opus"}:
             return
-        if bytes(packet)[0] >> 3 & 0xF >= least:
+        is_pause = packet.size <= _PAUSE_BYTES
+        if codec in _PAUSE_TYPES:
+            is_pause = bytes(packet)[0] >> 3 & 0xF >= _PAUSE_TYPES[codec]
+        if is_pause:
             seconds = float((packet.duration or 0) * packet.time_base)
             self.reading.add(self.reading.pauses_s, "coded pauses of the sender", seconds)
 
