@@ -115,7 +115,7 @@ class FfmpegTrack:
                 )
             return streams[track - 1]
         default = next((s for s in streams if s.disposition.value & 1), None)
-        best = default or self._container.streams.best("audio") or streams[0]
+        best: Any = default or self._container.streams.best("audio") or streams[0]
         if len(streams) > 1:
             names = [_track_name(number, stream) for number, stream in enumerate(streams, 1)]
             chosen = streams.index(best)
@@ -242,7 +242,7 @@ class FfmpegTrack:
             self._count_pause(packet)
             yield from cast("list[AudioFrame]", frames)
 
-    def _count_pause(self, packet: Packet) -> None:
+    def _count_pause(self, packet: Packet[Any]) -> None:
         """Count a packet by which a sender says that it sends no sound."""
         codec = self.reading.codec
         if not packet.size or packet.time_base is None or codec not in {*_PAUSE_TYPES, "opus"}:
@@ -254,7 +254,7 @@ class FfmpegTrack:
             seconds = float((packet.duration or 0) * packet.time_base)
             self.reading.add(self.reading.pauses_s, "coded pauses of the sender", seconds)
 
-    def _follow_clock(self, packet: Packet, before_bytes: int) -> None:
+    def _follow_clock(self, packet: Packet[Any], before_bytes: int) -> None:
         if packet.pts is None or packet.time_base is None:
             return
         start_s = float(packet.pts * packet.time_base)
@@ -281,6 +281,7 @@ def _channels(frame: AudioFrame, n_channels: int) -> FloatArray:
     values: np.ndarray[Any, Any] = frame.to_ndarray()
     if not frame.format.is_planar:
         values = np.ascontiguousarray(values.reshape(frame.samples, -1).T)
+    channels: FloatArray
     if values.dtype == np.uint8:
         channels = (values.astype(np.float32) - 128) / 128
     elif np.issubdtype(values.dtype, np.integer):
