@@ -232,6 +232,26 @@ def test_pauses_coded_as_no_data_are_sound_of_known_length() -> None:
     assert np.std(samples[3 * RATE_HZ : 7 * RATE_HZ]) < 0.02 < np.std(samples[9 * RATE_HZ :])
 
 
+@pytest.mark.parametrize("container", ["ogg", "webm"])
+def test_coded_pauses_of_opus_are_sound_of_known_length(container: str) -> None:
+    beep = tone(1.0, 48_000)[0]
+    wave = np.concatenate([beep, np.zeros(4 * 48_000, np.float32), beep])
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as output:
+        options = {"dtx": "1", "application": "voip"}
+        stream = output.add_stream("libopus", rate=48_000, layout="mono", options=options)
+        for start in range(0, wave.size, 960):
+            part = np.ascontiguousarray(wave[None, start : start + 960])
+            frame = av.AudioFrame.from_ndarray(part, format="flt", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, start
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    seconds, notes = notes_of(file.getvalue())
+    assert seconds == pytest.approx(6.0, abs=0.05)
+    assert "s of it hold no sound data: coded pauses of the sender" in notes
+    assert "damaged" not in notes
+
+
 def without_packets(data: bytes, container: str, from_s: float, until_s: float) -> bytes:
     """The same file without the packets of a stretch, as a sender that pauses leaves them out."""
     file = io.BytesIO()

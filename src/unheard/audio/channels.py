@@ -82,7 +82,8 @@ class Mixer:
     def push(self, channels: FloatArray) -> FloatArray:
         """Take samples [C, T]; return those [T'] of the frames that they complete."""
         if not self._framed:
-            return channels[0 if self._number is None else self._number - 1]
+            alone: FloatArray = channels[0 if self._number is None else self._number - 1]
+            return alone
         waiting = np.concatenate([self._rest, channels], axis=1)
         n_whole = waiting.shape[1] - waiting.shape[1] % self._n_frame
         self._rest = waiting[:, n_whole:].copy()

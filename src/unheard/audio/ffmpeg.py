@@ -27,6 +27,9 @@ _DECODERS = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 _PAUSE_TYPES = {"amr_nb": 8, "amr_wb": 9}
 """The first type of a frame, 0 to 15, that holds no speech: comfort noise, or nothing at all."""
 
+_PAUSE_BYTES = 3
+"""Size of an Opus packet, at most, that holds no speech."""
+
 _CLOCKED = ("ogg", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpegts", "flv")
 """Formats whose time stamps are those of the recording; others count what came before."""
 
@@ -112,7 +115,7 @@ class FfmpegTrack:
                 )
             return streams[track - 1]
         default = next((s for s in streams if s.disposition.value & 1), None)
-        best = default or self._container.streams.best("audio") or streams[0]
+        best: Any = default or self._container.streams.best("audio") or streams[0]
         if len(streams) > 1:
             names = [_track_name(number, stream) for number, stream in enumerate(streams, 1)]
             chosen = streams.index(best)
@@ -239,16 +242,19 @@ class FfmpegTrack:
             self._count_pause(packet)
             yield from cast("list[AudioFrame]", frames)
 
-    def _count_pause(self, packet: Packet) -> None:
-        """Count a packet by which a sender of AMR says that it sends no sound."""
-        least = _PAUSE_TYPES.get(self.reading.codec)
-        if least is None or not packet.size or packet.time_base is None:
+    def _count_pause(self, packet: Packet[Any]) -> None:
+        """Count a packet by which a sender says that it sends no sound."""
+        codec = self.reading.codec
+        if not packet.size or packet.time_base is None or codec not in {*_PAUSE_TYPES, "opus"}:
             return
-        if bytes(packet)[0] >> 3 & 0xF >= least:
+        is_pause = packet.size <= _PAUSE_BYTES
+        if codec in _PAUSE_TYPES:
+            is_pause = bytes(packet)[0] >> 3 & 0xF >= _PAUSE_TYPES[codec]
+        if is_pause:
             seconds = float((packet.duration or 0) * packet.time_base)
             self.reading.add(self.reading.pauses_s, "coded pauses of the sender", seconds)
 
-    def _follow_clock(self, packet: Packet, before_bytes: int) -> None:
+    def _follow_clock(self, packet: Packet[Any], before_bytes: int) -> None:
         if packet.pts is None or packet.time_base is None:
             return
         start_s = float(packet.pts * packet.time_base)
@@ -275,6 +281,7 @@ def _channels(frame: AudioFrame, n_channels: int) -> FloatArray:
     values: np.ndarray[Any, Any] = frame.to_ndarray()
     if not frame.format.is_planar:
         values = np.ascontiguousarray(values.reshape(frame.samples, -1).T)
+    channels: FloatArray
     if values.dtype == np.uint8:
         channels = (values.astype(np.float32) - 128) / 128
     elif np.issubdtype(values.dtype, np.integer):

@@ -130,7 +130,7 @@ def _signals(powers: FloatArray) -> list[int]:
 
 def _near(bins: FloatArray, wanted_hz: tuple[float, ...]) -> BoolArray:
     wanted = np.array(wanted_hz) * _N_FFT / 16_000
-    near: BoolArray = (np.abs(bins[:, None] - wanted) <= _DIGIT_BINS).any(axis=1)
+    near: BoolArray = np.abs(bins[:, None] - wanted).min(axis=1) <= _DIGIT_BINS
     return near
 
 
