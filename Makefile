@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 # Those that are left out measure a corpus or runs that the user names: see their first lines.
 BENCHES := $(filter-out $(addprefix bench/,dev_conditions.py reconstruct.py seeds.py speech.py stream.py), $(wildcard bench/*.py))
 
-.PHONY: demo test cluster-test export-test page-test check fix reference bench docs clean
+.PHONY: demo test coverage cluster-test export-test page-test check fix reference bench docs clean
 
 demo: .venv/installed          ## score the example clips with the detector inside the package
 	$(BIN)/unheard score examples --timeline demo-output
@@ -14,6 +14,10 @@ demo: .venv/installed          ## score the example clips with the detector insi
 
 test: .venv/developer          ## run every default test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+coverage: .venv/developer      ## run every default test, slower, and print coverage by package
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --timeout=600 --cov --cov-report=json
+	$(BIN)/python tests/coverage_by_package.py build/coverage.json
 
 cluster-test: .venv/developer  ## score an archive on two nodes of a Ray cluster; one is killed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:randomly -m cluster tests/scoring/test_cluster_ray.py
