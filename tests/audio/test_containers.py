@@ -2,6 +2,7 @@
 
 import io
 import struct
+from typing import Any
 
 import av
 import numpy as np
@@ -148,7 +149,9 @@ def muxed(container: str, encoder: str, waves: list[FloatArray], rate_hz: int = 
     """A file with an audio track for each wave [T]."""
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
-        streams = [output.add_stream(encoder, rate=rate_hz, layout="mono") for _ in waves]
+        streams: list[Any] = [
+            output.add_stream(encoder, rate=rate_hz, layout="mono") for _ in waves
+        ]
         for stream, wave in zip(streams, waves, strict=True):
             planes = np.ascontiguousarray(wave[None], np.float32)
             frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="mono")
@@ -211,7 +214,7 @@ def amr(container: str, encoder: str, rate_hz: int, options: dict[str, str]) -> 
     wave = np.concatenate([beep, np.zeros(6 * rate_hz, np.float32), beep])
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
-        stream = output.add_stream(encoder, rate=rate_hz, options=options)
+        stream: Any = output.add_stream(encoder, rate=rate_hz, options=options)
         stream.layout = "mono"
         levels = np.rint(wave * 32_767).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(levels, format="s16", layout="mono")
@@ -239,7 +242,7 @@ def test_coded_pauses_of_opus_are_sound_of_known_length(container: str) -> None:
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
         options = {"dtx": "1", "application": "voip"}
-        stream = output.add_stream("libopus", rate=48_000, layout="mono", options=options)
+        stream: Any = output.add_stream("libopus", rate=48_000, layout="mono", options=options)
         for start in range(0, wave.size, 960):
             part = np.ascontiguousarray(wave[None, start : start + 960])
             frame = av.AudioFrame.from_ndarray(part, format="flt", layout="mono")
@@ -255,7 +258,8 @@ def test_coded_pauses_of_opus_are_sound_of_known_length(container: str) -> None:
 def without_packets(data: bytes, container: str, from_s: float, until_s: float) -> bytes:
     """The same file without the packets of a stretch, as a sender that pauses leaves them out."""
     file = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(file, "w", format=container) as output:
+    source: Any = av.open(io.BytesIO(data))
+    with source, av.open(file, "w", format=container) as output:
         stream = output.add_stream_from_template(source.streams.audio[0])
         packets = [p for p in source.demux(source.streams.audio[0]) if p.pts is not None]
         zero = min(packet.pts for packet in packets)

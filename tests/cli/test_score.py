@@ -59,7 +59,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "pointer.wav": (LFS, "git lfs pull"),
     "silent.wav": (wav(silence(2)[None]), "record it again"),
     "one.wav": (wav(voice(1)[None, :1]), "give a longer recording"),
-    "tone.wav": (wav(np.sin(np.arange(32_000) / 3)[None] / 2), "in which the voice stands out"),
+    "tone.wav": (wav(np.sin(np.arange(32_000) / 3)[None] / 2), "in which someone speaks"),
 }
 
 

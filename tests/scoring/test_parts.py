@@ -1,6 +1,7 @@
 """Does each channel and track get its verdict, and the file that of the most suspicious one?"""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,6 @@ def test_every_track_gets_its_verdict() -> None:
         ({"track": "some"}, "give default, all or a number from 1"),
     ],
 )
-def test_what_no_recording_has_is_refused(settings: dict[str, str], remedy: str) -> None:
+def test_what_no_recording_has_is_refused(settings: dict[str, Any], remedy: str) -> None:
     with pytest.raises(RecipeError, match=remedy):
         scorer(**settings)

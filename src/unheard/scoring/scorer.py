@@ -237,7 +237,7 @@ class Stream:
         score = probability = decision = None
         experts: tuple[ExpertScore, ...] = ()
         if reason is None:
-            counted = POOLING[card.pooling](raw)
+            counted = self._track.counted(card.pooling)
             score = self._llr(raw[counted].mean())
             probability = spoof_probability(score, scorer.spoof_prior)
             decision = decide(score, scorer.thresholds())

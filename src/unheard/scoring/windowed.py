@@ -20,6 +20,7 @@ from unheard.types import FloatArray, IntArray
 
 __all__ = ["POOLING", "RawWindow", "WindowTrack", "pooled"]
 
+_FULL_SHARE = 0.5
 _BATCH_WINDOWS = 4
 """Windows a detector gets at once; more cost memory, no faster on processors (bench/score.py)."""
 
@@ -70,7 +71,7 @@ def pooled(
         track.close()
         if track.scored().size:
             raw = track.scored()
-            return float(raw[POOLING[pooling](raw)].mean())
+            return float(raw[track.counted(pooling)].mean())
     raise AudioError("no samples to score; give at least one")
 
 
@@ -108,6 +109,7 @@ class WindowTrack:
         self._cutter = PauseCutter(round(FRAME_S * audio.SAMPLE_RATE_HZ)) if gate_s else None
         self._gate_s = gate_s
         self._scores: list[float] = []
+        self._speech_s: list[float] = []
         self._closed = False
 
     def push(self, samples: FloatArray) -> list[RawWindow]:
@@ -149,6 +151,15 @@ class WindowTrack:
         """Return the raw scores of the windows that count, until now."""
         return np.array(self._scores, np.float64)
 
+    def counted(self, pooling: str) -> IntArray:
+        """Return which of the scored windows a pooling rule takes the mean of.
+
+        A window with less than half of the speech of the fullest one does not count.
+        """
+        speech_s = np.array(self._speech_s)
+        full = np.flatnonzero(speech_s >= _FULL_SHARE * speech_s.max(initial=0.0))
+        return full[POOLING[pooling](self.scored()[full])]
+
     def _scored(self, framed: audio.Windows) -> list[RawWindow]:
         starts_s, ends_s = framed.starts_s, framed.ends_s
         if self._cutter is not None:
@@ -167,6 +178,7 @@ class WindowTrack:
                     "its weights are damaged: train it again, or use another detector"
                 )
             self._scores += outputs[0].tolist()
+            self._speech_s += [amount_s for amount_s in speech_s if amount_s >= self._gate_s]
             scores = zip(*(output.tolist() for output in outputs), strict=True)
         return [
             RawWindow(start_s, end_s, amount_s, *(next(scores) if counts else (None, [], [])))
