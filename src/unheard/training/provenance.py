@@ -57,17 +57,15 @@ def card_of(
     calibration = fit_calibration(scores[bonafide], scores[~bonafide])
     llr = calibration(scores)
     families = _families(clips)
-    material = _material(clips) + _material(dev)
     for card in before.values():
         families |= Counter(card.provenance.families)
-        material += [line for line in card.provenance.material if line not in material]
     provenance = Provenance(
         recipe=recipe.name,
         settings=recipe_to_json(recipe),
         seed=recipe.seed,
         revision=revision(),
         manifests={"train": clips.sha256(), "dev": dev.sha256()},
-        material=material,
+        material=_material(clips, dev, before=before),
         families=dict(sorted(families.items())),
         systems=_systems(clips, dev, before=before),
         pages=_pages(clips, dev, before=before),
@@ -165,8 +163,15 @@ def _pages(*manifests: Manifest, before: Mapping[str, Card]) -> list[str]:
     return sorted(pages.union(*(card.provenance.pages for card in before.values())) - {""})
 
 
-def _material(manifest: Manifest) -> list[Material]:
-    """Return what the clips consist of, by part, corpus and licence."""
+def _material(*manifests: Manifest, before: Mapping[str, Card]) -> list[Material]:
+    """Return what the clips consist of, by part, corpus and licence; and that of earlier ones."""
+    material = [line for manifest in manifests for line in _lines(manifest)]
+    for card in before.values():
+        material += [line for line in card.provenance.material if line not in material]
+    return material
+
+
+def _lines(manifest: Manifest) -> list[Material]:
     groups: dict[tuple[str, str, str], list[Clip]] = {}
     for clip in manifest:
         groups.setdefault((clip.part, clip.corpus, clip.licence), []).append(clip)

@@ -31,10 +31,9 @@ class AttentiveStatistics(nn.Module):
 
     def __init__(self, n_features: int, n_attention: int = 128) -> None:
         super().__init__()
-        self.attention = nn.Sequential(
-            nn.Linear(n_features, n_attention), nn.Tanh(), nn.Linear(n_attention, 1, bias=False)
-        )
-        nn.init.zeros_(self.attention[-1].weight)
+        worth = nn.Linear(n_attention, 1, bias=False)
+        nn.init.zeros_(worth.weight)
+        self.attention = nn.Sequential(nn.Linear(n_features, n_attention), nn.Tanh(), worth)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Return the statistics."""
