@@ -21,6 +21,9 @@ from unheard.training.method import Objective, Progress
 
 __all__ = ["Solve"]
 
+_LEAST_SPREAD = 0.01
+"""Of a feature's mean: the least that a feature is divided by."""
+
 
 @dataclass(frozen=True)
 class Solve:
@@ -31,7 +34,7 @@ class Solve:
     What the batches are is up to the sampler; all that passes is fitted, each clip as often as it
     came. A check on dev before the last step costs time and can choose nothing.
 
-    Features are standardised, classes count alike. Many processes share the work of embedding, and
+    Features are standardised, by a hundredth of their mean at least; classes count alike. Many processes share the work of embedding, and
     all collect the same rows in the same order, so the fit is that of one process.
 
     Attributes:
@@ -110,8 +113,10 @@ class Solve:
                 "clips of both classes: give more steps, or another sampler"
             )
         features = embeddings.numpy().astype(np.float64)
-        centre, spread = features.mean(axis=0), features.std(axis=0)
-        spread[spread < 1e-6] = 1.0  # what never moves tells nothing, and is not to be blown up
+        centre = features.mean(axis=0)
+        # What hardly moves is not blown up: rounding, in 8 bits above all, would decide the score.
+        spread = np.maximum(features.std(axis=0), _LEAST_SPREAD * np.abs(centre))
+        spread[spread < 1e-6] = 1.0
         model = LogisticRegression(
             C=self.c, class_weight="balanced", max_iter=self.max_iterations, tol=1e-6
         )
