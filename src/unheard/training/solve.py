@@ -34,8 +34,9 @@ class Solve:
     What the batches are is up to the sampler; all that passes is fitted, each clip as often as it
     came. A check on dev before the last step costs time and can choose nothing.
 
-    Features are standardised, by a hundredth of their mean at least; classes count alike. Many processes share the work of embedding, and
-    all collect the same rows in the same order, so the fit is that of one process.
+    Features are standardised, by a hundredth of their mean at least; classes count alike. Many
+    processes share the work of embedding, and all collect the same rows in the same order, so the
+    fit is that of one process.
 
     Attributes:
         c: Inverse of the strength of the penalty on the squared weights, scikit-learn's C: smaller
