@@ -100,7 +100,7 @@ def test_a_decision_is_made_once_the_margin_is_on_one_side() -> None:
 
 
 def test_a_decision_once_made_stands_though_the_score_moves_on() -> None:
-    samples = np.concatenate([voice(6, peak=0.9), voice(20, peak=0.02)])
+    samples = np.concatenate([voice(6, peak=0.9), voice(20, peak=0.1)])
     updates = updates_of(samples, EAGER, threshold=0.0)
     assert updates[-1].decision == "spoof"
     assert updates[-1].final == "bonafide"
