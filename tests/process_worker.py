@@ -26,7 +26,7 @@ from unheard.data.batches import Balanced, Batch, BatchSource
 from unheard.data.clip import Manifest
 from unheard.detectors.table import SslAasist
 from unheard.errors import TrainingError
-from unheard.training import distributed
+from unheard.training import dev_clips, distributed
 from unheard.training import loop as training
 from unheard.training.methods import METHODS, Plasticity, Solve
 from unheard.training.objectives import WeightedCrossEntropy
@@ -168,19 +168,19 @@ def given() -> list[Any]:
 def scored(data: Path) -> tuple[list[float], list[str]]:
     """Return the scores of the dev clips, and which of them this process read."""
     read: list[str] = []
-    samples = training._samples
+    samples = dev_clips._samples
 
     def spy(manifest: Manifest, clip: Any) -> Any:
         read.append(clip.id)
         return samples(manifest, clip)
 
-    training._samples = spy
+    dev_clips._samples = spy
     try:
-        scores = training.dev_scores(
+        scores = dev_clips.dev_scores(
             SMALL["toy"].build().eval(), Manifest.read(data).part("dev"), TOY
         )
     finally:
-        training._samples = samples
+        dev_clips._samples = samples
     return scores.tolist(), read
 
 

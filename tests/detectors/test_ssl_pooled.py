@@ -48,7 +48,8 @@ def test_score_in_bfloat16_is_rounded_before_the_back_end_only() -> None:
         assert detector(torch.randn(2, 8_000)).dtype == torch.float32
 
 
-@pytest.mark.parametrize(("field", "value"), [("n_hidden", 0), ("dropout", 1.0)])
-def test_values_out_of_range_are_refused(field: str, value: float) -> None:
-    with pytest.raises(RecipeError, match=field):
-        replace(SslPooled(encoder=TINY_ENCODER), **{field: value})
+def test_values_out_of_range_are_refused() -> None:
+    with pytest.raises(RecipeError, match="n_hidden"):
+        SslPooled(encoder=TINY_ENCODER, n_hidden=0)
+    with pytest.raises(RecipeError, match="dropout"):
+        SslPooled(encoder=TINY_ENCODER, dropout=1.0)

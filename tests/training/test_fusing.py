@@ -12,6 +12,7 @@ from synthetic_corpus import corpus
 from unheard.data.batches import Balanced
 from unheard.data.clip import Manifest
 from unheard.detectors import bundle
+from unheard.detectors.bundle_files import DEV_SCORES
 from unheard.errors import TrainingError
 from unheard.metrics import fit_fusion
 from unheard.training.fusing import fuse
@@ -46,7 +47,7 @@ def runs(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> list[P
 
 def raw_dev_scores(run: Path) -> np.ndarray:
     folder = bundle.in_run(run)
-    table = pq.read_table(folder / bundle.DEV_SCORES).sort_by("id")
+    table = pq.read_table(folder / DEV_SCORES).sort_by("id")
     return np.asarray(table.column("raw").to_numpy())
 
 

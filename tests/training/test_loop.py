@@ -178,7 +178,7 @@ def test_dev_is_never_transformed(
 ) -> None:
     checking = False
     calls: list[bool] = []
-    inner = training.dev_scores
+    inner = dev_clips.dev_scores
 
     def dev_scores(*arguments: Any) -> Any:
         nonlocal checking

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from unheard import __version__
-from unheard.detectors.bundle import DEV_SCORES, Bundle, in_run, load
+from unheard.detectors.bundle import Bundle, in_run, load
+from unheard.detectors.bundle_files import DEV_SCORES
 from unheard.detectors.card import Card, Provenance
 from unheard.detectors.detector import Detector
 from unheard.detectors.layers.gates import FixedGate
@@ -141,7 +143,7 @@ def _weights(
 def _joined(spec: Mixture, bundles: Sequence[Bundle]) -> Detector:
     """Build the mixture and give each expert its weights."""
     detector = spec.build()
-    state = {}
+    state: dict[str, Tensor] = {}
     for place, bundle in enumerate(bundles):
         expert = bundle.detector.state_dict()
         state |= {f"detectors.{place}.{name}": value for name, value in expert.items()}
