@@ -24,7 +24,7 @@ from unheard.detectors.table import (
     AttentionGate,
     Detector,
     EnhancedGate,
-    EvenGate,
+    FixedGate,
     MelLcnn,
     Mixture,
     ResNet18,
@@ -36,7 +36,7 @@ GATES: dict[str, Gate] = {
     "attention": AttentionGate(),
     "enhanced": EnhancedGate(),
     "waveform": WaveformGate(),
-    "even": EvenGate(),
+    "even": FixedGate(),
 }
 
 

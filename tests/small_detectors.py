@@ -15,6 +15,7 @@ from unheard.detectors.table import (
     ResNet18,
     Spec,
     SslAasist,
+    SslPooled,
     Toy,
 )
 from unheard.training.methods import METHODS
@@ -46,6 +47,7 @@ SMALL: dict[str, Spec] = {
     ),
     "resnet18": ResNet18(n_hop=400, n_mels=16, width=2, embedding=4),
     "ssl_aasist": SslAasist(encoder=TINY_ENCODER, adapters=TINY_EXPERTS),
+    "ssl_pooled": SslPooled(encoder=TINY_ENCODER, reading="weighted", spectral=True, n_hidden=8),
     "toy": Toy(n_bands=4),
 }
 assert SMALL.keys() == DETECTORS.keys(), "give a new detector a small one here, in SMALL"

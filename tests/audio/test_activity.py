@@ -137,3 +137,39 @@ def test_chunks_do_not_matter(size: int) -> None:
 
 def test_nothing_is_measured_of_nothing() -> None:
     assert measured(np.zeros(0, np.float32)) == Quality(0, 0, 0, 0, 0, 0, np.inf)
+
+
+def test_offset_and_rumble_are_removed_before_anything_is_measured() -> None:
+    speech = 0.3 * voice(4)
+    time_s = np.arange(speech.size) / 16_000
+    rumble = (0.05 * np.sin(2 * np.pi * 10 * time_s)).astype(np.float32)
+    clean = measured(speech)
+    for dirty in (measured(speech + np.float32(0.05)), measured(speech + rumble)):
+        assert dirty.speech_s == pytest.approx(clean.speech_s, abs=0.1)
+        assert dirty.level_spread_db == pytest.approx(clean.level_spread_db, abs=0.5)
+        assert dirty.held_tones == pytest.approx(clean.held_tones, abs=0.01)
+    assert measured(speech + np.float32(0.05)).offset == pytest.approx(0.05, abs=1e-3)
+    assert abs(clean.offset) < 1e-3
+
+
+def test_faint_noise_after_speech_is_no_speech() -> None:
+    noise = (1e-3 * np.random.default_rng(0).standard_normal(80_000)).astype(np.float32)
+    gauge = Gauge()
+    gauge.push(np.concatenate([voice(2), noise]))
+    assert gauge.speech_s(0, 2) > 1.5
+    assert gauge.speech_s(2.1, 7) == 0
+
+
+@pytest.mark.parametrize("snr_db", [np.inf, 20.0])
+def test_signal_tones_are_told_from_voices(snr_db: float) -> None:
+    time_s = np.arange(12 * 16_000) / 16_000
+    rng = np.random.default_rng(0)
+    for hz, on_s, off_s in [((440, 480), 2.0, 4.0), ((480, 620), 0.5, 0.5), ((425,), 1.0, 4.0)]:
+        wave = sum(np.sin(2 * np.pi * pitch * time_s) for pitch in hz)
+        wave = wave * (time_s % (on_s + off_s) < on_s)
+        noise = 10 ** (-snr_db / 20) * rng.standard_normal(time_s.size)
+        quality = measured((0.1 * (wave + noise)).astype(np.float32))
+        assert quality.signals_s > 1.5
+        assert quality.speech_s < (0.3 if snr_db > 30 else 4)
+    for seed in range(4):
+        assert measured(voice(12, seed=seed)).signals_s == 0

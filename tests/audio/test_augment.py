@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -185,3 +187,62 @@ def test_steps_run_in_order_and_as_often_as_asked() -> None:
 def test_wrong_names_and_numbers_fail_at_once(arguments: tuple[str], remedy: str) -> None:
     with pytest.raises(RecipeError, match=remedy):
         Step(*arguments)
+
+
+def test_offset_is_a_constant_of_either_sign() -> None:
+    wave = speech_like() / 2
+    steps = [AUGMENTS["offset"](wave, np.random.default_rng(seed)) - wave for seed in range(12)]
+    for step in steps:
+        assert np.ptp(step) < 1e-6
+        assert 1e-5 <= abs(step.mean()) <= 1.1e-2
+    assert {bool(step.mean() > 0) for step in steps} == {False, True}
+
+
+def test_high_pass_removes_what_is_below_its_edge_alone() -> None:
+    rng = np.random.default_rng(0)
+    wave = (0.05 * rng.standard_normal(RATE_HZ * 2)).astype(np.float32)
+    changed = AUGMENTS["high_pass"](wave, rng, low_hz=80.0, high_hz=90.0)
+    assert band_db(changed, 1, 20) < band_db(wave, 1, 20) - 20
+    assert abs(band_db(changed, 300, 8000) - band_db(wave, 300, 8000)) < 0.2
+
+
+def test_equaliser_stays_within_its_gains() -> None:
+    rng = np.random.default_rng(0)
+    wave = (0.01 * rng.standard_normal(RATE_HZ)).astype(np.float32)
+    changed = AUGMENTS["equaliser"](wave, rng, high_db=6.0)
+    edges_hz = np.geomspace(60, 8000, 9)
+    gains = [
+        band_db(changed, low, high) - band_db(wave, low, high)
+        for low, high in itertools.pairwise(edges_hz)
+    ]
+    assert max(map(abs, gains)) <= 6.1
+    assert np.ptp(gains) > 2
+
+
+def test_denoiser_lowers_noise_between_words_and_leaves_speech() -> None:
+    rng = np.random.default_rng(0)
+    wave = speech_like(2 * RATE_HZ) * (np.arange(2 * RATE_HZ) < RATE_HZ)
+    noisy = (0.5 * wave + 0.003 * rng.standard_normal(wave.size)).astype(np.float32)
+    changed = AUGMENTS["denoiser"](noisy, rng, low_db=15.0, high_db=20.0)
+    level = [10 * np.log10(np.mean(np.square(part))) for part in (noisy[20_000:], changed[20_000:])]
+    assert level[1] < level[0] - 8
+    loud = slice(2_000, 14_000)
+    error = np.mean(np.square(changed[loud] - noisy[loud])) / np.mean(np.square(noisy[loud]))
+    assert error < 0.02
+
+
+def test_codec_draws_no_lower_rates_than_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from unheard.audio import codecs
+
+    drawn: list[tuple[str, float]] = []
+
+    def spy(wave: FloatArray, name: str, *, kbps: float) -> FloatArray:
+        drawn.append((name, kbps))
+        return wave
+
+    monkeypatch.setattr(codecs, "round_trip", spy)
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        AUGMENTS["codec"](speech_like(800), rng, low_kbps=24.0, low_rate_hz=16_000.0)
+    assert {name for name, _ in drawn} == {"opus", "mp3", "aac", "vorbis", "g722"}
+    assert min(kbps for _, kbps in drawn) >= 24

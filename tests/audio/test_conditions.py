@@ -194,7 +194,7 @@ def test_a_condition_reaches_other_processes_whole(name: str) -> None:
 
 def test_other_numbers_make_another_condition() -> None:
     texts = {condition.as_text() for condition in CONDITIONS.values()}
-    assert len(texts) == len(CONDITIONS) == 25
+    assert len(texts) == len(CONDITIONS) == 30
     one_db, two_db = (Condition("x", "gain", "", (partial(level, gain_db=db),)) for db in (1, 2))
     assert one_db.as_text() != two_db.as_text()
 

@@ -36,7 +36,7 @@ def test_unusable_streams_are_refused_too(name: str) -> None:
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".aiff", ".webm", ".mka", ".m4a"])
 def test_a_file_that_was_cut_off_is_refused(suffix: str) -> None:
     data = encoded(tone(4.0), suffix)
-    with pytest.raises(AudioError, match=r"cut off .*(copy|convert)"):
+    with pytest.raises(AudioError, match=r"(cut off|without its index) .*(copy|convert|repair)"):
         audio.read(data[: len(data) // 2])
 
 
@@ -48,14 +48,6 @@ def test_what_is_mostly_damage_is_refused(suffix: str) -> None:
         data[at] = rng.integers(256)
     with pytest.raises(AudioError, match=r"bad packets and \d+ good ones; .* copy the file again"):
         audio.read(bytes(data))
-
-
-def test_a_rate_that_changes_on_the_way_is_refused() -> None:
-    data = encoded(tone(1.0, 48_000), ".aac", 48_000) + encoded(tone(1.0, 44_100), ".aac", 44_100)
-    with pytest.raises(
-        AudioError, match=r"from 48000 to 44100 Hz on the way; .* convert it to wav"
-    ):
-        audio.read(data)
 
 
 def test_an_mp4_with_its_index_in_front_may_not_be_cut_off_either(tmp_path: Path) -> None:

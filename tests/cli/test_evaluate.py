@@ -170,6 +170,11 @@ def test_each_family_is_held_out_in_turn(unheard: Unheard, tmp_path: Path) -> No
     left = Manifest.read(tmp_path / "held" / "neural-TTS.parquet")
     assert {clip.family for clip in left if clip.part == "train"} == {"-", "formant"}
     assert left.file(left[0]).resolve() == (tmp_path / left[0].path[3:]).resolve()
+    run = unheard("corpus", "join", data, tmp_path / "held", "--out", tmp_path / "joined.parquet")
+    assert run.code == 1  # a folder of manifests is none
+    run = unheard("corpus", "join", data, data, "--out", tmp_path / "joined.parquet")
+    assert run.code == 0, run.err
+    assert Manifest.read(tmp_path / "joined.parquet").sha256() == Manifest.read(data).sha256()
     scores = tmp_path / "one.parquet"
     run = unheard("corpus", "hold-out", data, "--value", "formant", "--out", scores)
     assert run.code == 0, run.err

@@ -59,6 +59,11 @@ def test_paths_start_from_the_folder_of_the_manifest(root: Path, out: Path) -> N
     assert sorted(clip.path for clip in inside) == [f"{FLAC}/{name}.flac" for name in NAMES]
 
 
+def test_names_match_in_any_unicode_form(root: Path, out: Path) -> None:
+    kept = importing._places(root, ["jos\u00e9.wav", "gone.wav"], {"jose\u0301.wav"})
+    assert kept == ["jose\u0301.wav", None]
+
+
 def test_nothing_is_opened_or_asked_for_its_size_unless_wanted(
     root: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from unheard.detectors.layers.encoder import Encoder
 from unheard.detectors.table import (
     AttentionGate,
     EnhancedGate,
-    EvenGate,
+    FixedGate,
     Grnn,
     MelLcnn,
     Mixture,
@@ -71,7 +71,7 @@ SPECS: dict[str, Spec] = {
         gate=AttentionGate(width=8, feed_forward=8),
     ),
     "mixture of mixtures": Mixture(
-        experts=(SMALL["ssl_aasist"], Mixture(experts=(Toy(), SMALL["lcnn"]), gate=EvenGate())),
+        experts=(SMALL["ssl_aasist"], Mixture(experts=(Toy(), SMALL["lcnn"]), gate=FixedGate())),
         gate=AttentionGate(width=8, feed_forward=8, readout="token"),
     ),
 }  # fmt: skip

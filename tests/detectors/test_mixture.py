@@ -28,7 +28,7 @@ from unheard.detectors.table import (
     AttentionGate,
     Detector,
     EnhancedGate,
-    EvenGate,
+    FixedGate,
     Lcnn,
     LoraExperts,
     MelLcnn,
@@ -142,7 +142,7 @@ def test_probabilities_near_0_and_1_are_averaged_without_loss(
         assert torch.isfinite(given.grad).all()
 
 
-@pytest.mark.parametrize("gate", [*GATES, EvenGate()], ids=lambda gate: type(gate).__name__)
+@pytest.mark.parametrize("gate", [*GATES, FixedGate()], ids=lambda gate: type(gate).__name__)
 @pytest.mark.parametrize("blend", ["logits", "probabilities"])
 def test_score_follows_from_expert_scores(gate: Any, blend: Any) -> None:
     mixture = built(replace(THREE, gate=gate, blend=blend))
@@ -158,8 +158,8 @@ def test_score_follows_from_expert_scores(gate: Any, blend: Any) -> None:
         np.testing.assert_allclose(scores[:, expert].numpy(), alone, rtol=0, atol=1e-6)
 
 
-def test_even_gate_gives_the_plain_average() -> None:
-    mixture = built(replace(THREE, gate=EvenGate()))
+def test_fixed_gate_gives_the_plain_average() -> None:
+    mixture = built(replace(THREE, gate=FixedGate()))
     each = [window_scores(expert, clips()) for expert in mixture.detectors]
     np.testing.assert_allclose(window_scores(mixture, clips()), np.mean(each, axis=0), atol=1e-6)
 
@@ -349,7 +349,7 @@ def test_pretrained_weights_and_terms_of_experts_are_passed_through() -> None:
     assert not replace(spec, frozen=True).build().terms()
 
 
-@pytest.mark.parametrize("gate", [*GATES, EvenGate()], ids=lambda gate: type(gate).__name__)
+@pytest.mark.parametrize("gate", [*GATES, FixedGate()], ids=lambda gate: type(gate).__name__)
 def test_spec_of_any_gate_survives_json(gate: Any) -> None:
     spec = Mixture(experts=(THREE, SMALL["ssl_aasist"]), gate=gate, blend="probabilities")
     assert spec_from_json(spec_to_json(spec)) == spec
@@ -364,7 +364,7 @@ def test_spec_of_any_gate_survives_json(gate: Any) -> None:
         ("gate", "even", "write a value of the field's type"),
         ("experts", [{"kind": "to", "fields": {}}], "did you mean 'toy'"),
         ("experts", [3], "write a value of the field's type"),
-        ("experts", [{"part": "even_gate", "fields": {}}], "write a value of the field's type"),
+        ("experts", [{"part": "fixed_gate", "fields": {}}], "write a value of the field's type"),
         ("experts", [], "give one or more detectors"),
         ("frozen", 1, "write a value of the field's type"),
     ],

@@ -33,6 +33,10 @@ LAYOUTS = {
     "asvspoof2019 tab twin": (
         "LA_E_1\t-\tbonafide\t1.5\nLA_E_2\t-\tspoof\t-2.25\nLA_E_3\t-\tbonafide\t1e-3\n"
     ),
+    "asvspoof2019 without attacks": "LA_E_1 real 1.5\nLA_E_2 fake -2.25\nLA_E_3 real 1e-3\n",
+    "asvspoof2019 as a log": (
+        "Output, LA_E_1, 1, 1.5\nOutput, LA_E_2, 0, -2.25\nOutput, LA_E_3, 1, 1e-3\n"
+    ),
     "asvspoof5": "filename\tcm-score\nLA_E_1\t1.5\nLA_E_2\t-2.25\nLA_E_3\t1e-3\n",
     "asvspoof5 of track 2": (
         "spk\tfilename\tcm-score\tasv-score\tsasv-score\n"
@@ -277,6 +281,7 @@ def test_an_attack_column_may_say_which_trials_are_bona_fide(tmp_path: Path) -> 
         (["a/1", "a/2"], ["a/1", "a/2"], "id"),
         (["1.flac", "2.WAV"], ["1", "2"], "id without suffix"),
         (["/data/1.flac", "/data/2.flac"], ["la/1", "la/2"], "file name"),
+        (["jose\u0301", "rene\u0301"], ["jos\u00e9", "ren\u00e9"], "file name in one Unicode form"),
     ],
 )
 def test_names_are_matched_as_strictly_as_they_can(

@@ -139,9 +139,9 @@ def test_the_report_starts_with_plain_words(scores: Path, tmp_path: Path) -> Non
     result = report(scores, tmp_path / "out", n_draws=20)
     head = (tmp_path / "out" / "report.md").read_text().split("## Overall")[0]
     rate = next(rate for rate in result.rates if rate.part == "eval_out")
-    assert f"of 100 human clips {100 * rate.bonafide_as_spoof:g} were called spoof" in head
-    assert "eval_in (known families): of 100" in head
-    assert "eval_out (unknown families): of 100" in head
+    assert f"human clips {100 * rate.bonafide_as_spoof:g} % were called spoof" in head
+    assert "eval_in (known families): of " in head
+    assert "eval_out (unknown families): of " in head
     assert "fewer than 30 clips of a class" in head
 
 
@@ -149,7 +149,7 @@ def test_the_report_starts_with_plain_words(scores: Path, tmp_path: Path) -> Non
 def test_a_part_says_how_many_of_its_families_were_seen_in_training(tmp_path: Path) -> None:
     facts = replace(FACTS, trained_families=("formant", "neural TTS"))
     report(write_scores(tmp_path / "s.parquet", table(), facts), tmp_path, n_draws=20)
-    assert "eval_out (1 of 2 families known): of 100" in (tmp_path / "report.md").read_text()
+    assert "eval_out (1 of 2 families known): of " in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.usefixtures("no_pictures")

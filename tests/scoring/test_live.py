@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from unheard.audio import Origin
 from unheard.errors import AudioError, RecipeError
 from unheard.scoring.live import EarlyDecision, LiveVerdict, Update
 from unheard.types import FloatArray
@@ -38,9 +39,11 @@ def test_an_update_says_what_a_recording_that_ends_there_gets() -> None:
 
 def test_the_verdict_at_the_end_is_that_of_the_file() -> None:
     samples = voice(3.3)
-    running = LiveVerdict(scorer(), name="call", source_rate_hz=8_000)
+    running = LiveVerdict(
+        scorer(), name="call", origin=lambda: Origin(8_000, notes=("damaged: 1 packet",))
+    )
     running.push(samples)
-    verdict = running.close(n_bad_packets=1)
+    verdict = running.close()
     whole = scorer().samples(samples, name="call")
     assert verdict.score == pytest.approx(whole.score)
     assert len(verdict.windows) == len(whole.windows)

@@ -12,6 +12,7 @@ from audio_files import wav
 from unheard import audio
 from unheard.errors import AudioError, BundleError, RecipeError
 from unheard.scoring.scorer import OPERATING_POINTS, POOLING, pooled
+from unheard.types import FloatArray
 from voice import FakeBundle, FakeCard, level, scorer, silence, voice
 
 
@@ -164,12 +165,84 @@ def test_less_speech_is_accepted_on_request() -> None:
     assert scorer(minimum_speech_s=0.1).samples(little).score is not None
 
 
-def test_scattered_speech_gets_no_verdict() -> None:
-    blips = np.concatenate([np.concatenate([silence(2), voice(0.08)]) for _ in range(8)])
-    verdict = scorer().samples(blips)
+def test_scattered_speech_is_gathered_into_windows() -> None:
+    scattered = np.concatenate([np.concatenate([silence(3), voice(0.4)]) for _ in range(6)])
+    verdict = scorer().samples(scattered)
+    assert verdict.score is not None
+    assert all(window.speech_s > 0.3 for window in verdict.windows)
+    assert verdict.windows[0].start_s == pytest.approx(3.0, abs=0.2)
+    assert verdict.windows[-1].end_s == pytest.approx(20.4, abs=0.2)
+
+
+@pytest.mark.parametrize("room", [0.0, 1e-3])
+def test_added_pauses_hardly_move_a_score(room: float) -> None:
+    def pause(duration_s: float) -> FloatArray:
+        noise = np.random.default_rng(0).standard_normal(round(16_000 * duration_s))
+        return (room * noise).astype(np.float32)
+
+    words = [voice(1.5, seed=seed) for seed in range(6)]
+    alone = scorer().samples(np.concatenate(words))
+    for spoken in (
+        np.concatenate([np.concatenate([word, pause(1.0)]) for word in words]),
+        np.concatenate([pause(5.0), *words, pause(20.0)]),
+    ):
+        with_pauses = scorer().samples(spoken)
+        assert alone.score is not None
+        assert with_pauses.score == pytest.approx(alone.score, abs=0.5)  # 0.2 nats of this level
+        assert all(window.speech_s > 0.3 for window in with_pauses.windows)
+
+
+def tones(hz: tuple[float, ...], on_s: float, off_s: float, duration_s: float) -> FloatArray:
+    """A signal with a cadence, as telephones give them; shape [T]."""
+    time_s = np.arange(round(16_000 * duration_s)) / 16_000
+    wave = sum(np.sin(2 * np.pi * one * time_s) for one in hz) / len(hz)
+    return (0.3 * wave * (time_s % (on_s + off_s) < on_s)).astype(np.float32)
+
+
+def keys() -> FloatArray:
+    pairs = [(697.0, 1209.0), (770.0, 1336.0), (852.0, 1477.0), (941.0, 1336.0)] * 6
+    return np.concatenate([tones(pair, 0.1, 0.1, 0.2) for pair in pairs])
+
+
+SIGNALS = {
+    "ringing": tones((440.0, 480.0), 2.0, 4.0, 12.0),
+    "ringing elsewhere": tones((425.0,), 1.0, 4.0, 12.0),
+    "busy": tones((480.0, 620.0), 0.5, 0.5, 20.0),
+    "beep": tones((1000.0,), 0.5, 0.5, 5.0),
+    "keys": keys(),
+}
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_signal_tones_get_no_verdict_and_are_named(name: str) -> None:
+    verdict = scorer().samples(SIGNALS[name])
     assert verdict.score is None
     assert verdict.reason is not None
-    assert "passage of continuous speech" in verdict.reason
+    assert "only signal tones are heard" in verdict.reason
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_signal_tones_before_speech_are_not_scored(name: str) -> None:
+    speech = voice(6)
+    alone = scorer().samples(speech)
+    after = scorer().samples(np.concatenate([SIGNALS[name], silence(0.5), speech]))
+    assert alone.score is not None
+    assert after.score == pytest.approx(alone.score, abs=0.8)
+    assert any("signal tones" in warning for warning in after.warnings)
+    assert not any("signal tones" in warning for warning in alone.warnings)
+
+
+@pytest.mark.parametrize("rumble_hz", [0.0, 12.0])
+def test_offset_and_rumble_change_neither_score_nor_reason(rumble_hz: float) -> None:
+    speech = 0.3 * voice(6)
+    time_s = np.arange(speech.size) / 16_000
+    below = 0.05 * np.cos(2 * np.pi * rumble_hz * time_s)
+    clean, dirty = scorer().samples(speech), scorer().samples((speech + below).astype(np.float32))
+    assert dirty.reason is None
+    assert dirty.speech_s == pytest.approx(clean.speech_s, abs=0.1)
+    assert any("5.0% of full scale off zero" in line for line in dirty.warnings) == (not rumble_hz)
+    if not rumble_hz:  # a detector gets rumble as it is
+        assert dirty.score == pytest.approx(clean.score, abs=0.1)
 
 
 @pytest.mark.parametrize("kind", ["noise", "tone"])
@@ -180,7 +253,8 @@ def test_steady_sounds_get_no_verdict(kind: str) -> None:
     verdict = scorer().samples(sound.astype(np.float32))
     assert verdict.score is None
     assert verdict.reason is not None
-    assert "in which the voice stands out" in verdict.reason
+    remedy = "in which the voice stands out" if kind == "noise" else "only signal tones"
+    assert remedy in verdict.reason
 
 
 def test_a_short_clip_is_marked_as_repeated() -> None:

@@ -1,10 +1,12 @@
 """Do words and numbers of a verdict follow from the measurements as documented?"""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from unheard.audio import Origin
 from unheard.audio.activity import Quality
 from unheard.scoring.verdict import (
     WindowScore,
@@ -27,8 +29,8 @@ GOOD = Quality(
 )
 
 
-def warnings(quality: Quality, source_rate_hz: int = 16_000, n_bad_packets: int = 0) -> str:
-    lines = quality_warnings(quality, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets)
+def warnings(quality: Quality, **origin: Any) -> str:
+    lines = quality_warnings(quality, Origin(**origin))
     return " | ".join(lines)
 
 
@@ -121,13 +123,18 @@ def test_each_defect_is_warned_of(change: dict[str, float], words: str) -> None:
 
 
 def test_a_low_rate_is_named_instead_of_the_bandwidth_it_causes() -> None:
-    text = warnings(replace(GOOD, bandwidth_hz=3_900.0), source_rate_hz=8_000)
+    text = warnings(replace(GOOD, bandwidth_hz=3_900.0), rate_hz=8_000)
     assert "recorded at 8000 Hz: nothing above 4 kHz" in text
     assert "upsampled" not in text
 
 
 def test_damaged_packets_are_warned_of() -> None:
-    assert "3 packets could not be decoded" in warnings(GOOD, n_bad_packets=3)
+    assert "3 packets could not be decoded" in warnings(
+        GOOD, notes=("damaged: 3 packets could not be decoded",)
+    )
+    clipped = replace(GOOD, clipped_share=0.1)
+    assert "at full scale" in warnings(clipped)
+    assert "at full scale" not in warnings(clipped, cut_off=True)
 
 
 def test_windows_that_disagree_are_warned_of_with_the_place() -> None:

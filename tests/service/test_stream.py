@@ -154,7 +154,7 @@ def test_one_key_has_half_of_the_streams(tmp_path: Path) -> None:
     with served(tmp_path, keys=Keys.read(tmp_path / "keys"), n_streams=3) as client:
         with client.websocket_connect("/v1/stream") as first:
             first.send_text(opening(key=mine))
-            first.send_bytes(np.zeros(16_000, "<i2").tobytes())
+            first.send_bytes((voice(1.2) * 30_000).astype("<i2").tobytes())
             assert first.receive_json()["window"]
             messages = conversation(client, opening(key=mine), END)
             assert messages[0]["error"]["code"] == "too_many"
@@ -168,7 +168,7 @@ def test_a_full_service_takes_no_more_streams(tmp_path: Path) -> None:
     with served(tmp_path, n_streams=1) as client:
         with client.websocket_connect("/v1/stream") as first:
             first.send_text(opening())
-            first.send_bytes(np.zeros(16_000, "<i2").tobytes())
+            first.send_bytes((voice(1.2) * 30_000).astype("<i2").tobytes())
             assert first.receive_json()["window"]
             assert conversation(client, opening())[0]["error"]["code"] == "busy"
         assert "verdict" in conversation(client, opening(), END)[0]

@@ -20,6 +20,7 @@ from unheard.errors import RecipeError
 from unheard.training import checkpoint
 from unheard.training import loop as training
 from unheard.training.checkpoint import mean_of
+from unheard.training.dev_clips import Checked
 from unheard.training.loop import train
 from unheard.training.methods import Progress, Supervised
 from unheard.training.recipe import Budget, Constant, Recipe
@@ -47,11 +48,11 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, torch.Tensor]]:
     """Weights at each check of a run that finds what EER says."""
     checks: list[dict[str, torch.Tensor]] = []
 
-    def check(model: nn.Module, *rest: Any) -> tuple[float, float]:
+    def check(model: nn.Module, *rest: Any) -> Checked:
         checks.append(checkpoint.weights_of(model))
-        return EER[2 * len(checks)], 0.5
+        return Checked(EER[2 * len(checks)], 0.5)
 
-    monkeypatch.setattr(training, "_dev_check", check)
+    monkeypatch.setattr(training, "check", check)
     return checks
 
 

@@ -25,12 +25,13 @@ from unheard.detectors import bundle
 from unheard.detectors.detector import Outputs
 from unheard.errors import RecipeError, TrainingError
 from unheard.metrics import cllr, eer
-from unheard.training import checkpoint
+from unheard.training import checkpoint, dev_clips
 from unheard.training import loop as training
+from unheard.training.dev_clips import Checked, spread, systems
 from unheard.training.loop import train
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.provenance import card_of
-from unheard.training.recipe import Budget, Constant, Recipe
+from unheard.training.recipe import Adam, Budget, Constant, Recipe
 
 TINY = Recipe(
     name="tiny",
@@ -92,6 +93,7 @@ import sys
 from pathlib import Path
 from test_loop import LONG
 from unheard.data.clip import Manifest
+from unheard.training.dev_clips import Checked, spread, systems
 from unheard.training.loop import train
 data, out = map(Path, sys.argv[1:])
 train(LONG, Manifest.read(data), out, say=lambda line: print(line, flush=True))
@@ -190,6 +192,7 @@ def test_dev_is_never_transformed(
         return wave
 
     monkeypatch.setattr(training, "dev_scores", dev_scores)
+    monkeypatch.setattr(dev_clips, "dev_scores", dev_scores)
     monkeypatch.setitem(augment.AUGMENTS, "polarity", spy)
     train(replace(TINY, augment=Augment((Step("polarity", 1.0),))), manifest, tmp_path / "run")
     assert len(calls) == 12 * 4
@@ -202,11 +205,11 @@ def test_the_best_step_on_dev_is_what_is_saved(
     checks = iter([(0.3, 0.9), (0.1, 0.5), (0.1, 0.4), (0.1, 0.4), (0.2, 0.1)])
     kept: list[dict[str, torch.Tensor]] = []
 
-    def check(model: nn.Module, *rest: Any) -> tuple[float, float]:
+    def check(model: nn.Module, *rest: Any) -> Checked:
         kept.append(checkpoint.weights_of(model))
-        return next(checks)
+        return Checked(*next(checks))
 
-    monkeypatch.setattr(training, "_dev_check", check)
+    monkeypatch.setattr(training, "check", check)
     budget = Budget(n_steps=10, eval_every=2)
     bundle_folder = train(replace(TINY, budget=budget), manifest, tmp_path / "run")
     assert bundle.load(bundle_folder).card.provenance.notes["best_step"] == 6
@@ -368,9 +371,9 @@ def test_loss_that_is_not_finite_ends_the_run_with_advice(
 
 def test_check_on_few_dev_clips_takes_both_classes_and_all_attacks(manifest: Manifest) -> None:
     dev = manifest.part("dev")
-    few = training._spread(dev, 4)
+    few = spread(dev, 4)
     assert sorted(few.column("attack")) == ["-", "-", "buzz", "saw"]
-    assert len(training._spread(dev, 0)) == len(training._spread(dev, 100)) == len(dev)
+    assert len(spread(dev, 0)) == len(spread(dev, 100)) == len(dev)
 
 
 def test_a_clip_without_a_hash_is_known_by_its_id(manifest: Manifest) -> None:
@@ -379,3 +382,62 @@ def test_a_clip_without_a_hash_is_known_by_its_id(manifest: Manifest) -> None:
     clips = [Clip(id="a", path="a", bonafide=True, part="train", sha256="ff")]
     clips.append(Clip(id="b", path="b", bonafide=True, part="train"))
     assert seen_keys(Manifest.of(clips, manifest.root)) == ["ff", "b"]
+
+
+def test_best_step_can_be_that_of_the_lowest_mean_over_systems(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    recipe = replace(TINY, budget=replace(TINY.budget, choose_by="systems"))
+    train(recipe, manifest, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    checks = [line for line in lines if "dev_systems" in line]
+    assert len(checks) == 3
+    best = min(checks, key=lambda line: (line["dev_systems"], line["dev_cllr"]))
+    card = bundle.read_card(tmp_path / "run" / "bundle")
+    assert card.provenance.notes["best_step"] == best["step"]
+    assert card.provenance.notes["checked_eer"] == best["dev_systems"]
+
+
+def test_systems_that_are_trained_on_count_only_where_there_are_no_others() -> None:
+    def clips(part: str, attacks: list[str]) -> Manifest:
+        return Manifest.of(
+            [
+                Clip(id=f"{part}{i}", path="x", bonafide=attack == "-", part=part, attack=attack)
+                for i, attack in enumerate(attacks)
+            ],
+            Path(),
+        )
+
+    trained = clips("train", ["-", "kokoro-af_heart"])
+    dev = clips("dev", ["-"] * 4 + ["kokoro"] * 4 + ["new"] * 4 + ["rare"] * 3)
+    groups = systems(dev, trained)
+    assert list(groups) == ["new"]
+    assert int(groups["new"].sum()) == 4
+    assert list(systems(dev.where(dev.column("attack") != "new"), trained)) == ["kokoro"]
+    with pytest.raises(TrainingError, match="no attack of dev has 4 clips"):
+        systems(clips("dev", ["-", "rare"]), trained)
+
+
+def test_encoder_waits_for_the_back_end(manifest: Manifest, tmp_path: Path) -> None:
+    recipe = replace(
+        TINY,
+        detector=SMALL["ssl_pooled"],
+        optimiser=Adam(encoder_waits=0.5),
+        budget=Budget(n_steps=2, eval_every=1),
+    )
+    changed = []
+    for n_steps in (1, 2):  # the second half of the first is none
+        run = tmp_path / str(n_steps)
+        train(replace(recipe, budget=Budget(n_steps=n_steps, eval_every=1)), manifest, run)
+        torch.manual_seed(recipe.seed)
+        before = SMALL["ssl_pooled"].build().state_dict()
+        after = load_file(sorted(run.glob("checkpoints/step-*"))[-1] / "model.safetensors")
+        changed.append(
+            {
+                part
+                for name, value in after.items()
+                if not torch.equal(value, before[name])
+                for part in ["encoder" if name.startswith("encoder.") else "back-end"]
+            }
+        )
+    assert changed == [{"back-end"}, {"encoder", "back-end"}]

@@ -1,6 +1,6 @@
 """Recordings in, mono float32 at 16 kHz out, and what may be done to the samples. No torch.
 
-`unheard.audio` itself holds the names of `recording`: reading, windows, writing.
+`unheard.audio` itself holds the names of `recording` and `windowing`: reading, windows, writing.
 """
 
 from unheard.audio.recording import (
@@ -10,21 +10,21 @@ from unheard.audio.recording import (
     AudioStream,
     Source,
     Waveform,
-    Windower,
-    Windows,
     open_stream,
     read,
     resample,
     resampler,
-    windows,
     write,
 )
+from unheard.audio.track import Origin
+from unheard.audio.windowing import Windower, Windows, windows
 
 __all__ = [
     "AUDIO_SUFFIXES",
     "LONGEST_READ_S",
     "SAMPLE_RATE_HZ",
     "AudioStream",
+    "Origin",
     "Source",
     "Waveform",
     "Windower",

@@ -21,11 +21,15 @@ from unheard.audio.transforms import (
     band_pass,
     clip,
     codec,
+    denoiser,
+    equaliser,
     gain,
+    high_pass,
     low_pass,
     mu_law,
     noise,
     notch,
+    offset,
     polarity,
     resampling,
 )
@@ -48,6 +52,10 @@ AUGMENTS: dict[str, Callable[..., FloatArray]] = {
     "notch": notch,
     "clip": clip,
     "mu_law": mu_law,
+    "offset": offset,
+    "high_pass": high_pass,
+    "equaliser": equaliser,
+    "denoiser": denoiser,
 }
 """Every transform, by the name that recipes use."""
 

@@ -27,6 +27,7 @@ from unheard.audio.transforms import (
     band_pass,
     bounded,
     codec,
+    denoiser,
     low_pass,
     mu_law,
     noise,
@@ -252,8 +253,14 @@ CONDITIONS: dict[str, Condition] = _table(
             f"{words} at {kbps} kbit/s",
             (partial(coded, name=name, kbps=kbps),),
         )
-        for name, words, rates in (("mp3", "MP3", (64, 32, 16)), ("opus", "Opus", (24, 12, 6)))
+        for name, words, rates in (("mp3", "MP3", (64, 32, 16)), ("opus", "Opus", (24, 16, 12, 6)))
         for kbps in rates
+    ),
+    Condition(
+        "gsm_13",
+        "gsm",
+        "GSM 6.10 at 13 kbit/s, 8 kHz, as call recorders keep it",
+        (partial(coded, name="gsm", kbps=13),),
     ),
     Condition(
         "mu_law",
@@ -268,7 +275,7 @@ CONDITIONS: dict[str, Condition] = _table(
             f"noise, white to brown, {snr_db} dB below the speech",
             (partial(noise, low_db=snr_db, high_db=snr_db),),
         )
-        for snr_db in (30, 20, 10)
+        for snr_db in (30, 20, 15, 10)
     ),
     Condition(
         "room_small",
@@ -286,6 +293,18 @@ CONDITIONS: dict[str, Condition] = _table(
     Condition("trim_2s", "trim", "the first 2 s of speech", (partial(speech_alone, most_s=2),)),
     Condition(
         "trim_silence", "trim", "no silence before and after the speech", (partial(speech_alone),)
+    ),
+    Condition(
+        "coded_twice",
+        "forwarded",
+        "MP3 at 64 kbit/s, then Opus at 16",
+        (partial(coded, name="mp3", kbps=64), partial(coded, name="opus", kbps=16)),
+    ),
+    Condition(
+        "denoiser",
+        "denoiser",
+        "steady noise suppressed by up to 15 dB",
+        (partial(denoiser, low_db=15, high_db=15),),
     ),
     Condition("speed_0.9", "speed", "a tenth slower, pitch too", (partial(speed, factor=0.9),)),
     Condition("speed_1.1", "speed", "a tenth faster, pitch too", (partial(speed, factor=1.1),)),

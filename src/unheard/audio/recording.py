@@ -1,9 +1,9 @@
-"""Recordings in, mono float32 at 16 kHz out; windows of it; and files of it.
+"""Recordings in, mono float32 at 16 kHz out, and files of it.
 
 The only place, next to decode and codecs, that decodes or resamples: one resampler (soxr
 HQ) everywhere, so a file, a stream and a training clip of one recording have the same samples.
 
-N windows, T samples.
+T samples.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from unheard.audio.channels import Mixer
 from unheard.audio.decode import Track, joined, open_track
+from unheard.audio.track import Origin
 from unheard.errors import AudioError
 from unheard.files import in_one_step
-from unheard.types import FloatArray, IntArray
+from unheard.types import FloatArray
 
 if TYPE_CHECKING:
     from soxr import ResampleStream
@@ -33,13 +35,10 @@ __all__ = [
     "AudioStream",
     "Source",
     "Waveform",
-    "Windower",
-    "Windows",
     "open_stream",
     "read",
     "resample",
     "resampler",
-    "windows",
     "write",
 ]
 
@@ -50,8 +49,10 @@ Source = Path | str | bytes | BinaryIO
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset({
-    ".wav", ".w64", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".webm", ".mka",
-    ".mkv", ".mp4", ".m4v", ".mov", ".3gp", ".amr", ".wma", ".caf", ".aif", ".aiff", ".au", ".sph",
+    ".wav", ".w64", ".rf64", ".flac", ".mp3", ".mp2", ".mpga", ".m4a", ".aac", ".ac3", ".eac3",
+    ".ogg", ".oga", ".opus", ".spx", ".webm", ".weba", ".mka", ".mkv", ".mp4", ".m4v", ".mov",
+    ".avi", ".flv", ".ts", ".mpg", ".mpeg", ".3gp", ".3g2", ".amr", ".awb", ".wma", ".wv", ".caf",
+    ".aif", ".aiff", ".aifc", ".au", ".snd", ".voc", ".sph", ".nist",
 })
 # fmt: on
 """File names that a folder scan takes for recordings; content decides when they are read."""
@@ -72,9 +73,10 @@ class Waveform:
         samples: Shape [T] float32, mono, 16 kHz, in [-1, 1].
         source: Path or name, for messages.
         source_rate_hz: Rate that it was recorded with.
-        n_channels: Channels that were averaged.
+        n_channels: Channels that it has.
         codec: FFmpeg's name of its coding, such as "pcm_s16le", "mp3", "opus".
         n_bad_packets: Damaged packets that were skipped.
+        notes: What else reading it showed, as sentences.
     """
 
     samples: FloatArray
@@ -83,6 +85,7 @@ class Waveform:
     n_channels: int
     codec: str
     n_bad_packets: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -99,11 +102,20 @@ class AudioStream:
     Attributes:
         name: Path or name, for messages.
         source_rate_hz: Rate that it was recorded with.
-        n_channels: Channels that are averaged.
+        n_channels: Channels that it has.
+        n_tracks: Audio tracks that it has.
         codec: FFmpeg's name of its coding.
     """
 
-    def __init__(self, source: Source, *, name: str = "", start_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        name: str = "",
+        start_s: float = 0.0,
+        channel: str | int = "mix",
+        track: int | None = None,
+    ) -> None:
         if not (math.isfinite(start_s) and start_s >= 0):
             raise AudioError(f"start_s is {start_s}; seconds from the beginning, 0 or more")
         self.name = name or _name(source)
@@ -111,17 +123,26 @@ class AudioStream:
             file = _open(source, self.name)
             if not hasattr(source, "read"):
                 opened.callback(file.close)
-            self._track: Track = open_track(file, self.name, opened)
+            self._track: Track = open_track(file, self.name, opened, track)
+            self._mixer = Mixer(channel, self._track.n_channels, self._track.rate_hz, self.name)
             self._opened = opened.pop_all()
         self.source_rate_hz = self._track.rate_hz
         self.n_channels = self._track.n_channels
-        self.codec = self._track.codec
+        self.n_tracks = self._track.n_tracks
+        self.codec = self._track.reading.codec
         self._chunks = self._convert(round(start_s * SAMPLE_RATE_HZ))
 
     @property
     def n_bad_packets(self) -> int:
         """Damaged packets that were skipped so far."""
-        return self._track.n_bad_packets
+        return self._track.reading.n_bad_packets
+
+    @property
+    def origin(self) -> Origin:
+        """What is known of the recording until now, for the warnings of a verdict."""
+        reading = self._track.reading
+        notes = (*reading.notes(), *self._mixer.notes())
+        return Origin(self.source_rate_hz, reading.is_cut_off(), notes)
 
     def __iter__(self) -> Iterator[FloatArray]:
         return self._chunks
@@ -149,19 +170,28 @@ class AudioStream:
         drop = start - steps * n_out
         blocks = joined(self._track.blocks(steps * n_in), int(BLOCK_S * rate_hz))
         with _reading_errors(self.name):
-            for chunk in _resampled(blocks, rate_hz, SAMPLE_RATE_HZ):
+            for chunk in _resampled(self._mixed(blocks), rate_hz, SAMPLE_RATE_HZ):
                 kept = np.clip(chunk[drop:], -1, 1)
                 drop = max(0, drop - len(chunk))
                 if len(kept):
                     yield kept
 
+    def _mixed(self, blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+        for block in blocks:
+            yield self._mixer.push(block)
+        yield self._mixer.close()
 
-def open_stream(source: Source, *, name: str = "") -> AudioStream:
+
+def open_stream(
+    source: Source, *, name: str = "", channel: str | int = "mix", track: int | None = None
+) -> AudioStream:
     """Open a recording of any length, to be read chunk by chunk.
 
     Args:
         source: Path, bytes, or an opened file or pipe; what is opened by the caller stays open.
         name: What to call it in messages; the path if empty.
+        channel: "mix", "left", "right", or a number from 1; see `unheard.audio.channels`.
+        track: Which of its audio tracks, from 1; None for its default.
 
     Returns:
         A context manager and iterator of float32 chunks [n], half a second each, at 16 kHz.
@@ -170,7 +200,7 @@ def open_stream(source: Source, *, name: str = "") -> AudioStream:
         AudioError: If it is missing, unreadable, not audio, or without an audio track; and while
             iterating, if it turns out to be cut off or to hold samples that are not numbers.
     """
-    return AudioStream(source, name=name)
+    return AudioStream(source, name=name, channel=channel, track=track)
 
 
 def read(
@@ -180,11 +210,12 @@ def read(
     length_s: float | None = None,
     minimum_s: float = 0.2,
     name: str = "",
+    channel: str | int = "mix",
 ) -> Waveform:
     """Read a recording, or a part of it, into memory.
 
     Of wav and flac only the part is decoded; of other formats everything before its end.
-    Channels are averaged. Samples beyond full scale are clipped to [-1, 1], NaN is refused.
+    Samples beyond full scale are clipped to [-1, 1], NaN is refused.
 
     Args:
         source: Path, bytes, or an opened file or pipe.
@@ -192,6 +223,7 @@ def read(
         length_s: How long it is at most, seconds; None for all that is left.
         minimum_s: What is shorter is refused, seconds.
         name: What to call it in messages; the path if empty.
+        channel: "mix", "left", "right", or a number from 1; see `unheard.audio.channels`.
 
     Raises:
         AudioError: If it is missing, unreadable, not audio, damaged beyond use, too short, or
@@ -203,7 +235,7 @@ def read(
     limit = round(LONGEST_READ_S * SAMPLE_RATE_HZ)
     gathered = bytearray()
     n_samples = 0
-    with AudioStream(source, name=name, start_s=start_s) as stream:
+    with AudioStream(source, name=name, start_s=start_s, channel=channel) as stream:
         for chunk in stream:
             kept = chunk[: int(min(len(chunk), wanted - n_samples))]
             gathered += kept.astype(np.float32, copy=False).tobytes()
@@ -229,6 +261,7 @@ def read(
         n_channels=stream.n_channels,
         codec=stream.codec,
         n_bad_packets=stream.n_bad_packets,
+        notes=stream.origin.notes,
     )
 
 
@@ -270,96 +303,6 @@ def write(path: Path, samples: FloatArray) -> None:
     levels = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
     with in_one_step(path) as unfinished:
         soundfile.write(unfinished, levels, SAMPLE_RATE_HZ, format=kind, subtype="PCM_16")
-
-
-@dataclass(frozen=True, eq=False)
-class Windows:
-    """Equal pieces of a recording, in order.
-
-    Attributes:
-        samples: Shape [N, T] float32, not to be written to: windows that overlap may share memory.
-        starts_s: Shape [N], seconds from the start of the recording.
-        ends_s: Shape [N], end of the audio in the window; of a repeated clip, the clip's end.
-        repeated: Whether the clip was shorter than one window and was repeated to fill it.
-    """
-
-    samples: FloatArray
-    starts_s: FloatArray
-    ends_s: FloatArray
-    repeated: bool
-
-
-def windows(samples: FloatArray, *, window_s: float, hop_s: float) -> Windows:
-    """Cut a recording into windows of equal length.
-
-    The last window is aligned with the end of the recording, so all of it is covered and nothing
-    is padded: silence at the end would be a cue. A shorter clip is repeated to fill one window.
-
-    Args:
-        samples: Shape [T'], at 16 kHz.
-        window_s: Length of a window, seconds.
-        hop_s: From one start to the next, seconds; at most `window_s`, so that no audio is missed.
-
-    Returns:
-        Windows [N, T]; N is 0 for an empty recording.
-
-    Raises:
-        AudioError: If window_s or hop_s do not fit.
-    """
-    windower = Windower(window_s, hop_s)
-    body, tail = windower.push(samples), windower.close()
-    return Windows(
-        samples=np.concatenate([body.samples, tail.samples]),
-        starts_s=np.concatenate([body.starts_s, tail.starts_s]),
-        ends_s=np.concatenate([body.ends_s, tail.ends_s]),
-        repeated=tail.repeated,
-    )
-
-
-class Windower:
-    """Cuts a stream into the windows that `windows` would cut of the whole, for any chunking.
-
-    Between two pushes it holds at most one window of audio.
-    """
-
-    def __init__(self, window_s: float, hop_s: float) -> None:
-        self.n_window = round(window_s * SAMPLE_RATE_HZ)
-        self.n_hop = round(hop_s * SAMPLE_RATE_HZ)
-        if not 1 <= self.n_hop <= self.n_window:
-            raise AudioError(
-                f"windows of {window_s:g} s every {hop_s:g} s; "
-                "a hop above 0 and at most one window is wanted, so that no audio is missed"
-            )
-        self._buffer = np.zeros(0, np.float32)
-        self._n_seen = 0
-        self._next = 0
-
-    def push(self, samples: FloatArray) -> Windows:
-        """Take samples [n]; return the windows that they complete, N may be 0."""
-        buffer = np.concatenate([self._buffer, np.asarray(samples, np.float32)])
-        offset = self._n_seen - len(self._buffer)
-        self._n_seen += len(samples)
-        starts = np.arange(self._next, self._n_seen - self.n_window + 1, self.n_hop)
-        self._next += len(starts) * self.n_hop
-        self._buffer = buffer[max(0, len(buffer) - self.n_window) :].copy()
-        if not len(starts):
-            return self._windows(np.zeros((0, self.n_window), np.float32), starts)
-        views = np.lib.stride_tricks.sliding_window_view(buffer, self.n_window)
-        return self._windows(views[starts[0] - offset :: self.n_hop], starts)
-
-    def close(self) -> Windows:
-        """Return what is left: the right-aligned last window, or a short clip repeated."""
-        n_left = self._n_seen - self._next
-        n_covered = self.n_window - self.n_hop if self._next else 0
-        if n_left <= n_covered:
-            return self._windows(np.zeros((0, self.n_window), np.float32), np.zeros(0, np.int64))
-        short = self._n_seen < self.n_window
-        last = np.resize(self._buffer, self.n_window) if short else self._buffer
-        return self._windows(last[None], np.array([max(0, self._n_seen - self.n_window)]), short)
-
-    def _windows(self, samples: FloatArray, starts: IntArray, short: bool = False) -> Windows:
-        ends = np.minimum(starts + self.n_window, self._n_seen)
-        return Windows(samples, starts / SAMPLE_RATE_HZ, ends / SAMPLE_RATE_HZ, short)
 
 
 @contextlib.contextmanager

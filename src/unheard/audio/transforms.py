@@ -22,11 +22,15 @@ __all__ = [
     "bounded",
     "clip",
     "codec",
+    "denoiser",
+    "equaliser",
     "gain",
+    "high_pass",
     "low_pass",
     "mu_law",
     "noise",
     "notch",
+    "offset",
     "polarity",
     "power",
     "resampling",
@@ -77,10 +81,24 @@ def noise(
     return bounded(wave + hiss * level)
 
 
-def codec(wave: FloatArray, rng: Generator) -> FloatArray:
-    """Send the wave through a lossy codec drawn at random, at a bit rate drawn at random."""
-    name = str(rng.choice(sorted(codecs.CODECS)))
-    kbps = float(rng.choice(codecs.CODECS[name].kbps))
+def codec(
+    wave: FloatArray, rng: Generator, *, low_kbps: float = 0.0, low_rate_hz: float = 0.0
+) -> FloatArray:
+    """Send the wave through a lossy codec drawn at random, at a bit rate drawn at random.
+
+    Args:
+        wave: Shape [T].
+        rng: Source of randomness.
+        low_kbps: Lowest bit rate that is drawn.
+        low_rate_hz: Lowest sample rate of a codec that is drawn: 16000 leaves telephone codecs out.
+    """
+    rates_kbps = {
+        name: [kbps for kbps in codec.kbps if kbps >= low_kbps]
+        for name, codec in codecs.CODECS.items()
+        if codec.rate_hz >= low_rate_hz
+    }
+    name = str(rng.choice(sorted(name for name, rates in rates_kbps.items() if rates)))
+    kbps = float(rng.choice(rates_kbps[name]))
     return bounded(codecs.round_trip(wave, name, kbps=kbps))
 
 
@@ -198,6 +216,89 @@ def notch(
     ) - (width_hz / 2)
     spectrum *= np.clip(from_edge_hz / 50, 0, 1)  # edges 50 Hz wide ring for 20 ms only
     return bounded(np.fft.irfft(spectrum, wave.size))
+
+
+def offset(
+    wave: FloatArray, rng: Generator, *, low: float = 1e-5, high: float = 1e-2
+) -> FloatArray:
+    """Add a constant of random sign, as cheap sound cards do, its logarithm drawn evenly.
+
+    Args:
+        wave: Shape [T].
+        rng: Source of randomness.
+        low: Smallest offset, of a full scale of 1.
+        high: Largest offset.
+    """
+    level = np.exp(rng.uniform(np.log(low), np.log(high)))
+    return bounded(wave + level * rng.choice([-1.0, 1.0]))
+
+
+def high_pass(
+    wave: FloatArray, rng: Generator, *, low_hz: float = 20.0, high_hz: float = 90.0
+) -> FloatArray:
+    """Remove what lies below a random frequency, as recorders and mixing desks do.
+
+    Args:
+        wave: Shape [T].
+        rng: Source of randomness.
+        low_hz: Lowest edge, above 0.
+        high_hz: Highest edge.
+    """
+    from scipy.signal import butter, sosfilt
+
+    edge_hz = rng.uniform(low_hz, high_hz)
+    sections = butter(2, edge_hz, "highpass", fs=SAMPLE_RATE_HZ, output="sos")
+    return bounded(sosfilt(sections, wave))
+
+
+def equaliser(
+    wave: FloatArray, rng: Generator, *, high_db: float = 6.0, n_bands: int = 8
+) -> FloatArray:
+    """Raise and lower bands at random, as microphones, rooms and mixing desks do.
+
+    Gains are drawn at frequencies from 60 Hz to 8 kHz, evenly spaced in octaves, with straight
+    lines between them.
+
+    Args:
+        wave: Shape [T].
+        rng: Source of randomness.
+        high_db: Largest change of a band, up or down.
+        n_bands: Frequencies at which a gain is drawn.
+    """
+    gains_db = rng.uniform(-high_db, high_db, int(n_bands))
+    octaves = np.linspace(np.log2(60.0), np.log2(SAMPLE_RATE_HZ / 2), int(n_bands))
+    spectrum = np.fft.rfft(wave)
+    hz = np.maximum(np.fft.rfftfreq(wave.size, 1 / SAMPLE_RATE_HZ), 1.0)
+    spectrum *= 10 ** (np.interp(np.log2(hz), octaves, gains_db) / 20)
+    return bounded(np.fft.irfft(spectrum, wave.size))
+
+
+def denoiser(
+    wave: FloatArray, rng: Generator, *, low_db: float = 6.0, high_db: float = 20.0
+) -> FloatArray:
+    """Suppress what sounds like steady noise, as calls and recorders do.
+
+    The noise is the tenth percentile of each band's power over time; a band is attenuated by the
+    gain of Wiener, as far down as a floor drawn at random.
+
+    Args:
+        wave: Shape [T].
+        rng: Source of randomness.
+        low_db: Smallest attenuation of what is taken to be noise.
+        high_db: Largest one.
+    """
+    from scipy.signal import istft, stft
+
+    floor = 10 ** (-rng.uniform(low_db, high_db) / 20)
+    if wave.size < 1024:
+        return wave
+    _, _, spectrum = stft(wave, SAMPLE_RATE_HZ, nperseg=512)
+    energy = np.square(np.abs(spectrum))
+    # The mean of an exponential distribution lies 9.5 times above its tenth percentile.
+    noise_energy = 9.5 * np.quantile(energy, 0.1, axis=1, keepdims=True)
+    kept = np.maximum(1 - noise_energy / np.maximum(energy, SILENCE**2), floor)
+    _, cleaned = istft(spectrum * kept, SAMPLE_RATE_HZ, nperseg=512)
+    return bounded(cleaned[: wave.size])
 
 
 def power(wave: FloatArray) -> float:

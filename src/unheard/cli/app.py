@@ -25,7 +25,7 @@ from unheard.cli.score import score
 from unheard.cli.serve import serve
 from unheard.cli.shared import say
 from unheard.cli.stream import stream
-from unheard.cli.train import calibrate, recipes, train
+from unheard.cli.train import calibrate, fuse, recipes, train
 from unheard.cli.watch import watch
 from unheard.errors import MissingExtra, RecipeError, UnheardError
 
@@ -38,6 +38,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "corpus": corpus,
         "recipes": recipes,
         "train": train,
+        "fuse": fuse,
         "calibrate": calibrate,
         "encoder": encoder,
         "generate": generate,

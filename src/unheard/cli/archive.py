@@ -38,11 +38,18 @@ def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = Fal
             probability = percent(row["spoof_probability"])
             head = f"{word}  score {row['score']:+6.2f}  spoof probability {probability:>7}"
         typer.echo(f"{head}  {shown(row['source'])}")
+        for part in row["parts"]:
+            show({**part, "source": _part(part)}, as_json=False, quiet=False)
         for expert in row["experts"] if explain else []:
             words = f"score {expert['score']:+6.2f}  weight {100 * expert['weight']:5.1f} %"
             typer.echo(f"{'':10}  {words}  expert {shown(expert['name'])}")
         for warning in row["warnings"]:
             typer.echo(f"{'':10}  warning: {shown(warning)}")
+
+
+def _part(row: dict[str, Any]) -> str:
+    track = "" if row["track"] == "default" else f", track {row['track']}"
+    return f"{row['source']}, channel {row['channel']}{track}"
 
 
 def wants_shards(out: str | None, engine: str) -> bool:

@@ -58,6 +58,14 @@ def build_demos(  # noqa: PLR0913  a command has the options that it has
     every: Annotated[
         bool, typer.Option("--every", help="Lift the caps on pages, systems and speakers.")
     ] = False,
+    at_most: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="With --every: this many more of a system on a page, three times as many of "
+            "people; 0 for all.",
+        ),
+    ] = 0,
     licence: Annotated[
         Literal["any", "stated"], typer.Option(help="stated: pages that name a licence only.")
     ] = "any",
@@ -78,7 +86,11 @@ def build_demos(  # noqa: PLR0913  a command has the options that it has
     local = demos.Mirrors(mirrors) if mirrors else pack
     source = local or demos.Hosts(folder.with_name(f"{folder.name}-git"))
     choice = demos.Choice(
-        every=every, licence=licence, include=tuple(include or ()), exclude=tuple(exclude or ())
+        every=every,
+        at_most=at_most,
+        licence=licence,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
     )
     built = demos.build(folder, source, choice, jobs=jobs, say=say)
     typer.echo(built.summary, nl=False)
@@ -160,6 +172,21 @@ def corpus_info(
     for key in [name] if name else sorted(pages):
         text = str(pages[key]["page"])
         typer.echo(text if name else f"{key:20} {text.partition(chr(10))[0]}")
+
+
+@corpus.command("join")
+def corpus_join(
+    data: Annotated[
+        list[Path], typer.Argument(help="Manifests, or folders of built corpora, two or more.")
+    ],
+    out: Annotated[Path, typer.Option(help="Manifest to write, a .parquet file.")],
+) -> None:
+    """Write one manifest of several, to train on all of them; audio stays where it is."""
+    from unheard.data.joining import joined
+
+    manifest = joined([manifest_of(path) for path in data], out.parent)
+    typer.echo(manifest.write(out))
+    typer.echo(f"{len(manifest)} clips, {int(manifest.bonafide().sum())} of them bona fide")
 
 
 @corpus.command("hold-out")

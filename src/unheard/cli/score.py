@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,10 +16,12 @@ from unheard.cli.archive import into_shards, show, wants_shards
 from unheard.cli.drawn import Drawn, pictures_of, what_to_draw
 from unheard.cli.shared import (
     SHIPPED,
+    Channel,
     Detector,
     MinSpeech,
     SpoofPrior,
     Threshold,
+    Track,
     say,
     settings_of,
     shown,
@@ -95,9 +98,15 @@ def score(  # noqa: PLR0913  a command has the options that it has
     hop: Annotated[
         float | None, typer.Option(min=0.02, help="Seconds between windows, for a finer timeline.")
     ] = None,
+    channel: Channel = "mix",
+    track: Track = "default",
 ) -> None:
     """Score recordings: a verdict for each, with the scores of its parts."""
-    settings = settings_of(detector, operating_point, threshold, spoof_prior, min_speech, hop)
+    settings = replace(
+        settings_of(detector, operating_point, threshold, spoof_prior, min_speech, hop),
+        channel=channel,
+        track=track,
+    )
     from unheard.data import storage
     from unheard.scoring.many import score_many
 

@@ -16,12 +16,14 @@ __all__ = [
     "SHIPPED",
     "AsJson",
     "Cache",
+    "Channel",
     "Data",
     "Detector",
     "Jobs",
     "MinSpeech",
     "SpoofPrior",
     "Threshold",
+    "Track",
     "default_cache",
     "detector_argument",
     "detector_folder",
@@ -79,6 +81,20 @@ SpoofPrior = Annotated[
 ]
 MinSpeech = Annotated[
     float, typer.Option(min=0, help="With fewer seconds of speech there is no verdict.")
+]
+Channel = Annotated[
+    str,
+    typer.Option(
+        metavar="mix|left|right|each|N",
+        help="Which channel is scored; each gives a verdict on each; the lowest is the file's.",
+    ),
+]
+Track = Annotated[
+    str,
+    typer.Option(
+        metavar="default|all|N",
+        help="Which audio track of a video or mkv is scored; all gives a verdict for each.",
+    ),
 ]
 
 

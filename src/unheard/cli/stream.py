@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -16,16 +16,19 @@ from unheard.cli.archive import COLOURS, WORDS, show
 from unheard.cli.shared import (
     SHIPPED,
     AsJson,
+    Channel,
     Detector,
     MinSpeech,
     SpoofPrior,
     Threshold,
+    Track,
     settings_of,
 )
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
+    from unheard.audio import Origin
     from unheard.scoring.live import EarlyDecision, LiveVerdict, Update
     from unheard.scoring.scorer import Scorer, Verdict
     from unheard.types import FloatArray
@@ -35,7 +38,9 @@ __all__ = ["stream"]
 SOURCE = "-"
 READ_BYTES = 1 << 16
 
-Format = Literal["s16le", "s24le", "s32le", "f32le", "u8", "mulaw", "alaw"]
+Format = Literal[
+    "s16le", "s24le", "s32le", "f32le", "s16be", "s24be", "s32be", "f32be", "u8", "mulaw", "alaw"
+]
 
 
 def stream(  # noqa: PLR0913  a command has the options that it has
@@ -71,13 +76,21 @@ def stream(  # noqa: PLR0913  a command has the options that it has
     hop: Annotated[
         float | None, typer.Option(min=0.02, help="Seconds between windows: sooner scores.")
     ] = None,
+    channel: Channel = "mix",
+    track: Track = "default",
 ) -> None:
     """Score standard input as it comes: each window, and what is known until then.
 
     The end of the input or Ctrl-C ends the recording, and its verdict follows, as `unheard score`
     gives it of the same sound in a file. Each line is written at once.
     """
-    settings = settings_of(detector, operating_point, threshold, spoof_prior, min_speech, hop)
+    settings = replace(
+        settings_of(detector, operating_point, threshold, spoof_prior, min_speech, hop),
+        channel=channel,
+        track=track,
+    )
+    if channel == "each" or track == "all":
+        raise typer.BadParameter("a stream is heard once: choose one --channel and one --track")
     if raw is None and (rate is not None or channels is not None):
         raise typer.BadParameter("--rate and --channels are of headerless samples: give --raw too")
     if sys.stdin.isatty():
@@ -115,17 +128,21 @@ class _Reader:
 
     def container(self) -> Verdict:
         from unheard import audio
+        from unheard.scoring.parts import track_number
 
-        with audio.open_stream(sys.stdin.buffer, name=SOURCE) as opened:
-            running = self._running(opened.source_rate_hz)
+        channel, track = self.scorer.channel, track_number(self.scorer.track)
+        with audio.open_stream(
+            sys.stdin.buffer, name=SOURCE, channel=channel, track=track
+        ) as opened:
+            running = self._running(lambda: opened.origin)
             self._score_windows(running, opened)
-            return running.close(n_bad_packets=opened.n_bad_packets)
+            return running.close()
 
     def headerless(self, kind: str, rate_hz: int, n_channels: int) -> Verdict:
         from unheard.audio.pcm import PcmReader
 
-        reader = PcmReader(kind, rate_hz, n_channels)
-        running = self._running(rate_hz)
+        reader = PcmReader(kind, rate_hz, n_channels, self.scorer.channel)
+        running = self._running(lambda: reader.origin)
         source = cast("BufferedReader", sys.stdin.buffer)
         blocks = iter(lambda: source.read1(READ_BYTES), b"")  # what is there, without waiting
         if self._score_windows(running, map(reader.push, blocks)):
@@ -133,10 +150,10 @@ class _Reader:
                 self._tell(update)
         return running.close()
 
-    def _running(self, rate_hz: int) -> LiveVerdict:
+    def _running(self, origin: Callable[[], Origin]) -> LiveVerdict:
         from unheard.scoring.live import LiveVerdict
 
-        return LiveVerdict(self.scorer, self.rule, name=SOURCE, source_rate_hz=rate_hz)
+        return LiveVerdict(self.scorer, self.rule, name=SOURCE, origin=origin)
 
     def _score_windows(self, running: LiveVerdict, chunks: Iterable[FloatArray]) -> bool:
         """Push what comes until it ends; return False if the rule made it stop before."""

@@ -1,15 +1,15 @@
-"""`unheard train`, `unheard recipes` and `unheard calibrate`."""
+"""`unheard train`, `unheard recipes`, `unheard fuse` and `unheard calibrate`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from unheard.cli.shared import Data, manifest_of, say
 
-__all__ = ["calibrate", "recipes", "train"]
+__all__ = ["calibrate", "fuse", "recipes", "train"]
 
 
 def train(
@@ -72,6 +72,27 @@ def recipes() -> None:
     typer.echo("To try one:  unheard train toy --data tests/tiny --out runs/toy")
     typer.echo("`small` is sized for training on a CPU. What each reaches, and the papers' titles:")
     typer.echo("the docstrings of src/unheard/recipes.")
+
+
+def fuse(
+    detectors: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of runs or bundles, two or more."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    name: Annotated[str, typer.Option(help="What the new detector is called.")] = "fusion",
+    how: Annotated[
+        Literal["mean", "logistic"],
+        typer.Option(help="Mean of calibrated scores, or a logistic regression on dev."),
+    ] = "mean",
+) -> None:
+    """Make one detector of several: it gives the weighted mean of their scores.
+
+    All must have been calibrated on the same dev clips; the weights come from their scores there.
+    """
+    from unheard.training import fusing
+
+    typer.echo(fusing.fuse(detectors, out, name=name, how=how))
 
 
 def calibrate(

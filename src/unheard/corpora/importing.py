@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from unheard.corpora.corpus import GET_LFS, Corpus, Imported, parts_of
 from unheard.corpora.inspecting import POINTER, UNREADABLE, Inspected, inspect, pointers_among
@@ -90,7 +91,7 @@ def import_corpus(
         counts=_counts(table, parts),
         published={part: corpus.published[part] for part in parts if part in corpus.published},
         missing=tuple(sorted(missing)),
-        extra=tuple(sorted(on_disk.difference(wanted))),
+        extra=tuple(sorted(on_disk.difference(wanted, (path for path in places if path)))),
         unreadable=_of(paths, states, UNREADABLE),
         pointers=_of(paths, states, POINTER),
     )
@@ -114,9 +115,17 @@ def _counts(table: pa.Table, parts: tuple[str, ...]) -> dict[str, tuple[int, int
 
 
 def _places(root: Path, wanted: list[str], on_disk: set[str]) -> list[str | None]:
-    """Where each listed file is: as listed, or in a tar under root; None if nowhere."""
+    """Where each listed file is: as listed, or in a tar under root; None if nowhere.
+
+    Names that differ only in their Unicode form are the same.
+    """
     places: list[str | None] = [path if path in on_disk else None for path in wanted]
     absent = [index for index, path in enumerate(places) if path is None]
+    # macOS writes an accent apart from its letter, lists do not.
+    by_form = {normalize("NFC", path): path for path in on_disk} if absent else {}
+    for index in absent:
+        places[index] = by_form.get(normalize("NFC", wanted[index]))
+    absent = [index for index in absent if places[index] is None]
     tars = files_under(root, suffixes={".tar"}) if absent else []
     find = shards.tar_finder(root, tars)
     is_present: dict[str, bool] = {}

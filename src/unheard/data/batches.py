@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from unheard import audio
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.data import shards
-from unheard.data.clip import Manifest
+from unheard.data.clip import Manifest, values_of
 from unheard.data.round_robin import RoundRobin
 from unheard.errors import RecipeError, TrainingError
 from unheard.types import FloatArray, IntArray
@@ -131,9 +131,10 @@ class Balanced:
 
     Attributes:
         batch_clips: Clips per batch, an even number.
-        by: Manifest column whose values take turns among spoofed clips: "attack" or "family". With
-            several, outer first, as in "corpus/family", corpora take turns, and within each of
-            them its families, so neither a large corpus nor a large family dominates.
+        by: Manifest column, or note such as "notes.page", whose values take turns among spoofed
+            clips: "attack" or "family". With several, outer first, as in "corpus/family", corpora
+            take turns, and within each of them its families, so neither a large corpus nor a large
+            family dominates; see `values_of`.
         bonafide_by: The same for bona fide clips, such as "speaker" or "corpus"; "" for all alike.
     """
 
@@ -337,7 +338,7 @@ class BatchSource(Dataset[Batch]):
 
 def _columns(manifest: Manifest, by: str) -> np.ndarray[Any, Any]:
     """Return the values of columns such as "corpus/family", shape [N, columns]."""
-    return np.stack([manifest.column(name).astype(str) for name in by.split("/")], axis=1)
+    return np.stack([values_of(manifest, name) for name in by.split("/")], axis=1)
 
 
 def _as_it_is(value: T) -> T:

@@ -25,7 +25,7 @@ from unheard.types import BoolArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["BONAFIDE_ATTACK", "PARTS", "RECONSTRUCTION", "Clip", "Manifest"]
+__all__ = ["BONAFIDE_ATTACK", "PARTS", "RECONSTRUCTION", "Clip", "Manifest", "values_of"]
 
 BONAFIDE_ATTACK = "-"
 """What `attack` and `family` of a bona fide clip hold, as in the ASVspoof protocols."""
@@ -37,6 +37,7 @@ RECONSTRUCTION = "reconstruction"
 """The family of a twin: a clip that a generator made from the clip its `source_clip` names."""
 
 _BLOCK_CLIPS = 50_000
+_NOTES = "notes."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,3 +265,25 @@ def _batches(clips: Iterable[Clip]) -> Iterator[pa.RecordBatch]:
 
 def _clip(row: dict[str, Any]) -> Clip:
     return Clip(**row | {"notes": dict(row["notes"])})
+
+
+def values_of(manifest: Manifest, by: str) -> np.ndarray[Any, Any]:
+    """Return what a column, or a key of the notes, holds for each clip, shape [N]; "" if absent.
+
+    Args:
+        manifest: N clips.
+        by: Name of a column, such as "family", or of a note, such as "notes.page"; or several, the
+            first that a clip has counting, such as "notes.page|family".
+
+    Raises:
+        ManifestError: If there is no such column.
+    """
+    first, _, others = by.partition("|")
+    if others:
+        values = values_of(manifest, first)
+        return np.where(values == "", values_of(manifest, others), values)
+    if not by.startswith(_NOTES):
+        return manifest.column(by).astype(str)
+    key = by.removeprefix(_NOTES)
+    notes = [dict(pairs or ()) for pairs in manifest.column("notes")]
+    return np.array([note.get(key, "") for note in notes], dtype=str)

@@ -211,6 +211,8 @@ _KINDS = {
     "decision": "string",
     "reason": "string",
     "error": "string",
+    "channel": "string",
+    "track": "string",
     "warnings": "strings",
     "experts": "experts",
     "windows": "windows",

@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from unheard.data.batches import BatchRows
-from unheard.data.clip import RECONSTRUCTION, Manifest
+from unheard.data.clip import RECONSTRUCTION, Manifest, values_of
 from unheard.data.round_robin import RoundRobin
 from unheard.errors import RecipeError, TrainingError, suggestion
 from unheard.types import BoolArray, IntArray
 
 __all__ = ["ByDomain", "WithTwins"]
-
-NOTES = "notes."
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class ByDomain:
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
         """Return the values of `by` among spoofed clips, sorted."""
-        return tuple(sorted(set(_values(manifest, self.by)[~manifest.bonafide()].tolist())))
+        return tuple(sorted(set(values_of(manifest, self.by)[~manifest.bonafide()].tolist())))
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], BatchRows]:
         """Return a function from a step to a mini-batch of each of its domains.
@@ -70,7 +68,7 @@ class ByDomain:
         Raises:
             TrainingError: If there are too few domains, or one has no bona fide clip to draw.
         """
-        names, values = self.domains(manifest), _values(manifest, self.by)
+        names, values = self.domains(manifest), values_of(manifest, self.by)
         if len(names) < max(self.domains_per_step, 2):
             raise TrainingError(
                 f"{self.by!r} tells {len(names)} domain(s) apart among the spoofed clips to train "
@@ -265,12 +263,3 @@ def _sources(manifest: Manifest, drawn: BoolArray, twins: BoolArray) -> list[int
             f"{strange[0]!r}; a twin belongs to the part of its source: move it there"
         )
     return [rows[name] for name in sources]
-
-
-def _values(manifest: Manifest, by: str) -> np.ndarray[Any, Any]:
-    """Return what a column, or a key of the notes, holds for each clip, shape [N]; "" if absent."""
-    if not by.startswith(NOTES):
-        return manifest.column(by).astype(str)
-    key = by.removeprefix(NOTES)
-    notes = [dict(pairs) for pairs in manifest.column("notes")]
-    return np.array([note.get(key, "") for note in notes], dtype=str)

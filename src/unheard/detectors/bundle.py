@@ -36,7 +36,7 @@ from unheard.detectors.bundle_files import (
     card_bytes,
     sync,
 )
-from unheard.detectors.card import FORMAT, Card, parse_card, parse_results
+from unheard.detectors.card import FORMAT, Card, parse_card, parse_rates, parse_results
 from unheard.detectors.card_text import model_card
 from unheard.errors import BundleError, MissingExtra
 from unheard.files import write_through
@@ -119,12 +119,17 @@ def read_card(path: Path) -> Card:
     return parse_card(_card_bytes(path), str(path / CARD))
 
 
-def add_results(folder: Path, results: Sequence[Mapping[str, Any]]) -> Card:
+def add_results(
+    folder: Path,
+    results: Sequence[Mapping[str, Any]],
+    rates: Sequence[Mapping[str, Any]] = (),
+) -> Card:
     """Add lines of an evaluation to a bundle's card; they replace earlier ones of their protocols.
 
     Args:
         folder: The bundle.
         results: One mapping per line, with the names of `unheard.detectors.card.Result`.
+        rates: The same with those of `unheard.detectors.card.Rate`.
 
     Returns:
         The new card. The bundle's sha256 changes with it, the scores do not.
@@ -136,7 +141,9 @@ def add_results(folder: Path, results: Sequence[Mapping[str, Any]]) -> Card:
     new = parse_results(results)
     protocols = {line.protocol for line in new}
     kept = [line for line in card.results if line.protocol not in protocols]
-    card = card.model_copy(update={"results": kept + new})
+    numbers = [line for line in card.rates if line.protocol not in protocols]
+    numbers += parse_rates(rates)
+    card = card.model_copy(update={"results": kept + new, "rates": numbers})
     unfinished = folder / f".{CARD}.unfinished"
     write_through(unfinished, card_bytes(card))
     os.replace(unfinished, folder / CARD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
@@ -21,9 +21,11 @@ __all__ = [
     "Export",
     "Material",
     "Provenance",
+    "Rate",
     "Result",
     "Shift",
     "parse_card",
+    "parse_rates",
     "parse_results",
 ]
 
@@ -32,6 +34,9 @@ LEFT_OUT = "left out in turn"
 
 FORMAT = 1
 """Format of bundles that this version writes, and the newest that it reads."""
+
+
+Line = TypeVar("Line", bound="_Strict")
 
 
 class _Strict(BaseModel):
@@ -94,6 +99,7 @@ class Provenance(_Strict):
         families: Number of training clips of each attack family.
         systems: Base systems of the spoofed clips that it was trained or tuned on, sorted; empty
             if they are not known.
+        pages: Demonstration pages that clips come from, sorted; empty if none, or not known.
         notes: What else a training run records.
     """
 
@@ -105,6 +111,7 @@ class Provenance(_Strict):
     material: list[Material] = []
     families: dict[str, int] = {}
     systems: list[str] = []
+    pages: list[str] = []
     notes: dict[str, JsonValue] = {}
 
 
@@ -136,6 +143,38 @@ class Result(_Strict):
     metrics: dict[str, float] = {}
     language: str = ""
     condition: str = ""
+    date: str = ""
+    manifest: str = ""
+
+
+class Rate(_Strict):
+    """One number over pages or systems, or the share of a group's clips that something is said of.
+
+    Attributes:
+        protocol: What it was measured on, protocol and part.
+        name: What it is, in words, such as "mean over systems" or "people called spoof, by page".
+        value: In [0, 1].
+        low: Lower end of its 95 % interval, pages and systems drawn whole; None if there is none.
+        high: Upper end.
+        n_bonafide: Bona fide clips that it is of.
+        n_spoof: Spoofed clips.
+        n_groups: Systems or pages with clips enough for a value of their own.
+        worst: Highest value of those; None if there is none.
+        worst_group: Which that is.
+        date: Day of the evaluation, ISO 8601.
+        manifest: Hash of the clips.
+    """
+
+    protocol: str
+    name: str
+    value: float = Field(ge=0, le=1)
+    low: float | None = Field(default=None, ge=0, le=1)
+    high: float | None = Field(default=None, ge=0, le=1)
+    n_bonafide: int = Field(ge=0)
+    n_spoof: int = Field(ge=0)
+    n_groups: int = Field(default=0, ge=0)
+    worst: float | None = Field(default=None, ge=0, le=1)
+    worst_group: str = ""
     date: str = ""
     manifest: str = ""
 
@@ -207,6 +246,7 @@ class Card(_Strict):
         operating_points: Thresholds on that ratio, fitted on dev.
         provenance: Where the detector comes from.
         results: What evaluations found.
+        rates: What they found over pages and systems.
         limits: What it is not good for, as sentences.
         files: sha256 of each file of the bundle, by name; `save` fills it in.
     """
@@ -225,6 +265,7 @@ class Card(_Strict):
     operating_points: OperatingPoints
     provenance: Provenance = Provenance()
     results: list[Result] = []
+    rates: list[Rate] = []
     limits: list[str] = []
     files: dict[str, str] = {}
 
@@ -245,6 +286,7 @@ _NAMES: dict[tuple[str, ...], Sequence[str]] = {
     ("provenance",): list(Provenance.model_fields),
     ("provenance", "material"): list(Material.model_fields),
     ("results",): list(Result.model_fields),
+    ("rates",): list(Rate.model_fields),
 }
 
 
@@ -288,10 +330,23 @@ def parse_results(results: Sequence[Mapping[str, Any]]) -> list[Result]:
     Raises:
         BundleError: If a name or value is wrong.
     """
+    return _parsed(Result, results, "results")
+
+
+def parse_rates(rates: Sequence[Mapping[str, Any]]) -> list[Rate]:
+    """Return the numbers over pages and systems of an evaluation, checked.
+
+    Raises:
+        BundleError: If a name or value is wrong.
+    """
+    return _parsed(Rate, rates, "rates")
+
+
+def _parsed(kind: type[Line], lines: Sequence[Mapping[str, Any]], field: str) -> list[Line]:
     try:
-        return [Result.model_validate(dict(line)) for line in results]
+        return [kind.model_validate(dict(line)) for line in lines]
     except ValidationError as error:
-        raise BundleError(f"result: {_problem(error, ('results',))}") from error
+        raise BundleError(f"{field}: {_problem(error, (field,))}") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import JsonValue
 
-from unheard.detectors.card import LEFT_OUT, Card, Export, Provenance, Result
+from unheard.detectors.card import LEFT_OUT, Card, Export, Provenance, Rate, Result
 
 __all__ = ["in_training", "model_card"]
 
@@ -14,15 +15,13 @@ __all__ = ["in_training", "model_card"]
 def model_card(card: Card) -> str:
     """Return a card as Markdown, for people who must decide whether to use the detector."""
     calibration = card.calibration
-    kind = card.detector.kind
-    fields = ", ".join(f"{name}={_value(value)}" for name, value in card.detector.fields.items())
     lines = [
         f"# {card.name} {card.version}",
         "",
         "A detector of synthetic speech. It gives a natural-log likelihood ratio: above zero the",
         "recording looks bona fide, below zero it looks spoofed. It is no proof of either.",
         "",
-        f"- Detector: {kind} ({fields})",
+        f"- Detector: {_kind(card.detector.model_dump())}",
         *_base(card),
         *_export(card.export),
         f"- Scores windows of {card.window_s:g} s every {card.hop_s:g} s, "
@@ -34,6 +33,7 @@ def model_card(card: Card) -> str:
         "",
         *_trained_on(card.provenance),
         "",
+        *_on_pages(card.rates),
         "## Tested on",
         "",
         *_tested_on(card.results, card.provenance.families),
@@ -42,8 +42,19 @@ def model_card(card: Card) -> str:
         "## Not good for",
         "",
         *_limits(card),
+        "",
+        "## Built as",
+        "",
+        *[f"- {name}: {_value(value)}" for name, value in card.detector.fields.items()],
     ]
     return "\n".join(lines) + "\n"
+
+
+def _kind(written: Mapping[str, Any]) -> str:
+    """Return the kind of a detector; of a mixture, those that it is made of too."""
+    experts = written["fields"].get("experts", [])
+    inside = ", ".join(_kind(expert) for expert in experts)
+    return f"{written['kind']} of {inside}" if inside else str(written["kind"])
 
 
 def _value(value: JsonValue) -> str:
@@ -125,9 +136,47 @@ def _trained_on(provenance: Provenance) -> list[str]:
         *rows,
         "",
         f"- Attack families in training, with clips: {families or 'not recorded'}",
+        *_named("Demonstration pages", provenance.pages),
+        *_named("Systems", provenance.systems),
         f"- Recipe {provenance.recipe or 'not recorded'}, seed {provenance.seed}, "
         f"revision {provenance.revision or 'not recorded'}",
     ]
+
+
+def _named(what: str, names: Sequence[str]) -> list[str]:
+    return [f"- {what}, {len(names)}: {', '.join(names)}"] if names else []
+
+
+def _on_pages(rates: Sequence[Rate]) -> list[str]:
+    """What it does on recordings of laboratories: numbers over pages and systems."""
+    if not rates:
+        return []
+    rows = [
+        f"| {rate.protocol} | {rate.name} | {rate.value:.1%}{_interval(rate)} "
+        f"| {rate.n_bonafide:,} + {rate.n_spoof:,} | {_worst(rate)} |"
+        for rate in rates
+    ]
+    return [
+        "## On real pages",
+        "",
+        "Unseen systems: none of them, nor one of the same name, was trained on. Intervals draw "
+        "pages and systems whole.",
+        "",
+        "| protocol | what | value (95 % interval) | clips of people + synthetic | worst group |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _interval(rate: Rate) -> str:
+    if rate.low is None or rate.high is None:
+        return ""
+    return f" ({rate.low:.1%} to {rate.high:.1%})"
+
+
+def _worst(rate: Rate) -> str:
+    return "" if rate.worst is None else f"{rate.worst_group} {rate.worst:.1%}, of {rate.n_groups}"
 
 
 def _tested_on(results: Sequence[Result], families: Mapping[str, int]) -> list[str]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from unheard.detectors.detector import Detector
 from unheard.detectors.layers.encoder import WHISPER_BASE, Encoder
 from unheard.detectors.layers.features import Framing, SpectralStatistics, Spectrogram
+from unheard.detectors.layers.pooling import statistics
 from unheard.errors import RecipeError
 
 __all__ = ["LinearStates", "LinearStatesDetector"]
@@ -78,9 +79,9 @@ class LinearStatesDetector(Detector):
         self.n_embedding = 2 * len(spec.layers) * self.encoder.n_features
         self.spectrum: nn.Sequential | None = None
         if spec.spectral:
-            statistics = SpectralStatistics(Framing())
-            self.spectrum = nn.Sequential(Spectrogram(Framing()), statistics)
-            self.n_embedding += statistics.n_features
+            spectral = SpectralStatistics(Framing())
+            self.spectrum = nn.Sequential(Spectrogram(Framing()), spectral)
+            self.n_embedding += spectral.n_features
         self.register_buffer("centre", torch.zeros(self.n_embedding))
         self.register_buffer("spread", torch.ones(self.n_embedding))
         self.linear = nn.Linear(self.n_embedding, 1)
@@ -94,7 +95,7 @@ class LinearStatesDetector(Detector):
     def embed(self, waveform: Tensor) -> Tensor:
         """Return one embedding per clip, [B, T] -> [B, D], as it is before standardising."""
         states = self.encoder(waveform)
-        parts = [_statistics(states[layer].float()) for layer in self.layers]
+        parts = [statistics(states[layer].float()) for layer in self.layers]
         if self.spectrum is not None:
             parts.append(self.spectrum(waveform))
         return torch.cat(parts, dim=1)
@@ -121,10 +122,3 @@ class LinearStatesDetector(Detector):
     def frozen_names(self) -> frozenset[str]:
         """Return the same names: none of them ever changes."""
         return self.pretrained_names()
-
-
-def _statistics(frames: Tensor) -> Tensor:
-    """Return mean and standard deviation over time, [B, F, C] -> [B, 2 C]."""
-    mean = frames.mean(dim=1, keepdim=True)
-    variance = (frames - mean).square().mean(dim=1)
-    return torch.cat([mean[:, 0], (variance + 1e-8).sqrt()], dim=1)

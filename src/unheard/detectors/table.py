@@ -7,7 +7,7 @@ from unheard.detectors.detector import Detector, Outputs, Spec, outputs, window_
 from unheard.detectors.grnn import Grnn
 from unheard.detectors.layers.aggregation import Adaptive
 from unheard.detectors.layers.encoder import Encoder
-from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, EvenGate, WaveformGate
+from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, FixedGate, WaveformGate
 from unheard.detectors.layers.lora import LoraExperts
 from unheard.detectors.lcnn import Lcnn
 from unheard.detectors.linear_states import LinearStates
@@ -15,6 +15,7 @@ from unheard.detectors.mel_lcnn import MelLcnn
 from unheard.detectors.mixture import Mixture
 from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.ssl_pooled import SslPooled
 from unheard.detectors.toy import Toy
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
     "Detector",
     "Encoder",
     "EnhancedGate",
-    "EvenGate",
+    "FixedGate",
     "Grnn",
     "Lcnn",
     "LinearStates",
@@ -37,6 +38,7 @@ __all__ = [
     "ResNet18",
     "Spec",
     "SslAasist",
+    "SslPooled",
     "Toy",
     "WaveformGate",
     "outputs",
@@ -52,6 +54,7 @@ DETECTORS: dict[str, type[Spec]] = {
     "mixture": Mixture,
     "resnet18": ResNet18,
     "ssl_aasist": SslAasist,
+    "ssl_pooled": SslPooled,
     "toy": Toy,  # needs no training; used by tests, documentation and the service's example
 }
 
@@ -60,7 +63,7 @@ PARTS: dict[str, type[Any]] = {
     "attention_gate": AttentionGate,
     "encoder": Encoder,
     "enhanced_gate": EnhancedGate,
-    "even_gate": EvenGate,
+    "fixed_gate": FixedGate,
     "lora_experts": LoraExperts,
     "waveform_gate": WaveformGate,
 }

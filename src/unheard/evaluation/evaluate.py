@@ -163,7 +163,7 @@ def add_result(bundle: Path, result: Report) -> None:
     """
     from unheard.detectors.bundle import add_results
 
-    add_results(bundle, result.results())
+    add_results(bundle, result.results(), result.page_lines())
 
 
 def refuse_seen(detector: Bundle, chosen: Manifest) -> None:

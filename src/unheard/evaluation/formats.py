@@ -1,7 +1,8 @@
 """Score files of others: read into one table, known by their content, and written.
 
 unheard       Parquet with the columns of `unheard.evaluation.scores.COLUMNS`
-asvspoof2019  "trial attack key score" or "speaker trial score key", space-separated, no header
+asvspoof2019  "trial attack key score" or "speaker trial score key", space-separated, no header;
+              also "trial key score" and "Output, trial, 1, score", as baselines write them
 asvspoof2021  "trial score", space-separated, no header; also what DF Arena and Speech Spoof Bench
               take
 asvspoof5     tab-separated, header "filename<TAB>cm-score"
@@ -48,6 +49,10 @@ _SCORE_FILE = (
     "a score file: Parquet, text with the columns trial and score (or trial, attack, key, score), "
     "or CSV with a header such as filename,score"
 )
+
+
+_OUTPUT_LABELS = {"1": "bonafide", "0": "spoof"}
+"""What the log lines "Output, NAME, 1, score" of several baselines call the classes."""
 
 
 @dataclass(frozen=True)
@@ -245,6 +250,15 @@ def _text(sheet: Sheet, format: str) -> Scores:
     last, before = words[-1].strip(), words[-2].strip() if len(words) > 1 else ""
     if is_label(before) and as_number(last) is not None and len(words) >= 4:
         ids, attacks, keys, scores = sheet.plain(4, ids_may_hold_spaces=True)
+    elif is_label(before) and as_number(last) is not None and len(words) == 3:
+        ids, keys, scores = sheet.plain(3)
+        attacks = [""] * len(ids)
+    elif words[0] == "Output," and len(words) == 4:
+        _, ids, truths, scores = (
+            [cell.rstrip(",") for cell in column] for column in sheet.plain(4)
+        )
+        keys = [_OUTPUT_LABELS.get(truth, truth) for truth in truths]
+        attacks = [""] * len(ids)
     elif is_label(last) and as_number(before) is not None and len(words) == 4:
         _, ids, scores, keys = sheet.plain(4)
         attacks = [""] * len(ids)

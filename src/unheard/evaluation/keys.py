@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from unheard.errors import EvaluationError, suggestion
 from unheard.evaluation.trials import Sheet, attacks_of, labels, read_sheet
@@ -115,8 +116,8 @@ def join(scores: pa.Table, keys: pa.Table) -> Joined:
     """Join scores with keys.
 
     Names are compared as they are, without an audio suffix, and by file name alone (what follows
-    the last "/", without suffix); of these the strictest that finds most trials is taken, and
-    none under which two names become one.
+    the last "/", without suffix), as it is and in one Unicode form; of these the strictest that
+    finds most trials is taken, and none under which two names become one.
 
     Args:
         scores: Columns `id` and `score`; others are taken where the keys lack them.
@@ -191,6 +192,7 @@ _WAYS: Mapping[str, Any] = {
     "id": str,
     "id without suffix": _without_suffix,
     "file name": _file_name,
+    "file name in one Unicode form": lambda name: normalize("NFC", _file_name(name)),
 }
 
 

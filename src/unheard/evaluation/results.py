@@ -201,3 +201,16 @@ class Report:
             if row.eer is not None and row.condition != RAW and row.part != ALL_PARTS
         ]
         return [*as_they_are, *changed]
+
+    def page_lines(self) -> list[dict[str, Any]]:
+        """Return the numbers over pages and systems as lines for a bundle's card."""
+        known = {"date": self.facts.date, "manifest": self.facts.manifest_sha256}
+        return [
+            {
+                **{name: value for name, value in asdict(rate).items() if name != "part"},
+                "protocol": f"{self.facts.protocol}/{rate.part}",
+                **known,
+            }
+            for rate in self.pages
+            if rate.part != ALL_PARTS
+        ]

@@ -117,10 +117,10 @@ def measure_layers(
     """
     import torch
 
-    from unheard.detectors.ssl_aasist import SslAasistDetector
+    from unheard.detectors.ssl import SslDetector
 
     detector = bundle.detector
-    if not isinstance(detector, SslAasistDetector) or detector.reading is None:
+    if not isinstance(detector, SslDetector) or detector.reading is None:
         raise EvaluationError(
             f"{bundle.card.name} reads no sum over layers; give a bundle whose detector has "
             "reading 'weighted' or 'adaptive'"

@@ -71,15 +71,15 @@ def _plain_words(report: Report) -> Iterator[Block]:
         if decided:
             shares = decided[0]
             text += (
-                f"of 100 human clips {_of_100(shares.bonafide_as_spoof)} were called spoof and "
-                f"{_of_100(shares.bonafide_undecided)} left undecided; of 100 spoofed clips "
-                f"{_of_100(shares.spoof_as_bonafide)} were called bona fide and "
-                f"{_of_100(shares.spoof_undecided)} left undecided. "
+                f"of {row.n_bonafide:,} human clips {_percent(shares.bonafide_as_spoof)} were "
+                f"called spoof and {_percent(shares.bonafide_undecided)} left undecided; of "
+                f"{row.n_spoof:,} spoofed clips {_percent(shares.spoof_as_bonafide)} were called "
+                f"bona fide and {_percent(shares.spoof_undecided)} left undecided. "
             )
         sentences.append(
             f"{text}At the threshold where both errors are equally frequent, "
-            f"{_of_100(row.metrics['eer'].value)} of 100 clips of either kind are mistaken"
-            f"{_interval_of_100(row.metrics['eer'])}."
+            f"{_percent(row.metrics['eer'].value)} of the clips of either kind are mistaken"
+            f"{_interval(row.metrics['eer'])}."
         )
     yield Bullets(tuple(sentences))
     warnings = [*cautions(report), *_few(report), *_ties(report)]
@@ -323,11 +323,11 @@ def _part(report: Report, part: str) -> str:
     return f"{part} ({len(known)} of {len(families)} families known)"
 
 
-def _interval_of_100(value: Value) -> str:
+def _interval(value: Value) -> str:
     if value.low is None or value.high is None:
         return ""
-    return f" (95 % interval {_of_100(value.low)} to {_of_100(value.high)})"
+    return f" (95 % interval {_percent(value.low)} to {_percent(value.high)})"
 
 
-def _of_100(rate: float) -> str:
-    return f"{100 * rate:.1f}".removesuffix(".0")
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.1f} %".replace(".0 %", " %")

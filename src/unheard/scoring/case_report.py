@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from unheard import __version__
 from unheard.detectors.card_text import in_training
 from unheard.files import in_one_step, spelt
+from unheard.scoring.parts import track_number
 from unheard.scoring.plain_words import NO_PROOF, headline, meaning, more_like, reliability
 from unheard.scoring.spectrogram import SmallSpectrogram, read_spectrogram
 from unheard.scoring.timeline_svg import clock, svg
@@ -140,8 +141,11 @@ def write(
         "settings": dict(settings or {}),
     }
     whole = case(result, bundle.read_card(detector))
+    track = track_number(verdict.track)
     with in_one_step(file) as unfinished:
-        unfinished.write_text(render(whole, read_spectrogram(source)), encoding="utf-8")
+        unfinished.write_text(
+            render(whole, read_spectrogram(source, verdict.channel, track)), encoding="utf-8"
+        )
     with in_one_step(file.with_suffix(".json")) as unfinished:
         unfinished.write_text(_json(whole), encoding="utf-8")
     return file

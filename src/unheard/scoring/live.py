@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -152,7 +153,7 @@ class LiveVerdict:
         rule: EarlyDecision | None = None,
         *,
         name: str = "stream",
-        source_rate_hz: int = audio.SAMPLE_RATE_HZ,
+        origin: Callable[[], audio.Origin] = audio.Origin,
     ) -> None:
         """Start a recording.
 
@@ -162,17 +163,15 @@ class LiveVerdict:
                 by another rule than "mean" nothing is decided early: a part yet to come may count
                 for all.
             name: What to call the recording in the verdict.
-            source_rate_hz: Rate before resampling, for the warnings.
+            origin: Gives what is known until now of where the samples come from.
         """
         card = scorer.bundle.card
         hop_s = scorer.hop_s or card.hop_s
         self._rule = EarlyDecision() if rule is None else rule
         self._stream = scorer.stream(name=name)
-        self._source_rate_hz = source_rate_hz
+        self._origin = origin
         self._has_margin = card.pooling == "mean"
         self._overlap = hop_s / card.window_s
-        self._n_hop = round(hop_s * audio.SAMPLE_RATE_HZ)
-        self._n_missing = round(card.window_s * audio.SAMPLE_RATE_HZ)
         self._scores: list[float] = []
         self._final: tuple[Decision, float] | None = None
 
@@ -184,31 +183,26 @@ class LiveVerdict:
         """
         pushed_s = time.perf_counter()
         samples = np.asarray(samples, np.float32)
-        ends = np.arange(self._n_missing, samples.size + 1, self._n_hop)
         updates: list[Update] = []
-        for piece in np.split(samples, ends) if samples.ndim == 1 else [samples]:
-            windows = self._stream.push(piece)
-            self._n_missing -= piece.size
-            if not self._n_missing:
-                self._n_missing = self._n_hop
-            updates += [self._update(window, pushed_s) for window in windows]
+        at = 0
+        while at < samples.size:
+            piece = samples[at : at + self._stream.n_missing()] if samples.ndim == 1 else samples
+            updates += [self._update(window, pushed_s) for window in self._stream.push(piece)]
+            at += piece.size
         return tuple(updates)
 
-    def close(self, *, n_bad_packets: int = 0) -> Verdict:
+    def close(self) -> Verdict:
         """Score what is left and return the verdict, which is that of the file.
-
-        Args:
-            n_bad_packets: Damaged packets that were skipped, for the warnings.
 
         Raises:
             AudioError: If it is closed already.
         """
-        return self._stream.close(source_rate_hz=self._source_rate_hz, n_bad_packets=n_bad_packets)
+        return self._stream.close(self._origin())
 
     def _update(self, window: WindowScore, pushed_s: float) -> Update:
         if window.score is not None:
             self._scores.append(window.score)
-        verdict = self._stream.so_far(self._source_rate_hz)
+        verdict = self._stream.so_far(self._origin())
         margin = None
         if verdict.score is not None and self._has_margin:
             margin = self._rule.margin(np.array(self._scores), self._overlap)

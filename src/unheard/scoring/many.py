@@ -45,6 +45,8 @@ class Settings:
     spoof_prior: float = 0.5
     minimum_speech_s: float = MINIMUM_SPEECH_S
     hop_s: float | None = None
+    channel: str = "mix"
+    track: str = "default"
 
     def scorer(self) -> Scorer:
         """Load the detector.
@@ -62,6 +64,8 @@ class Settings:
             spoof_prior=self.spoof_prior,
             minimum_speech_s=self.minimum_speech_s,
             hop_s=self.hop_s,
+            channel=self.channel,
+            track=self.track,
         )
 
     def experts(self) -> tuple[str, ...]:

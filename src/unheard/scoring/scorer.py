@@ -9,15 +9,15 @@ N windows, T samples at 16 kHz.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unheard import audio
-from unheard.audio.activity import Gauge
 from unheard.errors import AudioError, BundleError, RecipeError, suggestion
+from unheard.scoring.parts import DEFAULT, check_part, parts_of, together, track_number
 from unheard.scoring.verdict import (
     MINIMUM_SPEECH_S,
     WINDOW_SPEECH_S,
@@ -32,7 +32,8 @@ from unheard.scoring.verdict import (
     spoof_probability,
     window_warnings,
 )
-from unheard.types import FloatArray, IntArray
+from unheard.scoring.windowed import POOLING, RawWindow, WindowTrack, pooled
+from unheard.types import FloatArray
 
 if TYPE_CHECKING:
     from unheard.detectors.bundle import Bundle
@@ -51,19 +52,6 @@ __all__ = [
 OPERATING_POINTS = ("sure", "balanced", "false_alarm_1pct", "miss_1pct")
 """Published ways to turn a score into a decision; docs/verdict.md defines them."""
 
-_BATCH_WINDOWS = 4
-"""Windows a detector gets at once; more cost memory, no faster on processors (bench/score.py)."""
-
-_Scores = tuple[FloatArray, FloatArray, FloatArray]
-"""Scores [N], and of E experts scores and weights [N, E], as `Bundle.expert_scores` gives them."""
-
-POOLING: dict[str, Callable[[FloatArray], IntArray]] = {
-    "mean": lambda scores: np.arange(scores.size),
-    # A spoofed part is not outvoted by the rest.
-    "lowest": lambda scores: np.argsort(scores, kind="stable")[: math.ceil(scores.size / 4)],
-}
-"""Rules that say of which windows a recording's score is the mean: raw scores [N] -> indices."""
-
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
@@ -78,6 +66,8 @@ class Scorer:
             and nothing else.
         minimum_speech_s: With less speech there is no verdict.
         hop_s: Distance between windows; None takes the bundle's.
+        channel: "mix", "left", "right", a number from 1, or "each" for a verdict on each.
+        track: "default", a number from 1, or "all" for a verdict on each audio track.
     """
 
     bundle: Bundle
@@ -86,6 +76,8 @@ class Scorer:
     spoof_prior: float = 0.5
     minimum_speech_s: float = MINIMUM_SPEECH_S
     hop_s: float | None = None
+    channel: str = "mix"
+    track: str = DEFAULT
 
     def __post_init__(self) -> None:
         if self.bundle.card.pooling not in POOLING:
@@ -114,19 +106,43 @@ class Scorer:
                 "give more than 0 s and at most the window, so that every part is scored"
             )
 
+        check_part(self.channel, self.track)
+
     def file(self, source: audio.Source, *, name: str = "") -> Verdict:
         """Score a file, encoded bytes or a binary stream, at constant memory.
 
         Raises:
-            AudioError: If it cannot be opened or decoded.
+            AudioError: If it cannot be opened or decoded, or has no such channel or track.
         """
-        with audio.open_stream(source, name=name) as opened:
+
+        def layout(track: int | None) -> tuple[int, int]:
+            seekable = getattr(source, "seekable", lambda: True)()
+            if not seekable:
+                raise AudioError(
+                    f"{name or 'stream'}: each channel or track is asked for, which needs a file "
+                    "that can be read again; save it first, or choose one"
+                )
+            with audio.open_stream(source, name=name, track=track) as opened:
+                return opened.n_tracks, opened.n_channels
+
+        parts = parts_of(self.channel, self.track, layout)
+        if parts == [(self.channel, self.track)]:
+            return self._part(source, name)
+        return together(
+            [
+                replace(self, channel=channel, track=track)._part(source, name)
+                for channel, track in parts
+            ]
+        )
+
+    def _part(self, source: audio.Source, name: str) -> Verdict:
+        with audio.open_stream(
+            source, name=name, channel=self.channel, track=track_number(self.track)
+        ) as opened:
             stream = self.stream(name=opened.name)
             for samples in _gathered(opened, stream.step):
                 stream.push(samples)
-            return stream.close(
-                source_rate_hz=opened.source_rate_hz, n_bad_packets=opened.n_bad_packets
-            )
+            return stream.close(opened.origin)
 
     def samples(self, samples: FloatArray, *, name: str = "samples") -> Verdict:
         """Score samples, shape [T] at 16 kHz in [-1, 1].
@@ -179,7 +195,7 @@ class Stream:
         self._name = name
         self._repeated = False
         self._windows: list[WindowScore] = []
-        self._track = _Track(
+        self._track = WindowTrack(
             scorer.bundle.expert_scores,
             window_s=card.window_s,
             hop_s=scorer.hop_s or card.hop_s,
@@ -195,30 +211,29 @@ class Stream:
         """
         return self._add(self._track.push(samples))
 
-    def close(
-        self, *, source_rate_hz: int = audio.SAMPLE_RATE_HZ, n_bad_packets: int = 0
-    ) -> Verdict:
+    def n_missing(self) -> int:
+        """Return how many samples at least complete the next window."""
+        return self._track.n_missing()
+
+    def close(self, origin: audio.Origin | None = None) -> Verdict:
         """Score what is left and return the verdict.
 
         Args:
-            source_rate_hz: Rate before resampling, for the warnings.
-            n_bad_packets: Damaged packets that were skipped, for the warnings.
+            origin: Where the samples come from, for the warnings.
 
         Raises:
             AudioError: If the stream is closed already.
         """
         windows, self._repeated = self._track.close()
         self._add(windows)
-        return self.so_far(source_rate_hz, n_bad_packets)
+        return self.so_far(origin)
 
-    def so_far(self, source_rate_hz: int = audio.SAMPLE_RATE_HZ, n_bad_packets: int = 0) -> Verdict:
+    def so_far(self, origin: audio.Origin | None = None) -> Verdict:
         """Return the verdict on the windows until now; arguments as `close` has them."""
         scorer, card = self._scorer, self._scorer.bundle.card
         quality, raw = self._track.gauge.quality(), self._track.scored()
         reason = no_verdict(quality, scorer.minimum_speech_s, raw.size)
-        warnings = quality_warnings(
-            quality, source_rate_hz=source_rate_hz, n_bad_packets=n_bad_packets
-        )
+        warnings = quality_warnings(quality, origin or audio.Origin())
         score = probability = decision = None
         experts: tuple[ExpertScore, ...] = ()
         if reason is None:
@@ -245,9 +260,11 @@ class Stream:
             spoof_prior=scorer.spoof_prior,
             detector=DetectorName(card.name, card.version, scorer.bundle.sha256),
             experts=experts,
+            channel=scorer.channel,
+            track=scorer.track,
         )
 
-    def _add(self, windows: list[_RawWindow]) -> tuple[WindowScore, ...]:
+    def _add(self, windows: list[RawWindow]) -> tuple[WindowScore, ...]:
         names = self._scorer.bundle.experts
         new = tuple(
             WindowScore(
@@ -265,125 +282,6 @@ class Stream:
     def _llr(self, raw: float) -> float:
         calibration = self._scorer.bundle.card.calibration
         return float(calibration.scale * raw + calibration.offset)
-
-
-def pooled(
-    score_windows: Callable[[FloatArray], FloatArray],
-    samples: FloatArray,
-    *,
-    window_s: float,
-    hop_s: float,
-    pooling: str,
-) -> float:
-    """Return the pooled raw score of one clip, as `Scorer` does before calibration.
-
-    Windows with too little speech do not count, unless no window has enough: then all count.
-
-    Args:
-        score_windows: The detector, [N, T] float32 -> [N].
-        samples: Shape [T] at 16 kHz in [-1, 1].
-        window_s: Length of a window.
-        hop_s: Distance between windows.
-        pooling: One of `POOLING`.
-
-    Raises:
-        AudioError: If there are no samples, or they are not one-dimensional or not finite.
-        RecipeError: If no pooling rule has that name.
-    """
-    if pooling not in POOLING:
-        raise RecipeError(f"no pooling rule is called {pooling!r}{suggestion(pooling, POOLING)}")
-
-    def without_experts(windows: FloatArray) -> _Scores:
-        none = np.empty((len(windows), 0))
-        return score_windows(windows), none, none
-
-    for gate_s in (WINDOW_SPEECH_S, 0.0):
-        track = _Track(without_experts, window_s=window_s, hop_s=hop_s, gate_s=gate_s)
-        track.push(samples)
-        track.close()
-        if track.scored().size:
-            raw = track.scored()
-            return float(raw[POOLING[pooling](raw)].mean())
-    raise AudioError("no samples to score; give at least one")
-
-
-@dataclass(frozen=True)
-class _RawWindow:
-    start_s: float
-    end_s: float
-    speech_s: float
-    score: float | None
-    experts: list[float]
-    weights: list[float]
-
-
-class _Track:
-    """Cuts samples into windows, measures their speech, scores those with enough of it."""
-
-    def __init__(
-        self,
-        score_windows: Callable[[FloatArray], _Scores],
-        *,
-        window_s: float,
-        hop_s: float,
-        gate_s: float,
-    ) -> None:
-        self.gauge = Gauge()
-        self.step = _BATCH_WINDOWS * round(hop_s * audio.SAMPLE_RATE_HZ)
-        self._score_windows = score_windows
-        self._windower = audio.Windower(window_s, hop_s)
-        self._gate_s = gate_s
-        self._scores: list[float] = []
-        self._closed = False
-
-    def push(self, samples: FloatArray) -> list[_RawWindow]:
-        samples = np.asarray(samples, np.float32)
-        if self._closed:
-            raise AudioError("this stream is closed; make a new one for the next recording")
-        if samples.ndim != 1:
-            raise AudioError(
-                f"samples of shape {samples.shape}, one channel needed; "
-                "give an array of shape [T], or a file, whose channels are mixed"
-            )
-        if not np.isfinite(samples).all():
-            raise AudioError("samples hold NaN or infinite values; repair them before scoring")
-        scored: list[_RawWindow] = []
-        for start in range(0, samples.size, self.step):
-            piece = samples[start : start + self.step]
-            self.gauge.push(piece)
-            scored += self._scored(self._windower.push(piece))
-        return scored
-
-    def close(self) -> tuple[list[_RawWindow], bool]:
-        """Return the windows that were left, and whether a short clip was repeated."""
-        if self._closed:
-            raise AudioError("this stream is closed; make a new one for the next recording")
-        self._closed = True
-        last = self._windower.close()
-        return self._scored(last), last.repeated
-
-    def scored(self) -> FloatArray:
-        return np.array(self._scores, np.float64)
-
-    def _scored(self, framed: audio.Windows) -> list[_RawWindow]:
-        times = list(zip(framed.starts_s.tolist(), framed.ends_s.tolist(), strict=True))
-        speech_s = [self.gauge.speech_s(start_s, end_s) for start_s, end_s in times]
-        enough = np.array([amount_s >= self._gate_s for amount_s in speech_s], bool)
-        scores: Iterator[tuple[float, list[float], list[float]]] = iter(())
-        if enough.any():
-            samples = framed.samples if enough.all() else framed.samples[enough]
-            outputs = [np.asarray(output, np.float64) for output in self._score_windows(samples)]
-            if not all(np.isfinite(output).all() for output in outputs):
-                raise BundleError(
-                    f"the detector gave a score that is not finite, near {times[0][0]:g} s; "
-                    "its weights are damaged: train it again, or use another detector"
-                )
-            self._scores += outputs[0].tolist()
-            scores = zip(*(output.tolist() for output in outputs), strict=True)
-        return [
-            _RawWindow(start_s, end_s, amount_s, *(next(scores) if counts else (None, [], [])))
-            for (start_s, end_s), amount_s, counts in zip(times, speech_s, enough, strict=True)
-        ]
 
 
 def _gathered(chunks: Iterable[FloatArray], n_samples: int) -> Iterator[FloatArray]:

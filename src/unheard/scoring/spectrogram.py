@@ -110,14 +110,16 @@ class SmallSpectrogram:
         self._frames_per_column *= 2
 
 
-def read_spectrogram(source: Source) -> SmallSpectrogram:
-    """Return the small spectrogram of a recording, read chunk by chunk.
+def read_spectrogram(
+    source: Source, channel: str = "mix", track: int | None = None
+) -> SmallSpectrogram:
+    """Return the small spectrogram of a channel of a recording, read chunk by chunk.
 
     Raises:
         AudioError: If it cannot be opened or decoded.
     """
     spectrogram = SmallSpectrogram()
-    with open_stream(source) as stream:
+    with open_stream(source, channel=channel, track=track) as stream:
         for chunk in stream:
             spectrogram.push(chunk)
     return spectrogram

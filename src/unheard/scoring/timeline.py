@@ -18,6 +18,7 @@ import numpy as np
 
 from unheard import audio
 from unheard.files import in_one_step
+from unheard.scoring.parts import track_number
 from unheard.scoring.verdict import ExpertScore, Verdict, percent
 from unheard.types import FloatArray
 
@@ -78,7 +79,7 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     Raises:
         AudioError: If the recording cannot be read.
     """
-    sound = _waveform_and_spectrogram(source, verdict.duration_s, verdict.source)
+    sound = _waveform_and_spectrogram(source, verdict)
     figure, (wave, spectrum, scores) = _panels(sound.duration_s, (1, 1.7, 1.8), height=6.2)
     _draw_waveform(wave, sound)
     _draw_spectrogram(spectrum, sound)
@@ -101,7 +102,7 @@ def explain(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     Raises:
         AudioError: If the recording cannot be read.
     """
-    sound = _waveform_and_spectrogram(source, verdict.duration_s, verdict.source)
+    sound = _waveform_and_spectrogram(source, verdict)
     figure, (spectrum, weights, scores) = _panels(sound.duration_s, (2.4, 1, 1.6), height=7.4)
     _draw_spectrogram(spectrum, sound, faint=True)
     _draw_experts(spectrum, weights, verdict)
@@ -150,8 +151,8 @@ class _Sound:
     duration_s: float
 
 
-def _waveform_and_spectrogram(source: audio.Source, duration_s: float, name: str) -> _Sound:
-    duration_s = max(duration_s, 1e-3)
+def _waveform_and_spectrogram(source: audio.Source, verdict: Verdict) -> _Sound:
+    duration_s = max(verdict.duration_s, 1e-3)
     n_samples = round(duration_s * audio.SAMPLE_RATE_HZ)
     n_columns = max(1, min(_N_COLUMNS, n_samples // 64))
     hop = max(64, min(_N_FFT, n_samples // (2 * n_columns)))
@@ -159,7 +160,8 @@ def _waveform_and_spectrogram(source: audio.Source, duration_s: float, name: str
     power, count = np.zeros((n_columns, _N_FFT // 2 + 1)), np.zeros(n_columns)
     taper = np.hanning(_N_FFT)
     waiting, start = np.zeros(0, np.float32), 0
-    with audio.open_stream(source, name=name) as stream:
+    channel, track = verdict.channel, track_number(verdict.track)
+    with audio.open_stream(source, name=verdict.source, channel=channel, track=track) as stream:
         for chunk in stream:
             waiting = np.concatenate([waiting, chunk])
             n_frames = (waiting.size - _N_FFT) // hop + 1

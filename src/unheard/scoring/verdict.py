@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from unheard.audio import SAMPLE_RATE_HZ
+from unheard.audio import SAMPLE_RATE_HZ, Origin
 from unheard.audio.activity import Quality, is_music
 
 __all__ = [
     "MINIMUM_S",
     "MINIMUM_SPEECH_S",
+    "OFFSET",
     "WINDOW_SPEECH_S",
     "Decision",
     "DetectorName",
@@ -42,6 +43,10 @@ MINIMUM_SPEECH_S = 0.5
 WINDOW_SPEECH_S = 0.25
 """A window with less speech is not scored and does not enter the pool."""
 
+OFFSET = 0.01
+"""Mean of the samples, 1 is full scale, from which on it is a fault of the recorder."""
+
+_MANY_SIGNALS_S = 0.5
 _LITTLE_SPEECH_S = 2.0
 _MOSTLY_SILENT = 0.2
 _LONG_PAUSE_S = 60.0
@@ -119,6 +124,9 @@ class Verdict:
         thresholds: A score below the first is spoof, at or above the second is bona fide.
         spoof_prior: Probability of spoof before listening that `spoof_probability` stands on.
         detector: Which detector it is from.
+        channel: Which channel was scored, as a `Scorer` has it.
+        track: Which audio track was scored, as a `Scorer` has it.
+        parts: Of a file whose channels or tracks were scored each, their verdicts; else empty.
     """
 
     source: str
@@ -135,10 +143,14 @@ class Verdict:
     spoof_prior: float
     detector: DetectorName
     experts: tuple[ExpertScore, ...] = ()
+    channel: str = "mix"
+    track: str = "default"
+    parts: tuple[Verdict, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON has it: dicts, lists, strings, numbers and None."""
-        plain = asdict(self)
+        plain = asdict(replace(self, parts=()))
+        plain["parts"] = [part.to_dict() for part in self.parts]
         for window in plain["windows"]:
             window["experts"] = list(window["experts"])
         return {
@@ -217,6 +229,11 @@ def no_verdict(quality: Quality, minimum_speech_s: float, n_scored: int) -> str 
             "every sample is zero (digital silence), speech needed; "
             "record it again, or give another channel"
         )
+    if quality.speech_s + quality.music_s < minimum_speech_s <= quality.signals_s:
+        return (
+            f"only signal tones are heard ({quality.signals_s:.1f} s of ringing, busy, key "
+            "or other tones), speech needed; give a passage in which someone speaks"
+        )
     if quality.speech_s + quality.music_s < minimum_speech_s:
         quiet = " (the recording is very quiet)" if quality.peak < _QUIET_PEAK else ""
         return (
@@ -243,9 +260,10 @@ def no_verdict(quality: Quality, minimum_speech_s: float, n_scored: int) -> str 
     return None
 
 
-def quality_warnings(quality: Quality, *, source_rate_hz: int, n_bad_packets: int) -> list[str]:
+def quality_warnings(quality: Quality, origin: Origin) -> list[str]:
     """Return what about a recording gives reason to doubt a verdict, as sentences."""
     warnings: list[str] = []
+    source_rate_hz = origin.rate_hz
     if 0 < quality.speech_s < _LITTLE_SPEECH_S:
         warnings.append(
             f"only {quality.speech_s:.1f} s of speech: short clips are scored less well"
@@ -261,10 +279,20 @@ def quality_warnings(quality: Quality, *, source_rate_hz: int, n_bad_packets: in
             f"almost nothing above {quality.bandwidth_hz / 1000:.1f} kHz ({cause}): "
             "traces of synthesis may have been cut off"
         )
-    if quality.clipped_share > _CLIPPED_SHARE:
+    if quality.clipped_share > _CLIPPED_SHARE and not origin.cut_off:
         warnings.append(f"clipped: {quality.clipped_share:.1%} of samples are at full scale")
     if 0 < quality.peak < _QUIET_PEAK:
         warnings.append("very quiet: the peak is more than 40 dB below full scale")
+    if abs(quality.offset) > OFFSET:
+        warnings.append(
+            f"its samples lie {abs(quality.offset):.1%} of full scale off zero, as cheap sound "
+            "cards leave them: the offset was removed"
+        )
+    if quality.signals_s >= _MANY_SIGNALS_S:
+        warnings.append(
+            f"{quality.signals_s:.1f} s of it are signal tones (ringing, busy, keys) and were not "
+            "scored"
+        )
     if quality.music_s:
         warnings.append(f"{quality.music_s:.0f} s of it sound like music and were not scored")
     elif 0 < quality.speech_s < _MOSTLY_SILENT * quality.duration_s:
@@ -272,9 +300,7 @@ def quality_warnings(quality: Quality, *, source_rate_hz: int, n_bad_packets: in
         warnings.append(f"mostly silence: only {share:.0%} of the recording is speech")
     if quality.speech_s and quality.longest_pause_s >= _LONG_PAUSE_S:
         warnings.append(f"a gap of {quality.longest_pause_s:.0f} s without speech")
-    if n_bad_packets:
-        warnings.append(f"damaged: {n_bad_packets} packets could not be decoded and were skipped")
-    return warnings
+    return [*warnings, *origin.notes]
 
 
 def window_warnings(

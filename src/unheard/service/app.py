@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, cast
+from typing import Annotated, Any, BinaryIO, cast
 
-from fastapi import APIRouter, Depends, FastAPI, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, FastAPI, File, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.routing import APIRoute
@@ -28,6 +28,7 @@ from unheard.scoring.scorer import OPERATING_POINTS, Scorer
 from unheard.service import shapes
 from unheard.service.decoding import prepare
 from unheard.service.engine import Engine, ScoreOptions, Upload, Work
+from unheard.service.forms import score_options
 from unheard.service.guard import Guard, refused
 from unheard.service.jobs import Job, Store
 from unheard.service.keys import Keys
@@ -144,44 +145,6 @@ def _app(request: Request) -> App:
     return cast(App, request.app.state.app)
 
 
-def _options(
-    operating_point: Annotated[
-        Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"] | None,
-        Form(description="How to decide; sure if left out."),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        Form(
-            ge=-1e6,
-            le=1e6,
-            allow_inf_nan=False,
-            description="Decide at this score instead: below it is spoof.",
-        ),
-    ] = None,
-    spoof_prior: Annotated[
-        float | None,
-        Form(
-            gt=0,
-            lt=1,
-            allow_inf_nan=False,
-            description="Share of spoof you expect; moves the probability only.",
-        ),
-    ] = None,
-    minimum_speech_s: Annotated[
-        float | None,
-        Form(ge=0, allow_inf_nan=False, description="With less speech there is no verdict."),
-    ] = None,
-    report: Annotated[bool, Form(description="Draw up a report as well.")] = False,
-) -> ScoreOptions:
-    return ScoreOptions(
-        operating_point=operating_point,
-        threshold=threshold,
-        spoof_prior=spoof_prior,
-        minimum_speech_s=minimum_speech_s,
-        report=report,
-    )
-
-
 class _SmallForm(Request):
     """A request whose form has one file and few, short fields: only the file may be large."""
 
@@ -200,7 +163,7 @@ class _Bounded(APIRoute):
 
 
 Recording = Annotated[UploadFile, File(description="A recording in any common format.")]
-Options = Annotated[ScoreOptions, Depends(_options)]
+Options = Annotated[ScoreOptions, Depends(score_options)]
 AppState = Annotated[App, Depends(_app)]
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `unheard serve --make-key`.")

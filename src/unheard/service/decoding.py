@@ -35,6 +35,8 @@ imports the program again."""
 
 _OPENED, _AUDIO, _END, _NOT_AUDIO, _UNUSABLE = b"O", b"A", b"E", b"N", b"U"
 _MOST_MESSAGE_BYTES = 256 << 20
+_MOST_NOTES = 20
+_LONGEST_NOTE = 500
 _PAGE_BYTES = resource.getpagesize()
 _LOCK = threading.Lock()
 
@@ -54,11 +56,21 @@ class Decoded:
     A context manager and an iterator that runs once; leaving it ends the process.
 
     Attributes:
-        source_rate_hz: Rate that it was recorded with; known after the first chunk.
-        n_bad_packets: Damaged packets that were skipped; known at the end.
+        n_tracks: Audio tracks that it has; known after the first chunk, or `open`.
+        n_channels: Channels of the track that is decoded; known as well.
+        origin: What is known of it, for the warnings of a verdict; known at the end.
     """
 
-    def __init__(self, file: BinaryIO, name: str, limits: Limits, *, n_chunk: int) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        name: str,
+        limits: Limits,
+        *,
+        n_chunk: int,
+        channel: str = "mix",
+        track: int | None = None,
+    ) -> None:
         """Start to decode.
 
         Args:
@@ -66,14 +78,16 @@ class Decoded:
             name: What messages call it.
             limits: What its process may take.
             n_chunk: Samples that a chunk has at least, but for the last.
+            channel: As `audio.open_stream` takes it.
+            track: As `audio.open_stream` takes it.
         """
-        self.source_rate_hz = audio.SAMPLE_RATE_HZ
-        self.n_bad_packets = 0
+        self.n_tracks = self.n_channels = 0
+        self.origin = audio.Origin()
         self._name = name
         self._limits = limits
         context = multiprocessing.get_context("forkserver")
         self._pipe, theirs = context.Pipe()
-        arguments = (theirs, name, limits, n_chunk)
+        arguments = (theirs, name, limits, n_chunk, channel, track)
         self._process = context.Process(target=_work, args=arguments, daemon=True)
         with _LOCK:
             self._process.start()
@@ -90,24 +104,37 @@ class Decoded:
             self._process.kill()
             self._process.join()
 
+    def open(self) -> None:
+        """Wait until it is opened; it need not be called before the chunks are taken.
+
+        Raises:
+            Refusal: If it is not audio, or not fit to be scored.
+        """
+        if not self.n_tracks:
+            _, content = self._message()
+            self.n_tracks, self.n_channels = map(int, json.loads(content))
+
     def __iter__(self) -> Iterator[FloatArray]:
+        self.open()
         while True:
-            message = self._receive()
-            kind, content = message[:1], message[1:]
-            if kind == _AUDIO:
-                yield np.frombuffer(content, np.float32)
-            elif kind == _OPENED:
-                self.source_rate_hz = int(json.loads(content))
-            elif kind == _END:
-                self.n_bad_packets = int(json.loads(content))
+            kind, content = self._message()
+            if kind == _END:
+                self.origin = _origin(content)
                 return
-            else:
-                not_audio = kind == _NOT_AUDIO
-                raise Refusal(
-                    415 if not_audio else 422,
-                    "not_audio" if not_audio else "unusable_audio",
-                    content.decode(errors="replace"),
-                )
+            yield np.frombuffer(content, np.float32)
+
+    def _message(self) -> tuple[bytes, bytes]:
+        """Return kind and content of the next message, which is no refusal."""
+        message = self._receive()
+        kind, content = message[:1], message[1:]
+        if kind in {_OPENED, _AUDIO, _END}:
+            return kind, content
+        not_audio = kind == _NOT_AUDIO
+        raise Refusal(
+            415 if not_audio else 422,
+            "not_audio" if not_audio else "unusable_audio",
+            content.decode(errors="replace"),
+        )
 
     def _receive(self) -> bytes:
         try:
@@ -135,7 +162,16 @@ class Decoded:
         )
 
 
-def _work(pipe: Connection, name: str, limits: Limits, n_chunk: int) -> None:
+def _origin(content: bytes) -> audio.Origin:
+    """Read what the other process knows of a recording: a number, a truth value, and texts."""
+    rate_hz, cut_off, notes = json.loads(content)
+    texts = tuple(str(note)[:_LONGEST_NOTE] for note in notes[:_MOST_NOTES])
+    return audio.Origin(int(rate_hz), bool(cut_off), texts)
+
+
+def _work(
+    pipe: Connection, name: str, limits: Limits, n_chunk: int, channel: str, track: int | None
+) -> None:
     """Decode the one file whose handle comes through a pipe; runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     file = os.fdopen(reduction.recv_handle(pipe), "rb")
@@ -143,12 +179,15 @@ def _work(pipe: Connection, name: str, limits: Limits, n_chunk: int) -> None:
     kind = _NOT_AUDIO
     with contextlib.suppress(ConnectionError):  # nobody listens any more
         try:
-            with audio.open_stream(file, name=name) as stream:
+            with audio.open_stream(file, name=name, channel=channel, track=track) as stream:
                 kind = _UNUSABLE
-                pipe.send_bytes(_OPENED + json.dumps(stream.source_rate_hz).encode())
+                layout = stream.n_tracks, stream.n_channels
+                pipe.send_bytes(_OPENED + json.dumps(layout).encode())
                 for chunk in _gathered(stream, n_chunk):
                     pipe.send_bytes(_AUDIO + chunk)
-                pipe.send_bytes(_END + json.dumps(stream.n_bad_packets).encode())
+                origin = stream.origin
+                known = origin.rate_hz, origin.cut_off, origin.notes
+                pipe.send_bytes(_END + json.dumps(known).encode())
         except AudioError as error:
             pipe.send_bytes(kind + str(error).encode(errors="replace")[:2000])
         except MemoryError:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.errors import RecipeError
 from unheard.scoring.case_report import case, render
-from unheard.scoring.scorer import Scorer
+from unheard.scoring.parts import parts_of, together, track_number
+from unheard.scoring.scorer import Scorer, Verdict
 from unheard.scoring.spectrogram import SmallSpectrogram
 from unheard.service.batching import Batcher
 from unheard.service.decoding import Decoded
@@ -39,6 +40,8 @@ class ScoreOptions:
         spoof_prior: Share of spoof that the client expects.
         minimum_speech_s: With less speech there is no verdict.
         report: Whether to draw up a report as well.
+        channel: As a `Scorer` has it.
+        track: As a `Scorer` has it.
     """
 
     operating_point: str | None = None
@@ -46,6 +49,8 @@ class ScoreOptions:
     spoof_prior: float | None = None
     minimum_speech_s: float | None = None
     report: bool = False
+    channel: str | None = None
+    track: str | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,8 @@ class Engine:
             "threshold": options.threshold,
             "spoof_prior": options.spoof_prior,
             "minimum_speech_s": options.minimum_speech_s,
+            "channel": options.channel,
+            "track": options.track,
         }
         given = {name: value for name, value in wanted.items() if value is not None}
         return replace(self._scorer, **given)
@@ -161,19 +168,20 @@ class Engine:
         """
         started_s = time.monotonic()
         scorer = self.scorer(options)
-        stream = scorer.stream(name=upload.name)
-        picture = SmallSpectrogram() if options.report else None
-        with Decoded(upload.file, upload.name, self.limits, n_chunk=stream.step) as decoded:
-            for samples in decoded:
-                work.check(upload.name)
-                stream.push(samples)
-                if picture is not None:
-                    picture.push(samples)
-                work.progress_s += samples.size / SAMPLE_RATE_HZ
-        work.check(upload.name)
-        verdict = stream.close(
-            source_rate_hz=decoded.source_rate_hz, n_bad_packets=decoded.n_bad_packets
-        )
+
+        def layout(track: int | None) -> tuple[int, int]:
+            with Decoded(upload.file, upload.name, self.limits, n_chunk=1, track=track) as decoded:
+                decoded.open()
+                return decoded.n_tracks, decoded.n_channels
+
+        parts = parts_of(scorer.channel, scorer.track, layout)
+        pictures = {part: SmallSpectrogram() if options.report else None for part in parts}
+        verdicts = [
+            self._part(upload, replace(scorer, channel=part[0], track=part[1]), work, picture)
+            for part, picture in pictures.items()
+        ]
+        verdict = verdicts[0] if len(parts) == 1 else together(verdicts)
+        picture = pictures[verdict.channel, verdict.track]
         result = {
             "verdict": verdict.to_dict(),
             "audio": {"name": upload.name, "bytes": upload.n_bytes, "sha256": upload.sha256},
@@ -187,6 +195,28 @@ class Engine:
         }
         report = render(case(result, scorer.bundle.card), picture) if options.report else None
         return {**result, "report_html": report}
+
+    def _part(
+        self, upload: Upload, scorer: Scorer, work: Work, picture: SmallSpectrogram | None
+    ) -> Verdict:
+        """Score one channel of one track."""
+        stream = scorer.stream(name=upload.name)
+        with Decoded(
+            upload.file,
+            upload.name,
+            self.limits,
+            n_chunk=stream.step,
+            channel=scorer.channel,
+            track=track_number(scorer.track),
+        ) as decoded:
+            for samples in decoded:
+                work.check(upload.name)
+                stream.push(samples)
+                if picture is not None:
+                    picture.push(samples)
+                work.progress_s += samples.size / SAMPLE_RATE_HZ
+        work.check(upload.name)
+        return stream.close(decoded.origin)
 
     def close(self) -> None:
         """End the detector's threads."""

@@ -48,6 +48,7 @@ class Opening(BaseModel):
     format: str = "s16le"
     rate_hz: int = SAMPLE_RATE_HZ
     channels: int = 1
+    channel: str = "mix"
     key: str = Field(default="", max_length=200)
     operating_point: str | None = None
     threshold: float | None = None
@@ -124,8 +125,8 @@ class Streams:
     async def _score_windows(self, socket: WebSocket, opening: Opening) -> Verdict:
         limits = self._limits
         options = ScoreOptions(**opening.model_dump(include=set(ScoreOptions.__dataclass_fields__)))
-        reader = PcmReader(opening.format, opening.rate_hz, opening.channels)
-        live = LiveVerdict(self._engine.scorer(options), source_rate_hz=opening.rate_hz)
+        reader = PcmReader(opening.format, opening.rate_hz, opening.channels, opening.channel)
+        live = LiveVerdict(self._engine.scorer(options), origin=lambda: reader.origin)
         with self._counted(socket.state.owner):
             n_samples = 0
             deadline_s = time.monotonic() + limits.idle_s

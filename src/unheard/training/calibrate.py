@@ -26,7 +26,7 @@ from unheard.detectors.card import LEFT_OUT, Result, parse_results
 from unheard.errors import TrainingError, suggestion
 from unheard.files import parquet_bytes
 from unheard.metrics import Calibration, OperatingPoints
-from unheard.training.loop import dev_scores
+from unheard.training.dev_clips import dev_scores
 from unheard.training.stages import train_stages
 from unheard.types import FloatArray
 

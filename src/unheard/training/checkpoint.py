@@ -81,6 +81,7 @@ class Checkpoint:
         best: The best step so far on dev, if there was a check.
         log_bytes: Length of the log.
         seconds: Time spent so far.
+        bfloat16: Whether forward passes are computed in it; None if nobody has looked.
     """
 
     step: int
@@ -90,6 +91,7 @@ class Checkpoint:
     best: Best | None = None
     log_bytes: int = 0
     seconds: float = 0.0
+    bfloat16: bool | None = None
 
 
 def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
@@ -108,6 +110,7 @@ def store(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> 
         "detector": spec_to_json(checkpoint.spec),
         "log_bytes": checkpoint.log_bytes,
         "seconds": checkpoint.seconds,
+        "bfloat16": checkpoint.bfloat16,
         "n_earlier": len(earlier),
         "best": best
         and {
@@ -174,6 +177,7 @@ def latest(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
         ),
         log_bytes=state["log_bytes"],
         seconds=state["seconds"],
+        bfloat16=state.get("bfloat16"),
     )
 
 

@@ -37,6 +37,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES = ("-", "--", ":", "-.")
 MARKS = {"grew": "^", "shrank": "v"}
 LABELS = {"loss": "loss", "dev_eer": "dev EER, %", "dev_cllr": "dev Cllr, bits"}
+_CHOSEN_BY = "dev_systems"
+"""In the log of a run whose best step has the lowest mean over systems."""
 NOT_DRAWN = {"step", "rate", "gradient_norm"}
 MANY_POINTS = 40
 
@@ -245,7 +247,11 @@ def _best_step(run: Run) -> float | None:
     checks = [line for line in run.lines if "dev_eer" in line]
     if not checks:
         return None
-    return min(checks, key=lambda line: (line["dev_eer"], line.get("dev_cllr", 0.0)))["step"]
+    best = min(
+        checks,
+        key=lambda line: (line.get(_CHOSEN_BY, line["dev_eer"]), line.get("dev_cllr", 0.0)),
+    )
+    return best["step"]
 
 
 def _running_mean(values: FloatArray, n: int) -> FloatArray:

@@ -12,25 +12,20 @@ import math
 import re
 import shutil
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unheard import audio, metrics
 from unheard.data.batches import BatchSource, Terms, total
-from unheard.data.clip import Clip, Manifest
+from unheard.data.clip import Manifest
 from unheard.detectors import weights
-from unheard.detectors.detector import Detector, fresh, restore, window_scores
+from unheard.detectors.detector import fresh, restore
 from unheard.errors import TrainingError
-from unheard.scoring.scorer import pooled
 from unheard.training import checkpoint, distributed
 from unheard.training.checkpoint import (
     Best,
@@ -41,14 +36,20 @@ from unheard.training.checkpoint import (
     weights_of,
     whole_moments,
 )
+from unheard.training.dev_clips import check, dev_scores, spread, systems
 from unheard.training.distributed import Rank
-from unheard.training.initial_weights import BUNDLE, copy_initial_weights, initial_weights_of
+from unheard.training.initial_weights import (
+    BUNDLE,
+    InitialWeights,
+    copy_initial_weights,
+    initial_weights_of,
+)
 from unheard.training.methods import Progress, Supervised
+from unheard.training.precision import autocast, gains
 from unheard.training.provenance import card_of, dev_table, seen_keys
 from unheard.training.recipe import Recipe, recipe_to_json
-from unheard.types import FloatArray
 
-__all__ = ["dev_scores", "train"]
+__all__ = ["train"]
 
 CHECKPOINTS, LOG, SETTINGS = "checkpoints", "log.jsonl", "recipe.json"
 IN_BATCH, AFTER_STEP = 1, 2
@@ -79,7 +80,8 @@ def train(
         checkpoints/   the latest one
         bundle/        the detector
 
-    The best step is the one with the lowest EER on dev; of equal ones that with the lowest Cllr
+    The best step is the one with the lowest EER on dev, pooled or the mean over systems as the
+    recipe chooses; of equal ones that with the lowest Cllr
     after calibration, then the first. The recipe may average its weights with those of checks
     before it.
 
@@ -106,7 +108,8 @@ def train(
     """
     clips, dev = _parts(recipe, manifest)
     method, n_steps, budget = recipe.method, recipe.budget.n_steps, recipe.budget
-    few_dev = _spread(dev, budget.dev_clips)
+    few_dev = spread(dev, budget.dev_clips)
+    groups = systems(few_dev, clips) if budget.choose_by == "systems" else {}
 
     with distributed.joined() as rank, _repeatable(recipe.seed, rank.device), ExitStack() as opened:
         _check_shares(recipe, rank, sharded=sharded)
@@ -114,10 +117,7 @@ def train(
             _forget(out)
         distributed.check_agreement("nobody looks before the first has forgotten")
         starts = initial_weights_of(recipe, out, clips, dev)
-        identity = {
-            "recipe": recipe_to_json(recipe),
-            "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
-        } | ({"parts": {initial.path: initial.sha256 for initial in starts}} if starts else {})
+        identity = _identity(recipe, clips, dev, starts)
         last = checkpoint.latest(out / CHECKPOINTS, identity)
         is_finished = bool(last and last.step == n_steps and (out / BUNDLE).is_dir())
         distributed.check_agreement(json.dumps([identity, last.step if last else 0, is_finished]))
@@ -126,15 +126,9 @@ def train(
             say(f"{out}: this run is finished")
             return out / BUNDLE
 
-        source = BatchSource(
-            clips,
-            recipe.sampler,
-            window_s=recipe.window_s,
-            seed=recipe.seed,
-            augment=recipe.augment,
-        )
         begun = last or Checkpoint(0, recipe.detector)
         step, best, recent = begun.step, begun.best, [*begun.recent]
+        bfloat16 = False if budget.precision == "float32" else begun.bfloat16
         detector = fresh(begun.spec)
         copy_initial_weights(detector, [] if last else starts)
         model = method.prepare(detector)
@@ -150,16 +144,20 @@ def train(
 
         per_step = budget.batches_per_step
         mine = rank.share(step * per_step, n_steps * per_step)
-        batches = source.batches(mine.start, mine.stop, every=mine.step, workers=workers)
+        batches = _source(recipe, clips).batches(
+            mine.start, mine.stop, every=mine.step, workers=workers
+        )
         while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
-            _set_rate(optimizer, rate)
+            _set_rate(optimizer, rate, step / n_steps)
             optimizer.zero_grad()
             batch_terms = []
             for index in rank.share(step * per_step, (step + 1) * per_step):
                 batch = next(batches).to(rank.device)
+                if bfloat16 is None:
+                    bfloat16 = _in_bfloat16(model, batch.waveform, say)
                 distributed.seed_draws(recipe.seed, IN_BATCH, index)
-                with _precision(rank.device, budget.precision):
+                with autocast(rank.device, bfloat16=bfloat16):
                     batch_terms.append(method.gradients(model, batch, recipe.objective))
             terms = distributed.average_terms(batch_terms)
             distributed.average_gradients(model, len(batch_terms))
@@ -181,13 +179,13 @@ def train(
             checking = step % budget.eval_every == 0 or step == n_steps
             if checking:
                 distributed.average_statistics(model)
-                eer, cllr = _dev_check(model, few_dev, recipe)
-                line |= {"dev_eer": eer, "dev_cllr": cllr}
+                checked = check(model, few_dev, groups, recipe)
+                line |= checked.line()
                 spec = method.spec(model, recipe.detector)
                 recent = [*recent, weights_of(model)][-budget.average :]
-                if best is None or (eer, cllr) < (best.eer, best.cllr):
-                    best = Best(step, eer, cllr, spec, mean_of(recent))
-                say(_progress_line(step, n_steps, eer, best, time.monotonic() - started))
+                if best is None or (checked.error, checked.cllr) < (best.eer, best.cllr):
+                    best = Best(step, checked.error, checked.cllr, spec, mean_of(recent))
+                say(_progress_line(step, n_steps, checked.error, best, time.monotonic() - started))
             if line:
                 log.write(json.dumps({"step": step, **line}).encode() + b"\n")
                 log.flush()
@@ -200,6 +198,7 @@ def train(
                     best=best,
                     log_bytes=log.tell(),
                     seconds=time.monotonic() - started,
+                    bfloat16=bfloat16,
                 )
                 if rank.is_first:
                     checkpoint.store(out / CHECKPOINTS, now, identity)
@@ -224,50 +223,6 @@ def train(
             init_from=[initial.bundle for initial in starts],
             dev_scores=dev_table(dev, scores, card.calibration),
         )
-
-
-def dev_scores(model: nn.Module, manifest: Manifest, recipe: Recipe) -> FloatArray:
-    """Return the raw score of each clip, shape [N], by the function that inference uses.
-
-    Processes share out the clips, and all get all scores.
-
-    Args:
-        model: In evaluation mode; a detector, or one as a method prepared it.
-        manifest: N clips; scored as they are, without what is done to training clips.
-        recipe: Says how clips are cut and windows pooled.
-    """
-    score = partial(
-        pooled,
-        partial(window_scores, cast(Detector, model)),
-        window_s=recipe.window_s,
-        hop_s=recipe.hop_s,
-        pooling=recipe.pooling,
-    )
-    return distributed.shared_out(
-        lambda row: score(_samples(manifest, manifest[row])),
-        len(manifest),
-        in_step=distributed.is_sharded(model),
-    )
-
-
-def _samples(manifest: Manifest, clip: Clip) -> FloatArray:
-    """Return all of a clip, shape [T], from a file of its own or from a shard."""
-    return audio.read(manifest.audio(clip), name=str(manifest.file(clip))).samples
-
-
-def _dev_check(model: nn.Module, dev: Manifest, recipe: Recipe) -> tuple[float, float]:
-    """Return EER and calibrated Cllr of a model on dev clips; leave it in training mode."""
-    scores = dev_scores(model.eval(), dev, recipe)
-    model.train()
-    bonafide = dev.bonafide()
-    human, machine = scores[bonafide], scores[~bonafide]
-    calibrate = metrics.fit_calibration(human, machine)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", metrics.TiesWarning)  # usual in the first steps
-        eer = metrics.eer(human, machine)
-    cllr = metrics.cllr(calibrate(human), calibrate(machine))
-    eer, cllr = distributed.of_first(eer, cllr)
-    return eer, cllr
 
 
 def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
@@ -324,6 +279,32 @@ def _check_shares(recipe: Recipe, rank: Rank, *, sharded: bool) -> None:
         )
 
 
+def _identity(
+    recipe: Recipe, clips: Manifest, dev: Manifest, starts: Sequence[InitialWeights]
+) -> dict[str, object]:
+    """Return what a run that resumes must have in common with the one that began."""
+    identity: dict[str, object] = {
+        "recipe": recipe_to_json(recipe),
+        "manifests": {"train": clips.sha256(), "dev": dev.sha256()},
+    }
+    if starts:
+        identity["parts"] = {initial.path: initial.sha256 for initial in starts}
+    return identity
+
+
+def _source(recipe: Recipe, clips: Manifest) -> BatchSource:
+    return BatchSource(
+        clips, recipe.sampler, window_s=recipe.window_s, seed=recipe.seed, augment=recipe.augment
+    )
+
+
+def _in_bfloat16(model: nn.Module, waveform: Tensor, say: Callable[[str], None]) -> bool:
+    """Return what the first process finds on its first batch, so that all compute alike."""
+    (gain,) = distributed.of_first(float(gains(model, waveform)))
+    say("forward passes in " + ("bfloat16" if gain else "float32"))
+    return bool(gain)
+
+
 def _log(out: Path, identity: Mapping[str, object], begun: Checkpoint) -> BinaryIO:
     """Write down what is run; return the log, cut to what the checkpoint knows of."""
     out.mkdir(parents=True, exist_ok=True)
@@ -333,27 +314,9 @@ def _log(out: Path, identity: Mapping[str, object], begun: Checkpoint) -> Binary
     return log
 
 
-def _spread(dev: Manifest, n_clips: int) -> Manifest:
-    """Return at most n_clips of a manifest, half of each class, evenly spread; 0 for all."""
-    if not 0 < n_clips < len(dev):
-        return dev
-    bonafide = dev.bonafide()
-    chosen = np.zeros(len(dev), bool)
-    for rows in (np.flatnonzero(bonafide), np.flatnonzero(~bonafide)):
-        n = min(len(rows), max(n_clips // 2, 1))
-        chosen[rows[np.linspace(0, len(rows) - 1, n).round().astype(int)]] = True
-    return dev.where(chosen)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float, progress: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["scale"]
-
-
-def _precision(device: torch.device, name: str) -> torch.autocast:
-    """Return the context that forward passes run in; a processor stays at float32."""
-    wanted = name == "bfloat16" and device.type != "cpu"
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+        group["lr"] = rate * group["scale"] if progress >= group["waits"] else 0.0
 
 
 def _check_finite(terms: Terms, norm: Tensor, step: int, rate: float) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from unheard import __version__
-from unheard.data.clip import Clip, Manifest
+from unheard.data.clip import Clip, Manifest, values_of
 from unheard.data.kinds import base_system
 from unheard.detectors.card import Card, Material, Provenance
 from unheard.metrics import Calibration, cllr, eer, fit_calibration, fit_operating_points
@@ -70,6 +70,7 @@ def card_of(
         material=material,
         families=dict(sorted(families.items())),
         systems=_systems(clips, dev, before=before),
+        pages=_pages(clips, dev, before=before),
         notes={
             "best_step": best.step,
             "checked_eer": best.eer,
@@ -154,6 +155,14 @@ def _systems(*manifests: Manifest, before: Mapping[str, Card]) -> list[str]:
     }
     systems = {base_system(attack) for attack in attacks}
     return sorted(systems.union(*(provenance.systems for provenance in earlier)))
+
+
+def _pages(*manifests: Manifest, before: Mapping[str, Card]) -> list[str]:
+    """Return the demonstration pages of all clips, and those of earlier detectors."""
+    pages = {
+        page for manifest in manifests for page in set(values_of(manifest, "notes.page").tolist())
+    }
+    return sorted(pages.union(*(card.provenance.pages for card in before.values())) - {""})
 
 
 def _material(manifest: Manifest) -> list[Material]:

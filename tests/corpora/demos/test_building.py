@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from unheard.corpora.demos import Built, Choice, Hosts, Mirrors, build
+from unheard.corpora.demos.choosing import others
 from unheard.data.clip import Manifest
 from unheard.errors import CorpusError
 
@@ -74,6 +75,22 @@ def test_without_caps_there_is_every_file_that_a_rule_fits(pages: Any, tmp_path:
     assert [reason for reason in every.left_out.values() if "0.75 s wanted" in reason]
     with pytest.raises(CorpusError, match="or no --every"):
         built(pages, tmp_path / "pack", pages.pack, every=True)
+
+
+def test_at_most_takes_few_of_a_system_on_a_page_from_all_over_it(pages: Any) -> None:
+    repo = "lab/vocoder-demo"
+    page = pages.catalogue.pages[repo]
+    files = {f"out/{n:02}.wav": f"{n:040x}" for n in range(10)}
+    files |= {f"gt/{n:02}.wav": f"{100 + n:040x}" for n in range(10)}
+
+    def paths(at_most: int) -> list[str]:
+        choice = Choice(every=True, at_most=at_most)
+        return [recording.path for recording in others(pages.catalogue, choice, page, files)]
+
+    assert paths(0) == sorted(files)
+    few = paths(2)
+    assert [path for path in few if path.startswith("out/")] == ["out/00.wav", "out/05.wav"]
+    assert len(few) == 2 + 3 * 2
 
 
 def test_a_killed_build_resumes(pages: Any, tmp_path: Path) -> None:

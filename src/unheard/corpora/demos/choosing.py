@@ -9,13 +9,14 @@ of its pages, to "dev_extra" and "eval_extra" those of the others, which stay as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
 from unheard.audio import AUDIO_SUFFIXES
 from unheard.corpora.demos.catalogue import Catalogue, Chosen, Page, Rule, clip_id
+from unheard.data.clip import BONAFIDE_ATTACK
 from unheard.data.kinds import KINDS
 from unheard.errors import CorpusError, suggestion
 
@@ -23,6 +24,9 @@ __all__ = ["Choice", "Recording", "chosen", "others", "pages"]
 
 _ORDER = ("eval", "dev", "train")
 """A file of two pages belongs to the one of the part that comes first: evaluation stays whole."""
+
+_MORE_PEOPLE = 3
+"""How many times as many people as of a system; all people of a page are one, whoever speaks."""
 
 _EXTRA = {"train": "train", "dev": "dev_extra", "eval": "eval_extra"}
 
@@ -33,12 +37,15 @@ class Choice:
 
     Attributes:
         every: Whether the caps on pages, systems and speakers are lifted.
+        at_most: With the caps lifted, at most this many more recordings of a base system on a page,
+            and three times as many of people, spread evenly over its paths; 0 for all.
         licence: "stated" for pages whose repository states one only.
         include: Kinds of spoofed clips; empty for all.
         exclude: Kinds that are left out of these.
     """
 
     every: bool = False
+    at_most: int = 0
     licence: Literal["any", "stated"] = "any"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -49,6 +56,13 @@ class Choice:
                 raise CorpusError(f"no kind is called {kind!r}{suggestion(kind, KINDS)}")
         for kind in {*self.include} & {*self.exclude}:
             raise CorpusError(f"kind {kind!r} is both included and excluded; choose one of them")
+
+    def spread(self, paths: Sequence[str], *, bonafide: bool) -> Sequence[str]:
+        """Return as many of the paths of one system, or of people, on a page as are wanted."""
+        most = self.at_most * (_MORE_PEOPLE if bonafide else 1)
+        if not 0 < most < len(paths):
+            return paths
+        return [paths[place * len(paths) // most] for place in range(most)]
 
     def takes(self, rule: Rule) -> bool:
         """Return whether files of a rule are wanted; people always are."""
@@ -113,7 +127,7 @@ def others(
     files: Mapping[str, str],
     taken: Iterable[str] = (),
 ) -> Iterator[Recording]:
-    """Yield the recordings of a page beyond the caps, each content once, sorted by path.
+    """Yield the recordings of a page beyond the caps, each content once, by system and path.
 
     Args:
         catalogue: Says what files are.
@@ -123,10 +137,15 @@ def others(
         taken: Hashes that are clips already.
     """
     seen = set(taken)
+    of_system: dict[str, dict[str, Rule]] = {}
     for path, blob in sorted(files.items()):
         if PurePosixPath(path).suffix.lower() not in AUDIO_SUFFIXES or blob in seen:
             continue
         rule = catalogue.rule(page.repo, path)
         if rule is not None and choice.takes(rule):
             seen.add(blob)
-            yield Recording(page, rule, path, blob, _EXTRA[page.part])
+            system = BONAFIDE_ATTACK if rule.bonafide else rule.base_system
+            of_system.setdefault(system, {})[path] = rule
+    for system, rules in of_system.items():
+        for path in choice.spread(list(rules), bonafide=system == BONAFIDE_ATTACK):
+            yield Recording(page, rules[path], path, files[path], _EXTRA[page.part])

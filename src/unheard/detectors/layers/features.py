@@ -23,7 +23,16 @@ from unheard.detectors.layers.exporting import power_spectrogram
 from unheard.errors import RecipeError, suggestion
 from unheard.types import FloatArray
 
-__all__ = ["Framing", "Lfcc", "LinearBand", "Log", "Mel", "SpectralStatistics", "Spectrogram"]
+__all__ = [
+    "Framing",
+    "Lfcc",
+    "LinearBand",
+    "Log",
+    "Mel",
+    "SpectralStatistics",
+    "Spectrogram",
+    "full_precision",
+]
 
 LONGEST_FFT = 65_536
 WINDOWS = {"hann": 0.5, "hamming": 0.54}
@@ -86,7 +95,7 @@ class Spectrogram(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Return power, [B, T] -> [B, F, K]."""
         framing = self.framing
-        with _full_precision(waveform):
+        with full_precision(waveform):
             waveform = waveform.float()
             if framing.pre_emphasis:
                 emphasised = waveform[:, 1:] - framing.pre_emphasis * waveform[:, :-1]
@@ -156,7 +165,7 @@ class Mel(nn.Module):
 
     def forward(self, power: Tensor) -> Tensor:
         """Return mel power, [B, F, K] -> [B, F, n_mels]."""
-        with _full_precision(power):
+        with full_precision(power):
             return power.float() @ self.filters
 
 
@@ -201,7 +210,7 @@ class Log(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return log features, [B, F, M] -> [B, F, M]."""
-        with _full_precision(features):
+        with full_precision(features):
             logarithm = torch.log(features.float() + self.floor)
             if self.subtract_mean:
                 logarithm = logarithm - logarithm.mean(dim=1, keepdim=True)
@@ -248,7 +257,7 @@ class Lfcc(nn.Module):
     def forward(self, power: Tensor) -> Tensor:
         """Return coefficients, [B, F, K] -> [B, F, 3 * n_filters]."""
         floor = torch.finfo(torch.float32).eps
-        with _full_precision(power):
+        with full_precision(power):
             band = power[:, :, : self.n_bins].float()
             cepstrum = torch.log10(band @ self.filters + floor) @ self.cosines
             energy = torch.log10(band.sum(dim=2, keepdim=True) / self.n_fft + floor)
@@ -284,7 +293,7 @@ class SpectralStatistics(nn.Module):
 
     def forward(self, power: Tensor) -> Tensor:
         """Return statistics, [B, F, K] -> [B, n_features]."""
-        with _full_precision(power):
+        with full_precision(power):
             bands = torch.log(power.float() @ self.filters + 1e-6)
             parts = [bands, _delta(bands), bands @ self.cosines]
             spreads = [_deviation(part) for part in parts]
@@ -360,5 +369,6 @@ def _float32(array: FloatArray) -> Tensor:
     return torch.from_numpy(array.astype(np.float32))
 
 
-def _full_precision(tensor: Tensor) -> torch.autocast:
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Return the context in which nothing is computed in fewer bits, on the device of a tensor."""
     return torch.autocast(tensor.device.type, enabled=False)

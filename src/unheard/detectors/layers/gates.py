@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from unheard.detectors.layers.exporting import at_least
 from unheard.errors import RecipeError, suggestion
 
-__all__ = ["AttentionGate", "EnhancedGate", "EvenGate", "Gate", "WaveformGate"]
+__all__ = ["AttentionGate", "EnhancedGate", "FixedGate", "Gate", "WaveformGate"]
 
 READOUTS = ("joint", "token")
 
@@ -117,15 +117,34 @@ class EnhancedGate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvenGate:
-    """What to build: nothing that learns; all experts count alike, always."""
+class FixedGate:
+    """What to build: nothing that learns; each expert counts the same for every clip.
+
+    Attributes:
+        weights: Of each expert, above 0; their sum does not matter. Empty: all count alike.
+    """
+
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(0 < weight < math.inf for weight in self.weights):
+            raise RecipeError(f"gate.weights is {self.weights}; give numbers above 0")
 
     def build(self, n_embeddings: Sequence[int]) -> nn.Module:
-        """Return a module without weights, for as many experts as sizes are given."""
-        return EvenGateModule(len(n_embeddings))
+        """Return a module without parameters, for as many experts as sizes are given.
+
+        Raises:
+            RecipeError: If there are weights for another number of experts.
+        """
+        if self.weights and len(self.weights) != len(n_embeddings):
+            raise RecipeError(
+                f"gate.weights has {len(self.weights)} numbers for {len(n_embeddings)} experts; "
+                "give one each, or none"
+            )
+        return FixedGateModule(self.weights or (1.0,) * len(n_embeddings))
 
 
-Gate = AttentionGate | WaveformGate | EnhancedGate | EvenGate
+Gate = AttentionGate | WaveformGate | EnhancedGate | FixedGate
 """What may stand in the field `gate` of a mixture."""
 
 
@@ -237,23 +256,26 @@ class EnhancedGateModule(nn.Module):
         return logits
 
 
-class EvenGateModule(nn.Module):
-    """The same logit for every expert.
+class FixedGateModule(nn.Module):
+    """The same logits for every clip: the logarithms of the weights.
 
     Shape:
-        waveform [B, T], embeddings (not looked at) -> zeros [B, E].
+        waveform [B, T], embeddings (not looked at) -> logits [B, E].
 
     Source:
-        None needed: it makes the mixture the plain average that other gates are measured against.
+        None needed: it makes the mixture the average that other gates are measured against.
     """
 
-    def __init__(self, n_experts: int) -> None:
+    logits: Tensor
+
+    def __init__(self, weights: Sequence[float]) -> None:
         super().__init__()
-        self.n_experts = n_experts
+        logits = torch.tensor([math.log(weight) for weight in weights])
+        self.register_buffer("logits", logits, persistent=False)
 
     def forward(self, waveform: Tensor, embeddings: Sequence[Tensor]) -> Tensor:
         """Return one logit per clip and expert."""
-        return waveform.new_zeros(waveform.shape[0], self.n_experts)
+        return self.logits.to(waveform).expand(waveform.shape[0], -1)
 
 
 def _of_length(waveform: Tensor, n_samples: int) -> Tensor:

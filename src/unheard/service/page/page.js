@@ -78,7 +78,7 @@ async function take(file) {
       else if (scored_s && durationS) step(`Listening: ${clock(scored_s)} of ${clock(durationS)}`, Math.min(scored_s / durationS, 1));
       else step('Listening');
     };
-    const fields = { report: true, operating_point: at('operating-point').value, spoof_prior: prior() };
+    const fields = { report: true, operating_point: at('operating-point').value, spoof_prior: prior(), channel: at('channel').value };
     const result = await service.score(file, fields, durationS, signal, onProgress);
     show(result);
     decoding.then((sound) => draw(result, sound));

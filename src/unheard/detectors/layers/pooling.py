@@ -1,0 +1,44 @@
+"""Statistics of frames over time. B clips, F frames, C features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["AttentiveStatistics", "statistics"]
+
+_LEAST_VARIANCE = 1e-8
+"""Added to a variance, so that the deviation has a finite slope where nothing moves."""
+
+
+def statistics(frames: Tensor) -> Tensor:
+    """Return mean and standard deviation over time, [B, F, C] -> [B, 2 C]."""
+    mean = frames.mean(dim=1, keepdim=True)
+    variance = (frames - mean).square().mean(dim=1)
+    return torch.cat([mean[:, 0], (variance + _LEAST_VARIANCE).sqrt()], dim=1)
+
+
+class AttentiveStatistics(nn.Module):
+    """Mean and standard deviation over time, in which each frame counts as much as it is worth.
+
+    Shape:
+        [B, F, C] -> [B, 2 C].
+
+    Source:
+        Okabe et al., Attentive statistics pooling for deep speaker embedding, 2018, eq. 1 to 6: one
+        weight a frame. Frames start with equal weights.
+    """
+
+    def __init__(self, n_features: int, n_attention: int = 128) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(
+            nn.Linear(n_features, n_attention), nn.Tanh(), nn.Linear(n_attention, 1, bias=False)
+        )
+        nn.init.zeros_(self.attention[-1].weight)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return the statistics."""
+        weights = self.attention(frames).softmax(dim=1)
+        mean = (weights * frames).sum(dim=1, keepdim=True)
+        variance = (weights * (frames - mean).square()).sum(dim=1)
+        return torch.cat([mean[:, 0], (variance + _LEAST_VARIANCE).sqrt()], dim=1)

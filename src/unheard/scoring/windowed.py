@@ -1,0 +1,181 @@
+"""Samples in, windows with their speech and raw scores out, and what a recording has of them.
+
+N windows, T samples at 16 kHz.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from unheard import audio
+from unheard.audio.activity import FRAME_S, Gauge
+from unheard.audio.pauses import PauseCutter
+from unheard.errors import AudioError, BundleError, RecipeError, suggestion
+from unheard.scoring.verdict import OFFSET, WINDOW_SPEECH_S
+from unheard.types import FloatArray, IntArray
+
+__all__ = ["POOLING", "RawWindow", "WindowTrack", "pooled"]
+
+_BATCH_WINDOWS = 4
+"""Windows a detector gets at once; more cost memory, no faster on processors (bench/score.py)."""
+
+_Scores = tuple[FloatArray, FloatArray, FloatArray]
+"""Scores [N], and of E experts scores and weights [N, E], as `Bundle.expert_scores` gives them."""
+
+POOLING: dict[str, Callable[[FloatArray], IntArray]] = {
+    "mean": lambda scores: np.arange(scores.size),
+    # A spoofed part is not outvoted by the rest.
+    "lowest": lambda scores: np.argsort(scores, kind="stable")[: math.ceil(scores.size / 4)],
+}
+"""Rules that say of which windows a recording's score is the mean: raw scores [N] -> indices."""
+
+
+def pooled(
+    score_windows: Callable[[FloatArray], FloatArray],
+    samples: FloatArray,
+    *,
+    window_s: float,
+    hop_s: float,
+    pooling: str,
+) -> float:
+    """Return the pooled raw score of one clip, as `Scorer` does before calibration.
+
+    Windows with too little speech do not count, unless no window has enough: then all count.
+
+    Args:
+        score_windows: The detector, [N, T] float32 -> [N].
+        samples: Shape [T] at 16 kHz in [-1, 1].
+        window_s: Length of a window.
+        hop_s: Distance between windows.
+        pooling: One of `POOLING`.
+
+    Raises:
+        AudioError: If there are no samples, or they are not one-dimensional or not finite.
+        RecipeError: If no pooling rule has that name.
+    """
+    if pooling not in POOLING:
+        raise RecipeError(f"no pooling rule is called {pooling!r}{suggestion(pooling, POOLING)}")
+
+    def without_experts(windows: FloatArray) -> _Scores:
+        none = np.empty((len(windows), 0))
+        return score_windows(windows), none, none
+
+    for gate_s in (WINDOW_SPEECH_S, 0.0):
+        track = WindowTrack(without_experts, window_s=window_s, hop_s=hop_s, gate_s=gate_s)
+        track.push(samples)
+        track.close()
+        if track.scored().size:
+            raw = track.scored()
+            return float(raw[POOLING[pooling](raw)].mean())
+    raise AudioError("no samples to score; give at least one")
+
+
+@dataclass(frozen=True)
+class RawWindow:
+    """A window before calibration; attributes as `WindowScore` has them."""
+
+    start_s: float
+    end_s: float
+    speech_s: float
+    score: float | None
+    experts: list[float]
+    weights: list[float]
+
+
+class WindowTrack:
+    """Cuts samples into windows, measures their speech, scores those with enough of it.
+
+    Pauses are cut short first, so that windows are laid over speech, unless all is to be scored
+    (a gate of 0 s). Windows keep the times of the recording.
+    """
+
+    def __init__(
+        self,
+        score_windows: Callable[[FloatArray], _Scores],
+        *,
+        window_s: float,
+        hop_s: float,
+        gate_s: float,
+    ) -> None:
+        self.gauge = Gauge()
+        self.step = _BATCH_WINDOWS * round(hop_s * audio.SAMPLE_RATE_HZ)
+        self._score_windows = score_windows
+        self._windower = audio.Windower(window_s, hop_s)
+        self._cutter = PauseCutter(round(FRAME_S * audio.SAMPLE_RATE_HZ)) if gate_s else None
+        self._gate_s = gate_s
+        self._scores: list[float] = []
+        self._closed = False
+
+    def push(self, samples: FloatArray) -> list[RawWindow]:
+        """Take the next samples [T] and return the windows that they complete."""
+        samples = np.asarray(samples, np.float32)
+        if self._closed:
+            raise AudioError("this stream is closed; make a new one for the next recording")
+        if samples.ndim != 1:
+            raise AudioError(
+                f"samples of shape {samples.shape}, one channel needed; "
+                "give an array of shape [T], or a file, whose channels are mixed"
+            )
+        if not np.isfinite(samples).all():
+            raise AudioError("samples hold NaN or infinite values; repair them before scoring")
+        scored: list[RawWindow] = []
+        for start in range(0, samples.size, self.step):
+            piece = samples[start : start + self.step]
+            n_before = self.gauge.n_frames
+            self.gauge.push(piece)
+            if self._cutter is not None:
+                piece = self._cutter.push(piece, self.gauge.is_speech(n_before))
+            scored += self._scored(self._windower.push(piece))
+        return scored
+
+    def n_missing(self) -> int:
+        """Return how many samples at least complete the next window."""
+        n_held = self._cutter.n_held if self._cutter is not None else 0
+        return max(1, self._windower.n_missing - n_held)
+
+    def close(self) -> tuple[list[RawWindow], bool]:
+        """Return the windows that were left, and whether a short clip was repeated."""
+        if self._closed:
+            raise AudioError("this stream is closed; make a new one for the next recording")
+        self._closed = True
+        last = self._windower.close()
+        return self._scored(last), last.repeated
+
+    def scored(self) -> FloatArray:
+        """Return the raw scores of the windows that count, until now."""
+        return np.array(self._scores, np.float64)
+
+    def _scored(self, framed: audio.Windows) -> list[RawWindow]:
+        starts_s, ends_s = framed.starts_s, framed.ends_s
+        if self._cutter is not None:
+            starts_s, ends_s = self._cutter.times_s(starts_s, ends_s)
+        times = list(zip(starts_s.tolist(), ends_s.tolist(), strict=True))
+        speech_s = [self.gauge.speech_s(start_s, end_s) for start_s, end_s in times]
+        enough = np.array([amount_s >= self._gate_s for amount_s in speech_s], bool)
+        scores: Iterator[tuple[float, list[float], list[float]]] = iter(())
+        if enough.any():
+            samples = framed.samples if enough.all() else framed.samples[enough]
+            inputs = _without_offset(samples)
+            outputs = [np.asarray(output, np.float64) for output in self._score_windows(inputs)]
+            if not all(np.isfinite(output).all() for output in outputs):
+                raise BundleError(
+                    f"the detector gave a score that is not finite, near {times[0][0]:g} s; "
+                    "its weights are damaged: train it again, or use another detector"
+                )
+            self._scores += outputs[0].tolist()
+            scores = zip(*(output.tolist() for output in outputs), strict=True)
+        return [
+            RawWindow(start_s, end_s, amount_s, *(next(scores) if counts else (None, [], [])))
+            for (start_s, end_s), amount_s, counts in zip(times, speech_s, enough, strict=True)
+        ]
+
+
+def _without_offset(windows: FloatArray) -> FloatArray:
+    """Return windows [N, T] without their means, where these are more than a detector has met."""
+    offsets = windows.mean(axis=1, keepdims=True, dtype=np.float32)
+    large = np.abs(offsets) > OFFSET
+    return windows - np.where(large, offsets, 0) if large.any() else windows
