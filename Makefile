@@ -13,10 +13,10 @@ demo: .venv/installed          ## score the example clips with the detector insi
 	$(BIN)/unheard score examples --json
 
 test: .venv/developer          ## run every default test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 coverage: .venv/developer      ## run every default test, slower, and print coverage by package
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --timeout=600 --cov --cov-report=json
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --timeout=600 --cov --cov-report=json
 	$(BIN)/python tests/coverage_by_package.py build/coverage.json
 
 cluster-test: .venv/developer  ## score an archive on two nodes of a Ray cluster; one is killed

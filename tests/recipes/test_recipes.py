@@ -107,7 +107,9 @@ def small(recipe: Recipe) -> Recipe:
         sampler=sampler,
         method=method,
         schedule=Constant(rate=3e-3),
-        budget=Budget(n_steps=6, eval_every=2, log_every=1, average=recipe.budget.average),
+        budget=Budget(
+            n_steps=6, eval_every=2, log_every=1, dev_clips=4, average=recipe.budget.average
+        ),
         window_s=0.4,
         hop_s=0.4,
         train_parts=recipe.train_parts[:1],  # the synthetic corpus has the default parts only
