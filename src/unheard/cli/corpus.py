@@ -177,14 +177,22 @@ def corpus_info(
 @corpus.command("join")
 def corpus_join(
     data: Annotated[
-        list[Path], typer.Argument(help="Manifests, or folders of built corpora, two or more.")
+        list[Path], typer.Argument(help="Manifests, or folders of built corpora, one or more.")
     ],
     out: Annotated[Path, typer.Option(help="Manifest to write, a .parquet file.")],
+    licence: Annotated[
+        Literal["any", "unrestricted", "permissive"],
+        typer.Option(
+            help="Of clips to train on. unrestricted: none that forbids commercial use or changes, "
+            "or has terms of its own. permissive: MIT, Apache, BSD, CC-BY, CC0, stated."
+        ),
+    ] = "any",
 ) -> None:
     """Write one manifest of several, to train on all of them; audio stays where it is."""
     from unheard.data.joining import joined
+    from unheard.data.licences import under
 
-    manifest = joined([manifest_of(path) for path in data], out.parent)
+    manifest = under(joined([manifest_of(path) for path in data], out.parent), licence)
     typer.echo(manifest.write(out))
     typer.echo(f"{len(manifest)} clips, {int(manifest.bonafide().sum())} of them bona fide")
 
