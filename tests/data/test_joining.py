@@ -7,6 +7,7 @@ import pytest
 
 from unheard.data.clip import Clip, Manifest, values_of
 from unheard.data.joining import joined
+from unheard.data.licences import Licences, under
 from unheard.errors import ManifestError
 
 PERSON = Clip(id="a", path="a.wav", bonafide=True, part="train", corpus="one")
@@ -37,3 +38,23 @@ def test_values_of_takes_the_first_that_a_clip_has(tmp_path: Path) -> None:
     assert values_of(manifest, "notes.page").tolist() == ["", "lab/demo"]
     assert values_of(manifest, "notes.page|corpus").tolist() == ["one", "lab/demo"]
     assert values_of(manifest, "corpus").tolist() == ["one", "one"]
+
+
+@pytest.mark.parametrize(
+    ("licences", "kept"),
+    [
+        ("any", ["", "CC-BY-4.0", "CC-BY-NC-ND-4.0", "GPL-3.0", "MIT", "custom: by contract"]),
+        ("unrestricted", ["", "CC-BY-4.0", "GPL-3.0", "MIT"]),
+        ("permissive", ["CC-BY-4.0", "MIT"]),
+    ],
+)
+def test_clips_to_train_on_have_a_licence_of_the_sort(licences: Licences, kept: list[str]) -> None:
+    names = ["MIT", "CC-BY-4.0", "CC-BY-NC-ND-4.0", "custom: by contract", "GPL-3.0", ""]
+    clips = [
+        replace(PERSON, id=f"{part}{name}", licence=name, part=part)
+        for name in names
+        for part in ("train", "eval_extra")
+    ]
+    left = under(Manifest.of(clips, Path()), licences)
+    assert sorted(clip.licence for clip in left if clip.part == "train") == kept
+    assert sorted(clip.licence for clip in left if clip.part != "train") == sorted(names)

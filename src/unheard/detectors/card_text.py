@@ -126,7 +126,7 @@ def _trained_on(provenance: Provenance) -> list[str]:
         return ["Nothing is recorded of what it was trained on: do not rely on it."]
     rows = [
         f"| {line.part} | {line.corpus} | {line.licence or 'unknown'} | {line.n_bonafide:,} "
-        f"| {line.n_spoof:,} | {line.hours:.2f} |"
+        f"| {line.n_spoof:,} | {_hours(line.hours)} |"
         for line in provenance.material
     ]
     families = ", ".join(f"{name} ({n:,})" for name, n in sorted(provenance.families.items()))
@@ -141,6 +141,13 @@ def _trained_on(provenance: Provenance) -> list[str]:
         f"- Recipe {provenance.recipe or 'not recorded'}, seed {provenance.seed}, "
         f"revision {provenance.revision or 'not recorded'}",
     ]
+
+
+def _hours(hours: float) -> str:
+    """Return hours for a table; 0 is what was not measured."""
+    if not hours:
+        return "unknown"
+    return "under 0.01" if hours < 0.01 else f"{hours:.2f}"
 
 
 def _named(what: str, names: Sequence[str]) -> list[str]:
