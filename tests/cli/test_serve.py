@@ -20,6 +20,7 @@ from fake_service import sent, speech
 from unheard.errors import ServiceError
 from unheard.service.jobs import Store
 from unheard.service.limits import Limits
+from voice import voice
 
 TESTS = Path(__file__).parents[1]
 
@@ -108,7 +109,8 @@ def _talk(client: httpx.Client) -> None:
     address = f"ws://{client.base_url.netloc.decode()}/v1/stream"
     with connect(address) as stream:
         stream.send('{"format": "s16le", "rate_hz": 16000, "channels": 1}')
-        stream.send(bytes(2 * 16_000))
+        stream.send((voice(4.0) * 32_767).astype("<i2").tobytes())
         stream.send('{"end": true}')
-        assert "window" in json.loads(stream.recv())
-        assert "verdict" in json.loads(stream.recv())
+        answers = [json.loads(message) for message in stream]
+        assert "window" in answers[0]
+        assert "verdict" in answers[-1]

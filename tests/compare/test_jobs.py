@@ -210,7 +210,7 @@ def test_what_would_fail_after_an_hour_fails_at_once(
     with pytest.raises(RecipeError, match="no protocol 'opn'"):
         lay_out(plan(protocol="opn"), data, tmp_path)
     with pytest.raises(ManifestError, match="train_extra"):
-        lay_out(plan(Entry("a", "shipped")), data, tmp_path)
+        lay_out(plan(Entry("a", "toy", ("train_parts=train_extra",))), data, tmp_path)
     with pytest.raises(RecipeError, match="add --data twins=FILE, or leave the entry out"):
         compare(plan(Entry("a", "toy", data="twins")), {"": data[""]}, tmp_path)
     apart = replace(recipes.load("toy_further"), train_parts=("dev",), dev_parts=("train",))

@@ -301,4 +301,4 @@ def test_averaged_batches_are_one_larger_batch_to_a_detector_without_batch_stati
 def test_card_states_which_weights_the_detector_needs(trained: Path) -> None:
     text = model_card(read_card(trained / "bundle"))
     assert "published weights that this bundle does not hold, from 'tiny'" in text
-    assert "adapters=lora_experts(rank=2, " in text
+    assert "adapters: lora_experts(rank=2, " in text

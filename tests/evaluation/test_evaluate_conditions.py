@@ -53,7 +53,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
             )
             path = f"{name}.flac"
             clip = Clip(id=name, path=path, bonafide=bonafide, part=part, **attack)
-            wave = voice(0.58 if name == SHORT else 2.0, seed=len(clips))
+            wave = voice(0.63 if name == SHORT else 2.0, seed=len(clips))
             audio.write(root / path, wave if bonafide else np.tanh(5 * wave) / 3)
             clips.append(replace(clip, notes={"mood": "calm"}))
     return Manifest.of(clips, root)
@@ -209,7 +209,7 @@ def test_scores_under_other_conditions_are_another_evaluation(
 def test_options_want_raw_first(names: tuple[str, ...]) -> None:
     with pytest.raises(RecipeError, match="named_conditions"):
         Options(conditions=names)
-    with pytest.raises(RecipeError, match="did you mean 'noise_10'"):
+    with pytest.raises(RecipeError, match="did you mean 'noise_15'"):
         Options(conditions=("raw", "noise_1"))
 
 

@@ -128,7 +128,8 @@ def docstrings() -> dict[str, str]:
             if isinstance(value, ast.Assign) and isinstance(text, ast.Expr):
                 (target,) = value.targets
                 assert isinstance(target, ast.Name)
-                texts[target.id] = ast.literal_eval(text.value)
+                if not target.id.isupper():  # a constant that recipes share
+                    texts[target.id] = ast.literal_eval(text.value)
     return texts
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar, Union, get_args, get_origin,
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from unheard.audio.augment import Augment
 from unheard.data.batches import Balanced, Sampler
@@ -172,7 +173,8 @@ class Adam:
             betas=(self.beta_1, self.beta_2),
             eps=self.epsilon,
             weight_decay=self.weight_decay,
-            fused=True,  # one pass over the weights; without it a third of a step on a processor
+            # One pass over the weights, else a third of a step; shards know no such pass.
+            fused=not any(isinstance(parameter, DTensor) for parameter in model.parameters()),
         )
 
 

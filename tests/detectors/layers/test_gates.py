@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from unheard.detectors.layers.gates import (
     AttentionGate,
     EnhancedGate,
-    EvenGate,
+    FixedGate,
     Gate,
     WaveformGate,
 )
@@ -22,7 +22,7 @@ GATES: dict[str, Gate] = {
     "token": AttentionGate(width=12, heads=3, depth=2, feed_forward=10, readout="token"),
     "waveform": WaveformGate(n_samples=40),
     "enhanced": EnhancedGate(width=6, hidden=9),
-    "even": EvenGate(),
+    "even": FixedGate(),
 }
 every_gate = pytest.mark.parametrize("name", GATES)
 
@@ -173,7 +173,7 @@ def test_waveform_gate_takes_the_middle_or_repeats(n_samples: int, seen: list[in
 
 
 def test_even_gate_weighs_all_experts_alike_and_has_no_weights() -> None:
-    gate = EvenGate().build(SIZES)
+    gate = FixedGate().build(SIZES)
     assert not gate.state_dict()
     assert torch.equal(gate(*inputs()).softmax(1), torch.full((N_CLIPS, 3), 1 / 3))
 

@@ -9,6 +9,7 @@ __all__ = ["AttentiveStatistics", "statistics"]
 
 _LEAST_VARIANCE = 1e-8
 """Added to a variance, so that the deviation has a finite slope where nothing moves."""
+_FIRST_WORTH = 1e-3
 
 
 def statistics(frames: Tensor) -> Tensor:
@@ -26,13 +27,13 @@ class AttentiveStatistics(nn.Module):
 
     Source:
         Okabe et al., Attentive statistics pooling for deep speaker embedding, 2018, eq. 1 to 6: one
-        weight a frame. Frames start with equal weights.
+        weight a frame. Frames start with nearly equal weights.
     """
 
     def __init__(self, n_features: int, n_attention: int = 128) -> None:
         super().__init__()
         worth = nn.Linear(n_attention, 1, bias=False)
-        nn.init.zeros_(worth.weight)
+        nn.init.normal_(worth.weight, std=_FIRST_WORTH)
         self.attention = nn.Sequential(nn.Linear(n_features, n_attention), nn.Tanh(), worth)
 
     def forward(self, frames: Tensor) -> Tensor:
