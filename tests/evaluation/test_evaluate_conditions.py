@@ -53,7 +53,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
             )
             path = f"{name}.flac"
             clip = Clip(id=name, path=path, bonafide=bonafide, part=part, **attack)
-            wave = voice(0.63 if name == SHORT else 2.0, seed=len(clips))
+            wave = voice(0.61 if name == SHORT else 2.0, seed=len(clips))
             audio.write(root / path, wave if bonafide else np.tanh(5 * wave) / 3)
             clips.append(replace(clip, notes={"mood": "calm"}))
     return Manifest.of(clips, root)

@@ -222,7 +222,7 @@ ssl_pooled_base = Recipe(
         batch_clips=16, by="notes.page|family/attack", bonafide_by="notes.page|corpus"
     ),
     augment=MILD,
-    optimiser=Adam(weight_decay=1e-2, pretrained_scale=0.1, encoder_waits=0.05),
+    optimiser=Adam(weight_decay=1e-2, pretrained_scale=0.1, encoder_waits=0.05, fused=True),
     schedule=Cosine(rate=1e-3),
     budget=Budget(
         n_steps=2600,
