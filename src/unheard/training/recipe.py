@@ -126,7 +126,7 @@ class Adam:
         encoder_waits: Share of the steps, the first ones, in which the encoder and its adapters
             stay as they are, so that they do not follow a random back-end.
         fused: Go over the weights once instead of several times: on a processor a fifth of a step
-            of a tuned encoder. Rounds otherwise, and knows no weights that are split over processes.
+            of a tuned encoder. Rounds otherwise, and knows no weights split over processes.
     """
 
     beta_1: float = 0.9
