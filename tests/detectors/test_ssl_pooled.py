@@ -16,7 +16,7 @@ def test_attentive_statistics_start_as_plain_ones_and_follow_their_weights() -> 
     pooling, frames = AttentiveStatistics(6), torch.randn(2, 9, 6)
     torch.testing.assert_close(pooling(frames), statistics(frames), atol=0.01, rtol=0.01)
     with torch.no_grad():
-        pooling.attention[-1].weight.normal_(std=3.0)
+        torch.nn.init.normal_(list(pooling.attention.parameters())[-1], std=3.0)
     weights = pooling.attention(frames).softmax(dim=1).double()
     mean = (weights * frames).sum(dim=1)
     deviation = ((weights * frames.square()).sum(dim=1) - mean.square() + 1e-8).sqrt()
