@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from interruption import Interrupted, interrupt_before
 from small_detectors import SMALL
 from synthetic_corpus import corpus
-from unheard.data.batches import Balanced, Batch, BatchSource
+from unheard.data.batches import Balanced
 from unheard.data.clip import Manifest
 from unheard.detectors import bundle
 from unheard.detectors.table import Toy
@@ -93,19 +94,7 @@ def test_an_averaged_run_resumes_to_the_bit(
 ) -> None:
     train(SMALL_RUN, manifest, tmp_path / "whole")
     kept.clear()
-
-    class Interrupted(BaseException):
-        pass
-
-    load, stops = BatchSource.__getitem__, [3, 7, 9]
-
-    def get(source: BatchSource, step: int) -> Batch:
-        if stops and step == stops[0]:
-            stops.pop(0)
-            raise Interrupted
-        return load(source, step)
-
-    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    interrupt_before([3, 7, 9], monkeypatch)
     for _ in range(3):
         with pytest.raises(Interrupted):
             train(SMALL_RUN, manifest, tmp_path / "stopped")

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from interruption import Interrupted, interrupt_before
 from small_detectors import PAIRS, SMALL
 from synthetic_corpus import corpus
 from unheard import audio
@@ -141,10 +142,6 @@ def test_bundle_scores_as_training_did(manifest: Manifest, whole: Path) -> None:
         assert scorer.raw(audio.read(manifest.file(clip)).samples) == row["raw"]
 
 
-class Interrupted(BaseException):
-    """Stands for a kill: nobody catches it."""
-
-
 def test_interrupted_anywhere_and_resumed_is_the_uninterrupted_run(
     method: Method,
     spec: Spec,
@@ -153,16 +150,9 @@ def test_interrupted_anywhere_and_resumed_is_the_uninterrupted_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    small, load = recipe(method, spec), BatchSource.__getitem__
+    small = recipe(method, spec)
     stops = [0, 1, 2, 3, 5]  # before the first checkpoint, right after one, a step after one
-
-    def get(source: BatchSource, step: int) -> Batch:
-        if stops and step == stops[0]:
-            stops.pop(0)
-            raise Interrupted
-        return load(source, step)
-
-    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    interrupt_before(stops, monkeypatch)
     while stops:
         with pytest.raises(Interrupted):
             train(small, manifest, tmp_path)

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, distributed, nn
 
+from interruption import Interrupted, interrupt_before
 from small_detectors import SMALL, TINY_ENCODER
 from synthetic_corpus import corpus
 from unheard.data.batches import Balanced, Batch, BatchSource, total
@@ -77,27 +78,15 @@ def log(run: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
-class Interrupted(BaseException):
-    """Stands for a kill: nobody catches it."""
-
-
 @pytest.mark.parametrize("name", RUNS)
 def test_checkpoints_before_between_and_after_changes_resume_to_the_bit(
     name: str, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = recipe(*RUNS[name])
     train(run, manifest, tmp_path / "whole")
-    get = BatchSource.__getitem__
     after = (3, 5) if name.startswith("adapters") else (1, 2, 3, 5)
     stops = [2 * n_steps + 1 for n_steps in after]  # in a step, after as many whole ones
-
-    def interrupting(source: BatchSource, number: int) -> Batch:
-        if stops and number == stops[0]:
-            stops.pop(0)
-            raise Interrupted
-        return get(source, number)
-
-    monkeypatch.setattr(BatchSource, "__getitem__", interrupting)
+    interrupt_before(stops, monkeypatch)
     for _ in after:
         with pytest.raises(Interrupted):
             train(run, manifest, tmp_path / "stopped")

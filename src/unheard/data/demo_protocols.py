@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unheard.data.clip import values_of
 from unheard.data.hold_out import DEV_PARTS, TRAIN_PARTS
 from unheard.data.kinds import GROUPS, group_of, kinds_of
 from unheard.data.protocol import Protocol, Selection, TestSet, replaced
@@ -99,7 +100,7 @@ def lab_fold(manifest: Manifest, fold: str) -> Manifest:
     """
     if fold not in FOLDS:
         raise ManifestError(f"no fold is called {fold!r}{suggestion(fold, FOLDS)}")
-    folds = [dict(notes or ()).get("fold", "") for notes in manifest.column("notes")]
+    folds = values_of(manifest, "notes.fold").tolist()
     if fold not in folds:
         raise ManifestError(f"no clip is in fold {fold}; give a manifest of the corpus demos")
     return _in_parts(manifest, ["dev" if own == fold else "train" if own else "" for own in folds])

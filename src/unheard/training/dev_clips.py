@@ -22,6 +22,7 @@ from unheard.errors import TrainingError
 from unheard.metrics.by_group import FEWEST_SPOOF
 from unheard.scoring.scorer import pooled
 from unheard.training import distributed
+from unheard.training.provenance import systems_of
 from unheard.training.recipe import Recipe
 from unheard.types import BoolArray, FloatArray
 
@@ -111,7 +112,7 @@ def check(
 def systems(dev: Manifest, clips: Manifest) -> dict[str, BoolArray]:
     """Return the clips [N] of each attack of dev that counts; see `Budget.choose_by`."""
     attacks = dev.column("attack").astype(str)
-    trained = {base_system(attack) for attack in set(clips.column("attack").tolist())}
+    trained = set(systems_of(clips))
     names = [
         name
         for name in sorted(set(attacks[~dev.bonafide()].tolist()))

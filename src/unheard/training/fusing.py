@@ -6,18 +6,16 @@ detectors were selected and calibrated on: their bundles hold what they gave to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import Tensor
 
 from unheard import __version__
 from unheard.detectors.bundle import Bundle, in_run, load
 from unheard.detectors.bundle_files import DEV_SCORES
 from unheard.detectors.card import Card, Provenance
-from unheard.detectors.detector import Detector
 from unheard.detectors.layers.gates import FixedGate
 from unheard.detectors.mixture import Mixture
 from unheard.detectors.spec_json import spec_from_json
@@ -31,15 +29,21 @@ from unheard.metrics import (
     fit_fusion,
     fit_operating_points,
 )
-from unheard.training.provenance import revision
+from unheard.training.initial_weights import InitialWeights, copy_initial_weights
+from unheard.training.provenance import (
+    dev_table,
+    families_of,
+    material_of,
+    pages_of,
+    revision,
+    systems_of,
+)
 from unheard.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["fuse"]
-
-T = TypeVar("T")
 
 
 def fuse(
@@ -79,12 +83,12 @@ def fuse(
     fused = raw @ (np.array(weights) / np.sum(weights))
     calibration = fit_calibration(fused[bonafide], fused[~bonafide])
     card = _card(bundles, name, how, weights, fused, bonafide, calibration)
-    scored = table.set_column(table.column_names.index("raw"), "raw", _column(fused))
-    scored = scored.set_column(
-        scored.column_names.index("score"), "score", _column(calibration(fused))
+    detector = spec.build()
+    copy_initial_weights(
+        detector, [InitialWeights(f"detectors.{n}", bundle) for n, bundle in enumerate(bundles)]
     )
-    detector = _joined(spec, bundles)
-    return save(out, detector, spec, card, seen=(), init_from=bundles, dev_scores=scored)
+    scored = dev_table(table, fused, calibration)
+    return save(out, detector.eval(), spec, card, seen=(), init_from=bundles, dev_scores=scored)
 
 
 def _check_alike(bundles: Sequence[Bundle]) -> None:
@@ -140,17 +144,6 @@ def _weights(
     return weights
 
 
-def _joined(spec: Mixture, bundles: Sequence[Bundle]) -> Detector:
-    """Build the mixture and give each expert its weights."""
-    detector = spec.build()
-    state: dict[str, Tensor] = {}
-    for place, bundle in enumerate(bundles):
-        expert = bundle.detector.state_dict()
-        state |= {f"detectors.{place}.{name}": value for name, value in expert.items()}
-    detector.load_state_dict(state)
-    return detector.eval()
-
-
 def _card(
     bundles: Sequence[Bundle],
     name: str,
@@ -170,10 +163,10 @@ def _card(
         seed=parts[0].seed,
         revision=revision(),
         manifests=parts[0].manifests,
-        material=_each_once(line for part in parts for line in part.material),
-        families=_largest(part.families for part in parts),
-        systems=sorted({system for part in parts for system in part.systems}),
-        pages=sorted({page for part in parts for page in part.pages}),
+        material=material_of(before=cards),
+        families=families_of(before=cards),
+        systems=systems_of(before=cards),
+        pages=pages_of(before=cards),
         notes={
             "fusion": how,
             "weights": {card.name: weight for card, weight in zip(cards, weights, strict=True)},
@@ -190,29 +183,5 @@ def _card(
         calibration=calibration,
         operating_points=fit_operating_points(llr[bonafide], llr[~bonafide]),
         provenance=provenance,
-        limits=_each_once(limit for card in cards for limit in card.limits),
+        limits=list(dict.fromkeys(limit for card in cards for limit in card.limits)),
     )
-
-
-def _each_once(values: Iterable[T]) -> list[T]:
-    """Return values in their order, those that compare equal once."""
-    kept: list[T] = []
-    for value in values:
-        if value not in kept:
-            kept.append(value)
-    return kept
-
-
-def _largest(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Return the largest count of each family: parts were mostly trained on the same clips."""
-    largest: dict[str, int] = {}
-    for families in counts:
-        for family, n_clips in families.items():
-            largest[family] = max(largest.get(family, 0), n_clips)
-    return dict(sorted(largest.items()))
-
-
-def _column(scores: FloatArray) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(scores)

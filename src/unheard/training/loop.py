@@ -81,9 +81,8 @@ def train(
         bundle/        the detector
 
     The best step is the one with the lowest EER on dev, pooled or the mean over systems as the
-    recipe chooses; of equal ones that with the lowest Cllr
-    after calibration, then the first. The recipe may average its weights with those of checks
-    before it.
+    recipe chooses; of equal ones that with the lowest Cllr after calibration, then the first. The
+    recipe may average its weights with those of checks before it.
 
     Processes that torchrun started share out the batches of each step and the dev clips; the first
     one alone writes and reports progress. The run may resume with another number of them.
@@ -221,7 +220,7 @@ def train(
             card,
             seen=seen_keys(clips, dev),
             init_from=[initial.bundle for initial in starts],
-            dev_scores=dev_table(dev, scores, card.calibration),
+            dev_scores=dev_table(dev.table, scores, card.calibration),
         )
 
 

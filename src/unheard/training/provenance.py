@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
 NOTHING: Mapping[str, Card] = MappingProxyType({})
 
-__all__ = ["card_of", "dev_table", "revision", "seen_keys"]
+__all__ = [
+    "card_of",
+    "dev_table",
+    "families_of",
+    "material_of",
+    "pages_of",
+    "revision",
+    "seen_keys",
+    "systems_of",
+]
 
 FEW_HOURS = 100.0
 """With less speech to train on, a card warns that it was little."""
@@ -56,19 +65,16 @@ def card_of(
     bonafide = dev.bonafide()
     calibration = fit_calibration(scores[bonafide], scores[~bonafide])
     llr = calibration(scores)
-    families = _families(clips)
-    for card in before.values():
-        families |= Counter(card.provenance.families)
     provenance = Provenance(
         recipe=recipe.name,
         settings=recipe_to_json(recipe),
         seed=recipe.seed,
         revision=revision(),
         manifests={"train": clips.sha256(), "dev": dev.sha256()},
-        material=_material(clips, dev, before=before),
-        families=dict(sorted(families.items())),
-        systems=_systems(clips, dev, before=before),
-        pages=_pages(clips, dev, before=before),
+        material=material_of(clips, dev, before=before.values()),
+        families=families_of(clips, before=before.values()),
+        systems=systems_of(clips, dev, before=before.values()),
+        pages=pages_of(clips, dev, before=before.values()),
         notes={
             "best_step": best.step,
             "checked_eer": best.eer,
@@ -94,12 +100,18 @@ def card_of(
     )
 
 
-def dev_table(dev: Manifest, scores: FloatArray, calibration: Calibration) -> pa.Table:
-    """Return the dev clips with their raw scores and log-likelihood ratios."""
+def dev_table(dev: pa.Table, scores: FloatArray, calibration: Calibration) -> pa.Table:
+    """Return the dev clips with their raw scores and log-likelihood ratios.
+
+    Args:
+        dev: N clips, with columns as those of a manifest.
+        scores: Raw scores, shape [N].
+        calibration: From these to the ratios.
+    """
     import pyarrow as pa
 
     columns = ("id", "bonafide", "attack", "family", "speaker")
-    table = {name: dev.table.column(name) for name in columns}
+    table = {name: dev.column(name) for name in columns}
     return pa.table(table | {"raw": scores, "score": calibration(scores)})
 
 
@@ -129,6 +141,16 @@ def revision() -> str:
         return ""
 
 
+def families_of(*manifests: Manifest, before: Iterable[Card]) -> dict[str, int]:
+    """Return the spoofed clips of each family; where an earlier detector met more, its count."""
+    families: Counter[str] = Counter()
+    for manifest in manifests:
+        families += _families(manifest)
+    for card in before:
+        families |= Counter(card.provenance.families)
+    return dict(sorted(families.items()))
+
+
 def _families(clips: Manifest) -> Counter[str]:
     """Count spoofed clips by family; a twin counts for its generator's family as well."""
     spoof = clips.where(~clips.bonafide())
@@ -141,9 +163,9 @@ def _families(clips: Manifest) -> Counter[str]:
     return families
 
 
-def _systems(*manifests: Manifest, before: Mapping[str, Card]) -> list[str]:
+def systems_of(*manifests: Manifest, before: Iterable[Card] = ()) -> list[str]:
     """Return the base systems of spoofed clips; none where an earlier detector's are unknown."""
-    earlier = [card.provenance for card in before.values()]
+    earlier = [card.provenance for card in before]
     if any(provenance.families and not provenance.systems for provenance in earlier):
         return []
     attacks = {
@@ -155,18 +177,18 @@ def _systems(*manifests: Manifest, before: Mapping[str, Card]) -> list[str]:
     return sorted(systems.union(*(provenance.systems for provenance in earlier)))
 
 
-def _pages(*manifests: Manifest, before: Mapping[str, Card]) -> list[str]:
+def pages_of(*manifests: Manifest, before: Iterable[Card]) -> list[str]:
     """Return the demonstration pages of all clips, and those of earlier detectors."""
     pages = {
         page for manifest in manifests for page in set(values_of(manifest, "notes.page").tolist())
     }
-    return sorted(pages.union(*(card.provenance.pages for card in before.values())) - {""})
+    return sorted(pages.union(*(card.provenance.pages for card in before)) - {""})
 
 
-def _material(*manifests: Manifest, before: Mapping[str, Card]) -> list[Material]:
+def material_of(*manifests: Manifest, before: Iterable[Card]) -> list[Material]:
     """Return what the clips consist of, by part, corpus and licence; and that of earlier ones."""
     material = [line for manifest in manifests for line in _lines(manifest)]
-    for card in before.values():
+    for card in before:
         material += [line for line in card.provenance.material if line not in material]
     return material
 
