@@ -12,6 +12,8 @@ from small_detectors import TINY_ENCODER
 from unheard.detectors.bundle import Card, load
 from unheard.detectors.detector import fresh, window_scores
 from unheard.detectors.layers.features import Framing, SpectralStatistics, Spectrogram
+from unheard.detectors.layers.pooling import statistics
+from unheard.detectors.layers.quality import QualityConvolutions
 from unheard.detectors.linear_states import LinearStates, LinearStatesDetector
 from unheard.detectors.weights import save
 from unheard.errors import RecipeError
@@ -68,6 +70,27 @@ def test_spectral_statistics_come_last() -> None:
         statistics = SpectralStatistics(Framing())(Spectrogram(Framing())(waves()))
     assert torch.equal(embedding[:, 32:], statistics)
     assert both.n_embedding == 32 + 360
+
+
+def test_frames_of_the_quality_network_come_last_and_stay_out_of_bundles(
+    encoders: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(5)
+    network = QualityConvolutions()
+    (encoders / "quality").mkdir()
+    save_file(network.state_dict(), encoders / "quality/model.safetensors")
+    spec = LinearStates(encoder=PUBLISHED, layers=(0,), quality="quality")
+    detector = fresh(spec).eval()
+    assert isinstance(detector, LinearStatesDetector)
+    with torch.inference_mode():
+        embedding, frames = detector.embed(waves()), network(waves())
+    torch.testing.assert_close(embedding[:, 32:], statistics(frames))
+    folder = save(tmp_path / "bundle", detector, spec, CARD, seen=[])
+    assert load_file(folder / "weights.safetensors").keys() == {
+        *("centre", "spread", "linear.weight", "linear.bias")
+    }
+    loaded = load(folder)
+    assert np.array_equal(loaded.scores(waves().numpy()), window_scores(detector, waves().numpy()))
 
 
 def test_layers_that_are_not_read_are_not_built_and_change_nothing() -> None:

@@ -1,4 +1,4 @@
-"""A linear probe: statistics over time of a frozen encoder's states, and one linear layer.
+"""A linear probe: statistics over time of what frozen networks hear, and one linear layer.
 
 B clips, T samples, F frames, C features of the encoder, D embedding.
 """
@@ -15,6 +15,7 @@ from unheard.detectors.detector import Detector
 from unheard.detectors.layers.encoder import WHISPER_BASE, Encoder
 from unheard.detectors.layers.features import Framing, SpectralStatistics, Spectrogram
 from unheard.detectors.layers.pooling import statistics
+from unheard.detectors.layers.quality import QualityConvolutions
 from unheard.errors import RecipeError
 
 __all__ = ["LinearStates", "LinearStatesDetector"]
@@ -29,6 +30,8 @@ class LinearStates:
         layers: States that are read, ascending: 0 is the input of the first layer, n the output of
             the n-th; after the last layer of all comes the encoder's own final norm, if it has one.
         spectral: Read statistics of the spectrum too; see `SpectralStatistics`.
+        quality: Read the frames of a speech quality network too: a folder, or a name that `unheard
+            encoder` builds, with its weights; "" reads none. See `QualityConvolutions`.
     """
 
     kind: ClassVar[str] = "linear_states"
@@ -36,6 +39,7 @@ class LinearStates:
     encoder: Encoder = WHISPER_BASE
     layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
     spectral: bool = False
+    quality: str = ""
 
     def __post_init__(self) -> None:
         if not self.layers or list(self.layers) != sorted({*self.layers}) or self.layers[0] < 0:
@@ -54,7 +58,7 @@ class LinearStates:
 
 
 class LinearStatesDetector(Detector):
-    """Frozen encoder, mean and deviation over time of its states, standardising, linear layer.
+    """Frozen networks, mean and deviation over time of their states, standardising, linear layer.
 
     Only the linear layer has weights that learn. What standardises is a buffer, the identity at
     first; `unheard.training.solve` fits both at once.
@@ -82,6 +86,11 @@ class LinearStatesDetector(Detector):
             spectral = SpectralStatistics(Framing())
             self.spectrum = nn.Sequential(Spectrogram(Framing()), spectral)
             self.n_embedding += spectral.n_features
+        self.quality: QualityConvolutions | None = None
+        if spec.quality:
+            self.quality_source = spec.quality
+            self.quality = QualityConvolutions().requires_grad_(False)
+            self.n_embedding += 2 * self.quality.n_features
         self.register_buffer("centre", torch.zeros(self.n_embedding))
         self.register_buffer("spread", torch.ones(self.n_embedding))
         self.linear = nn.Linear(self.n_embedding, 1)
@@ -98,6 +107,8 @@ class LinearStatesDetector(Detector):
         parts = [statistics(states[layer].float()) for layer in self.layers]
         if self.spectrum is not None:
             parts.append(self.spectrum(waveform))
+        if self.quality is not None:
+            parts.append(statistics(self.quality(waveform).float()))
         return torch.cat(parts, dim=1)
 
     def classify(self, embedding: Tensor) -> Tensor:
@@ -106,18 +117,22 @@ class LinearStatesDetector(Detector):
         return score
 
     def pretrained(self) -> dict[str, Tensor]:
-        """Return the encoder's published weights by name in this module."""
+        """Return the published weights of the frozen networks by name in this module."""
         wanted = self.state_dict()
-        encoder = {
+        weights = {
             f"encoder.{name}": value for name, value in self.pretraining.pretrained().items()
         }
-        return {name: value for name, value in encoder.items() if name in wanted}
+        if self.quality is not None:
+            published = self.quality.pretrained(self.quality_source)
+            weights |= {f"quality.{name}": value for name, value in published.items()}
+        return {name: value for name, value in weights.items() if name in wanted}
 
     def pretrained_names(self) -> frozenset[str]:
-        """Return the names of the encoder's weights, if they are published ones."""
-        if not self.pretraining.source:
-            return frozenset()
-        return frozenset(name for name in self.state_dict() if name.startswith("encoder."))
+        """Return the names of the frozen networks' weights, if they are published ones."""
+        published = ("encoder.",) if self.pretraining.source else ()
+        if self.quality is not None:
+            published += ("quality.",)
+        return frozenset(name for name in self.state_dict() if name.startswith(published))
 
     def frozen_names(self) -> frozenset[str]:
         """Return the same names: none of them ever changes."""

