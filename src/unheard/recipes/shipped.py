@@ -20,7 +20,7 @@ __all__ = ["shipped"]
 shipped = replace(
     linear_states,
     name="shipped",
-    detector=LinearStates(layers=(0, 1, 2, 3, 4), spectral=True),
+    detector=LinearStates(layers=(0, 1, 2, 3, 4), spectral=True, quality="distillmos"),
     augment=MILD,
     budget=Budget(n_steps=749, eval_every=749, log_every=37, precision="bfloat16"),
 )
