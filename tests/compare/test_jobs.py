@@ -19,8 +19,7 @@ from unheard.detectors import bundle, weights
 from unheard.detectors.card import Card, Provenance
 from unheard.detectors.table import SslAasist, Toy
 from unheard.errors import EvaluationError, ManifestError, RecipeError
-from unheard.evaluation.report import Facts, write_scores
-from unheard.evaluation.scores import COLUMNS
+from unheard.evaluation.scores import COLUMNS, Facts, write_scores
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.training.recipe import recipe_to_json
 
