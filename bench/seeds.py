@@ -64,7 +64,8 @@ def main() -> None:
     runs = {
         name: [Path(p) for p in paths.split(",")] for name, paths in (g.split("=") for g in groups)
     }
-    files, rows = [], {}
+    files: list[Path] = []
+    rows: dict[str, range] = {}
     for name, folders in runs.items():
         rows[name] = range(len(files), len(files) + len(folders))
         files += [run if run.is_file() else run / "eval/scores.parquet" for run in folders]

@@ -244,7 +244,7 @@ def _least(weights: Weights, *scores: FloatArray, near: bool) -> Counted:
     if near:
         cost = weights.cost(*rates_of(*below))
         best = int(np.argmin(cost))
-        slack = 0.0
+        slack = np.zeros(cost.size)
         for weight, own in zip((weights.miss, *weights.false_alarms), below, strict=True):
             slack = slack + weight * _slack(np.abs(own - own[best]) / own[-1], own[-1])
         keep = cost - cost[best] <= slack

@@ -46,7 +46,7 @@ Metric = Callable[[ArrayLike, ArrayLike], float]
 Scores = Sequence[FloatArray]
 """Scores of each class, those of bona fide clips or target trials first."""
 
-_CLASS_NAMES = ("bona fide", "spoofed")
+_CLASS_NAMES: tuple[str, ...] = ("bona fide", "spoofed")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def stacked(scores: Scores) -> tuple[list[IntArray], IntArray]:
         Rows of each class; and the number of the class of each trial, shape [T].
     """
     sizes = [array.size for array in scores]
-    rows = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+    rows: list[IntArray] = list(np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1]))
     return rows, np.repeat(np.arange(len(sizes)), sizes)
 
 
