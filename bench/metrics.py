@@ -3,8 +3,7 @@
     python bench/metrics.py [--trials 1000000] [--plain-draws 3]
 
 The plain loop draws every clip with replacement and calls the metric, as one would write it; it is
-timed on a few draws and scaled up, and so are our own draws where every clip is drawn (`SCALED`,
-marked with a star; paired tests of all trials). Seconds are of processor time, one thread, so that
+timed on a few draws and scaled up. Seconds are of processor time, one thread, so that
 a busy machine does not count. Memory is the peak of the process so far above what it had with the
 scores in place. The million trials are bona fide and spoofed clips for a detector; targets,
 nontargets and spoofed trials for a verifier.
@@ -38,8 +37,6 @@ from unheard.metrics import (
 from unheard.types import FloatArray
 
 N_DRAWS = 1000
-SCALED = {"t_eer"}
-FEW = 10
 DETECTOR: dict[str, Callable[..., float]] = {
     **METRICS,
     "eer_official": eer_official,
@@ -52,15 +49,6 @@ def timed(call: Callable[[], object]) -> float:
     started = time.process_time()
     call()
     return time.process_time() - started
-
-
-def drawn(bootstrapped: Callable[..., object], *, scaled: bool) -> float:
-    """Return the seconds of all draws; if scaled, of setting up and of a few draws scaled up."""
-    if not scaled:
-        return timed(partial(bootstrapped, n_draws=N_DRAWS))
-    first = timed(partial(bootstrapped, n_draws=1))
-    more = timed(partial(bootstrapped, n_draws=1 + FEW))
-    return first + (more - first) * (N_DRAWS - 1) / FEW
 
 
 def peak_mb() -> float:
@@ -82,13 +70,10 @@ def row(
 ) -> str:
     """Return a line of the table; the peak is that of the process so far."""
     once = timed(partial(metric, *scores))
-    ours = drawn(partial(bootstrap, metric, *scores), scaled=name in SCALED)
+    ours = timed(partial(bootstrap, metric, *scores, n_draws=N_DRAWS))
     peak = peak_mb() - base_mb
     slow = timed(partial(plain, metric, scores, few)) * N_DRAWS / few
-    mark = "*" if name in SCALED else ""
-    return (
-        f"| {name} | {once:.3f} | {ours:.2f}{mark} | {slow:.0f} | {slow / ours:.0f} | {peak:.0f} |"
-    )
+    return f"| {name} | {once:.3f} | {ours:.2f} | {slow:.0f} | {slow / ours:.0f} | {peak:.0f} |"
 
 
 def main() -> None:
@@ -123,7 +108,7 @@ def main() -> None:
             [array[: n * array.size // arguments.trials] for array in arrays]
             for arrays in (scores, other)
         )
-        seconds = drawn(partial(paired_bootstrap, eer, first, second), scaled=n > 10_000)
+        seconds = timed(partial(paired_bootstrap, eer, first, second, n_draws=N_DRAWS))
         print(f"paired_bootstrap of eer, {n:,} trials: {seconds:.1f} s")
 
 

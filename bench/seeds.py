@@ -11,9 +11,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from unheard.compare.seeds import SeededRate, compare_seeds
+import numpy as np
+
+from unheard.compare.joined_scores import join_scores, measured
 from unheard.detectors.bundle import read_card
 from unheard.detectors.spec_json import spec_from_json
+from unheard.evaluation.conditions import parts_with_condition
+from unheard.evaluation.scores import read_scores
+from unheard.metrics import corrected, eer
+from unheard.metrics.resampling import percentiles, two_sided_p
+from unheard.types import FloatArray
 
 N_DRAWS = 8000
 """Bootstrap draws: p can still be small after the correction for dozens of tests."""
@@ -31,13 +38,25 @@ def trained_parameters(run: Path) -> int | None:
     return sum(p.numel() for p in detector.parameters() if p.requires_grad)
 
 
-def cells(row: SeededRate) -> str:
-    spread = f"{min(row.rates):.1%} to {max(row.rates):.1%}"
-    text = f"{row.mean:.1%} [{row.low:.1%}, {row.high:.1%}] | {spread}"
-    if row.difference is None:
-        return f"{text} | - | -"
-    ends = f"[{row.difference_low:+.1%}, {row.difference_high:+.1%}]"
-    return f"{text} | {row.difference:+.1%} {ends} | {row.p_corrected:.3f}"
+def drawn(files: list[Path]) -> dict[str, FloatArray]:
+    """Return the EER of each file on each part, on the same draws, shape [files, 1 + N_DRAWS]."""
+    joined = join_scores(files)
+    if joined.n_left_out:
+        sys.exit(f"error: {joined.n_left_out} clips are scored by some of the files only")
+    table = read_scores(files[0])
+    part_of = dict(zip(table.column("id").to_pylist(), parts_with_condition(table), strict=True))
+    parts = np.array([part_of[name] for name in joined.ids])
+    rates = {}
+    for part in sorted(set(parts.tolist())):
+        group = joined.group(parts == part)
+        if group.human.size and group.machine.size:
+            wanted = [(eer, group, scores) for scores in joined.scores]
+            rates[part] = measured(wanted, n_trials=len(joined.ids), n_draws=N_DRAWS, seed=0)
+    return rates
+
+
+def ends(draws: FloatArray, how: str) -> str:
+    return "[{}, {}]".format(*(format(end, how) for end in percentiles(draws[1:])))
 
 
 def main() -> None:
@@ -45,19 +64,36 @@ def main() -> None:
     runs = {
         name: [Path(p) for p in paths.split(",")] for name, paths in (g.split("=") for g in groups)
     }
-    files = {
-        name: [run if run.is_file() else run / "eval/scores.parquet" for run in folders]
-        for name, folders in runs.items()
+    files: list[Path] = []
+    rows: dict[str, range] = {}
+    for name, folders in runs.items():
+        rows[name] = range(len(files), len(files) + len(folders))
+        files += [run if run.is_file() else run / "eval/scores.parquet" for run in folders]
+    by_part = drawn(files)
+    means = {
+        (part, name): rates[own].mean(axis=0)
+        for part, rates in by_part.items()
+        for name, own in rows.items()
     }
-    rows = compare_seeds(files, baseline=baseline, n_draws=N_DRAWS)
-    for part in dict.fromkeys(row.part for row in rows):
+    tested = [key for key in means if key[1] != baseline]
+    differences = {key: means[key] - means[key[0], baseline] for key in tested}
+    p_values = corrected([two_sided_p(differences[key][1:]) for key in tested])
+    p_holm = dict(zip(tested, p_values, strict=True))
+    for part, rates in by_part.items():
         print(f"\n{part}, against {baseline}\n")
         print("| system | trained parameters | EER, mean of seeds | seeds | difference | p, Holm |")
         print("|---|---:|---:|---:|---:|---:|")
-        for row in rows:
-            if row.part == part:
-                n = trained_parameters(runs[row.system][0])
-                print(f"| {row.system} | {'-' if n is None else f'{n:,}'} | {cells(row)} |")
+        for name, own in rows.items():
+            n, mean, seeds = trained_parameters(runs[name][0]), means[part, name], rates[own, 0]
+            cells = [name, "-" if n is None else f"{n:,}", f"{mean[0]:.1%} {ends(mean, '.1%')}"]
+            cells.append(f"{seeds.min():.1%} to {seeds.max():.1%}")
+            if name == baseline:
+                cells += ["-", "-"]
+            else:
+                difference = differences[part, name]
+                cells.append(f"{difference[0]:+.1%} {ends(difference, '+.1%')}")
+                cells.append(f"{p_holm[part, name]:.3f}")
+            print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

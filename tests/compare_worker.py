@@ -5,12 +5,14 @@ Run as `compare_worker.py OUT N_JOBS HOW`.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unheard.compare import runner
 from unheard.compare.runner import Failure, Worker
 
 PROGRAM = (sys.executable, "-S", "-E", str(Path(__file__).with_name("compare_program.py")))
@@ -47,9 +49,9 @@ class Job:
         return [line.split()[0] for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def worker(jobs: Sequence[Job], out: Path, **options: Any) -> Worker:
+def worker(jobs: Sequence[Job], **options: Any) -> Worker:
     """Return what does jobs by the program of the tests."""
-    return Worker(jobs, out, program=PROGRAM, **options)  # type: ignore[arg-type]
+    return Worker(jobs, program=PROGRAM, **options)  # type: ignore[arg-type]
 
 
 def failed(failures: Sequence[Failure]) -> dict[str, str]:
@@ -67,6 +69,8 @@ def many(out: Path, n: int, how: str) -> list[Job]:
 
 
 if __name__ == "__main__":
+    if os.environ.get("LEAVE_COMMANDS"):  # as on a system that does not end them with us
+        runner._dying_with = lambda parent: None
     out = Path(sys.argv[1])
-    failures = worker(many(out, int(sys.argv[2]), sys.argv[3]), out, n_jobs=2).work()
+    failures = worker(many(out, int(sys.argv[2]), sys.argv[3]), n_jobs=2).work()
     sys.exit(len(failures))

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
-__all__ = ["Died", "in_processes"]
+__all__ = ["Died", "Worker", "in_processes"]
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -26,9 +26,11 @@ class Died:
 
     Attributes:
         why: What is known of it, for a message.
+        exit_code: Of the process; below 0 the signal that ended it.
     """
 
     why: str
+    exit_code: int | None = None
 
 
 def in_processes(
@@ -41,13 +43,13 @@ def in_processes(
             as a crash does: it should return what is wrong with a task as a result.
         tasks: Taken one at a time, when a process is free; they and the results are pickled.
         jobs: Processes, at least one: no task runs in this one.
-        longest_s: Seconds after which a process that works on one task is ended.
+        longest_s: Seconds after which a process that works on one task is ended; 0 for never.
     """
     waiting = iter(tasks)
-    workers: list[_Worker[TaskT, ResultT]] = []
+    workers: list[Worker[TaskT, ResultT]] = []
     try:
         for task in waiting:
-            workers.append(_Worker(work, longest_s))
+            workers.append(Worker(work, longest_s))
             workers[-1].give(task)
             if len(workers) >= jobs:
                 break
@@ -61,7 +63,7 @@ def in_processes(
                     workers.remove(worker)
                 if not isinstance(following, _Nothing):
                     if isinstance(result, Died):
-                        worker = _Worker(work, longest_s)
+                        worker = Worker(work, longest_s)
                         workers.append(worker)
                     worker.give(following)
                 yield task, result
@@ -77,38 +79,51 @@ class _Nothing:
 _NONE = _Nothing()
 
 
-class _Worker(Generic[TaskT, ResultT]):
-    """A process and the task it works on."""
+class Worker(Generic[TaskT, ResultT]):
+    """A process and the task it works on, one after the other.
 
-    def __init__(self, work: Callable[[TaskT], ResultT], longest_s: int) -> None:
+    Attributes:
+        pipe: Has something to read when the task is done or the process is gone.
+    """
+
+    def __init__(self, work: Callable[[TaskT], ResultT], longest_s: int = 0) -> None:
+        """Start the process; the arguments are those of `in_processes`."""
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.longest_s = longest_s
-        self.process: BaseProcess = context.Process(
+        self._longest_s = longest_s
+        self._process: BaseProcess = context.Process(
             target=_serve, args=(theirs, work, longest_s), daemon=True
         )
-        self.process.start()
+        self._process.start()
         theirs.close()
 
+    def is_alive(self) -> bool:
+        """Return whether the process can be given a task."""
+        return self._process.is_alive()
+
     def give(self, task: TaskT) -> None:
-        self.task = task
+        """Let it work on a task."""
+        self._task = task
         with contextlib.suppress(ConnectionError):  # the process is gone: take() will say so
             self.pipe.send(task)
 
     def take(self) -> tuple[TaskT, ResultT | Died]:
+        """Wait for the task; return it with its result."""
         try:
             result: ResultT = self.pipe.recv()
         except (EOFError, ConnectionError):
-            self.process.join()
-            return self.task, Died(_cause(self.process.exitcode, self.longest_s))
-        return self.task, result
+            self._process.join()
+            exit_code = self._process.exitcode
+            return self._task, Died(_cause(exit_code, self._longest_s), exit_code)
+        return self._task, result
 
     def stop(self) -> None:
+        """End the process."""
         self.pipe.close()
-        self.process.join(timeout=1)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        self._process.join(timeout=1)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
 
 
 def _cause(exit_code: int | None, longest_s: int) -> str:

@@ -109,9 +109,7 @@ def test_a_corpus_cache_changes_no_name(tmp_path: Path) -> None:
 
 def test_voices_for_evaluation_alone_are_marked() -> None:
     closed = {name for name, attack in ATTACKS.items() if not attack.free}
-    voices = {name for name in ATTACKS if name.startswith(("rhvoice-", "mbrola-"))}
-    assert closed == voices | {"audioldm", "encodec"}
-    assert len(closed) > 40
+    assert closed == {"audioldm", "encodec"}
 
 
 def test_every_family_is_there() -> None:

@@ -16,7 +16,7 @@ from unheard import __version__
 from unheard.cli.app import NOW, PANELS
 from unheard.corpora import CORPORA
 from unheard.data.clip import Manifest
-from unheard.evaluation.evaluate import PROTOCOLS
+from unheard.data.protocols import PROTOCOLS
 from unheard.recipes import GROUPS, RECIPES
 
 ROOT = Path(__file__).parents[2]

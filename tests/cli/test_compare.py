@@ -15,7 +15,7 @@ from unheard import audio
 from unheard.cli.app import main
 from unheard.compare import lay_out, plans
 from unheard.data.clip import Clip, Manifest
-from unheard.evaluation.report import read_scores
+from unheard.evaluation.scores import read_scores
 from unheard.metrics import eer
 from voice import voice
 

@@ -11,7 +11,7 @@ import pytest
 from cli_run import Run
 from unheard import audio
 from unheard.data.clip import Clip, Manifest
-from unheard.evaluation.report import read_facts, read_scores
+from unheard.evaluation.scores import read_facts, read_scores
 from voice import voice
 
 Unheard = Callable[..., Run]

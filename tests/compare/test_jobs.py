@@ -12,15 +12,14 @@ from unheard.compare import Options, compare, lay_out, overview, plans
 from unheard.compare.cost import Cost, measure, read_cost, write_cost
 from unheard.compare.jobs import STEPS, Job, _contradicts
 from unheard.compare.plan import Comparison, Entry
-from unheard.compare.runner import PROGRAM
+from unheard.compare.runner import LOG, PROGRAM
 from unheard.compare.time_used import TimeUsed, core_s_of, read_time_used, write_time_used
 from unheard.data.clip import Clip, Manifest
 from unheard.detectors import bundle, weights
 from unheard.detectors.card import Card, Provenance
 from unheard.detectors.table import SslAasist, Toy
 from unheard.errors import EvaluationError, ManifestError, RecipeError
-from unheard.evaluation.report import Facts, write_scores
-from unheard.evaluation.scores import COLUMNS
+from unheard.evaluation.scores import COLUMNS, Facts, write_scores
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.training.recipe import recipe_to_json
 
@@ -273,7 +272,7 @@ def test_the_overview_says_what_time_and_disk_are_still_needed(
     write_time_used(toy.folder, "train", TimeUsed(100.0, 80.0))
     write_time_used(toy.folder, "evaluate", TimeUsed(20.0, 10.0))
     again.folder.mkdir(parents=True)
-    (again.folder / "failed.json").write_text('{"reason": "it rained"}')
+    (again.folder / LOG).write_text("failed: it rained\n")
     summary = overview(jobs)
     assert [(state.state, state.why, state.left_s) for state in summary.states] == [
         ("done", "", None),
@@ -284,8 +283,8 @@ def test_the_overview_says_what_time_and_disk_are_still_needed(
     assert summary.n_unknown == 2
     assert summary.left_s == 120.0
     size = sum(file.stat().st_size for file in toy.folder.rglob("*") if file.is_file())
-    assert summary.disk_bytes == size + 23
-    assert summary.disk_left_bytes == size - 23
+    assert summary.disk_bytes == size + 18
+    assert summary.disk_left_bytes == size - 18
     assert toy.training_core_s() == 80.0
     assert further.training_core_s() is None
     further.folder.mkdir()

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unheard.compare.joined_scores import Group, _counts, _Eer, join_scores
+from unheard.compare.joined_scores import Group, _strata, join_scores
 from unheard.compare.numbers import compare_runs
 from unheard.compare.pictures import drawn
 from unheard.compare.results import ComparisonResult, Run
@@ -22,6 +22,7 @@ from unheard.compare.text import PICTURES, About, document, spreadsheet
 from unheard.errors import EvaluationError
 from unheard.evaluation import markup
 from unheard.metrics import TiesWarning, cllr, corrected, eer
+from unheard.metrics.resampling import Measured
 
 CLASSES = {
     "eval_in": {"-": 40, "formant": 20, "diphone": 30},
@@ -121,21 +122,26 @@ def rates(file: Path, draws: dict[str, int] | None = None) -> dict[str, float]:
 
 
 def test_every_number_is_that_of_a_literal_computation(
-    result: ComparisonResult, runs: list[Run]
+    runs: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    drawn: list[np.ndarray] = []
+
+    def resampled(
+        measured: Sequence[Measured], stratum: np.ndarray, n_draws: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        counts = np.zeros((n_draws, stratum.size), int)
+        for draw in range(n_draws):
+            for number in set(stratum.tolist()):
+                rows = np.flatnonzero(stratum == number)
+                np.add.at(counts[draw], rng.choice(rows, rows.size), 1)
+        drawn.append(counts)
+        return np.stack([one.metric(*(counts[:, rows] for rows in one.rows)) for one in measured])
+
+    monkeypatch.setattr("unheard.compare.joined_scores.resampled", resampled)
+    result = compare_runs(runs, baseline="base", n_draws=60, seed=3)
     main = [run for run in runs if not run.held_out]
-    trials = join_scores([run.scores for run in main])
-    part, family = trials.columns["part"], trials.columns["family"]
-    groups = [trials.group(part == place) for place in CLASSES]
-    groups += [
-        trials.group((part == place) & np.isin(family, ["-", spoofed]))
-        for place, families in CLASSES.items()
-        for spoofed in sorted(set(families) - {"-"})
-    ]
-    draws = [
-        dict(zip(trials.ids, counts.tolist(), strict=True))
-        for counts in _counts(groups, len(trials.ids), 60, 3)
-    ]
+    ids = join_scores([run.scores for run in main]).ids
+    draws = [dict(zip(ids, counts.tolist(), strict=True)) for counts in drawn[0]]
     expected: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
@@ -169,25 +175,12 @@ def test_every_number_is_that_of_a_literal_computation(
     assert len(tested) == 6
 
 
-def test_many_draws_at_once_are_those_one_by_one() -> None:
-    rng = np.random.default_rng(2)
-    for ties in (1, 50):  # few distinct scores, or many
-        human, machine = (np.round(rng.normal(m, 1, 30) * ties) / ties for m in (1, 0))
-        counts = rng.integers(0, 4, (40, 30)), rng.integers(0, 3, (40, 30))
-        at_once = _Eer(human, machine)(*counts)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TiesWarning)
-            for rate, *drawn in zip(at_once, *counts, strict=True):
-                pair = [np.repeat(*c) for c in zip((human, machine), drawn, strict=True)]
-                assert rate == pytest.approx(eer(*pair), abs=1e-12)
-
-
-def test_a_draw_keeps_how_many_clips_a_family_has() -> None:
-    trials = 30
-    rows = np.arange(trials)
+def test_trials_of_the_same_groups_are_drawn_among_themselves() -> None:
+    rows = np.arange(30)
     groups = [Group(rows[:10], rows[10:30]), Group(rows[:10], rows[10:15])]
-    for counts in _counts(groups, trials, 20, 0):
-        assert [counts[part].sum() for part in (rows[:10], rows[10:15], rows[15:])] == [10, 5, 15]
+    stratum = _strata(groups, 30)
+    assert [len(set(stratum[part])) for part in (rows[:10], rows[10:15], rows[15:])] == [1, 1, 1]
+    assert len(set(stratum)) == 3
 
 
 def test_families_held_out_of_training_have_a_table_of_their_own(

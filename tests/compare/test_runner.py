@@ -1,6 +1,6 @@
 """Jobs are done once, in order, by whoever comes; a kill or a failure costs nothing else."""
 
-import json
+import fcntl
 import os
 import signal
 import subprocess
@@ -13,8 +13,7 @@ import pytest
 
 from compare_worker import STEPS, Job, failed, many, worker
 from unheard.compare import runner
-from unheard.compare.lock import acquire
-from unheard.compare.runner import FAILED, LOG, PROGRAM
+from unheard.compare.runner import LOG, PROGRAM, is_running
 from unheard.compare.status import overview
 from unheard.compare.time_used import read_time_used
 
@@ -54,15 +53,15 @@ def wait_for(what: Callable[[], object]) -> None:
 
 def test_steps_are_done_in_order_and_leave_a_log_and_their_cost(tmp_path: Path) -> None:
     job, lines = Job(tmp_path / "job"), list[str]()
-    assert worker([job], tmp_path, n_jobs=1, say=lines.append).work() == []
+    assert worker([job], n_jobs=1, say=lines.append).work() == []
     assert job.attempts() == list(STEPS)
     assert lines[:3] == ["job: train", "job: evaluate", "job: cost"]
     log = (job.folder / LOG).read_text()
     assert f" train {job.folder} well\ntrain of job with {os.cpu_count()} threads\n$ " in log
     assert all(read_time_used(job.folder)[step].core_s > 0 for step in STEPS)
-    assert worker([job], tmp_path).work() == []
+    assert worker([job]).work() == []
     assert job.attempts() == list(STEPS)
-    assert not list(job.folder.glob("claim-*"))
+    assert not is_running(job.folder)
 
 
 def test_the_number_of_threads_is_the_users(
@@ -70,7 +69,7 @@ def test_the_number_of_threads_is_the_users(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     job = Job(tmp_path / "job", steps=("train",))
-    worker([job], tmp_path).work()
+    worker([job]).work()
     assert "with 7 threads" in (job.folder / LOG).read_text()
 
 
@@ -78,14 +77,14 @@ def test_only_what_is_left_is_done(tmp_path: Path) -> None:
     job = Job(tmp_path / "job")
     job.folder.mkdir()
     (job.folder / "train.done").touch()
-    worker([job], tmp_path).work()
+    worker([job]).work()
     assert job.attempts() == ["evaluate", "cost"]
 
 
 def test_what_several_jobs_need_is_done_once_and_first(tmp_path: Path) -> None:
     first = Job(tmp_path / "first", steps=("train",))
     others = [Job(tmp_path / f"job{n}", needs=(first,)) for n in range(3)]
-    assert worker([first, *others], tmp_path, n_jobs=3).work() == []
+    assert worker([first, *others], n_jobs=3).work() == []
     assert first.attempts() == ["train"]
     began = (first.folder / "train.done").stat().st_mtime_ns
     for job in others:
@@ -103,7 +102,7 @@ def test_a_failure_is_reported_and_the_others_continue(tmp_path: Path) -> None:
     )
     good = Job(tmp_path / "good")
     jobs = [broken, above, highest, killed, lies, good]
-    failures = worker(jobs, tmp_path, n_jobs=2).work()
+    failures = worker(jobs, n_jobs=2).work()
     assert failed(failures) == {
         "broken": "train: error: it broke; fix it",
         "above": "needs broken, which failed",
@@ -114,30 +113,24 @@ def test_a_failure_is_reported_and_the_others_continue(tmp_path: Path) -> None:
     assert failures[0].log == broken.folder / LOG
     assert good.attempts() == list(STEPS)
     assert above.attempts() == []
-    assert not list(tmp_path.glob("*/claim-*"))
+    assert not any(is_running(job.folder) for job in jobs)
 
 
-def test_a_job_that_failed_before_is_tried_again_and_one_that_failed_now_is_not(
-    tmp_path: Path,
-) -> None:
-    before, now = Job(tmp_path / "before"), Job(tmp_path / "now")
-    for job in (before, now):
-        job.folder.mkdir()
-        (job.folder / FAILED).write_text(json.dumps({"reason": "it rained"}))
-    old = time.time() - 5
-    os.utime(before.folder / FAILED, (old, old))
-    doing = worker([before, now], tmp_path)
-    os.utime(now.folder / FAILED)
-    assert failed(doing.work()) == {"now": "it rained"}
-    assert before.attempts() == list(STEPS)
-    assert not (before.folder / FAILED).exists()
-    assert now.attempts() == []
+def test_a_job_that_failed_is_known_by_its_log_and_tried_again(tmp_path: Path) -> None:
+    broken = Job(tmp_path / "job", "fails")
+    worker([broken]).work()
+    (state,) = overview([broken]).states  # type: ignore[list-item]
+    assert (state.state, state.why) == ("failed", "train: error: it broke; fix it")
+    mended = Job(tmp_path / "job")
+    assert worker([mended]).work() == []
+    assert mended.attempts() == ["train", *STEPS]
+    assert overview([mended]).states[0].state == "done"  # type: ignore[list-item]
 
 
 def test_several_processes_at_once_never_do_a_job_twice(tmp_path: Path, process: Start) -> None:
     others = [process(tmp_path, 8, "well") for _ in range(2)]
     jobs = many(tmp_path, 8, "well")
-    assert worker(jobs, tmp_path, n_jobs=2).work() == []
+    assert worker(jobs, n_jobs=2).work() == []
     assert [other.wait(60) for other in others] == [0, 0]
     for job in jobs:
         assert job.attempts() == list(STEPS)
@@ -155,9 +148,9 @@ def test_a_killed_process_ends_its_commands_and_another_resumes(
     other.wait()
     wait_for(lambda: not Path(f"/proc/{child}").exists())
     assert overview([job]).states[0].state == "begun"  # type: ignore[list-item]
-    assert worker([job], tmp_path).work() == []
+    assert worker([job]).work() == []
     assert job.attempts() == ["train", *STEPS]
-    assert not list(job.folder.glob("claim-*"))
+    assert not is_running(job.folder)
 
 
 def test_an_interruption_ends_the_commands_and_frees_their_jobs(tmp_path: Path) -> None:
@@ -166,51 +159,44 @@ def test_an_interruption_ends_the_commands_and_frees_their_jobs(tmp_path: Path) 
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt
 
-    doing = worker([job, Job(tmp_path / "next")], tmp_path, n_jobs=2)
+    doing = worker([job, Job(tmp_path / "next")], n_jobs=2)
     doing._say = lambda line: interrupt(line) if line.startswith("next") else None
     with pytest.raises(KeyboardInterrupt):
         doing.work()
     (running,) = doing._running
     assert running.process.returncode == -signal.SIGTERM
-    assert not list(job.folder.glob("claim-*"))
-
-
-def test_a_job_that_another_process_took_over_is_left_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "BEAT_S", 0.0)
-    job, lines = Job(tmp_path / "job", "slow"), list[str]()
-
-    def say(line: str) -> None:
-        lines.append(line)
-        if "taken over" in line:  # and the other one has done it
-            for step in STEPS:
-                (job.folder / f"{step}.done").touch()
-
-    doing = worker([job], tmp_path, say=say)
-    doing._fill()
-    (running,) = doing._running
-    owner = json.loads((job.folder / "claim-1.json").read_text())
-    (job.folder / "claim-2.json").write_text(json.dumps(owner | {"token": "other"}))
-    assert doing.work() == []
-    assert running.process.returncode is not None
-    assert lines[-1] == f"job: taken over by process {os.getpid()} on {os.uname().nodename}"
-    assert (job.folder / "claim-2.json").exists()
+    assert not is_running(job.folder)
 
 
 def test_a_job_that_another_process_does_is_waited_for(tmp_path: Path) -> None:
     job, lines = Job(tmp_path / "job"), list[str]()
-    lock = acquire(job.folder)
-    assert lock is not None
+    job.folder.mkdir()
+    log = (job.folder / LOG).open("ab")
+    fcntl.flock(log, fcntl.LOCK_EX)
 
     def say(line: str) -> None:
         lines.append(line)
         if "waits for" in line:
-            lock.release()
+            log.close()
 
-    assert worker([job], tmp_path, say=say).work() == []
-    assert lines[0] == f"1 job waits for process {os.getpid()} on {os.uname().nodename}"
+    assert worker([job], say=say).work() == []
+    assert lines[0] == "1 job waits for another process that works in this folder"
     assert job.attempts() == list(STEPS)
+
+
+def test_a_command_that_outlives_who_started_it_holds_its_job(
+    tmp_path: Path, process: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAVE_COMMANDS", "yes")
+    job = Job(tmp_path / "job0", "slow")
+    other = process(tmp_path, 1, "slow")
+    wait_for(lambda: job.attempts())
+    child = int((job.folder / "attempts").read_text().split()[1])
+    other.kill()
+    other.wait()
+    assert is_running(job.folder)
+    os.kill(child, signal.SIGKILL)
+    wait_for(lambda: not is_running(job.folder))
 
 
 def test_the_program_is_this_one() -> None:

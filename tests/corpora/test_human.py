@@ -87,7 +87,7 @@ def test_the_inner_folder_may_be_given_itself(name: str, folder: str, tmp_path: 
             "LibriSpeech/dev-clean",
             "one part; give the folder that holds it, .*Libri",
         ),
-        ("jsut", "jsut_ver1.1/basic5000", "one sub-corpus; give the folder that holds it, .*jsut_"),
+        ("jsut", "jsut_ver1.1/basic5000", "one part; give the folder that holds it, .*jsut_"),
         ("vctk", "VCTK-Corpus-0.92/wav48_silence_trimmed", "the one that holds wav48"),
         ("m_ailabs", "en_US/by_book", "the one that holds en_US"),
         ("common_voice", "cv-corpus-17.0-2024-03-15/en/clips", "the one that holds cv-corpus"),

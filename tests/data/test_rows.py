@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from unheard.data.rows import SUFFIXES, RowFile
+from unheard.data.rows import SUFFIXES, Lines, RowFile
 from unheard.data.storage import stamp
 from unheard.errors import EvaluationError
 from voice import scorer, silence, voice
@@ -152,3 +152,34 @@ def test_a_foreign_file_without_a_last_line_break_is_kept(tmp_path: Path, conten
     with pytest.raises(EvaluationError, match="not written by"):
         RowFile(notes, "s")
     assert notes.read_text() == content
+
+
+@pytest.mark.parametrize("n_bytes", [10, 100_000])
+def test_a_line_that_a_kill_cut_off_is_dropped_and_the_others_stay(
+    tmp_path: Path, n_bytes: int
+) -> None:
+    path, wrong = tmp_path / "folder" / "lines.jsonl", EvaluationError("something else")
+    with Lines(path, b'{"id": ', wrong) as lines:
+        places = [lines.add({"id": n, "text": "x" * n_bytes}) for n in range(3)]
+    content = path.read_bytes()
+    path.write_bytes(content[:-5])
+    with Lines(path, b'{"id": ', wrong) as lines:
+        assert [(place, row["id"]) for place, row in lines] == [(places[0], 0), (places[1], 1)]
+        assert lines.add({"id": 2, "text": "x" * n_bytes}) == places[2]
+        assert lines.at(places[1])["id"] == 1
+        with pytest.raises(EvaluationError, match="another process is writing it"):
+            Lines(path, b'{"id": ', wrong)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"my own notes", b"my own notes\n", b"[1]\n"])
+def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(content)
+    wrong = EvaluationError("something else")
+    with (
+        pytest.raises(EvaluationError, match="something else"),
+        Lines(path, b'{"id": ', wrong) as lines,
+    ):
+        list(lines)
+    assert path.read_bytes() == content

@@ -10,10 +10,11 @@ import pytest
 
 from unheard.evaluation.conditions import condition_rows, conditions_to_compare, raw_alone
 from unheard.evaluation.markup import Bullets, Table
+from unheard.evaluation.numbers import summarise
 from unheard.evaluation.pairs import System, compare_scores
 from unheard.evaluation.pictures import conditions as draw
-from unheard.evaluation.report import Extras, Facts, summarise
-from unheard.evaluation.scores import COLUMNS, completed
+from unheard.evaluation.results import Extras
+from unheard.evaluation.scores import COLUMNS, Facts, completed
 from unheard.evaluation.text import document
 from unheard.metrics import bootstrap, corrected, eer, paired_bootstrap
 

@@ -12,19 +12,14 @@ import pytest
 from unheard import audio
 from unheard.data import protocols  # not TestSet itself, which pytest would collect
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocols import Selection
+from unheard.data.protocol import Protocol
+from unheard.data.protocols import PROTOCOLS, Selection
 from unheard.detectors import bundle as bundles
 from unheard.detectors import weights
 from unheard.detectors.toy import Toy
 from unheard.errors import EvaluationError, ManifestError
-from unheard.evaluation.evaluate import (
-    PROTOCOLS,
-    Options,
-    Protocol,
-    add_result,
-    evaluate,
-    read_scores,
-)
+from unheard.evaluation.evaluate import Options, add_result, evaluate
+from unheard.evaluation.scores import read_scores
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.scoring.many import Settings, Task, score_many
 from unheard.scoring.scorer import Scorer, Verdict

@@ -13,14 +13,16 @@ from unheard import audio
 from unheard.audio.conditions import CONDITIONS
 from unheard.data import protocols  # not TestSet itself, which pytest would collect
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocols import Selection, sampled
+from unheard.data.protocol import Protocol
+from unheard.data.protocols import PROTOCOLS, Selection, sampled
 from unheard.detectors import bundle as bundles
 from unheard.detectors import weights
 from unheard.detectors.card import parse_results
 from unheard.detectors.toy import Toy
 from unheard.errors import RecipeError
-from unheard.evaluation.evaluate import PROTOCOLS, Options, Protocol, evaluate, read_scores
-from unheard.evaluation.report import read_facts, report
+from unheard.evaluation.evaluate import Options, evaluate
+from unheard.evaluation.report import report
+from unheard.evaluation.scores import read_facts, read_scores
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.scoring.many import Task, score_many
 from unheard.scoring.scorer import Scorer, Verdict

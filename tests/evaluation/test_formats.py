@@ -13,7 +13,7 @@ from unheard.errors import EvaluationError, RecipeError
 from unheard.evaluation.formats import FORMATS, official_ids, read
 from unheard.evaluation.intake import Intake, convert, read_with_keys
 from unheard.evaluation.keys import join, read_keys
-from unheard.evaluation.report import read_facts, read_scores, write_scores
+from unheard.evaluation.scores import read_facts, read_scores, write_scores
 
 TRIALS = {"LA_E_1": 1.5, "LA_E_2": -2.25, "LA_E_3": 1e-3}
 

@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 from unheard.errors import EvaluationError, MetricError, RecipeError
 from unheard.evaluation.fusion import fused
 from unheard.evaluation.intake import classes
-from unheard.evaluation.report import Facts, read_facts, read_scores, report, write_scores
-from unheard.evaluation.scores import COLUMNS
+from unheard.evaluation.report import report
+from unheard.evaluation.scores import COLUMNS, Facts, read_facts, read_scores, write_scores
 from unheard.metrics import cllr, eer, fit_fusion
 
 FACTS = Facts(bundle="a 1", weights_sha256="aa", protocol="open", operating_points={"balanced": 0})

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from unheard.evaluation.numbers import summarise
 from unheard.evaluation.pages import PageRate, page_rates
-from unheard.evaluation.report import Facts, read_facts, read_scores, summarise, write_scores
-from unheard.evaluation.scores import COLUMNS
+from unheard.evaluation.scores import COLUMNS, Facts, read_facts, read_scores, write_scores
 
 THRESHOLDS = (-1.0, 1.0)
 

@@ -13,15 +13,9 @@ import pytest
 
 from unheard.errors import EvaluationError
 from unheard.evaluation.markup import Block, Bullets, Heading, Table, Words, html, markdown
-from unheard.evaluation.report import (
-    Facts,
-    read_facts,
-    read_scores,
-    report,
-    summarise,
-    write_scores,
-)
-from unheard.evaluation.scores import COLUMNS
+from unheard.evaluation.numbers import summarise
+from unheard.evaluation.report import report
+from unheard.evaluation.scores import COLUMNS, Facts, read_facts, read_scores, write_scores
 from unheard.metrics import METRICS, bootstrap, eer
 
 FACTS = Facts(

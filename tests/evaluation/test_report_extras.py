@@ -11,17 +11,18 @@ import pytest
 from unheard.errors import EvaluationError, MetricError, RecipeError
 from unheard.evaluation.groups import grids
 from unheard.evaluation.intake import Intake, calibrated, read_asv, read_with_keys, stated_asv
+from unheard.evaluation.numbers import summarise
 from unheard.evaluation.pairs import System, compare_scores, write_comparison
-from unheard.evaluation.report import (
-    Extras,
+from unheard.evaluation.report import report
+from unheard.evaluation.results import Extras
+from unheard.evaluation.scores import (
+    COLUMNS,
     Facts,
+    completed,
     read_facts,
     read_scores,
-    report,
-    summarise,
     write_scores,
 )
-from unheard.evaluation.scores import COLUMNS, completed
 from unheard.evaluation.text import cautions
 from unheard.metrics import (
     ASVSPOOF5_ASV,

@@ -26,8 +26,8 @@ from unheard.metrics import (
     min_tdcf_legacy,
     t_eer,
 )
-from unheard.metrics.counted import counted, split
-from unheard.metrics.resampling import _DRAWS, _plain
+from unheard.metrics.counted import counted
+from unheard.metrics.resampling import Measured, resampled, stacked
 
 
 def plain(metric: Callable[..., float], *classes: np.ndarray) -> np.ndarray:
@@ -37,6 +37,14 @@ def plain(metric: Callable[..., float], *classes: np.ndarray) -> np.ndarray:
         return np.array(
             [metric(*(rng.choice(scores, scores.size) for scores in classes)) for _ in range(2_000)]
         )
+
+
+def fast(
+    metric: Callable[..., float], *classes: np.ndarray, seed: int = 3, n_draws: int = 2_000
+) -> np.ndarray:
+    rows, stratum = stacked(classes)
+    measured = Measured(counted(metric, *classes, near=True), rows)
+    return resampled([measured], stratum, n_draws, np.random.default_rng(seed))[0]
 
 
 def same_distribution(draws: np.ndarray, expected: np.ndarray) -> None:
@@ -58,54 +66,101 @@ ALL: dict[str, Callable[..., float]] = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name, row in ALL.items() if split(row)[0] in _DRAWS])
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("decimals", [12, 1, 0], ids=["untied", "tied", "heavily tied"])
 def test_fast_draws_have_the_distribution_of_the_plain_loop(name: str, decimals: int) -> None:
     rng = np.random.default_rng(11)
     bonafide = rng.normal(1, 1, 240).round(decimals)
     spoof = rng.normal(-1, 1.5, 410).round(decimals)
-    function, options = split(ALL[name])
-    fast = _DRAWS[function]((bonafide, spoof), 2_000, np.random.default_rng(3), **options)
-    same_distribution(fast, plain(ALL[name], bonafide, spoof))
+    same_distribution(fast(ALL[name], bonafide, spoof), plain(ALL[name], bonafide, spoof))
 
 
 @pytest.mark.parametrize("decimals", [12, 1, 0], ids=["untied", "tied", "heavily tied"])
 def test_fast_draws_of_three_classes_have_the_distribution_of_the_plain_loop(decimals: int) -> None:
     rng = np.random.default_rng(22)
     trials = [rng.normal(at, 1, n).round(decimals) for at, n in ((2, 150), (-2, 200), (0, 250))]
-    fast = _DRAWS[a_dcf](trials, 2_000, np.random.default_rng(3))
-    same_distribution(fast, plain(a_dcf, *trials))
+    same_distribution(fast(a_dcf, *trials), plain(a_dcf, *trials))
 
 
-@pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("decimals", [12, 0], ids=["untied", "heavily tied"])
+VERIFIED: dict[str, Callable[..., float]] = {
+    "a_dcf": a_dcf,
+    "a_dcf, other costs": functools.partial(a_dcf, costs=A_DCF_COSTS),
+    "t_eer": t_eer,
+}
+
+
+def classes_for(name: str, n: int, decimals: int) -> list[np.ndarray]:
+    """Scores of a detector, of a verifier, or of both."""
+    rng = np.random.default_rng(19)
+    detector = [rng.normal(1, 1, n), rng.normal(-1, 1.5, 2 * n)]
+    verifier = [rng.normal(at, 1, n) for at in (2, -2, 0.5)]
+    wanted = {"t_eer": detector + verifier}.get(name, verifier if name in VERIFIED else detector)
+    return [scores.round(decimals) for scores in wanted]
+
+
+@pytest.mark.parametrize("name", [*ALL, *VERIFIED])
+@pytest.mark.parametrize("decimals", [12, 1, 0], ids=["untied", "tied", "heavily tied"])
 @pytest.mark.filterwarnings("ignore::unheard.metrics.TiesWarning")
 def test_a_metric_of_counts_is_the_metric_of_the_drawn_clips(name: str, decimals: int) -> None:
-    rng = np.random.default_rng(19)
-    scores = rng.normal(1, 1, 70).round(decimals), rng.normal(-1, 1.5, 110).round(decimals)
-    of_counts = counted(ALL[name], *scores)
-    for _ in range(30):
-        counts = [rng.integers(0, 4, array.size) for array in scores]
-        want = ALL[name](*map(np.repeat, scores, counts))
-        assert of_counts(*counts) == pytest.approx(want, rel=1e-13, abs=1e-15)
+    metric, scores = (ALL | VERIFIED)[name], classes_for(name, 70, decimals)
+    rng = np.random.default_rng(20)
+    counts = [rng.integers(0, 4, (30, array.size)) for array in scores]
+    values = counted(metric, *scores)(*counts)
+    for draw, value in enumerate(values):
+        want = metric(*map(np.repeat, scores, (drawn[draw] for drawn in counts)))
+        assert value == pytest.approx(want, rel=1e-12, abs=1e-15)
 
 
-def test_metrics_of_more_classes_can_be_read_from_counts_too() -> None:
+@pytest.mark.parametrize("name", [*ALL, *VERIFIED])
+@pytest.mark.parametrize("decimals", [12, 2], ids=["untied", "tied"])
+def test_what_no_draw_can_tell_apart_may_be_joined(name: str, decimals: int) -> None:
+    metric, scores = (ALL | VERIFIED)[name], classes_for(name, 40_000, decimals)
     rng = np.random.default_rng(21)
-    scores = [rng.normal(centre, 1, 50).round(1) for centre in (2, -2, 1)]
-    for metric in (a_dcf, functools.partial(a_dcf, costs=A_DCF_COSTS)):
-        of_counts = counted(metric, *scores)
-        for _ in range(20):
-            counts = [rng.integers(0, 4, array.size) for array in scores]
-            want = metric(*map(np.repeat, scores, counts))
-            assert of_counts(*counts) == pytest.approx(want, rel=1e-12)
+    counts = [
+        np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(5)])
+        for n in map(len, scores)
+    ]
+    near, whole = (counted(metric, *scores, near=near) for near in (True, False))
+    close = 1e-5 if name == "cllr" else 1e-12
+    np.testing.assert_allclose(near(*counts), whole(*counts), rtol=close)
+    if decimals == 12 and name != "min_cllr":
+        assert sum(near.sizes) < sum(map(len, scores))
 
 
-def test_tandem_rates_take_the_plain_loop() -> None:
-    rng = np.random.default_rng(23)
-    scores = [rng.normal(centre, 1, 80) for centre in (1.5, -1.5, 2, -2, 1)]
-    interval = bootstrap(t_eer, *scores, n_draws=50)
+def test_metrics_of_one_draw_see_the_same_clips() -> None:
+    rng = np.random.default_rng(22)
+    scores = [rng.normal(1, 1, 300), rng.normal(-1, 1.5, 500)]
+    turned = [-scores[1], -scores[0]]  # misses become false alarms: the rate is the same
+    rows, stratum = stacked(scores)
+    both = [
+        Measured(counted(eer, *scores, near=True), rows),
+        Measured(counted(eer, *turned, near=True), rows[::-1]),
+    ]
+    of_both = resampled(both, stratum, 50, rng)
+    np.testing.assert_allclose(of_both[0], of_both[1], rtol=1e-12)
+    assert of_both[0].std() > 0
+
+
+def test_trials_of_no_stratum_come_once_in_every_draw() -> None:
+    scores = [np.arange(8.0), np.arange(-5.0, 3.0)]
+    rows, _ = stacked(scores)
+    stratum = np.repeat([-1, 0], 8)
+    shares = [
+        Measured(counted(np.mean, array), [own]) for array, own in zip(scores, rows, strict=True)
+    ]
+    fixed, drawn = resampled(shares, stratum, 30, np.random.default_rng(0))
+    assert set(fixed) == {3.5}
+    assert drawn.std() > 0
+
+
+def test_tandem_rates_have_intervals() -> None:
+    scores = classes_for("t_eer", 2_000, 12)
+    interval = bootstrap(t_eer, *scores, n_draws=200)
     assert interval.low < t_eer(*scores) < interval.high
+    same_distribution(
+        fast(t_eer, *(array[:200] for array in scores)),
+        plain(t_eer, *(array[:200] for array in scores)),
+    )
 
 
 def test_more_than_two_classes_are_resampled_and_clustered() -> None:
@@ -133,23 +188,10 @@ def test_draws_have_the_mean_of_all_resamples(name: str) -> None:
             for human in itertools.product(range(3), repeat=3)
             for machine in itertools.product(range(2), repeat=2)
         ]
-    draws = _DRAWS[metric]((bonafide, spoof), 40_000, np.random.default_rng(5))
+    draws = fast(metric, bonafide, spoof, seed=5, n_draws=40_000)
     assert draws.mean() == pytest.approx(np.mean(every), abs=4 * float(np.std(every)) / 200)
     if name != "cllr":  # a sum in another order is another number in the last place
         assert set(draws.round(9)) == set(np.round(every, 9))
-
-
-@pytest.mark.parametrize(("name", "cells"), [("cllr", 1), ("cllr", 4), ("min_cllr", 64)])
-def test_joined_cells_keep_the_distribution(
-    name: str, cells: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("unheard.metrics.resampling.CELLS", cells)
-    rng = np.random.default_rng(12)
-    bonafide, spoof = rng.normal(1, 1, 900), rng.normal(-0.5, 1.5, 900)
-    fast = _DRAWS[METRICS[name]]((bonafide, spoof), 2_000, np.random.default_rng(3))
-    exact = plain(METRICS[name], bonafide, spoof)
-    assert fast.std() == pytest.approx(exact.std(), rel=0.1)
-    assert fast.mean() == pytest.approx(exact.mean(), abs=0.3 * exact.std())
 
 
 def test_options_reach_the_draws() -> None:
@@ -207,10 +249,11 @@ def test_clusters_widen_the_interval_as_repetition_should() -> None:
 
 def test_one_cluster_per_clip_is_the_plain_bootstrap() -> None:
     rng = np.random.default_rng(18)
-    bonafide, spoof = rng.normal(1, 1, 80), rng.normal(-1, 1, 50)
-    names = (np.array([f"b{i}" for i in range(80)]), np.array([f"s{i}" for i in range(50)]))
-    draws = _plain(eer, (bonafide, spoof), names, 50, np.random.default_rng(0))
-    assert draws.std() > 0
+    scores = [rng.normal(1, 1, 80), rng.normal(-1, 1, 50)]
+    names = [np.array([f"clip {i}" for i in range(array.size)]) for array in scores]
+    by_name = bootstrap(eer, *scores, clusters=names, n_draws=2_000)
+    by_clip = bootstrap(eer, *scores, n_draws=2_000)
+    assert (by_name.low, by_name.high) == pytest.approx((by_clip.low, by_clip.high), abs=0.015)
 
 
 def test_perfect_separation_gives_a_point() -> None:

@@ -46,10 +46,11 @@ def test_a_better_system_is_found_though_intervals_overlap() -> None:
 def test_swapping_the_systems_turns_the_sign() -> None:
     a, b = systems(0.1)
     difference, swapped = paired_bootstrap(eer, a, b), paired_bootstrap(eer, b, a)
-    assert (difference.value, difference.low, difference.high) == pytest.approx(
-        (-swapped.value, -swapped.high, -swapped.low)
+    assert difference.value == -swapped.value
+    width = difference.high - difference.low
+    assert (difference.low, difference.high) == pytest.approx(
+        (-swapped.high, -swapped.low), abs=0.12 * width
     )
-    assert difference.p == swapped.p
 
 
 def test_the_same_system_twice_is_no_difference() -> None:
@@ -69,17 +70,17 @@ def test_without_a_difference_small_p_values_are_as_rare_as_they_say() -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 @pytest.mark.filterwarnings("ignore::unheard.metrics.TiesWarning")
-def test_draws_are_those_of_repeating_the_drawn_clips(name: str) -> None:
+def test_draws_are_like_those_of_repeating_the_drawn_clips(name: str) -> None:
     a, b = systems(0.1, 60)
 
     def hidden(bonafide: np.ndarray, spoof: np.ndarray) -> float:
         return METRICS[name](bonafide, spoof)
 
-    fast = paired_bootstrap(METRICS[name], a, b, n_draws=50)
-    slow = paired_bootstrap(hidden, a, b, n_draws=50)
-    assert (fast.value, fast.low, fast.high) == pytest.approx(
-        (slow.value, slow.low, slow.high), abs=1e-12
-    )
+    fast = paired_bootstrap(METRICS[name], a, b, n_draws=2_000)
+    slow = paired_bootstrap(hidden, a, b, n_draws=2_000, seed=1)
+    assert fast.value == slow.value
+    width = slow.high - slow.low
+    assert (fast.low, fast.high) == pytest.approx((slow.low, slow.high), abs=0.12 * width)
 
 
 def test_clusters_make_it_less_sure() -> None:
@@ -100,11 +101,11 @@ def test_metrics_of_tandems_can_be_compared() -> None:
     assert paired_bootstrap(a_dcf, trials, worse, n_draws=200).value < 0
 
 
-def test_a_thousand_draws_of_ten_thousand_trials_take_about_a_second() -> None:
-    a, b = systems(0.1, 5_000)
+def test_a_thousand_draws_of_two_hundred_thousand_trials_take_about_a_second() -> None:
+    a, b = systems(0.1, 100_000)
     started = time.process_time()
     paired_bootstrap(eer, a, b)
-    assert time.process_time() - started < 5  # 0.3 s on an idle core
+    assert time.process_time() - started < 8  # 0.8 s on an idle core
 
 
 def test_systems_that_do_not_match_are_refused() -> None:

@@ -13,10 +13,7 @@ import contextlib
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
-
-import numpy as np
 
 from unheard.audio.containers import (
     is_exact,
@@ -30,27 +27,14 @@ from unheard.audio.ffmpeg import FfmpegTrack
 from unheard.audio.ogg import note_chain
 from unheard.audio.track import Reading
 from unheard.errors import AudioError
-from unheard.types import FloatArray
 
-__all__ = ["Track", "joined", "open_track"]
+__all__ = ["Track", "open_track"]
 
 HEAD_BYTES = 4096
 SPOOL_IN_MEMORY_BYTES = 16 << 20
 MOST_BOXES = 10_000
 
 Track = ExactTrack | FfmpegTrack
-
-
-def joined(blocks: Iterator[FloatArray], n_block: int) -> Iterator[FloatArray]:
-    """Join small blocks until each holds at least n_block samples: calls cost more than samples."""
-    waiting: list[FloatArray] = []
-    for block in blocks:
-        waiting.append(block)
-        if sum(part.shape[-1] for part in waiting) >= n_block:
-            yield np.concatenate(waiting, axis=-1)
-            waiting = []
-    if waiting:
-        yield np.concatenate(waiting, axis=-1)
 
 
 class _Pipe:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from unheard.audio.channels import Mixer
-from unheard.audio.decode import Track, joined, open_track
+from unheard.audio.decode import Track, open_track
 from unheard.audio.track import Origin
 from unheard.errors import AudioError
 from unheard.files import in_one_step
@@ -168,7 +168,7 @@ class AudioStream:
         n_in, n_out = rate_hz // common, SAMPLE_RATE_HZ // common
         steps = max(0, start // n_out - math.ceil(LEAD_S * SAMPLE_RATE_HZ / n_out))
         drop = start - steps * n_out
-        blocks = joined(self._track.blocks(steps * n_in), int(BLOCK_S * rate_hz))
+        blocks = gathered(self._track.blocks(steps * n_in), int(BLOCK_S * rate_hz))
         with _reading_errors(self.name):
             for chunk in _resampled(self._mixed(blocks), rate_hz, SAMPLE_RATE_HZ):
                 kept = np.clip(chunk[drop:], -1, 1)
@@ -333,6 +333,23 @@ def _open(source: Source, name: str) -> BinaryIO:
         raise AudioError(f"{name}: a folder; name the recordings in it") from error
     except PermissionError as error:
         raise AudioError(f"{name}: not permitted to read it; change its permissions") from error
+
+
+def gathered(chunks: Iterable[FloatArray], n_samples: int) -> Iterator[FloatArray]:
+    """Join chunks along their last axis until each holds at least n_samples, but for the last.
+
+    Decoders give small ones, and calls cost more than samples.
+    """
+    waiting: list[FloatArray] = []
+    n_waiting = 0
+    for chunk in chunks:
+        waiting.append(chunk)
+        n_waiting += chunk.shape[-1]
+        if n_waiting >= n_samples:
+            yield np.concatenate(waiting, axis=-1)
+            waiting, n_waiting = [], 0
+    if waiting:
+        yield np.concatenate(waiting, axis=-1)
 
 
 def _resampled(blocks: Iterator[FloatArray], from_hz: int, to_hz: int) -> Iterator[FloatArray]:

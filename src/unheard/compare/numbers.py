@@ -16,6 +16,7 @@ import numpy as np
 from unheard.compare.joined_scores import Group, join_scores, measured
 from unheard.compare.results import KNOWN_PART, ComparisonResult, Estimate, Line, Ranking, Run
 from unheard.metrics import Metric, cllr, corrected, eer, mean_ranks
+from unheard.metrics.resampling import percentiles, two_sided_p
 from unheard.types import FloatArray
 
 __all__ = ["compare_runs"]
@@ -172,11 +173,11 @@ def _estimates(draws_of: Draws, baseline: str, tested: set[Key]) -> dict[Key, Es
     estimates: dict[Key, Estimate] = {}
     means = {key: draws.mean(axis=0) for key, draws in draws_of.items()}
     for key, mean in means.items():
-        low, high = np.quantile(mean[1:], [0.025, 0.975])
+        low, high = percentiles(mean[1:])
         estimate = Estimate(
             value=float(mean[0]),
-            low=float(low),
-            high=float(high),
+            low=low,
+            high=high,
             seeds=tuple(draws_of[key][:, 0].tolist()),
         )
         base = means.get((baseline, *key[1:]))
@@ -192,14 +193,13 @@ def _estimates(draws_of: Draws, baseline: str, tested: set[Key]) -> dict[Key, Es
 
 def _tested(estimate: Estimate, difference: FloatArray) -> Estimate:
     """Add a two-sided test of no difference; the data as they are count as one draw."""
-    low, high = np.quantile(difference[1:], [0.025, 0.975])
-    fewer = min(np.count_nonzero(difference[1:] <= 0), np.count_nonzero(difference[1:] >= 0))
+    low, high = percentiles(difference[1:])
     return replace(
         estimate,
         difference=float(difference[0]),
-        difference_low=float(low),
-        difference_high=float(high),
-        p=min(1.0, 2 * (1 + int(fewer)) / difference.size),
+        difference_low=low,
+        difference_high=high,
+        p=two_sided_p(difference[1:]),
     )
 
 

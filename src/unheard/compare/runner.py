@@ -1,13 +1,13 @@
 """Do jobs: a few at a time, each a command of its own process; continue when one fails.
 
-Several processes, on one machine or on several that share the folder, may work at once.
+Whoever does a job holds a lock on its log, and so does the command that writes there: it goes with
+them, however they end. Several processes of one machine may so work in one folder.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
+import fcntl
 import os
 import shlex
 import signal
@@ -17,25 +17,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from unheard.compare.lock import Lock, acquire, clock_s, holder
-from unheard.compare.time_used import (
-    TimeUsed,
-    core_s_of,
-    core_s_of_children,
-    read_time_used,
-    write_time_used,
-)
+from unheard.compare.time_used import TimeUsed, core_s_of, read_time_used, write_time_used
 
 if TYPE_CHECKING:
     from unheard.compare.jobs import Job
 
-__all__ = ["FAILED", "LOG", "PROGRAM", "Failure", "Worker", "failure_of"]
+__all__ = ["LOG", "PROGRAM", "Failure", "Worker", "failed", "is_running"]
 
 PROGRAM = (sys.executable, "-m", "unheard")
-FAILED, LOG = "failed.json", "log.txt"
-POLL_S, SCAN_S, BEAT_S, PATIENCE_S = 0.1, 2.0, 20.0, 10.0
+LOG, FAILED = "log.txt", "failed: "
+POLL_S, SCAN_S, NOTE_S, PATIENCE_S = 0.1, 2.0, 20.0, 10.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -59,7 +52,7 @@ class _Running:
     """A job at work on the first of its steps."""
 
     job: Job
-    lock: Lock
+    log: IO[bytes]
     steps: list[str]
     process: subprocess.Popen[bytes]
     started: float
@@ -77,7 +70,6 @@ class Worker:
     def __init__(
         self,
         jobs: Sequence[Job],
-        out: Path,
         *,
         n_jobs: int = 1,
         program: Sequence[str] = PROGRAM,
@@ -87,18 +79,15 @@ class Worker:
 
         Args:
             jobs: Those that others need come before these.
-            out: Folder of the comparison.
             n_jobs: How many at a time.
             program: The command line's program.
             say: Receives progress.
         """
-        out.mkdir(parents=True, exist_ok=True)
         self._waiting = list(jobs)
         self._running: list[_Running] = []
         self._failures: dict[Path, Failure] = {}
         self._n_jobs, self._program, self._say = n_jobs, tuple(program), say
-        self._began = clock_s(out)
-        self._beaten = time.monotonic()
+        self._noted = time.monotonic()
         self._reported_waiting = False
 
     def work(self) -> list[Failure]:
@@ -108,7 +97,7 @@ class Worker:
         try:
             while self._waiting or self._running:
                 ended = self._collect()
-                self._beat()
+                self._note()
                 if ended or time.monotonic() >= scan:
                     self._fill()
                     scan = time.monotonic() + SCAN_S
@@ -128,25 +117,22 @@ class Worker:
                 continue
             if any(need.card() is None for need in job.needs):
                 continue
-            lock = acquire(job.folder)
-            if lock is None:
+            log = _locked(job.folder)
+            if log is None:
                 continue
-            steps = [] if self._is_settled(job) else list(job.steps_left())
             self._waiting.remove(job)
-            if steps:
-                (job.folder / FAILED).unlink(missing_ok=True)
-                self._running.append(self._start(job, lock, steps))
+            if steps := list(job.steps_left()):
+                self._running.append(self._start(job, log, steps))
             else:
-                lock.release()  # done by another process just now
+                log.close()  # done by another process just now
         if self._waiting and not self._running and not self._reported_waiting:
             self._reported_waiting = True
-            by = sorted({holder(job.folder) for job in self._waiting} - {""})
             n = len(self._waiting)
             jobs = "1 job waits" if n == 1 else f"{n} jobs wait"
-            self._say(f"{jobs} for {', '.join(by) or 'other processes'}")
+            self._say(f"{jobs} for another process that works in this folder")
 
     def _is_settled(self, job: Job) -> bool:
-        """Return whether a job is done, or has failed since this process began."""
+        """Return whether a job is done, has failed, or needs one that has."""
         if not job.steps_left():
             return True
         for need in job.needs:
@@ -154,17 +140,13 @@ class Worker:
                 reason = f"needs {need.label}, which failed"
                 self._failures[job.folder] = Failure(job.label, reason, need.folder / LOG)
                 return True
-        with contextlib.suppress(FileNotFoundError):
-            if (job.folder / FAILED).stat().st_mtime >= self._began:
-                self._failures[job.folder] = failure_of(job)
-                return True
         return False
 
-    def _start(self, job: Job, lock: Lock, steps: list[str]) -> _Running:
+    def _start(self, job: Job, log: IO[bytes], steps: list[str]) -> _Running:
         """Start the first of the steps."""
         words = [*self._program, *job.command(steps[0])]
-        self._say(f"{job.label}: {steps[0]}")
-        with (job.folder / LOG).open("ab") as log:
+        try:
+            self._say(f"{job.label}: {steps[0]}")
             log.write(f"$ {shlex.join(words)}\n".encode())
             log.flush()
             process = subprocess.Popen(
@@ -176,8 +158,11 @@ class Worker:
                 start_new_session=True,  # Ctrl-C reaches us alone, and we end it in order
                 preexec_fn=_dying_with(os.getpid()),
             )
+        except BaseException:
+            log.close()
+            raise
         before = read_time_used(job.folder).get(steps[0], TimeUsed())
-        return _Running(job, lock, steps, process, time.monotonic(), before)
+        return _Running(job, log, steps, process, time.monotonic(), before)
 
     def _environment(self) -> dict[str, str]:
         fair = str(max(1, (os.cpu_count() or 1) // self._n_jobs))
@@ -188,58 +173,48 @@ class Worker:
         """Take note of processes that ended; return whether others can start."""
         ended = []
         for run in self._running:
-            before = core_s_of_children()
-            if run.process.poll() is not None:  # only now is what it used added to ours
-                run.note(core_s_of_children() - before)
+            pid, status, used = os.wait4(run.process.pid, os.WNOHANG)
+            if pid:
+                run.process.returncode = os.waitstatus_to_exitcode(status)
+                run.note(used.ru_utime + used.ru_stime)
                 ended.append(run)
         for run in ended:
             self._running.remove(run)
-            if not run.lock.beat():
-                self._yield(run)
-            elif run.process.returncode != 0:
+            if run.process.returncode != 0:
                 self._fail(run)
             elif run.steps[1:]:
-                self._running.append(self._start(run.job, run.lock, run.steps[1:]))
+                self._running.append(self._start(run.job, run.log, run.steps[1:]))
             else:
                 self._finish(run)
         return bool(ended)
 
     def _finish(self, run: _Running) -> None:
         left = run.job.steps_left()
-        run.lock.release()
         if left:  # the program ended well and did not do it
-            self._failures[run.job.folder] = Failure(
-                run.job.label, f"{left[0]} left nothing behind", run.job.folder / LOG
-            )
-        else:
-            seconds = sum(step.seconds for step in read_time_used(run.job.folder).values())
-            self._say(f"{run.job.label}: done, {seconds / 60:.1f} min")
+            self._failed(run, f"{left[0]} left nothing behind")
+            return
+        run.log.close()
+        seconds = sum(step.seconds for step in read_time_used(run.job.folder).values())
+        self._say(f"{run.job.label}: done, {seconds / 60:.1f} min")
 
     def _fail(self, run: _Running) -> None:
         code = run.process.returncode
         signal_text = f"ended by {signal.Signals(-code).name}; " if code < 0 else ""
-        reason = f"{run.steps[0]}: {signal_text}{_last_line(run.job.folder / LOG)}"
-        (run.job.folder / FAILED).write_text(json.dumps({"reason": reason}) + "\n")
-        failure = failure_of(run.job)
-        self._failures[run.job.folder] = failure
-        run.lock.release()
-        self._say(f"{failure.job}: failed: {failure.reason}")
+        said = _last_line(run.job.folder / LOG) or "it said nothing"
+        self._failed(run, f"{run.steps[0]}: {signal_text}{said}")
 
-    def _beat(self) -> None:
-        """Say that this process lives; leave a job that another one has taken over."""
-        if time.monotonic() < self._beaten + BEAT_S:
-            return
-        self._beaten = time.monotonic()
-        for run in list(self._running):
-            run.note(core_s_of(run.process.pid))
-            if not run.lock.beat():
-                self._running.remove(run)
-                _end([run.process])
-                self._yield(run)
+    def _failed(self, run: _Running, reason: str) -> None:
+        run.log.write(f"{FAILED}{reason}\n".encode())
+        run.log.close()
+        self._failures[run.job.folder] = Failure(run.job.label, reason, run.job.folder / LOG)
+        self._say(f"{run.job.label}: failed: {reason}")
 
-    def _yield(self, run: _Running) -> None:
-        self._say(f"{run.job.label}: taken over by {holder(run.job.folder) or 'another process'}")
-        self._waiting.append(run.job)
+    def _note(self) -> None:
+        """Write down from time to time what steps cost so far, lest a kill forget it."""
+        if time.monotonic() > self._noted + NOTE_S:
+            self._noted = time.monotonic()
+            for run in self._running:
+                run.note(core_s_of(run.process.pid))
 
     def _stop(self) -> None:
         """End what still runs, as after Ctrl-C; its job resumes from there another time."""
@@ -247,22 +222,43 @@ class Worker:
             run.note(core_s_of(run.process.pid))
         _end([run.process for run in self._running])
         for run in self._running:
-            run.lock.release()
+            run.log.close()
 
 
-def failure_of(job: Job) -> Failure:
-    """Return why a job failed."""
+def _locked(folder: Path) -> IO[bytes] | None:
+    """Return the log of a job, open and locked; None while another process does the job."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = (folder / LOG).open("ab")
     try:
-        reason = str(json.loads((job.folder / FAILED).read_text())["reason"])
-    except (OSError, ValueError, KeyError):
-        reason = "not known"
-    return Failure(job.label, reason, job.folder / LOG)
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.close()
+        return None
+    return log
+
+
+def is_running(folder: Path) -> bool:
+    """Return whether a process does the job of a folder."""
+    try:
+        with (folder / LOG).open("rb") as log:
+            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def failed(folder: Path) -> str:
+    """Return why the last attempt at a job failed, by its log; "" if it did not."""
+    last = _last_line(folder / LOG) if (folder / LOG).is_file() else ""
+    return last.removeprefix(FAILED) if last.startswith(FAILED) else ""
 
 
 def _last_line(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
     non_empty = [line for line in lines if line]
-    return non_empty[-1] if non_empty else "it said nothing"
+    return non_empty[-1] if non_empty else ""
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unheard.compare.lock import holder
-from unheard.compare.runner import FAILED, failure_of
+from unheard.compare.runner import failed, is_running
 from unheard.compare.time_used import read_time_used
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class State:
     Attributes:
         job: The job.
         state: "done", "to do", "begun", "running", "waits" or "failed".
-        why: What it waits for, who does it, or why it failed.
+        why: What it waits for, or why it failed.
         left_s: Seconds that it will take, from finished jobs of its entry; None if none is.
     """
 
@@ -85,13 +84,13 @@ def overview(wanted: Sequence[Job]) -> Overview:
 def _state(job: Job, *, done: bool, left_s: float | None) -> State:
     if done:
         return State(job, "done")
-    if by := holder(job.folder):
-        return State(job, "running", by, left_s)
+    if is_running(job.folder):
+        return State(job, "running", "", left_s)
     waits = [need.name for need in job.needs if need.card() is None]
     if waits:
         return State(job, "waits", ", ".join(waits), left_s)
-    if (job.folder / FAILED).is_file():
-        return State(job, "failed", failure_of(job).reason, left_s)
+    if reason := failed(job.folder):
+        return State(job, "failed", reason, left_s)
     begun = job.folder.is_dir() and any(job.folder.iterdir())
     return State(job, "begun" if begun else "to do", "", left_s)
 

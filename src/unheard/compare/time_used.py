@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from unheard.files import in_one_step
 
-__all__ = ["TimeUsed", "core_s_of", "core_s_of_children", "read_time_used", "write_time_used"]
+__all__ = ["TimeUsed", "core_s_of", "read_time_used", "write_time_used"]
 
 FILE = "spent.json"
 
@@ -48,12 +47,6 @@ def write_time_used(folder: Path, step: str, cost: TimeUsed) -> None:
     }
     with in_one_step(folder / FILE) as unfinished:
         unfinished.write_text(json.dumps(content) + "\n")
-
-
-def core_s_of_children() -> float:
-    """Return the processor seconds of all processes that this one started and saw end."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def core_s_of(pid: int) -> float:

@@ -32,22 +32,17 @@ enrolment lists, which no countermeasure protocol names, so extra files there ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
 from unheard.data.tables import check_attack, folder, is_bonafide, rows, wrong_part
 
-__all__ = ["ATTACK_FAMILY", "Asvspoof2019La"]
+__all__ = ["ATTACK_FAMILY", "Asvspoof2019La", "trials_of_2019"]
 
-_FOLDER = "ASVspoof2019_LA_cm_protocols"
 _WANTED = "the countermeasure protocol (cm), not the one for speaker verification (asv)"
-_PROTOCOLS = {
-    "train": "ASVspoof2019.LA.cm.train.trn.txt",
-    "dev": "ASVspoof2019.LA.cm.dev.trl.txt",
-    "eval": "ASVspoof2019.LA.cm.eval.trl.txt",
-}
+_LISTS = {"train": "train.trn.txt", "dev": "dev.trl.txt", "eval": "eval.trl.txt"}
 
 ATTACK_FAMILY: dict[str, str] = {
     "A01": "neural TTS",
@@ -117,29 +112,48 @@ class Asvspoof2019La:
         Raises:
             CorpusError: If the part does not exist, or its protocol is missing or malformed.
         """
-        if part not in _PROTOCOLS:
-            raise wrong_part(self.name, part, self.parts)
-        where = "LA.zip was unpacked into, the one that holds LA"
-        names = (f"LA/{_FOLDER}", _FOLDER)
-        protocol = folder(root, *names, what=where) / _PROTOCOLS[part]
-        audio = (protocol.parents[1] / f"ASVspoof2019_LA_{part}/flac").relative_to(root).as_posix()
-        for number, columns in rows(protocol, columns=5, what=_WANTED):
-            yield _clip(columns, f"{protocol}:{number}", audio, part)
+        for clip, attack, _ in trials_of_2019(root, "LA", part, self.name):
+            family = BONAFIDE_ATTACK if clip.bonafide else ATTACK_FAMILY.get(attack, "unknown")
+            yield replace(clip, family=family)
 
 
-def _clip(columns: list[str], where: str, audio: str, part: str) -> Clip:
-    speaker, name, _, attack, label = columns
-    bonafide = is_bonafide(label, where)
-    check_attack(bonafide, attack, where)
-    return Clip(
-        id=f"asvspoof2019_la/{name}",
-        path=f"{audio}/{name}.flac",
-        bonafide=bonafide,
-        part=part,
-        attack=attack,
-        family=BONAFIDE_ATTACK if bonafide else ATTACK_FAMILY.get(attack, "unknown"),
-        speaker=f"asvspoof2019_la/{speaker}",
-        corpus="asvspoof2019_la",
-        language="en",
-        licence="ODC-By-1.0",
-    )
+def trials_of_2019(
+    root: Path, task: str, part: str, corpus: str
+) -> Iterator[tuple[Clip, str, str]]:
+    """Yield the clips that a protocol of a task of 2019 lists, all but their family.
+
+    Args:
+        root: Folder that holds the task's, or that one itself.
+        task: "LA" or "PA".
+        part: "train", "dev" or "eval".
+        corpus: What the corpus is called here.
+
+    Returns:
+        Clips, each with its attack and the third column of the protocol.
+
+    Raises:
+        CorpusError: If the part does not exist, or its protocol is missing or malformed.
+    """
+    if part not in _LISTS:
+        raise wrong_part(corpus, part, tuple(_LISTS))
+    where = f"{task}.zip was unpacked into, the one that holds {task}"
+    protocols = f"ASVspoof2019_{task}_cm_protocols"
+    base = folder(root, f"{task}/{protocols}", protocols, what=where)
+    protocol = base / f"ASVspoof2019.{task}.cm.{_LISTS[part]}"
+    audio = (base.parent / f"ASVspoof2019_{task}_{part}/flac").relative_to(root).as_posix()
+    for number, columns in rows(protocol, columns=5, what=_WANTED):
+        speaker, name, environment, attack, label = columns
+        bonafide = is_bonafide(label, f"{protocol}:{number}")
+        check_attack(bonafide, attack, f"{protocol}:{number}")
+        clip = Clip(
+            id=f"{corpus}/{name}",
+            path=f"{audio}/{name}.flac",
+            bonafide=bonafide,
+            part=part,
+            attack=attack,
+            speaker=f"{corpus}/{speaker}",
+            corpus=corpus,
+            language="en",
+            licence="ODC-By-1.0",
+        )
+        yield clip, attack, environment

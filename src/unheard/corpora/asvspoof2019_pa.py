@@ -37,22 +37,14 @@ eval folders also hold clips of enrolment, which no countermeasure protocol list
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from unheard.corpora.asvspoof2019_la import trials_of_2019
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import check_attack, folder, is_bonafide, rows, wrong_part
 
 __all__ = ["Asvspoof2019Pa"]
-
-_FOLDER = "ASVspoof2019_PA_cm_protocols"
-_WANTED = "the countermeasure protocol (cm), not the one for speaker verification (asv)"
-_PROTOCOLS = {
-    "train": "ASVspoof2019.PA.cm.train.trn.txt",
-    "dev": "ASVspoof2019.PA.cm.dev.trl.txt",
-    "eval": "ASVspoof2019.PA.cm.eval.trl.txt",
-}
 
 
 @dataclass(frozen=True)
@@ -91,25 +83,6 @@ class Asvspoof2019Pa:
         Raises:
             CorpusError: If the part does not exist, or its protocol is missing or malformed.
         """
-        if part not in _PROTOCOLS:
-            raise wrong_part(self.name, part, self.parts)
-        where = "PA.zip was unpacked into, the one that holds PA"
-        protocol = folder(root, f"PA/{_FOLDER}", _FOLDER, what=where) / _PROTOCOLS[part]
-        audio = (protocol.parents[1] / f"ASVspoof2019_PA_{part}/flac").relative_to(root).as_posix()
-        for number, columns in rows(protocol, columns=5, what=_WANTED):
-            speaker, name, environment, attack, label = columns
-            bonafide = is_bonafide(label, f"{protocol}:{number}")
-            check_attack(bonafide, attack, f"{protocol}:{number}")
-            yield Clip(
-                id=f"asvspoof2019_pa/{name}",
-                path=f"{audio}/{name}.flac",
-                bonafide=bonafide,
-                part=part,
-                attack=attack,
-                family=BONAFIDE_ATTACK if bonafide else "replay",
-                speaker=f"asvspoof2019_pa/{speaker}",
-                corpus="asvspoof2019_pa",
-                language="en",
-                licence=self.licence,
-                notes={"environment": environment},
-            )
+        for clip, _, environment in trials_of_2019(root, "PA", part, self.name):
+            family = BONAFIDE_ATTACK if clip.bonafide else "replay"
+            yield replace(clip, family=family, notes={"environment": environment})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from unheard.data.clip import Clip
+from unheard.errors import CorpusError
 
-__all__ = ["GET_LFS", "Corpus", "Imported", "PartsOnDisk", "parts_of"]
+__all__ = ["GET_LFS", "Corpus", "Imported", "PartsOnDisk", "above_parts", "parts_of"]
 
 GET_LFS = "run `git lfs pull` in the folder of the corpus"
 """What to do about pointers."""
@@ -129,3 +130,29 @@ class Imported:
                 shown = ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
                 lines.append(f"{len(files)} files {what}: {shown}")
         return "\n".join(lines) + "\n"
+
+
+def above_parts(root: Path, parts: Iterable[str], *inside: str, unpacked: str) -> Path:
+    """Return the folder that holds one for each part: `root`, or one that it holds.
+
+    Args:
+        root: What the user gave.
+        parts: Names of the parts; one that is there is enough.
+        inside: Folders of `root` to look into.
+        unpacked: What the folder is that was meant, for messages.
+
+    Raises:
+        CorpusError: If no part is there.
+    """
+    names = list(parts)
+    for base in (root, *(root / name for name in inside)):
+        if any((base / part).is_dir() for part in names):
+            return base
+    if root.resolve().name in names:
+        raise CorpusError(
+            f"{root}: this is one part; give the folder that holds it, {root.resolve().parent}"
+        )
+    raise CorpusError(
+        f"{root}: no part such as {names[0]} in it or in {inside[0]} below it; give the folder "
+        f"that {unpacked} unpacked into, the one that holds {inside[0]}"
+    )

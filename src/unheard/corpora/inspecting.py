@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from unheard.data.rows import Lines
 from unheard.data.shards import MARK, source
 from unheard.data.tables import LFS_HEAD
 from unheard.errors import AudioError, CorpusError
@@ -81,27 +81,31 @@ def inspect(
     Raises:
         CorpusError: If that file was not written by an import.
     """
-    known = {
-        file.path: file
-        for file in _read(row_file)
-        if (file.duration_s is not None or not headers) and (file.sha256 is not None or not hashes)
-    }
-    if known:
-        say(f"{row_file} knows {len(known)} files")
-    waiting = [path for path in paths if not _is_unchanged(root, known.get(path))]
-    inspect_all = partial(_inspect_all, root, headers, hashes)
-    chunks = [waiting[start : start + _CHUNK] for start in range(0, len(waiting), _CHUNK)]
-    row_file.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        row_file.open("a", encoding="utf-8") as stream,
-        ThreadPoolExecutor(jobs) as pool,
-        # Closed, and so cancelled, before the pool waits for what it was given.
-        closing(_in_order(inspect_all, chunks, pool if jobs > 1 else None)) as results,
-    ):
-        for inspected in _with_progress(results, len(waiting), say):
-            stream.writelines(json.dumps(asdict(file)) + "\n" for file in inspected)
-            stream.flush()
-            known.update((file.path, file) for file in inspected)
+    wrong = CorpusError(
+        f"{row_file}: not what an import wrote of the files it saw; delete it, or choose another "
+        "name for the manifest"
+    )
+    with Lines(row_file, b'{"path": ', wrong) as lines:
+        known = {
+            file.path: file
+            for file in _noted(lines, wrong)
+            if (file.duration_s is not None or not headers)
+            and (file.sha256 is not None or not hashes)
+        }
+        if known:
+            say(f"{row_file} knows {len(known)} files")
+        waiting = [path for path in paths if not _is_unchanged(root, known.get(path))]
+        inspect_all = partial(_inspect_all, root, headers, hashes)
+        chunks = [waiting[start : start + _CHUNK] for start in range(0, len(waiting), _CHUNK)]
+        with (
+            ThreadPoolExecutor(jobs) as pool,
+            # Closed, and so cancelled, before the pool waits for what it was given.
+            closing(_in_order(inspect_all, chunks, pool if jobs > 1 else None)) as results,
+        ):
+            for inspected in _with_progress(results, len(waiting), say):
+                for file in inspected:
+                    lines.add(asdict(file))
+                    known[file.path] = file
     return [known[path] for path in paths]
 
 
@@ -214,19 +218,10 @@ def _is_unchanged(root: Path, known: Inspected | None) -> bool:
     return known is not None and _stamp(root, known.path) == (known.size_bytes, known.changed_ns)
 
 
-def _read(row_file: Path) -> list[Inspected]:
-    """What earlier runs noted; a line cut off by a kill is dropped."""
-    if not row_file.is_file():
-        return []
-    content = row_file.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        with row_file.open("r+b") as stream:
-            stream.truncate(len(whole))
-    try:
-        return [Inspected(**json.loads(line)) for line in whole.splitlines()]
-    except (ValueError, TypeError) as error:
-        raise CorpusError(
-            f"{row_file}: not what an import wrote of the files it saw ({error}); delete it, or "
-            "choose another name for the manifest"
-        ) from error
+def _noted(lines: Lines, wrong: CorpusError) -> Iterator[Inspected]:
+    """Yield what earlier runs noted."""
+    for _, row in lines:
+        try:
+            yield Inspected(**row)
+        except TypeError as error:
+            raise wrong from error

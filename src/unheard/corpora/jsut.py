@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from unheard.corpora.corpus import above_parts
 from unheard.data.clip import Clip
 from unheard.data.tables import lines, wrong_part
 from unheard.errors import CorpusError
@@ -120,16 +121,4 @@ class Jsut:
 
 
 def _base(root: Path) -> Path:
-    """The folder that holds the sub-corpora."""
-    for base in (root, root / "jsut_ver1.1", root / "jsut_ver1"):
-        if any((base / part).is_dir() for part in _COUNTS):
-            return base
-    if root.resolve().name in _COUNTS:
-        raise CorpusError(
-            f"{root}: this is one sub-corpus; give the folder that holds it, "
-            f"{root.resolve().parent}"
-        )
-    raise CorpusError(
-        f"{root}: no sub-corpus such as basic5000 in it or in jsut_ver1.1 below it; give the "
-        "folder that the archive was unpacked into, the one that holds jsut_ver1.1"
-    )
+    return above_parts(root, _COUNTS, "jsut_ver1.1", "jsut_ver1", unpacked="the archive was")

@@ -38,6 +38,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from unheard.corpora.corpus import above_parts
 from unheard.data.clip import Clip
 from unheard.data.tables import files_under, lines, subfolders, wrong_part
 from unheard.errors import CorpusError
@@ -127,18 +128,7 @@ class LibriSpeech:
 
 
 def _base(root: Path) -> Path:
-    """The folder that holds the parts."""
-    for base in (root, root / "LibriSpeech"):
-        if any((base / part).is_dir() for part in _COUNTS):
-            return base
-    if root.resolve().name in _COUNTS:
-        raise CorpusError(
-            f"{root}: this is one part; give the folder that holds it, {root.resolve().parent}"
-        )
-    raise CorpusError(
-        f"{root}: no part such as dev-clean in it or in LibriSpeech below it; give the folder that "
-        "the archives were unpacked into, the one that holds LibriSpeech"
-    )
+    return above_parts(root, _COUNTS, "LibriSpeech", unpacked="the archives were")
 
 
 def _chapter(folder: Path, prefix: str) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,9 @@
-"""The rows of a large scoring, kept as they come: a process killed at any time loses none.
+"""Rows of long work, kept as they come: a process killed at any time loses none.
 
-Rows are appended to a file of JSON lines, one write each. `finish` writes them in order as
-Parquet, CSV or JSON lines. For Parquet and CSV the lines stay in `<out>.journal.jsonl`, next
-to the output; it records what is done, so keep it as long as files are to be added.
+`Lines` appends rows to a file of JSON lines, one write each. `RowFile` keeps the rows of a large
+scoring so; `finish` writes them in order as Parquet, CSV or JSON lines. For Parquet and CSV the
+lines stay in `<out>.journal.jsonl`, next to the output; it records what is done, so keep it as
+long as files are to be added.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from unheard.data.storage import Stamp
-from unheard.errors import EvaluationError
+from unheard.errors import EvaluationError, UnheardError
 from unheard.files import in_one_step, spelt
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SUFFIXES", "RowFile", "flat", "schema"]
+__all__ = ["SUFFIXES", "Lines", "RowFile", "flat", "schema"]
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 """What the name of an output may end in."""
@@ -31,8 +32,90 @@ SUFFIXES = (".parquet", ".csv", ".jsonl")
 Row = dict[str, Any]
 
 _BATCH_ROWS = 5_000
-_BEGIN = b'{"source": '
-"""How each row begins: a first line that was cut off is ours if it does."""
+_BLOCK_BYTES = 1 << 16
+
+
+class Lines:
+    """JSON objects in a file, a line each, of which one process appends to the end.
+
+    A context manager; iterating gives each object with its place.
+    """
+
+    def __init__(self, path: Path, begins: bytes, wrong: UnheardError) -> None:
+        """Open a file or start one, and cut off a line that a killed process was writing.
+
+        Args:
+            path: The file; its folder is made.
+            begins: How the first line begins: one that was cut off is ours if it does.
+            wrong: What is raised if the file holds something else.
+
+        Raises:
+            UnheardError: `wrong`; or, of its class, that another process is writing the file.
+        """
+        self.path, self._wrong = path, wrong
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as opened:
+            self._file = opened.enter_context(path.open("a+b"))
+            self._lock()
+            self._cut(begins)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def __iter__(self) -> Iterator[tuple[int, Row]]:
+        self._file.seek(0)
+        offset = 0
+        for line in self._file:
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise self._wrong from error
+            if not isinstance(row, dict):
+                raise self._wrong
+            yield offset, row
+            offset += len(line)
+
+    def at(self, offset: int) -> Row:
+        """Return the object at a place."""
+        self._file.seek(offset)
+        row: Row = json.loads(self._file.readline())
+        return row
+
+    def add(self, row: Row) -> int:
+        """Append an object, which is on its way to the disk when this returns; return its place."""
+        offset = self._file.seek(0, os.SEEK_END)
+        self._file.write(json.dumps(row).encode() + b"\n")
+        self._file.flush()
+        return offset
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._file.truncate(0)
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise type(self._wrong)(
+                f"{self.path}: another process is writing it; wait for it, or choose another name"
+            ) from error
+
+    def _cut(self, begins: bytes) -> None:
+        start = end = self._file.seek(0, os.SEEK_END)
+        tail = b""
+        while start and b"\n" not in tail:
+            start = max(0, start - _BLOCK_BYTES)
+            self._file.seek(start)
+            tail = self._file.read(end - start)
+        whole = start + tail.rfind(b"\n") + 1
+        if not whole and not begins.startswith(tail[: len(begins)]):
+            raise self._wrong
+        if whole < end:
+            self._file.truncate(whole)
 
 
 class _Entry(NamedTuple):
@@ -76,11 +159,16 @@ class RowFile:
                 f"{out}: exists, but not the {self.path.name} that says what is in it; "
                 "choose another name, or delete it"
             )
-        out.parent.mkdir(parents=True, exist_ok=True)
+        wrong = EvaluationError(
+            f"{self.path}: not written by `unheard score --out`; choose another name"
+        )
         with contextlib.ExitStack() as opened:
-            self._file = opened.enter_context(self.path.open("a+b"))
-            self._lock()
-            self._read()
+            self._lines = opened.enter_context(Lines(self.path, b'{"source": ', wrong))
+            for offset, row in self._lines:
+                try:
+                    self._note(row, offset)
+                except (KeyError, TypeError) as error:
+                    raise wrong from error
             self._opened = opened.pop_all()
 
     def __enter__(self) -> RowFile:
@@ -119,7 +207,7 @@ class RowFile:
 
     def move(self, old: str, new: str, stamp: Stamp) -> Row:
         """Give the row of a source to another one, and return it; a kill may lose it."""
-        row = self._at(self._entries[old].offset)
+        row = self._lines.at(self._entries[old].offset)
         self._append({"source": old, "moved_to": new})
         self.add({**row, "source": new}, stamp)
         return row | {"source": new}
@@ -134,43 +222,10 @@ class RowFile:
     def rows(self) -> Iterator[Row]:
         """Yield the row of each source, sorted by source."""
         for source in sorted(self._entries):
-            yield self._at(self._entries[source].offset)
-
-    def _at(self, offset: int) -> Row:
-        self._file.seek(offset)
-        row: Row = json.loads(self._file.readline())
-        return row
+            yield self._lines.at(self._entries[source].offset)
 
     def _append(self, row: Row) -> None:
-        offset = self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(row).encode() + b"\n")
-        self._file.flush()
-        self._note(row, offset)
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise EvaluationError(
-                f"{self.path}: another process is writing it; wait for it, or choose another name"
-            ) from error
-
-    def _read(self) -> None:
-        """Take in what was written; a line cut off by a kill is dropped."""
-        self._file.seek(0)
-        offset = 0
-        for line in self._file:
-            cut_off = not line.endswith(b"\n")
-            if cut_off and (offset or _BEGIN.startswith(line[: len(_BEGIN)])):
-                break
-            try:
-                self._note({} if cut_off else json.loads(line), offset)
-            except (ValueError, KeyError, TypeError) as error:
-                raise EvaluationError(
-                    f"{self.path}: not written by `unheard score --out`; choose another name"
-                ) from error
-            offset += len(line)
-        self._file.truncate(offset)
+        self._note(row, self._lines.add(row))
 
     def _note(self, row: Row, offset: int) -> None:
         if "moved_to" in row:

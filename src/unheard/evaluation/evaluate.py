@@ -7,11 +7,11 @@ out/metrics.json, report.md, report.html, det.png, scores.png
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,38 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 from unheard.audio.conditions import CONDITIONS, RAW, named_conditions
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocols import PROTOCOLS, Protocol, sampled
+from unheard.data.protocol import Protocol
+from unheard.data.rows import Lines
+from unheard.data.sample import sampled
 from unheard.errors import EvaluationError, RecipeError
 from unheard.evaluation.keys import with_notes
-from unheard.evaluation.report import (
-    PLAIN,
-    Extras,
-    Facts,
-    Report,
-    read_facts,
-    read_scores,
-    report,
-    write_scores,
-)
-from unheard.evaluation.scores import COLUMNS, SCORED
+from unheard.evaluation.report import report
+from unheard.evaluation.results import PLAIN, Extras, Report
+from unheard.evaluation.scores import COLUMNS, SCORED, Facts, read_facts, write_scores
 from unheard.scoring.many import Settings, Task, score_many
 
 if TYPE_CHECKING:
     from unheard.detectors.bundle import Bundle
     from unheard.scoring.scorer import Scorer
 
-__all__ = [
-    "PROTOCOLS",
-    "Options",
-    "Protocol",
-    "Report",
-    "add_result",
-    "evaluate",
-    "read_scores",
-    "refuse_seen",
-    "report",
-    "task_under",
-]
+__all__ = ["Options", "add_result", "evaluate", "refuse_seen", "task_under"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,14 +120,16 @@ def evaluate(
             raise _other(scores)
         say(f"{scores} is complete; making the report from it (delete it to score again)")
     else:
-        rows = _resumed(unfinished, facts.key)
-        done = {name: row for name, row in rows.items() if row["status"] != "unreadable"}
-        if done:
-            say(f"{len(done)} of {len(chosen) * len(conditions)} clips were scored before")
-        trials = ((clip, condition) for clip in chosen for condition in conditions)
-        waiting = (trial for trial in trials if _trial_id(trial[0].id, trial[1]) not in done)
-        _score_all(bundle, waiting, chosen, unfinished, jobs=jobs, say=say)
-        rows = _resumed(unfinished, facts.key)
+        with _lines(unfinished, facts.key) as lines:
+            done = {
+                row["id"]: row for _, row in lines if "id" in row and row["status"] != "unreadable"
+            }
+            if done:
+                say(f"{len(done)} of {len(chosen) * len(conditions)} clips were scored before")
+            trials = ((clip, condition) for clip in chosen for condition in conditions)
+            waiting = (trial for trial in trials if _trial_id(trial[0].id, trial[1]) not in done)
+            _score_all(bundle, waiting, chosen, lines, jobs=jobs, say=say)
+            rows = {row["id"]: row for _, row in lines if "id" in row}
         _refuse_empty(rows, chosen)
         write_scores(scores, _columns(chosen, rows, options.conditions), facts)
         unfinished.unlink()
@@ -239,31 +224,23 @@ def _other(path: Path) -> EvaluationError:
     )
 
 
-def _resumed(unfinished: Path, key: str) -> dict[str, dict[str, Any]]:
-    """Return the rows scored so far, by clip id; cut off a row that was being written."""
-    if not unfinished.is_file():
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(json.dumps({"key": key}) + "\n")
-        return {}
-    content = unfinished.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if not whole:  # killed before the first line was out
-        unfinished.unlink()
-        return _resumed(unfinished, key)
-    if len(whole) < len(content):
-        with unfinished.open("r+b") as stream:
-            stream.truncate(len(whole))
-    lines = [json.loads(line) for line in whole.splitlines()]
-    if lines[0] != {"key": key}:
-        raise _other(unfinished)
-    return {line["id"]: line for line in lines[1:]}
+@contextlib.contextmanager
+def _lines(unfinished: Path, key: str) -> Iterator[Lines]:
+    """Open the rows scored so far; the first line is the key of the evaluation."""
+    with Lines(unfinished, b'{"key": ', _other(unfinished)) as lines:
+        first = next(iter(lines), None)
+        if first is None:
+            lines.add({"key": key})
+        elif first[1] != {"key": key}:
+            raise _other(unfinished)
+        yield lines
 
 
 def _score_all(
     bundle: Path,
     waiting: Iterable[tuple[Clip, str]],
     chosen: Manifest,
-    unfinished: Path,
+    lines: Lines,
     *,
     jobs: int,
     say: Callable[[str], None],
@@ -276,20 +253,18 @@ def _score_all(
         tasks.setdefault(task.source, task)
         clips_of.setdefault(task.source, []).append((_trial_id(clip.id, condition), clip))
     started = reported_s = time.monotonic()
-    with unfinished.open("a") as stream:
-        scored = score_many(list(tasks.values()), Settings(bundle), n_jobs=jobs)
-        for n_done, verdict in enumerate(scored, start=1):
-            for trial, clip in clips_of[verdict["source"]]:
-                stream.write(json.dumps(_row(trial, clip, verdict)) + "\n")
-            now = time.monotonic()
-            if now - reported_s > 5 or n_done == len(tasks):
-                stream.flush()
-                reported_s = now
-                rate = n_done / max(now - started, 1e-9)
-                say(
-                    f"{n_done} of {len(tasks)} clips, {rate:.1f} a second, "
-                    f"about {(len(tasks) - n_done) / rate:.0f} s to go"
-                )
+    scored = score_many(list(tasks.values()), Settings(bundle), n_jobs=jobs)
+    for n_done, verdict in enumerate(scored, start=1):
+        for trial, clip in clips_of[verdict["source"]]:
+            lines.add(_row(trial, clip, verdict))
+        now = time.monotonic()
+        if now - reported_s > 5 or n_done == len(tasks):
+            reported_s = now
+            rate = n_done / max(now - started, 1e-9)
+            say(
+                f"{n_done} of {len(tasks)} clips, {rate:.1f} a second, "
+                f"about {(len(tasks) - n_done) / rate:.0f} s to go"
+            )
 
 
 def _trial_id(clip_id: str, condition: str) -> str:

@@ -7,24 +7,11 @@ from pathlib import Path
 
 from unheard.evaluation.conditions import raw_alone
 from unheard.evaluation.numbers import summarise
-from unheard.evaluation.results import PLAIN, Extras, Rates, Report, Row, Value
-from unheard.evaluation.scores import Facts, read_facts, read_scores, write_scores
+from unheard.evaluation.results import PLAIN, Extras, Report
+from unheard.evaluation.scores import read_facts, read_scores
 from unheard.files import in_one_step
 
-__all__ = [
-    "PLAIN",
-    "Extras",
-    "Facts",
-    "Rates",
-    "Report",
-    "Row",
-    "Value",
-    "read_facts",
-    "read_scores",
-    "report",
-    "summarise",
-    "write_scores",
-]
+__all__ = ["report"]
 
 
 def report(

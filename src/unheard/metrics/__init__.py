@@ -8,13 +8,14 @@ like the others.
 
 from unheard.metrics.by_group import (
     GroupMean,
+    Macro,
+    macro,
     mean_over_groups,
     mean_within_groups,
     share_by_group,
 )
 from unheard.metrics.curves import Reliability, Tippett, reliability, tippett
 from unheard.metrics.fusion import Fusion, fit_fusion
-from unheard.metrics.groups import Macro, macro
 from unheard.metrics.isotonic import IsotonicCalibration, fit_isotonic
 from unheard.metrics.likelihood import (
     DECIDED_ERROR,

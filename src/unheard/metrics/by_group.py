@@ -17,18 +17,41 @@ from numpy.typing import ArrayLike
 
 from unheard.errors import MetricError
 from unheard.metrics.counted import counted
-from unheard.metrics.groups import Macro, macro
 from unheard.metrics.rates import TiesWarning, checked, checked_class
-from unheard.metrics.resampling import Interval, memberships, resampled
+from unheard.metrics.resampling import Interval, Measured, memberships, percentiles, resampled
 from unheard.types import FloatArray
 
-__all__ = ["GroupMean", "mean_over_groups", "mean_within_groups", "share_by_group"]
+__all__ = [
+    "GroupMean",
+    "Macro",
+    "macro",
+    "mean_over_groups",
+    "mean_within_groups",
+    "share_by_group",
+]
 
 FEWEST_SPOOF = 4
 """Spoofed clips below which a system or page has no error rate of its own."""
 
 FEWEST_PEOPLE = 10
 """Clips of people below which the share of a page or source corpus is no finding."""
+
+
+@dataclass(frozen=True)
+class Macro:
+    """A metric over groups that all weigh the same, however many clips they have.
+
+    Attributes:
+        mean: Plain mean over the groups.
+        worst: Highest value of all groups (of an error or a cost, high is bad).
+        worst_group: Which group that is; the first by name if several.
+        values: Value of each group, by name.
+    """
+
+    mean: float
+    worst: float
+    worst_group: str
+    values: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -45,6 +68,33 @@ class GroupMean:
     value: float
     interval: Interval | None
     groups: Macro | None
+
+
+def macro(
+    metric: Callable[..., float], bonafide: ArrayLike, spoof: Mapping[str, ArrayLike]
+) -> Macro:
+    """Return the mean and the worst of a metric over groups of spoofed clips.
+
+    Every group meets all bona fide clips. A pooled metric uses one threshold for all groups, so
+    it is not the mean of theirs and may even lie above the worst.
+
+    Args:
+        metric: A metric of this package: an error or a cost, of two arrays.
+        bonafide: Scores of bona fide clips, shape [N].
+        spoof: Scores of the spoofed clips of each group (attack, codec, corpus), shapes [M_g].
+
+    Raises:
+        MetricError: As the metric, naming the group; or if there is no group.
+    """
+    if not spoof:
+        raise MetricError("no group of spoofed clips; give at least one, as {name: scores}")
+    values = {}
+    for name in sorted(spoof):
+        try:
+            values[name] = metric(bonafide, spoof[name])
+        except MetricError as error:
+            raise MetricError(f"group {name!r}: {error}") from error
+    return _macro(values)
 
 
 def mean_over_groups(
@@ -78,17 +128,23 @@ def mean_over_groups(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         over_groups = macro(metric, human, of_group)
-    rates = [counted(metric, human, scores) for scores in of_group.values()]
-    once = [np.ones(scores.size, np.int64) for scores in of_group.values()]
+    spoofed, start = [], human.size  # trials: bona fide clips, then those of group after group
+    for scores in of_group.values():
+        spoofed.append(np.arange(start, start + scores.size))
+        start += scores.size
+    measured = [
+        Measured(counted(metric, human, scores), (np.arange(human.size), rows))
+        for scores, rows in zip(of_group.values(), spoofed, strict=True)
+    ]
+    once = np.zeros(start - human.size, np.int64)
+    stratum = np.concatenate([np.zeros(human.size, np.int64), once - 1])
     rng = np.random.default_rng(seed)
-    draws = np.empty(n_draws)
-    for draw in range(n_draws):
-        weights = resampled(people, rng)
-        drawn = np.bincount(rng.integers(len(rates), size=len(rates)), minlength=len(rates))
-        total = sum(drawn[g] * rates[g](weights, once[g]) for g in np.flatnonzero(drawn))
-        draws[draw] = total / len(rates)
+    rates = resampled(measured, stratum, n_draws, rng, units=np.concatenate([people, once]))
+    n_groups = len(rates)
+    drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), n_draws)
+    draws = (drawn.T * rates).sum(axis=0) / n_groups
     return GroupMean(
-        over_groups.mean, _interval(draws, len(rates), int(people.max()) + 1), over_groups
+        over_groups.mean, _interval(draws, n_groups, int(people.max()) + 1), over_groups
     )
 
 
@@ -161,11 +217,9 @@ def share_by_group(
     """
     calls = checked_class("these", np.asarray(called, np.float64))
     (member,) = memberships([calls], [groups])
+    share = Measured(counted(np.mean, calls), (np.arange(calls.size),))
     rng = np.random.default_rng(seed)
-    draws = np.empty(n_draws)
-    for draw in range(n_draws):
-        weights = resampled(member, rng)
-        draws[draw] = weights @ calls / weights.sum()
+    (draws,) = resampled([share], np.zeros_like(member), n_draws, rng, units=member)
     of_group = _split(calls, groups, fewest, needed=False)
     values = {name: float(clips.mean()) for name, clips in sorted(of_group.items())}
     interval = _interval(draws, int(member.max()) + 1)
@@ -194,5 +248,4 @@ def _macro(values: Mapping[str, float]) -> Macro:
 def _interval(draws: FloatArray, *n_groups: int) -> Interval | None:
     if max(n_groups) < 2:
         return None
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Interval(float(low), float(high))
+    return Interval(*percentiles(draws))

@@ -100,7 +100,10 @@ def eer_threshold_official(bonafide: ArrayLike, spoof: ArrayLike) -> float:
 
 
 def nearest_rate(
-    before: tuple[IntArray, IntArray], inside: IntArray, n_bonafide: int, n_spoof: int
+    before: tuple[IntArray, IntArray],
+    inside: IntArray,
+    n_bonafide: int | IntArray,
+    n_spoof: int | IntArray,
 ) -> FloatArray:
     """Return the official equal error rate, given the run of tied scores that holds the crossing.
 

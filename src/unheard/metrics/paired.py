@@ -14,8 +14,17 @@ from numpy.typing import ArrayLike
 
 from unheard.errors import MetricError, suggestion
 from unheard.metrics.counted import counted
-from unheard.metrics.rates import TiesWarning, checked, checked_class
-from unheard.metrics.resampling import class_name, memberships, resampled
+from unheard.metrics.rates import TiesWarning, checked
+from unheard.metrics.resampling import (
+    Measured,
+    checked_classes,
+    checked_draws,
+    memberships,
+    percentiles,
+    resampled,
+    stacked,
+    two_sided_p,
+)
 from unheard.types import BoolArray, FloatArray
 
 __all__ = ["Difference", "correct_at", "corrected", "mcnemar", "paired_bootstrap"]
@@ -72,35 +81,27 @@ def paired_bootstrap(
         Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapters 13 and 16; the
         p value counts the observed data as one draw, as Davison and Hinkley 1997 advise.
     """
-    if n_draws < 1 or not 0 < level < 1:
-        raise MetricError(
-            f"n_draws={n_draws}, level={level:g}; give at least one draw and a level inside (0, 1)"
-        )
-    scores_a, scores_b = (
-        [checked_class(class_name(i, len(system)), scores) for i, scores in enumerate(system)]
-        for system in (a, b)
-    )
+    checked_draws(n_draws, level)
+    scores_a, scores_b = checked_classes(a), checked_classes(b)
     sizes_a, sizes_b = ([array.size for array in system] for system in (scores_a, scores_b))
     if sizes_a != sizes_b:
         raise MetricError(
             f"one system scored {sizes_a} clips of each class, the other {sizes_b}; the same "
             "clips in the same order are wanted: join the score files by clip first"
         )
-    members = memberships(scores_a, clusters or [np.arange(size) for size in sizes_a])
-    of_a, of_b = counted(metric, *scores_a), counted(metric, *scores_b)
-    rng = np.random.default_rng(seed)
-    draws = np.empty(n_draws)
+    rows, stratum = stacked(scores_a)
+    units = None if clusters is None else np.concatenate(memberships(scores_a, clusters))
+    systems = [
+        Measured(counted(metric, *scores, near=clusters is None), rows)
+        for scores in (scores_a, scores_b)
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TiesWarning)
         value = metric(*scores_a) - metric(*scores_b)
-        for draw in range(n_draws):
-            counts = [resampled(member, rng) for member in members]
-            draws[draw] = of_a(*counts) - of_b(*counts)
-    tail = (1 - level) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    fewer = min(np.count_nonzero(draws <= 0), np.count_nonzero(draws >= 0))
-    p = min(1.0, 2 * (1 + int(fewer)) / (n_draws + 1))
-    return Difference(float(value), float(low), float(high), p)
+    rng = np.random.default_rng(seed)
+    of_a, of_b = resampled(systems, stratum, n_draws, rng, units=units)
+    low, high = percentiles(of_a - of_b, level)
+    return Difference(float(value), low, high, two_sided_p(of_a - of_b))
 
 
 def correct_at(bonafide: ArrayLike, spoof: ArrayLike, threshold: float) -> BoolArray:

@@ -28,6 +28,7 @@ __all__ = [
     "det_curve",
     "eer",
     "eer_threshold",
+    "equal_error_rate",
     "min_dcf",
     "steps",
 ]
@@ -40,6 +41,8 @@ class TiesWarning(UserWarning):
 @dataclass(frozen=True, eq=False)
 class Steps:
     """How many clips lie at or below each distinct score: all that a rank metric needs.
+
+    Counts of D resamples of the clips may stand in one: shapes [D, K + 1].
 
     Attributes:
         scores: Distinct pooled scores, ascending, shape [K].
@@ -148,13 +151,24 @@ def det_curve(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[FloatArray, FloatA
     return curve.miss, curve.false_alarm, np.append(curve.scores, np.inf)
 
 
-def crossing(curve: Steps) -> tuple[int, float]:
-    """Return the step in which miss and false-alarm rate cross, and how far into it, in (0, 1]."""
-    n, m = curve.n_bonafide, curve.n_spoof
+def crossing(curve: Steps) -> tuple[IntArray, FloatArray]:
+    """Return the step in which miss and false-alarm rate cross, and how far into it, in (0, 1].
+
+    Returns:
+        Both of shape [1] for one set of clips, [D, 1] for D resamples.
+    """
+    n, m = curve.bonafide[..., -1:], curve.spoof[..., -1:]
     excess = curve.bonafide * m + curve.spoof * n - n * m  # (miss - false alarm) n m, exact
-    step = int(np.searchsorted(excess, 0))
-    before, after = int(excess[step - 1]), int(excess[step])
+    step = np.argmax(excess >= 0, axis=-1)[..., None]
+    before, after = (np.take_along_axis(excess, step - back, axis=-1) for back in (1, 0))
     return step, -before / (after - before)
+
+
+def equal_error_rate(curve: Steps) -> FloatArray:
+    """Return the equal error rate of counted clips, shape [] for one set, [D] for D resamples."""
+    step, share = crossing(curve)
+    before, after = (np.take_along_axis(curve.bonafide, step - back, axis=-1) for back in (1, 0))
+    return np.asarray((before + share * (after - before)) / curve.bonafide[..., -1:])[..., 0]
 
 
 def eer(bonafide: ArrayLike, spoof: ArrayLike) -> float:
@@ -184,10 +198,10 @@ def eer(bonafide: ArrayLike, spoof: ArrayLike) -> float:
         0.0
     """
     curve = steps(bonafide, spoof)
-    step, share = crossing(curve)
+    at, shares = crossing(curve)
+    step, share, rate = int(at[0]), float(shares[0]), float(equal_error_rate(curve))
     n, m = curve.n_bonafide, curve.n_spoof
     before, after = int(curve.bonafide[step - 1]), int(curve.bonafide[step])
-    rate = (before + share * (after - before)) / n
     rejected_before, rejected_after = int(curve.spoof[step - 1]), int(curve.spoof[step])
     if share < 1 and after > before and rejected_after > rejected_before:
         low = max(before / n, 1 - rejected_after / m)
@@ -213,8 +227,9 @@ def eer_threshold(bonafide: ArrayLike, spoof: ArrayLike) -> float:
         MetricError: As `eer`.
     """
     curve = steps(bonafide, spoof)
-    step, share = crossing(curve)
-    if share < 1:
+    at, share = crossing(curve)
+    step = int(at[0])
+    if share[0] < 1:
         return float(curve.scores[step - 1])
     return float(curve.scores[step - 1] / 2 + curve.scores[step] / 2)
 

@@ -155,12 +155,16 @@ class Weights:
     miss: float
     false_alarms: tuple[float, ...]
 
-    def least(self, miss: FloatArray, *false_alarms: FloatArray) -> float:
-        """Return the least cost over operating points, given their rates, each shape [K + 1]."""
+    def cost(self, miss: FloatArray, *false_alarms: FloatArray) -> FloatArray:
+        """Return the cost of operating points, given their rates, each of shape [..., K + 1]."""
         cost = self.miss * miss
         for weight, rate in zip(self.false_alarms, false_alarms, strict=True):
             cost = cost + weight * rate
-        return self.constant + float(np.min(cost))
+        return self.constant + cost
+
+    def least(self, miss: FloatArray, *false_alarms: FloatArray) -> float:
+        """Return the least cost over operating points, given their rates, each shape [K + 1]."""
+        return float(np.min(self.cost(miss, *false_alarms)))
 
 
 def legacy_weights(asv: AsvRates, costs: TandemCosts = ASVSPOOF_COSTS) -> Weights:
@@ -311,8 +315,12 @@ def verifier_curve(
 
 
 def rates_of(own: IntArray, *others: IntArray) -> list[FloatArray]:
-    """Return miss rate and false-alarm rates from clips rejected at each step, each [K + 1]."""
-    return [own / own[-1], *((below[-1] - below) / below[-1] for below in others)]
+    """Return miss rate and false-alarm rates from clips rejected at each step.
+
+    Each has the shape [K + 1], or [D, K + 1] for D resamples.
+    """
+    others_rates = ((below[..., -1:] - below) / below[..., -1:] for below in others)
+    return [own / own[..., -1:], *others_rates]
 
 
 def a_dcf(

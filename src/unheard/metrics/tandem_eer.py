@@ -28,7 +28,7 @@ from unheard.metrics.rates import steps
 from unheard.metrics.tandem import verifier_curve
 from unheard.types import FloatArray
 
-__all__ = ["t_eer"]
+__all__ = ["t_eer", "tandem_rate"]
 
 
 def t_eer(
@@ -63,7 +63,24 @@ def t_eer(
         on the path of prior 0 and reports their spoof false alarm: equal up to a clip.
     """
     detector = steps(bonafide, spoof)
-    curves = (detector.miss, detector.false_alarm, *verifier_curve(target, nontarget, spoof_trial))
+    return tandem_rate(
+        (detector.miss, detector.false_alarm), verifier_curve(target, nontarget, spoof_trial)
+    )
+
+
+def tandem_rate(
+    detector: tuple[FloatArray, FloatArray], verifier: tuple[FloatArray, FloatArray, FloatArray]
+) -> float:
+    """Return the concurrent t-EER of two systems from their operating points.
+
+    Args:
+        detector: Miss and false-alarm rate at each step, from (0, 1) to (1, 0).
+        verifier: Miss rate, false-alarm rate of nontargets and of spoofed trials, likewise.
+
+    Raises:
+        MetricError: As `t_eer`, if the three rates are equal nowhere.
+    """
+    curves = (*detector, *verifier)
     at_detector, at_verifier = _path(*curves)
     rates = _rates(at_detector, at_verifier, curves)
     gap = rates[0] - rates[1]

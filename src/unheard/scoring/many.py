@@ -11,12 +11,9 @@ import glob
 import hashlib
 import json
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from unheard.errors import AudioError, BundleError, RecipeError, UnheardError
 from unheard.scoring.scorer import Scorer, Verdict
 from unheard.scoring.verdict import MINIMUM_SPEECH_S
 from unheard.types import FloatArray
+from unheard.workers import Died, Worker, in_processes
 
 __all__ = ["Draw", "Row", "ScorerProcess", "Settings", "Task", "find", "score_many"]
 
@@ -188,7 +186,10 @@ def score_many(
         RecipeError: If a number of the settings does not fit.
     """
     if n_jobs > 1 and len(tasks) > 1:
-        yield from _score_in_processes(tasks, settings, min(n_jobs, len(tasks)), draw)
+        n_jobs = min(n_jobs, len(tasks))
+        work = partial(_score_apart, settings, n_jobs, draw)
+        for task, result in in_processes(work, tasks, n_jobs, longest_s=0):
+            yield _row(task, result)
         return
     if not tasks:
         return
@@ -225,30 +226,6 @@ def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
         return {"source": task.source, "error": text}
 
 
-def _score_in_processes(
-    tasks: Sequence[Task], settings: Settings, n_jobs: int, draw: Draw | None
-) -> Iterator[Row]:
-    waiting = list(reversed(tasks))
-    workers: list[_Worker] = []
-    try:
-        while waiting or workers:
-            while waiting and len(workers) < n_jobs:
-                workers.append(_Worker(settings, n_jobs, draw))
-                workers[-1].give(waiting.pop())
-            ready = wait([worker.pipe for worker in workers])
-            for worker in [worker for worker in workers if worker.pipe in ready]:
-                row = worker.take()
-                if not worker.process.is_alive() or not waiting:
-                    worker.stop()
-                    workers.remove(worker)
-                else:
-                    worker.give(waiting.pop())
-                yield row
-    finally:
-        for worker in workers:
-            worker.stop()
-
-
 class ScorerProcess:
     """A Scorer in a process of its own, started when it is first needed and after a crash.
 
@@ -264,7 +241,7 @@ class ScorerProcess:
         """
         self._settings = settings
         self._n_processes = n_processes
-        self._worker: _Worker | None = None
+        self._worker: Worker[Task, Row | UnheardError] | None = None
 
     def __enter__(self) -> ScorerProcess:
         return self
@@ -279,11 +256,11 @@ class ScorerProcess:
             BundleError: If the detector cannot be loaded.
             RecipeError: If a number of the settings does not fit.
         """
-        if self._worker is None or not self._worker.process.is_alive():
+        if self._worker is None or not self._worker.is_alive():
             self.close()
-            self._worker = _Worker(self._settings, self._n_processes, None)
+            self._worker = Worker(partial(_score_apart, self._settings, self._n_processes, None))
         self._worker.give(task)
-        return self._worker.take()
+        return _row(*self._worker.take())
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -292,57 +269,38 @@ class ScorerProcess:
             self._worker = None
 
 
-class _Worker:
-    """A process and the file that it scores."""
-
-    def __init__(self, settings: Settings, n_jobs: int, draw: Draw | None) -> None:
-        context = get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(
-            target=_score_from_pipe, args=(theirs, settings, n_jobs, draw), daemon=True
-        )
-        self.process.start()
-        theirs.close()
-        self.task = Task("", Path())
-
-    def give(self, task: Task) -> None:
-        self.task = task
-        with contextlib.suppress(ConnectionError):  # the process is gone: take() will say so
-            self.pipe.send(task)
-
-    def take(self) -> Row:
-        try:
-            row: Row | UnheardError = self.pipe.recv()
-        except (EOFError, ConnectionError):
-            self.process.join()
-            return {
-                "source": self.task.source,
-                "error": f"{self.task.source}: the process that scored it died "
-                f"(exit code {self.process.exitcode}); the file may be hostile or memory ran out: "
-                "convert it to WAV, or use fewer --jobs",
-            }
-        if isinstance(row, UnheardError):
-            raise row
-        return row
-
-    def stop(self) -> None:
-        self.pipe.close()
-        self.process.join(timeout=1)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+def _score_apart(
+    settings: Settings, n_processes: int, draw: Draw | None, task: Task
+) -> Row | UnheardError:
+    """Score a task in a process that is one of several; what keeps it from any is returned."""
+    try:
+        scorer = _loaded(settings, n_processes)
+    except UnheardError as error:
+        return error if isinstance(error, RecipeError) else BundleError(str(error))
+    return _score(scorer, task, draw)
 
 
-def _score_from_pipe(pipe: Connection, settings: Settings, n_jobs: int, draw: Draw | None) -> None:
-    """Score what comes through a pipe until the other end is gone; Ctrl-C is the parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@lru_cache(maxsize=1)
+def _loaded(settings: Settings, n_processes: int) -> Scorer:
     memory.keep_freed()
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_jobs)))
-    with contextlib.suppress(EOFError, ConnectionError):
-        try:
-            scorer = settings.scorer()
-        except UnheardError as error:
-            pipe.send(error if isinstance(error, RecipeError) else BundleError(str(error)))
-            return
-        while True:
-            pipe.send(_score(scorer, pipe.recv(), draw))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_processes)))
+    return settings.scorer()
+
+
+def _row(task: Task, result: Row | UnheardError | Died) -> Row:
+    """Return what another process made of a task.
+
+    Raises:
+        BundleError: If the detector cannot be loaded.
+        RecipeError: If a number of the settings does not fit.
+    """
+    if isinstance(result, UnheardError):
+        raise result
+    if isinstance(result, Died):
+        return {
+            "source": task.source,
+            "error": f"{task.source}: the process that scored it died "
+            f"(exit code {result.exit_code}); the file may be hostile or memory ran out: "
+            "convert it to WAV, or use fewer --jobs",
+        }
+    return result

@@ -9,11 +9,8 @@ N windows, T samples at 16 kHz.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from unheard import audio
 from unheard.errors import AudioError, BundleError, RecipeError, suggestion
@@ -140,7 +137,7 @@ class Scorer:
             source, name=name, channel=self.channel, track=track_number(self.track)
         ) as opened:
             stream = self.stream(name=opened.name)
-            for samples in _gathered(opened, stream.step):
+            for samples in audio.gathered(opened, stream.step):
                 stream.push(samples)
             return stream.close(opened.origin)
 
@@ -282,17 +279,3 @@ class Stream:
     def _llr(self, raw: float) -> float:
         calibration = self._scorer.bundle.card.calibration
         return float(calibration.scale * raw + calibration.offset)
-
-
-def _gathered(chunks: Iterable[FloatArray], n_samples: int) -> Iterator[FloatArray]:
-    """Join small chunks, so that windows reach the detector in batches."""
-    waiting: list[FloatArray] = []
-    n_waiting = 0
-    for chunk in chunks:
-        waiting.append(chunk)
-        n_waiting += chunk.size
-        if n_waiting >= n_samples:
-            yield np.concatenate(waiting)
-            waiting, n_waiting = [], 0
-    if waiting:
-        yield np.concatenate(waiting)

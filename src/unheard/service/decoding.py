@@ -15,7 +15,7 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from multiprocessing import forkserver, reduction
 from multiprocessing.connection import Connection
 from typing import BinaryIO
@@ -183,8 +183,8 @@ def _work(
                 kind = _UNUSABLE
                 layout = stream.n_tracks, stream.n_channels
                 pipe.send_bytes(_OPENED + json.dumps(layout).encode())
-                for chunk in _gathered(stream, n_chunk):
-                    pipe.send_bytes(_AUDIO + chunk)
+                for chunk in audio.gathered(stream, n_chunk):
+                    pipe.send_bytes(_AUDIO + np.asarray(chunk, np.float32).tobytes())
                 origin = stream.origin
                 known = origin.rate_hz, origin.cut_off, origin.notes
                 pipe.send_bytes(_END + json.dumps(known).encode())
@@ -193,17 +193,6 @@ def _work(
         except MemoryError:
             text = f"{name}: decoding wants more than {limits.decode_bytes >> 20} MB of memory"
             pipe.send_bytes(_UNUSABLE + f"{text}; convert it to wav or flac".encode())
-
-
-def _gathered(chunks: Iterable[FloatArray], n_chunk: int) -> Iterator[bytes]:
-    buffer = bytearray()
-    for chunk in chunks:
-        buffer += np.asarray(chunk, np.float32).tobytes()
-        if len(buffer) >= 4 * n_chunk:
-            yield bytes(buffer)
-            buffer.clear()
-    if buffer:
-        yield bytes(buffer)
 
 
 def _confine(limits: Limits) -> None:

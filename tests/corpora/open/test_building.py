@@ -200,5 +200,5 @@ def test_several_processes_generate_what_a_single_one_does(tmp_path: Path) -> No
 
 
 def test_a_killed_worker_is_reported_with_what_to_do() -> None:
-    with pytest.raises(CorpusError, match="build again with fewer jobs"):
+    with pytest.raises(CorpusError, match=r"died \(exit code 1\).*build again with fewer jobs"):
         list(make.in_parallel(os._exit, [1, 1, 1], 2, chunk=1))

@@ -47,7 +47,7 @@ ALL = [
     Fake("pico-fr-FR", "statistical", "text", ("fr",)),
     Fake("pico-es-ES", "statistical", "text", ("es",)),
     Fake("festival-ru", "unit selection", "text", ("ru",)),
-    Fake("rhvoice-anna", "statistical", "text", ("ru",), free=False),
+    Fake("closed-anna", "statistical", "text", ("ru",), free=False),
     Fake("kokoro-af_sky", "neural TTS", "text", ("en",)),
     *(
         Fake(f"espeak-ng-{language}{variant}", "formant", "text", (language,))
@@ -74,9 +74,9 @@ def recordings(n_each: int = 24) -> list[tuple[Recording, float]]:
     return listed
 
 
-def planned(*, nonfree: bool = True, seed: int = 0, without: str = "") -> list[Planned]:
+def planned(*, seed: int = 0, without: str = "") -> list[Planned]:
     known = {name: attack for name, attack in ATTACKS.items() if name != without}
-    return plan(recordings(), known, LINES, SIZE, seed, nonfree=nonfree)
+    return plan(recordings(), known, LINES, SIZE, seed)
 
 
 def parts_by(key: str, clips: list[Planned]) -> dict[str, set[str]]:
@@ -113,7 +113,7 @@ def test_every_language_of_a_part_has_both_labels() -> None:
 
 def test_held_out_families_are_never_in_train_or_dev() -> None:
     families = defaultdict(set)
-    for clip in planned(nonfree=False):
+    for clip in planned():
         if clip.attack != "-":
             families[clip.part].add(ATTACKS[clip.attack].family)
     assert families["eval_out"] == {
@@ -134,9 +134,8 @@ def test_a_copy_is_of_a_bonafide_clip_of_its_part() -> None:
             assert (EXTRA_PARTS.get(clip.part, clip.part), clip.recording.id) in bona
 
 
-def test_voices_that_are_not_free_are_asked_for_and_judged_only() -> None:
-    assert not [clip for clip in planned(nonfree=False) if clip.attack == "rhvoice-anna"]
-    assert {c.part for c in planned() if c.attack == "rhvoice-anna"} == {"eval_out"}
+def test_generators_that_are_not_free_are_never_planned() -> None:
+    assert "closed-anna" not in {clip.attack for clip in planned()}
 
 
 def test_a_missing_generator_changes_no_other_family() -> None:
@@ -165,7 +164,7 @@ def test_short_words_are_joined_for_training_and_never_for_evaluation() -> None:
         for s in ("ktuberling-uk", "tuxpaint-el")
         for n in range(12)
     ]
-    clips = plan(words, {}, {}, SIZE, 0, nonfree=False)
+    clips = plan(words, {}, {}, SIZE, 0)
     assert {clip.recording.speaker for clip in clips} == {"ktuberling-uk"}
     assert all(len(clip.recording.paths) == 4 for clip in clips)
     assert "word 0, word 1, word 10, word 11." not in {clip.text for clip in clips}
@@ -173,7 +172,7 @@ def test_short_words_are_joined_for_training_and_never_for_evaluation() -> None:
 
 def test_the_unit_selection_speaker_is_judged_only() -> None:
     assert PARTS_OF_SPEAKER["festvox-ru-nsh"] == ("eval_out",)
-    assert parts_of_voice("festival-ru", "unit selection", "text", free=True) == ("eval_out",)
+    assert parts_of_voice("festival-ru", "unit selection", "text") == ("eval_out",)
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -86,19 +86,20 @@ def build(
     """
     known, choice = catalogue or read_catalogue(), choice or Choice()
     _check(source, choice)
-    work, rows = _Work(), CutRows(out / "cut.jsonl")
-    if rows.of:
-        say(f"{len(rows.of)} clips were cut before; those that are wanted are not cut again")
-    _forget_excluded(out, source, known, say)
-    for outcome in _with_progress(
-        make_all(_tasks(out, source, choice, known, work, say), rows, jobs), say
-    ):
-        if outcome.error and not outcome.final:
-            repo = work.recordings[outcome.id].page.repo
-            work.failed.setdefault(repo, outcome.error.removeprefix(f"{repo}/"))
-    for repo, why in sorted(work.failed.items()):
-        say(f"{repo}: {why}")
-    return _written(out, known, work, rows, say)
+    work = _Work()
+    with CutRows(out / "cut.jsonl") as rows:
+        if rows.of:
+            say(f"{len(rows.of)} clips were cut before; those that are wanted are not cut again")
+        _forget_excluded(out, source, known, say)
+        for outcome in _with_progress(
+            make_all(_tasks(out, source, choice, known, work, say), rows, jobs), say
+        ):
+            if outcome.error and not outcome.final:
+                repo = work.recordings[outcome.id].page.repo
+                work.failed.setdefault(repo, outcome.error.removeprefix(f"{repo}/"))
+        for repo, why in sorted(work.failed.items()):
+            say(f"{repo}: {why}")
+        return _written(out, known, work, rows, say)
 
 
 def _check(source: Repositories | Path, choice: Choice) -> None:

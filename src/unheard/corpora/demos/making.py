@@ -6,9 +6,9 @@ killed resumes with what is missing.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from unheard import audio
 from unheard.corpora.demos.choosing import Recording
 from unheard.corpora.demos.cutting import WINDOW_S, cut, decode
 from unheard.corpora.git_files import blob_content
+from unheard.data.rows import Lines
 from unheard.errors import AudioError, CorpusError
 from unheard.types import FloatArray
 from unheard.workers import Died, in_processes
@@ -99,40 +100,42 @@ class CutOutcome:
 
 
 class CutRows:
-    """The lines of `cut.jsonl`: what became of each recording; one build at a time."""
+    """The lines of `cut.jsonl`: what became of each recording; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file, if there is one; a line cut off by a kill is dropped.
+        """Read the file, if there is one.
 
         Raises:
-            CorpusError: If the file is something else.
+            CorpusError: If the file is something else, or another build is writing it.
         """
-        self.path = path
         self.of: dict[str, CutOutcome] = {}
-        content = path.read_bytes() if path.is_file() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        try:
-            lines = [json.loads(line) for line in whole.splitlines()]
-            if lines and lines[0] == {"rule": RULE}:
-                self.of = {row["id"]: CutOutcome(**row) for row in lines[1:]}
-            elif lines and "rule" not in lines[0]:
-                raise ValueError("no cut rule in its first line")
-        except (ValueError, TypeError, KeyError) as error:
-            raise CorpusError(
-                f"{path}: not as a build writes it ({error}); delete it, or choose another --out"
-            ) from error
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not self.of:
-            path.write_text(json.dumps({"rule": RULE}) + "\n")
-        elif len(whole) < len(content):
-            path.write_bytes(whole)
+        wrong = CorpusError(f"{path}: not as a build writes it; delete it, or choose another --out")
+        with contextlib.ExitStack() as opened:
+            self._lines = opened.enter_context(Lines(path, b'{"rule": ', wrong))
+            rows = [row for _, row in self._lines]
+            if rows and "rule" not in rows[0]:
+                raise wrong
+            if rows and rows[0] == {"rule": RULE}:
+                try:
+                    self.of = {row["id"]: CutOutcome(**row) for row in rows[1:]}
+                except (TypeError, KeyError) as error:
+                    raise wrong from error
+            if not self.of:
+                self._lines.clear()
+                self._lines.add({"rule": RULE})
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> CutRows:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
     def add(self, outcome: CutOutcome) -> None:
         """Keep what became of a task, on its way to the disk when this returns."""
         self.of[outcome.id] = outcome
         if outcome.final:
-            with self.path.open("a") as stream:
-                stream.write(json.dumps(asdict(outcome)) + "\n")
+            self._lines.add(asdict(outcome))
 
     def knows(self, task: Task) -> bool:
         """Return whether a task need not be done again; a clip that was altered must."""

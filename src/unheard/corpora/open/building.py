@@ -55,7 +55,6 @@ def build(
     *,
     size: str = "small",
     seed: int = 0,
-    nonfree: bool = False,
     jobs: int = 2,
     say: Callable[[str], None] = lambda line: None,
 ) -> Built:
@@ -69,8 +68,6 @@ def build(
         cache: Folder for packages, engines and corpora; made if missing.
         size: A key of `SIZES`.
         seed: Draws clips, texts, generators and channels.
-        nonfree: Whether to add voices whose licence forbids commercial use or derivatives; they
-            go to eval_out only, and must never train weights that are shipped.
         jobs: Processes to use.
         say: Receives progress, one line at a time.
 
@@ -80,13 +77,12 @@ def build(
     if size not in SIZES:
         raise CorpusError(f"no size is called {size!r}{suggestion(size, SIZES)}")
     cache = cache.resolve()
-    wanted = [p for p in PACKAGES if p.free or nonfree]
-    fetch(cache, [p for p in wanted if p.role != "engine"], say)
-    install_engines(cache, [p for p in wanted if p.role == "engine"], say)
+    fetch(cache, [p for p in PACKAGES if p.role != "engine"], say)
+    install_engines(cache, [p for p in PACKAGES if p.role == "engine"], say)
     generators = attacks(cache)
     recordings = _measured(cache, jobs, say)
     lines = stamp_lines(cache) if SIZES[size].captions else OWN_LINES
-    planned = plan(recordings, generators, lines, SIZES[size], seed, nonfree=nonfree)
+    planned = plan(recordings, generators, lines, SIZES[size], seed)
     _say_missing(planned, generators, say)
     ready = [
         c for c in planned if c.attack == BONAFIDE_ATTACK or not generators[c.attack].missing()

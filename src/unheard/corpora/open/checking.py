@@ -18,7 +18,6 @@ from unheard.corpora.open.make import in_parallel
 from unheard.corpora.open.packages import sha256_of
 from unheard.corpora.open.probe import PROBES, Cues, ProbeResult, cues, run_on, run_probe
 from unheard.corpora.open.single_cues import (
-    CHANCE,
     SINGLE_CUES,
     meaning,
     single_features,
@@ -29,7 +28,7 @@ from unheard.data.clip import Clip, Manifest
 from unheard.errors import AudioError, CorpusError, MetricError
 from unheard.types import FloatArray
 
-__all__ = ["CHANCE", "FEWEST_TO_TRAIN", "CheckReport", "CueRow", "check", "leaks"]
+__all__ = ["FEWEST_TO_TRAIN", "CheckReport", "CueRow", "check", "leaks"]
 
 Say = Callable[[str], None]
 

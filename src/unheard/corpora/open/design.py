@@ -64,8 +64,6 @@ def plan(
     lines: Mapping[str, list[str]],
     size: Size,
     seed: int,
-    *,
-    nonfree: bool,
 ) -> list[Planned]:
     """Return what is to be made, bona fide clips first, in a fixed order.
 
@@ -75,7 +73,6 @@ def plan(
         lines: Further texts by language.
         size: How many clips of each part.
         seed: Another seed draws other clips.
-        nonfree: Whether voices that are not free are used, in eval_out only.
     """
     by_part = _assign(recordings, size.speakers or PARTS_OF_SPEAKER)
     texts = _Texts(by_part, lines)
@@ -88,14 +85,14 @@ def plan(
         companions[clip.part].append(clip.recording)
     for part, wanted in {**size.spoof, **size.extra}.items():
         base = companions[EXTRA_PARTS.get(part, part)]
-        for family, share in shares(part, nonfree=nonfree).items():
+        for family, share in shares(part).items():
             usable = [
                 a
                 for a in attacks.values()
                 if a.family == family
-                and (a.free or nonfree)
+                and a.free
                 and a.name.startswith(size.systems or "")
-                and part in parts_of_voice(a.name, a.family, a.kind, free=a.free)
+                and part in parts_of_voice(a.name, a.family, a.kind)
             ]
             planned += _family(part, base, usable, texts, round(share * wanted), seed)
     return planned

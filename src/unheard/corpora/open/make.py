@@ -7,14 +7,11 @@ that was interrupted, or another size of the corpus, resumes from it.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +25,7 @@ from unheard.corpora.open.speech import Recording, load, speech_bounds
 from unheard.data.clip import BONAFIDE_ATTACK
 from unheard.errors import CorpusError, UnheardError
 from unheard.types import FloatArray
+from unheard.workers import Died, in_processes
 
 __all__ = [
     "Finishing",
@@ -247,17 +245,12 @@ def in_parallel(
         yield from map(work, tasks)
         return
     batches = [tasks[start : start + chunk] for start in range(0, len(tasks), chunk)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = [pool.submit(_batch, work, batch) for batch in batches]
-        try:
-            for future in as_completed(futures):
-                yield from future.result()
-        except BrokenProcessPool as error:
+    for _, results in in_processes(partial(_batch, work), batches, jobs, longest_s=0):
+        if isinstance(results, Died):
             raise CorpusError(
-                "a worker process was ended from outside (out of memory?); "
-                "build again with fewer jobs, it resumes where it stopped"
-            ) from error
+                f"{results.why} Then build again with fewer jobs; it resumes where it stopped"
+            )
+        yield from results
 
 
 def _batch(work: Callable[[_In], _Out], tasks: list[_In]) -> list[_Out]:

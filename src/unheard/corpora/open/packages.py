@@ -45,7 +45,6 @@ class Package:
         role: "speech" and "model" packages are unpacked, "engine" packages installed.
         licence: Of the recordings or voices in it.
         sha256: Of the file as downloaded; "" for engines, which apt verifies itself.
-        free: Whether speech made with it may train weights that are shipped.
     """
 
     name: str
@@ -54,15 +53,14 @@ class Package:
     role: Literal["speech", "model", "engine"]
     licence: str
     sha256: str = ""
-    free: bool = True
 
 
 def _speech(name: str, version: str, licence: str, sha256: str) -> Package:
     return Package(name, version, "debian", "speech", licence, sha256)
 
 
-def _engine(name: str, version: str, licence: str, *, free: bool = True) -> Package:
-    return Package(name, version, "debian", "engine", licence, free=free)
+def _engine(name: str, version: str, licence: str) -> Package:
+    return Package(name, version, "debian", "engine", licence)
 
 
 def _model(name: str, version: str, licence: str, sha256: str) -> Package:
@@ -195,17 +193,6 @@ PACKAGES: tuple[Package, ...] = (
     _engine("codec2", "1.0.5-1", "LGPL-2.1"),
     _engine("rubberband-cli", "3.1.2+dfsg0-1", "GPL-2+"),
     _engine("praat", "6.3.07-1", "GPL-3+"),
-    _engine("rhvoice", "1.8.0+dfsg-3", "GPL-3+", free=False),
-    _engine("rhvoice-english", "1.8.0+dfsg-3", "CC-BY-NC-ND and the like", free=False),
-    _engine("rhvoice-russian", "1.8.0+dfsg-3", "CC-BY-NC-ND and the like", free=False),
-    _engine("mbrola", "3.3+dfsg-9", "AGPL-3", free=False),
-    _engine("mbrola-en1", "19980910+repack2-5", "MBROLA, non-commercial", free=False),
-    _engine("mbrola-us1", "0.3+repack2-5", "MBROLA, non-commercial", free=False),
-    _engine("mbrola-us2", "0.1+repack2-5", "MBROLA, non-commercial", free=False),
-    _engine("mbrola-us3", "0.1+repack2-4", "MBROLA, non-commercial", free=False),
-    _engine("mbrola-gr2", "0.0.20010521+repack2-5", "MBROLA, non-commercial", free=False),
-    _engine("mbrola-cz2", "0.2+repack2-5", "MBROLA, non-commercial", free=False),
-    _engine("mbrola-es1", "0.0.19980610+repack2-5", "MBROLA, non-commercial", free=False),
 )
 
 

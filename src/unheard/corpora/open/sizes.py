@@ -129,9 +129,6 @@ _HELD_OUT = {
     "conversion": 0.18,
     "diffusion": 0.1,
 }
-_NOT_FREE = {"statistical": 0.1, "diphone": 0.1}
-"""Unseen systems of seen families, on top of a part's other clips."""
-
 _VOICES: dict[str, tuple[str, ...]] = {
     "flite-awb": ("train",),
     "flite-rms": ("train",),
@@ -177,7 +174,7 @@ finished corpus, see `unheard generate copies`."""
 _VARIANTS = {"": "train", "klatt": "train", "f2": "dev", "m3": "eval_in", "klatt4": "eval_in"}
 
 
-def shares(part: str, *, nonfree: bool) -> dict[str, float]:
+def shares(part: str) -> dict[str, float]:
     """Return the families of spoofed clips in a part and their shares, by the default protocol.
 
     A share does not depend on which generators are installed: a missing family leaves a gap and
@@ -185,32 +182,24 @@ def shares(part: str, *, nonfree: bool) -> dict[str, float]:
 
     Args:
         part: Name of a part.
-        nonfree: Whether voices that are not free are asked for; they are used in eval_out only.
     """
-    if part in EXTRA_PARTS:
-        return _HELD_OUT
-    if part == "eval_out":
-        return _HELD_OUT | (_NOT_FREE if nonfree else {})
-    return _TRAINED
+    return _HELD_OUT if part in EXTRA_PARTS or part == "eval_out" else _TRAINED
 
 
-def parts_of_voice(name: str, family: str, kind: str, *, free: bool) -> tuple[str, ...]:
+def parts_of_voice(name: str, family: str, kind: str) -> tuple[str, ...]:
     """Return the parts in which a generator may be used; none if it is not assigned to any.
 
     A voice is in one part only. A copy has the voice of its source, whose speaker is in one part,
     so the same copying system may be in several parts. Neural TTS voices of the extra parts are
-    others than those of eval_out. Voices that are not free are for evaluation only.
+    others than those of eval_out.
 
     Args:
         name: As in `ATTACKS`.
         family: Its family.
         kind: "copy" or "text".
-        free: Whether it may be trained on.
     """
     if _NOT_PLANNED.fullmatch(name):
         return ()
-    if not free:
-        return ("eval_out",)
     if name.startswith("espeak-ng-"):
         return (_VARIANTS.get(name.removeprefix("espeak-ng-").partition("-")[2], "eval_in"),)
     if name in _VOICES:

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from unheard.attacks.twins import NOTE
-from unheard.corpora.open.checking import CHANCE, CueRow, check
+from unheard.corpora.open.checking import CueRow, check
 from unheard.corpora.open.probe import ProbeResult
+from unheard.corpora.open.single_cues import CHANCE
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest
 from unheard.errors import AttackError
 
