@@ -24,6 +24,8 @@ _FULL_SHARE = 0.5
 _BATCH_WINDOWS = 4
 """Windows a detector gets at once; more cost memory, no faster on processors (bench/score.py)."""
 
+_LARGEST_SCORE = 1e12
+
 _Scores = tuple[FloatArray, FloatArray, FloatArray]
 """Scores [N], and of E experts scores and weights [N, E], as `Bundle.expert_scores` gives them."""
 
@@ -172,9 +174,10 @@ class WindowTrack:
             samples = framed.samples if enough.all() else framed.samples[enough]
             inputs = _without_offset(samples)
             outputs = [np.asarray(output, np.float64) for output in self._score_windows(inputs)]
-            if not all(np.isfinite(output).all() for output in outputs):
+            if not all((np.abs(output) < _LARGEST_SCORE).all() for output in outputs):
                 raise BundleError(
-                    f"the detector gave a score that is not finite, near {times[0][0]:g} s; "
+                    f"the detector gave a score that is not finite, or beyond "
+                    f"{_LARGEST_SCORE:.0e}, near {times[0][0]:g} s; "
                     "its weights are damaged: train it again, or use another detector"
                 )
             self._scores += outputs[0].tolist()

@@ -277,7 +277,7 @@ def _disk_is_full(error: BaseException) -> bool:
 
 
 def _text(value: dict[str, Any] | None) -> str | None:
-    return None if value is None else json.dumps(value)
+    return None if value is None else json.dumps(value, allow_nan=False)
 
 
 def _job(row: sqlite3.Row) -> Job:
