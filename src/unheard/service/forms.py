@@ -1,14 +1,20 @@
-"""The fields of a form that say how a recording is scored."""
+"""The fields that say how a recording is scored: of a form, and of a stream's first frame."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
 from fastapi import Form
+from pydantic import Field
 
 from unheard.service.engine import ScoreOptions
 
-__all__ = ["score_options"]
+__all__ = ["MinimumSpeech", "OperatingPoint", "SpoofPrior", "Threshold", "score_options"]
+
+OperatingPoint = Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"]
+Threshold = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+SpoofPrior = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+MinimumSpeech = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _CHANNEL = "^(mix|left|right|each|[1-9][0-9]?)$"
 _TRACK = "^(default|all|[1-9][0-9]?)$"
@@ -16,30 +22,18 @@ _TRACK = "^(default|all|[1-9][0-9]?)$"
 
 def score_options(
     operating_point: Annotated[
-        Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"] | None,
-        Form(description="How to decide; sure if left out."),
+        OperatingPoint | None, Form(description="How to decide; sure if left out.")
     ] = None,
     threshold: Annotated[
-        float | None,
-        Form(
-            ge=-1e6,
-            le=1e6,
-            allow_inf_nan=False,
-            description="Decide at this score instead: below it is spoof.",
-        ),
+        Threshold | None,
+        Form(description="Decide at this score instead: below it is spoof."),
     ] = None,
     spoof_prior: Annotated[
-        float | None,
-        Form(
-            gt=0,
-            lt=1,
-            allow_inf_nan=False,
-            description="Share of spoof you expect; moves the probability only.",
-        ),
+        SpoofPrior | None,
+        Form(description="Share of spoof you expect; moves the probability only."),
     ] = None,
     minimum_speech_s: Annotated[
-        float | None,
-        Form(ge=0, allow_inf_nan=False, description="With less speech there is no verdict."),
+        MinimumSpeech | None, Form(description="With less speech there is no verdict.")
     ] = None,
     report: Annotated[bool, Form(description="Draw up a report as well.")] = False,
     channel: Annotated[
