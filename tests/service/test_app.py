@@ -157,7 +157,7 @@ FIELDS = ("file", *ScoreOptions.__dataclass_fields__)
     place=st.integers(0, 30),
     path=st.sampled_from(["/v1/score", "/v1/jobs"]),
 )
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 def test_a_field_with_a_slip_of_the_pen_is_named_with_the_right_one(
     client: TestClient, name: str, letter: str, place: int, path: str
 ) -> None:
@@ -181,7 +181,7 @@ def test_a_field_with_a_slip_of_the_pen_is_named_with_the_right_one(
     ),
     name=st.sampled_from([*FIELDS, "key", "a b"]),
 )
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 def test_a_query_parameter_is_not_passed_over(
     client: TestClient, asked: tuple[str, str], name: str
 ) -> None:

@@ -145,7 +145,7 @@ def kept(store: Store, tmp_path: Path, owner: str = "") -> str:
         max_size=8,
     )
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 def test_only_deaths_alone_at_one_place_are_counted_against_a_job(
     deaths: list[tuple[bool, int]],
 ) -> None:

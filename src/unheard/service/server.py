@@ -62,6 +62,9 @@ def run(app: FastAPI, address: Address, announce: Callable[[str], None]) -> None
     lines.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[lines])
     listening = _listen(address)
+    service: App = app.state.app
+    if service.keys is not None:  # they were just read; until the server listens to it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     scheme = "http" if address.certificate is None else "https"
     host = f"[{address.host}]" if ":" in address.host else address.host
     announce(f"{scheme}://{host}:{listening.getsockname()[1]}")
@@ -84,7 +87,7 @@ def run(app: FastAPI, address: Address, announce: Callable[[str], None]) -> None
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         with contextlib.closing(listening), contextlib.suppress(KeyboardInterrupt):
-            _Server(config, app.state.app).run(sockets=[listening])
+            _Server(config, service).run(sockets=[listening])
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -97,9 +100,9 @@ class _Server(uvicorn.Server):
         self._app = app
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
         if self._app.keys is not None:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._app.reload)
+        await super().startup(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for listening in self.servers:
