@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -98,6 +99,9 @@ class Guard:
                 raise answer.refusal
         except Refusal as refusal:
             await answer.refuse(refusal, scope, receive)
+        except ClientDisconnect:  # in the middle of its upload
+            gone = Refusal(400, "gone", "the client went away before its request was whole")
+            await answer.refuse(gone, scope, receive)
         except Exception as error:
             self._telemetry.fault(error, request_id)
             await answer.fail(error, scope, receive)
