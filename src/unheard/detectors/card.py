@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn, TypeVar, cast
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from unheard.detectors.card_values import check_values, too_deep
 from unheard.errors import BundleError, suggestion
 from unheard.metrics import Calibration, OperatingPoints
 
@@ -36,9 +37,7 @@ LEFT_OUT = "left out in turn"
 FORMAT = 1
 """Format of bundles that this version writes, and the newest that it reads."""
 
-_DEEPEST = 64
 _LARGEST = 1e6
-_LARGEST_NUMBER = 1e19
 
 Line = TypeVar("Line", bound="_Strict")
 
@@ -307,12 +306,12 @@ def parse_card(text: bytes, where: str) -> Card:
     try:
         written = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise _too_deep(where) from error
+        raise too_deep(where) from error
     except ValueError as error:
         raise BundleError(
             f"{where}: not JSON ({error}); a bundle is written by `unheard train`: copy it again"
         ) from error
-    _check_values(written, where)
+    check_values(written, where)
     if not isinstance(written, dict):
         raise BundleError(f"{where}: holds no JSON object; a bundle is written by `unheard train`")
     version = written.get("format")
@@ -358,24 +357,6 @@ def _parsed(kind: type[Line], lines: Sequence[Mapping[str, Any]], field: str) ->
         raise BundleError(f"{field}: {_problem(error, (field,))}") from error
 
 
-def _check_values(written: object, where: str) -> None:
-    """Refuse numbers beyond what any card needs, and values nested deeper than one is."""
-    values: list[tuple[tuple[str, ...], object]] = [((), written)]
-    while values:
-        path, value = values.pop()
-        if len(path) > _DEEPEST:
-            raise _too_deep(where)
-        inside = value.items() if isinstance(value, dict) else ()
-        entries = enumerate(value) if isinstance(value, list) else ()
-        values += [((*path, str(step)), one) for step, one in (*inside, *entries)]
-        is_number = isinstance(value, int | float)
-        if is_number and not abs(cast(float, value)) < _LARGEST_NUMBER:
-            raise BundleError(
-                f"{where}: {'.'.join(path)} is {str(value)[:20]}, a finite number below "
-                f"{_LARGEST_NUMBER:.0e} needed; correct the value, or get the bundle again"
-            )
-
-
 def _check_line(card: Card, where: str) -> None:
     """Refuse a line that turns scores round, or off any scale."""
     line, points = card.calibration, asdict(card.operating_points)
@@ -390,13 +371,6 @@ def _check_line(card: Card, where: str) -> None:
                 f"{where}: {name} is {value:g}, a score within +-{_LARGEST:g} needed; calibrate "
                 "the detector again"
             )
-
-
-def _too_deep(where: str) -> BundleError:
-    return BundleError(
-        f"{where}: values are nested more than {_DEEPEST} deep; a bundle is written by "
-        "`unheard train`: copy it again"
-    )
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -5,32 +5,29 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, cast
 
 from fastapi import APIRouter, Depends, FastAPI, File, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
 from unheard import __version__
-from unheard.errors import ServiceError, UnheardError, suggestion
+from unheard.errors import ServiceError, UnheardError
 from unheard.scoring.case_report import STYLE, about
 from unheard.scoring.scorer import OPERATING_POINTS, Scorer
 from unheard.service import shapes
 from unheard.service.decoding import prepare
 from unheard.service.engine import Engine, ScoreOptions, Upload, Work
-from unheard.service.forms import score_options
+from unheard.service.forms import Bounded, score_options
 from unheard.service.guard import Guard, refused
 from unheard.service.jobs import Job, Store
 from unheard.service.keys import Keys
@@ -46,9 +43,6 @@ __all__ = ["App", "create_app"]
 PAGE = Path(__file__).parent / "page"
 
 _LONGEST_NAME = 120
-_LONGEST_FIELD = 4096
-_FIELDS = ["file", *(field.name for field in fields(ScoreOptions))]
-_AS_FILE = "send the recording as a file with a name, as `curl -F file=@call.wav` does"
 _CODES = {400: "bad_request", 404: "not_found", 405: "not_allowed"}
 
 
@@ -190,75 +184,15 @@ def _app(request: Request) -> App:
     return cast(App, request.app.state.app)
 
 
-class _SmallForm(Request):
-    """A request whose form has one file and few, short fields: only the file may be large."""
-
-    def form(self, **_: Any) -> Any:
-        return super().form(max_files=1, max_fields=16, max_part_size=_LONGEST_FIELD)
-
-
-class _Bounded(APIRoute):
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        answer = super().get_route_handler()
-
-        has_form = self.body_field is not None
-
-        async def bounded(request: Request) -> Response:
-            asked = _SmallForm(request.scope, request.receive)
-            _check_names("query parameter", request.query_params.multi_items(), [])
-            if has_form:
-                form = await _form(asked)
-                try:
-                    _check_form(form)
-                except Refusal:
-                    await form.close()
-                    raise
-            return await answer(asked)
-
-        return bounded
-
-
-async def _form(request: Request) -> FormData:
-    try:
-        return await request.form()
-    except HTTPException as error:
-        if "maximum size" not in str(error.detail):
-            raise
-        raise Refusal(
-            400,
-            "bad_request",
-            f"the form has a part without a filename of more than {_LONGEST_FIELD >> 10} kB, so it "
-            f"is a field and no recording; {_AS_FILE}",
-        ) from None
-
-
-def _check_form(form: FormData) -> None:
-    """Refuse fields that nobody reads, and a recording that was sent as text."""
-    _check_names("field", form.multi_items(), _FIELDS)
-    if isinstance(form.get("file"), str):
-        raise Refusal(
-            422, "bad_field", f"file: its part has no filename, so it is text; {_AS_FILE}"
-        )
-
-
-def _check_names(what: str, given: list[tuple[str, Any]], known: list[str]) -> None:
-    for name, n_times in Counter(name for name, _ in given).items():
-        if name not in known:
-            near = suggestion(name, known) if known else "; there are none here"
-            raise Refusal(422, "bad_field", f"no {what} is called {name[:60]!r}{near}")
-        if n_times > 1:
-            raise Refusal(422, "bad_field", f"{name} is given {n_times} times; give it once")
-
-
 Recording = Annotated[UploadFile, File(description="A recording in any common format.")]
 Options = Annotated[ScoreOptions, Depends(score_options)]
 AppState = Annotated[App, Depends(_app)]
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `unheard serve --make-key`.")
 _open = APIRouter()
-_plain = APIRouter(route_class=_Bounded)
+_plain = APIRouter(route_class=Bounded)
 _streams = APIRouter()
-_inside = APIRouter(route_class=_Bounded)
+_inside = APIRouter(route_class=Bounded)
 _SENT = (400, 401, 403, 408, 413, 422, 429, 503)
 
 
