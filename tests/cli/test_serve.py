@@ -8,21 +8,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import ClientConnection, connect
 
 from cli_run import Run
 from fake_service import sent, speech
 from unheard.errors import ServiceError
 from unheard.service.jobs import Store
+from unheard.service.keys import make_key
 from unheard.service.limits import Limits
 from voice import voice
 
 TESTS = Path(__file__).parents[1]
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+}
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
@@ -63,7 +69,7 @@ def test_a_server_that_is_told_to_stop_finishes_and_keeps_its_jobs(tmp_path: Pat
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env=ENVIRONMENT,
     )
     assert program.stdout is not None
     with program, httpx.Client(base_url=program.stdout.readline().strip(), timeout=60) as client:
@@ -93,6 +99,80 @@ def test_a_server_that_is_told_to_stop_finishes_and_keeps_its_jobs(tmp_path: Pat
     stored = [store.find(job["id"], "") for job in jobs]
     assert [job and job.status for job in stored] == ["queued", "queued"]
     store.close()
+
+
+@pytest.mark.timeout(120)
+def test_what_is_under_way_when_a_server_stops_has_an_answer(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    old = make_key(keys, "lab")
+    program = subprocess.Popen(
+        [sys.executable, str(TESTS / "serve_program.py"), str(tmp_path / "jobs"), str(keys), "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    assert program.stdout is not None
+    url = program.stdout.readline().strip()
+    with program, httpx.Client(base_url=url, timeout=60) as client:
+        try:
+            new = make_key(keys, "lab")
+            right = {"authorization": f"Bearer {new}"}
+            assert client.get("/v1/info", headers=right).status_code == 401
+            program.send_signal(signal.SIGHUP)
+            while client.get("/v1/info", headers=right).status_code == 401:
+                time.sleep(0.02)
+            assert client.get("/healthz", headers={"authorization": old}).status_code == 200
+            with connect(f"ws://{client.base_url.netloc.decode()}/v1/stream") as stream:
+                stream.send(json.dumps({"format": "s16le", "key": old}))
+                stream.send((voice(4.0) * 32_767).astype("<i2").tobytes())
+                assert "window" in json.loads(stream.recv())
+                answers: list[httpx.Response] = []
+                asks = [
+                    lambda: client.post("/v1/score", files=sent(speech(300.0)), headers=right),
+                    lambda: client.post("/v1/score", content=_dripping(), headers=right | FORM),
+                ]
+                asking = [
+                    threading.Thread(target=lambda ask=ask: answers.append(ask())) for ask in asks
+                ]
+                for thread in asking:
+                    thread.start()
+                in_house = "unheard_uploads_in_house 2.0"
+                while in_house not in client.get("/metrics", headers=right).text:
+                    time.sleep(0.02)
+                begun_s = time.monotonic()
+                program.send_signal(signal.SIGTERM)
+                messages: list[dict[str, Any]] = []
+                with pytest.raises(ConnectionClosedError, match="1012"):
+                    _listen_on(stream, messages)
+                last = messages[-1]
+            for thread in asking:
+                thread.join()
+            assert program.wait(30) == 0
+            assert time.monotonic() - begun_s < 20
+        finally:
+            program.kill()
+    assert last["verdict"]["decision"]
+    assert "the service stopped after 4.0 s of the stream" in last["verdict"]["warnings"][-1]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopped")
+    assert len(answers) == 2
+
+
+def _listen_on(stream: ClientConnection, messages: list[dict[str, Any]]) -> None:
+    while True:
+        messages.append(json.loads(stream.recv()))
+
+
+FORM = {"content-type": "multipart/form-data; boundary=x"}
+
+
+def _dripping() -> Iterator[bytes]:
+    """A form that does not come to its end."""
+    yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    for _ in range(200):
+        time.sleep(0.1)
+        yield b"RIFF"
 
 
 def _walk_away(client: httpx.Client) -> None:

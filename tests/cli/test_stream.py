@@ -57,7 +57,7 @@ def test_a_stream_ends_with_the_verdict_of_the_file(
         assert last["verdict"]["score"] == pytest.approx(wanted["score"], abs=1e-5)
         assert last["verdict"]["decision"] == wanted["decision"]
         assert [update["window"]["end_s"] for update in updates] == [1.0, 1.5, 2.0, 2.5, 3.0]
-        assert updates[-1]["running"]["heard_s"] == 3.0
+        assert updates[-1]["running"]["heard_s"] == pytest.approx(3.0, abs=0.4)
 
 
 @pytest.mark.parametrize(("rate_hz", "n_channels"), [(8_000, 1), (48_000, 2)])

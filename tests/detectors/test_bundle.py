@@ -3,19 +3,23 @@
 import hashlib
 import json
 import random
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+import voice
 from unheard.detectors import bundle as bundles
 from unheard.detectors import bundle_files
 from unheard.detectors.bundle import (
@@ -27,13 +31,14 @@ from unheard.detectors.bundle import (
     model_card,
     read_card,
 )
-from unheard.detectors.card import Material, Provenance
+from unheard.detectors.card import Material, Provenance, parse_card
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.detectors.table import DETECTORS, Detector, ResNet18, Spec, Toy
 from unheard.detectors.weights import save
 from unheard.errors import BundleError
 from unheard.files import write_through
 from unheard.metrics import Calibration, OperatingPoints
+from unheard.scoring.live import LiveVerdict
 
 WINDOWS = (0.1 * np.random.default_rng(0).standard_normal((40, 3200))).astype(np.float32)
 RESULT = {
@@ -333,6 +338,79 @@ def test_a_card_that_is_no_json_object_is_refused(tmp_path: Path, text: bytes) -
     (folder / "bundle.json").write_bytes(text)
     with pytest.raises(BundleError, match="a bundle is written by `unheard train`"):
         load(folder)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where the numbers of a card are."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    found: list[tuple[Any, ...]] = []
+    for step, entry in entries:
+        if isinstance(entry, dict | list):
+            found += places(entry, (*path, step))
+        elif isinstance(entry, int | float) and not isinstance(entry, bool):
+            found.append((*path, step))
+    return found
+
+
+SHIPPED_CARD = json.loads((default() / "bundle.json").read_text())
+
+
+@given(
+    place=st.sampled_from(places(SHIPPED_CARD)),
+    number=st.sampled_from(["1e19", "-1e20", "1e308", "-1e308", "1e999", "1" + "0" * 400]),
+)
+def test_no_number_of_a_card_is_beyond_all_measure(place: tuple[Any, ...], number: str) -> None:
+    changed = json.loads(json.dumps(SHIPPED_CARD))
+    inside = changed
+    for step in place[:-1]:
+        inside = inside[step]
+    inside[place[-1]] = "@"
+    text = json.dumps(changed).replace('"@"', number)
+    named = "format" if place == ("format",) else re.escape(".".join(map(str, place)))
+    with pytest.raises(BundleError, match=rf"x.json: (written by|{named} is .*finite number)"):
+        parse_card(text.encode(), "x.json")
+
+
+@settings(deadline=None)
+@given(
+    scale=st.floats(),
+    offset=st.floats(),
+    point=st.floats(),
+    raw=st.floats(width=32),
+)
+def test_what_a_card_lets_through_gives_finite_verdicts(
+    scale: float, offset: float, point: float, raw: float
+) -> None:
+    changed = SHIPPED_CARD | {"calibration": {"scale": scale, "offset": offset}}
+    changed["operating_points"] = SHIPPED_CARD["operating_points"] | {"surely_bonafide": point}
+    try:
+        checked = parse_card(json.dumps(changed).encode(), "x.json")
+        scorer = voice.scorer(
+            voice.FakeBundle(
+                lambda windows: np.full(len(windows), raw, np.float64), cast(Any, checked)
+            )
+        )
+        live = LiveVerdict(scorer)
+        updates = live.push(SPEECH)
+        verdict = live.close()
+    except BundleError:
+        assert not (0 < scale <= 1e6 and max(abs(offset), abs(point)) <= 1e6 and abs(raw) < 1e12)
+        return
+    json.dumps([update.to_dict() for update in updates], allow_nan=False)
+    json.dumps(verdict.to_dict(), allow_nan=False)
+    assert verdict.score is not None
+
+
+SPEECH = voice.voice(5.0)
+
+
+@given(depth=st.integers(65, 20_000), kind=st.sampled_from(['{"a":', "["]))
+def test_a_card_that_is_nested_deep_is_refused_in_words(depth: int, kind: str) -> None:
+    closing = {"[": "]", '{"a":': "}"}[kind]
+    nested = kind * depth + "0" + closing * depth
+    text = json.dumps(SHIPPED_CARD | {"provenance": "@"}).replace('"@"', nested)
+    with pytest.raises(BundleError, match=r"nested more than 64 deep; .*copy it again"):
+        parse_card(text.encode(), "x.json")
 
 
 def test_an_enormous_card_is_not_read(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audio_files import wav
 from unheard import audio
@@ -323,3 +325,26 @@ def test_a_closed_stream_takes_nothing_more() -> None:
         stream.push(voice(1))
     with pytest.raises(AudioError, match="make a new one"):
         stream.close()
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+@given(
+    tones_hz=st.lists(st.floats(300, 1500), min_size=1, max_size=2),
+    on_s=st.floats(0.3, 2.0),
+    off_s=st.floats(0.2, 2.0),
+    level_db=st.floats(-30, -6),
+)
+@settings(deadline=None, max_examples=12)
+def test_signal_tones_beside_speech_do_not_move_its_score(
+    is_first: bool, tones_hz: list[float], on_s: float, off_s: float, level_db: float
+) -> None:
+    time_s = np.arange(12 * 16_000) / 16_000
+    tone = sum(np.sin(2 * np.pi * hz * time_s) for hz in tones_hz) * 10 ** (level_db / 20)
+    signal = (tone * (time_s % (on_s + off_s) < on_s) / len(tones_hz)).astype(np.float32)
+    speech = voice(6)
+    alone = scorer().samples(speech)
+    parts = [signal, speech] if is_first else [speech, signal]
+    beside = scorer().samples(np.concatenate(parts))
+    assert alone.score is not None
+    assert beside.score == pytest.approx(alone.score, abs=0.1)
+    assert any("are signal tones (ringing, busy, keys)" in warning for warning in beside.warnings)

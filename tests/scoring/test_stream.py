@@ -25,7 +25,7 @@ def test_a_stream_gives_the_verdict_of_the_whole(n: int, sizes: list[int]) -> No
     verdict = stream.close()
     came = [window for windows in new for window in windows]
     assert tuple(came) == verdict.windows[: len(came)]
-    assert len(verdict.windows) - len(came) <= 1
+    assert len(verdict.windows) - len(came) <= 2  # one may wait until it is known to be no tone
     # A window is scored alone or in a batch; sums over it may then differ in the last bits.
     for got, wanted in zip(verdict.windows, whole.windows, strict=True):
         assert (got.start_s, got.end_s, got.speech_s) == (

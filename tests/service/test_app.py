@@ -4,18 +4,24 @@ import hashlib
 import json
 import logging
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from fake_service import scorer, sent, served, speech
+from fake_service import Level, scorer, sent, served, speech
 from hostile_audio import UNUSABLE
 from unheard.scoring.verdict import Verdict
+from unheard.service.engine import ScoreOptions
 from unheard.service.keys import Keys, make_key
+from unheard.types import FloatArray
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +146,70 @@ def test_the_farthest_threshold_is_drawn(client: TestClient, threshold: str) -> 
 def test_a_request_without_a_file_says_so(client: TestClient) -> None:
     assert "file" in error(client.post("/v1/score"))["message"]
     assert client.post("/v1/score", data={"report": "true"}).status_code == 422
+
+
+FIELDS = ("file", *ScoreOptions.__dataclass_fields__)
+
+
+@given(
+    name=st.sampled_from(FIELDS),
+    letter=st.sampled_from("xyz"),
+    place=st.integers(0, 30),
+    path=st.sampled_from(["/v1/score", "/v1/jobs"]),
+)
+@settings(deadline=None, max_examples=15)
+def test_a_field_with_a_slip_of_the_pen_is_named_with_the_right_one(
+    client: TestClient, name: str, letter: str, place: int, path: str
+) -> None:
+    slipped = name[:place] + letter + name[place:]
+    answer = client.post(path, files=sent(b"not even audio"), data={slipped: "1"})
+    assert (answer.status_code, error(answer)["code"]) == (422, "bad_field")
+    assert f"no field is called '{slipped}'; did you mean '{name}'?" in error(answer)["message"]
+
+
+@given(
+    asked=st.sampled_from(
+        [
+            ("POST", "/v1/score"),
+            ("POST", "/v1/jobs"),
+            ("GET", "/v1/jobs/x"),
+            ("DELETE", "/v1/jobs/x"),
+            ("GET", "/v1/info"),
+            ("GET", "/metrics"),
+            ("GET", "/healthz"),
+        ]
+    ),
+    name=st.sampled_from([*FIELDS, "key", "a b"]),
+)
+@settings(deadline=None, max_examples=15)
+def test_a_query_parameter_is_not_passed_over(
+    client: TestClient, asked: tuple[str, str], name: str
+) -> None:
+    answer = client.request(*asked, params={name: "1"})
+    assert (answer.status_code, error(answer)["code"]) == (422, "bad_field")
+    assert f"no query parameter is called '{name}'" in error(answer)["message"]
+
+
+def test_a_field_that_is_given_twice_is_not_chosen_from(client: TestClient) -> None:
+    answer = client.post("/v1/score", files=sent(speech()), data={"threshold": ["1", "2"]})
+    assert (answer.status_code, error(answer)["code"]) == (422, "bad_field")
+    assert "threshold is given 2 times; give it once" in error(answer)["message"]
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "status", "message"),
+    [(9, 422, "file: its part has no filename"), (9999, 400, "a part without a filename of more")],
+)
+def test_a_part_without_a_filename_is_named_as_that(
+    client: TestClient, n_bytes: int, status: int, message: str
+) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    whole = body + b"R" * n_bytes + b"\r\n--x--\r\n"
+    answer = client.post("/v1/score", content=whole, headers=kind)
+    assert answer.status_code == status
+    assert message in error(answer)["message"]
+    assert "curl -F file=@call.wav" in error(answer)["message"]
 
 
 def test_a_form_that_cannot_be_read_is_400(client: TestClient) -> None:
@@ -329,6 +399,53 @@ def test_one_key_may_not_take_all_places(tmp_path: Path) -> None:
         answer = client.post("/v1/score", files=sent(speech()), headers=right)
     assert (answer.status_code, error(answer)["code"]) == (429, "too_many")
     assert answer.headers["retry-after"] == "5"
+
+
+class Gate(Level):
+    """A model that scores nothing until it may, and notes which recordings it has scored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.entered = threading.Event()
+
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        self.entered.set()
+        assert self.go.wait(30)
+        time.sleep(0.01)
+        return super().expert_scores(windows)
+
+
+def test_a_short_clip_of_one_key_does_not_wait_for_the_long_ones_of_another(
+    tmp_path: Path,
+) -> None:
+    desk, lab = (make_key(tmp_path / "keys", name) for name in ("desk", "lab"))
+    model = Gate()
+    answered: list[str] = []
+    with served(tmp_path, model=model, keys=Keys.read(tmp_path / "keys"), n_active=2) as client:
+
+        def ask(key: str, what: str, data: bytes) -> None:
+            headers = {"authorization": f"Bearer {key}"}
+            assert client.post("/v1/score", files=sent(data), headers=headers).status_code == 200
+            answered.append(what)
+
+        long = speech(60.0)
+        asking = [threading.Thread(target=ask, args=(desk, "long", long)) for _ in range(8)]
+        for thread in asking:
+            thread.start()
+        headers = {"authorization": f"Bearer {desk}"}
+        while "in_house 8.0" not in client.get("/metrics", headers=headers).text:
+            time.sleep(0.01)
+        assert model.entered.wait(20)
+        short = threading.Thread(target=ask, args=(lab, "short", speech(3.0)))
+        short.start()
+        while "in_house 9.0" not in client.get("/metrics", headers=headers).text:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        model.go.set()
+        for thread in [short, *asking]:
+            thread.join()
+    assert answered[0] == "short"
 
 
 def test_a_full_service_is_503(tmp_path: Path) -> None:

@@ -1,16 +1,23 @@
 """Do long recordings survive a restart, and leave nothing behind when they are done?"""
 
 import errno
+import io
 import logging
 import os
 import shutil
 import sqlite3
 import threading
 import time
+from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
+import numpy as np
 import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from fake_service import Level, sent, served, speech
@@ -20,8 +27,10 @@ from unheard.service.jobs import Job, Store
 from unheard.service.keys import Keys, make_key
 from unheard.service.limits import Limits, Refusal
 from unheard.service.runner import Runner
+from unheard.service.shares import Shares
 from unheard.service.telemetry import Telemetry
 from unheard.types import FloatArray
+from voice import RATE_HZ, voice
 
 
 class Paused(Level):
@@ -130,22 +139,151 @@ def kept(store: Store, tmp_path: Path, owner: str = "") -> str:
         )
 
 
-def test_a_job_that_takes_the_service_down_is_given_up(tmp_path: Path) -> None:
-    for attempt in range(3):
-        store = Store(tmp_path / "jobs", Limits())
-        if not attempt:
-            job = kept(store, tmp_path)
-        taken = store.take()
-        assert taken is not None
-        assert taken.id == job
-        store.close()  # as a kill would: the row says "running"
+@given(
+    deaths=st.lists(
+        st.tuples(st.booleans(), st.integers(0, 2)),  # was it alone; windows that it got further
+        max_size=8,
+    )
+)
+@settings(deadline=None, max_examples=20)
+def test_only_deaths_alone_at_one_place_are_counted_against_a_job(
+    deaths: list[tuple[bool, int]],
+) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        store = Store(folder / "jobs", Limits())
+        job = kept(store, folder)
+        n_windows, counted, place = 0, 0, 0
+        for is_alone, n_further in deaths:
+            taken = store.take()
+            assert (taken is not None) == (counted < 3)
+            if taken is None:
+                break
+            assert store.windows(job) == {bytes([n]): b"score" for n in range(n_windows)}
+            new = {bytes([n_windows + n]): b"score" for n in range(n_further)}
+            store.keep_windows(job, new, 2.0 * len(new), is_alone=is_alone)
+            n_windows += n_further
+            if is_alone:
+                counted = 1 if n_windows > place else counted + 1
+                place = n_windows
+            store.close()  # as a kill would: the row says "running"
+            store = Store(folder / "jobs", Limits())
+        found = store.find(job, "")
+        assert found is not None
+        assert found.status == ("failed" if counted >= 3 else "queued")
+        if found.status == "failed":
+            assert found.error is not None
+            assert "died 3 times at the same place of this recording" in found.error["message"]
+            assert os.listdir(folder / "jobs" / "uploads") == []
+            assert store.windows(job) == {}
+        store.close()
+
+
+class Counting(Level):
+    """A model that stops at a window, and counts those that it scored."""
+
+    def __init__(self, n_most: int) -> None:
+        super().__init__()
+        self.n_most = n_most
+        self.n_scored = 0
+        self.stuck = threading.Event()
+
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        if self.n_scored + len(windows) > self.n_most:
+            self.stuck.set()
+            time.sleep(0.5)
+        self.n_scored += len(windows)
+        return super().expert_scores(windows)
+
+
+def test_a_job_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unheard.service.runner._KEEP_S", 0.0)
+    file = io.BytesIO()
+    soundfile.write(file, voice(20.0, seed=3), RATE_HZ, format="WAV", subtype="PCM_16")
+    data = file.getvalue()
+    model = Counting(20)
+    with served(tmp_path, model=model) as client:
+        url = client.post("/v1/jobs", files=sent(data)).json()["url"]
+        assert model.stuck.wait(20)
+        shutil.copytree(tmp_path / "jobs", tmp_path / "killed" / "jobs")  # as after a kill
+        heard_s = client.get(url).json()["progress_s"]
+        assert heard_s > 0
+    again = Counting(1000)
+    with served(tmp_path / "killed", model=again) as client:
+        assert client.get(url).json()["progress_s"] >= heard_s - 2.0
+        job = ended(client, url)
+        whole = client.post("/v1/score", files=sent(data)).json()["verdict"]
+    resumed = job["result"]["verdict"]
+    assert len(resumed["windows"]) + len(whole["windows"]) - again.n_scored >= 16
+    scores = [[window["score"] for window in one["windows"]] for one in (resumed, whole)]
+    np.testing.assert_allclose(*scores, atol=1e-5)
+    assert resumed["score"] == pytest.approx(whole["score"], abs=1e-5)
+
+
+def test_a_request_beside_a_job_is_written_before_it_is_scored(tmp_path: Path) -> None:
+    model = Paused()
+    with served(tmp_path, model=model) as client:
+        store = client.app.state.app.store  # type: ignore[attr-defined]
+
+        def alone() -> list[int]:
+            return [row["is_alone"] for row in store._do("SELECT is_alone FROM jobs")]
+
+        client.post("/v1/jobs", files=sent(speech(9.0)))
+        assert model.entered.wait(20)
+        assert alone() == [1]
+        asking = threading.Thread(
+            target=client.post, args=("/v1/score",), kwargs={"files": sent(speech())}
+        )
+        asking.start()
+        for _ in range(1000):
+            if alone() == [0]:
+                break
+            time.sleep(0.01)
+        assert alone() == [0]
+        model.go.set()
+        asking.join()
+
+
+def test_a_job_that_ran_when_the_service_died_runs_alone(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs", Limits())
-    kept_job = store.find(job, "")
-    assert kept_job is not None
-    assert kept_job.status == "failed"
-    assert kept_job.error is not None
-    assert "stopped 3 times while it scored this; convert it" in kept_job.error["message"]
-    assert os.listdir(tmp_path / "jobs" / "uploads") == []
+    suspect, other = kept(store, tmp_path), kept(store, tmp_path)
+    first = store.take()
+    assert first is not None
+    assert first.id == suspect
+    store.close()
+    store = Store(tmp_path / "jobs", Limits())
+    beside = store.take(suspects=False)
+    assert beside is not None
+    assert beside.id == other
+    alone = store.take()
+    assert alone is not None
+    assert (alone.id, alone.is_suspect) == (suspect, True)
+    store.close()
+
+
+def test_the_job_of_the_key_that_was_given_least_goes_first(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs", Limits())
+    jobs = [kept(store, tmp_path, owner) for owner in ("desk", "desk", "lab", "desk", "lab")]
+    given = Counter({"desk": 10.0})
+    taken: list[str] = []
+    while job := store.take(lambda owner: given[owner]):
+        taken.append(job.id)
+        given[job.owner] += 4.0
+    assert taken == [jobs[place] for place in (2, 4, 0, 1, 3)]
+    store.close()
+
+
+def test_a_folder_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs", Limits())
+    job = kept(store, tmp_path)
+    for column in ("is_alone", "is_suspect", "n_kept"):
+        store._do(f"ALTER TABLE jobs DROP COLUMN {column}")
+    store._do("DROP TABLE windows")
+    store.close()
+    store = Store(tmp_path / "jobs", Limits())
+    taken = store.take()
+    assert taken is not None
+    assert taken.id == job
     store.close()
 
 
@@ -322,6 +460,7 @@ def test_a_job_that_is_deleted_as_it_is_taken_is_stopped(
 ) -> None:
     class Patient:
         limits = Limits()
+        shares = Shares()
 
         def score(self, _: Upload, __: ScoreOptions, work: Work) -> None:
             assert work.stopped.wait(20)
@@ -332,8 +471,8 @@ def test_a_job_that_is_deleted_as_it_is_taken_is_stopped(
     job = kept(store, tmp_path)
     take, deleting = store.take, threading.Thread(target=runner.forget, args=(job,))
 
-    def take_while_deleted() -> Job | None:
-        taken = take()
+    def take_while_deleted(*given: Any, **which: Any) -> Job | None:
+        taken = take(*given, **which)
         if taken is not None:
             deleting.start()
             deleting.join(0.3)  # it must not end before the job is known to run

@@ -50,10 +50,34 @@ def test_a_name_that_would_break_the_file_is_refused(tmp_path: Path, name: str) 
         make_key(tmp_path / "keys", name)
 
 
-def test_a_name_is_given_once(tmp_path: Path) -> None:
-    make_key(tmp_path / "keys", "lab")
-    with pytest.raises(ServiceError, match="has a key named 'lab' already; choose another"):
-        make_key(tmp_path / "keys", "lab")
+def test_a_name_has_two_keys_while_one_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    first, second = make_key(file, "lab"), make_key(file, "lab")
+    keys = Keys.read(file)
+    assert (keys.name(first), keys.name(second)) == ("lab", "lab")
+    with pytest.raises(
+        ServiceError, match=r"has two keys of 'lab' already.*delete the line of the"
+    ):
+        make_key(file, "lab")
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[1:]))
+    keys.reload()
+    assert (keys.name(first), keys.name(second)) == (None, "lab")
+    third = make_key(file, "lab")
+    assert keys.name(third) is None
+    keys.reload()
+    assert keys.name(third) == "lab"
+
+
+@pytest.mark.parametrize("content", [None, "", "lab secret\n", 3 * ("lab " + 64 * "0" + "\n")])
+def test_keys_that_cannot_be_read_again_stay(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "keys"
+    key = make_key(file, "lab")
+    keys = Keys.read(file)
+    file.unlink() if content is None else file.write_text(content)
+    with pytest.raises(ServiceError, match=r"make .*key|third key of 'lab'.*delete the line"):
+        keys.reload()
+    assert keys.name(key) == "lab"
 
 
 def test_a_last_line_without_its_end_is_ended_first(tmp_path: Path) -> None:

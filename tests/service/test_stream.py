@@ -1,6 +1,7 @@
 """Does a stream over a WebSocket end with the file's verdict, and is a wrong one refused?"""
 
 import asyncio
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -86,13 +90,13 @@ def test_a_stream_may_decide_in_its_own_way(client: TestClient) -> None:
     [
         (["no JSON"], "bad_field", "the first frame does not fit.*send text such as"),
         (["[" * 10_000], "bad_field", "send text such as"),
-        ([opening(sample_rate=1)], "bad_field", "sample_rate: extra"),
+        ([opening(chanel="left")], "bad_field", "chanel: extra.*did you mean 'channel'"),
         ([opening(rate_hz="fast")], "bad_field", "rate_hz: .*valid integer"),
         ([opening(rate_hz=10**9)], "not_possible", "give a rate of 4000 to"),
         ([opening(channels=0)], "not_possible", "give 1 to 64 channels"),
         ([opening(format="s61le")], "not_possible", "did you mean 's16le'"),
-        ([opening(spoof_prior=2.0)], "not_possible", "give a probability above 0"),
-        ([opening(threshold=1e10)], "not_possible", "give a finite score"),
+        ([opening(spoof_prior=2.0)], "bad_field", "spoof_prior: .*less than 1"),
+        ([opening(threshold=1e10)], "bad_field", "threshold: .*equal to 1000000"),
         (['{"minimum_speech_s": 1e999}'], "bad_field", "minimum_speech_s: .*finite number"),
         ([opening(), bytes(4), "stop"], "bad_field", "send samples as binary"),
         ([opening(), '{"end": false}'], "bad_field", "send samples as binary"),
@@ -177,8 +181,8 @@ def test_a_full_service_takes_no_more_streams(tmp_path: Path) -> None:
 def test_a_stream_wants_the_key_in_its_header_or_first_frame(tmp_path: Path) -> None:
     key = make_key(tmp_path / "keys", "newsroom")
     with served(tmp_path, keys=Keys.read(tmp_path / "keys")) as client:
-        for frame in (opening(), opening(key="wrong")):
-            assert conversation(client, frame, END)[0]["error"]["code"] == "no_key"
+        for frame, code in ((opening(), "no_key"), (opening(key="wrong"), "wrong_key")):
+            assert conversation(client, frame, END)[0]["error"]["code"] == code
         assert "verdict" in conversation(client, opening(key=key), END)[0]
         header = {"authorization": f"Bearer {key}"}
         assert "verdict" in conversation(client, opening(), END, headers=header)[0]
@@ -194,11 +198,98 @@ def test_a_stream_wants_the_key_in_its_header_or_first_frame(tmp_path: Path) -> 
     ],
 )
 def test_a_page_of_another_site_opens_no_stream(client: TestClient, place: dict[str, str]) -> None:
+    assert refused(client, "/v1/stream", place)[0] == 403
+
+
+def refused(client: TestClient, path: str, headers: dict[str, str]) -> tuple[int, str, set[str]]:
+    """Status, code and fields of what a stream is told that is not opened."""
     with (
-        pytest.raises(WebSocketDisconnect),
-        client.websocket_connect("/v1/stream", headers=place),
+        pytest.raises(WebSocketDenialResponse) as caught,
+        client.websocket_connect(path, headers=headers),
     ):
         pass
+    answer = caught.value
+    error = answer.json()["error"]
+    assert error["request_id"] == answer.headers["x-request-id"]
+    return answer.status_code, error["code"], error.keys()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/stream?rate_hz=8000", {}),
+        ("/v1/streams", {}),
+        ("/v1/stream", {"origin": "http://evil.example"}),
+        ("/v1/stream", {"authorization": "Bearer x"}),
+        ("/v1/stream", {"authorization": "Bearer"}),
+    ],
+)
+def test_a_stream_and_a_request_are_refused_alike(
+    tmp_path: Path, path: str, headers: dict[str, str]
+) -> None:
+    key = make_key(tmp_path / "keys", "newsroom")
+    right = {"authorization": f"Bearer {key}", **headers}
+    with served(tmp_path, keys=Keys.read(tmp_path / "keys")) as client:
+        alike = client.get(path.replace("/v1/stream", "/v1/info", 1), headers=right)
+        error = alike.json()["error"]
+        assert refused(client, path, right) == (alike.status_code, error["code"], error.keys())
+
+
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "operating_point": st.sampled_from(["sure", "suer", "balanced"]),
+        "threshold": st.sampled_from([0.0, -1e6, 1e6, 1e7, "x", "1.5"]),
+        "spoof_prior": st.sampled_from([0, 0.5, 1, 1e-9, "nan"]),
+        "minimum_speech_s": st.sampled_from([0, 1, -1, 1e308, "inf"]),
+        "channel": st.sampled_from(["mix", "left", "7", "lft"]),
+        "thresold": st.just(1.0),
+    },
+)
+
+
+@given(fields=FIELDS)
+@settings(deadline=None, max_examples=25)
+def test_settings_of_a_stream_are_taken_and_refused_as_those_of_a_form(
+    client: TestClient, fields: dict[str, object]
+) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.stack([voice(1.0)] * 2, axis=1), 16_000, format="WAV")
+    sent = {"file": ("clip.wav", file.getvalue())}
+    data = {name: str(value) for name, value in fields.items()}
+    pcm = np.repeat((voice(1.0) * 30_000).astype("<i2"), 2).tobytes()
+    asked = client.post("/v1/score", files=sent, data=data)
+    streamed = conversation(client, opening(channels=2, **fields), pcm, END)[-2]
+    if asked.status_code == 200:
+        verdict = asked.json()["verdict"]
+        for name in ("thresholds", "spoof_prior", "operating_point", "channel"):
+            assert streamed["verdict"][name] == verdict[name]
+    elif fields.get("channel") not in ("7", "lft"):
+        assert streamed["error"]["code"] == asked.json()["error"]["code"]
+    assert ("error" in streamed) == (asked.status_code != 200)
+
+
+def test_a_stream_of_a_name_without_a_key_ends(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    lab, desk = make_key(keys, "lab"), make_key(keys, "desk")
+    with served(tmp_path, keys=Keys.read(keys)) as client:
+        app = client.app.state.app  # type: ignore[attr-defined]
+        with (
+            client.websocket_connect("/v1/stream") as first,
+            client.websocket_connect("/v1/stream") as second,
+        ):
+            for socket, key in ((first, lab), (second, desk)):
+                socket.send_text(opening(key=key))
+                socket.send_bytes((voice(1.2) * 30_000).astype("<i2").tobytes())
+                assert socket.receive_json()["window"]
+            keys.write_text(keys.read_text().splitlines(keepends=True)[1])
+            assert client.portal is not None
+            client.portal.call(app.reload)
+            assert first.receive_json()["error"]["code"] == "wrong_key"
+            second.send_text(END)
+            assert "verdict" in second.receive_json()
+        header = {"authorization": f"Bearer {lab}"}
+        assert client.get("/v1/info", headers=header).status_code == 401
 
 
 def test_a_fault_of_ours_closes_the_stream(tmp_path: Path) -> None:

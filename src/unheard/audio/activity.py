@@ -169,10 +169,16 @@ class Gauge:
         """Whole frames until now."""
         return len(self._speech)
 
-    def is_speech(self, first: int) -> BoolArray:
-        """Return which frames from a frame on are active at speech frequencies."""
-        flags: BoolArray = np.frombuffer(self._speech[first:], np.uint8) == 1
-        return flags
+    def is_speech(self, first: int, *, at_end: bool = False) -> BoolArray:
+        """Return which frames from a frame on are active, and no signal tone.
+
+        Args:
+            first: That frame.
+            at_end: Whether no more will come; else the last few frames, of which it is not known
+                whether they are a tone, are left out.
+        """
+        n_open = 0 if at_end else self._tones.n_open()
+        return self._spoken(first, max(first, len(self._speech) - n_open))
 
     def _floor_db(self, n_new: int) -> FloatArray:
         """Return the level above which each of the last frames may be speech, [K].

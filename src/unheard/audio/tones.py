@@ -11,7 +11,7 @@ import numpy as np
 
 from unheard.types import BoolArray, FloatArray
 
-__all__ = ["SIGNAL_CONTEXT", "Tones"]
+__all__ = ["OPEN_FRAMES", "SIGNAL_CONTEXT", "Tones"]
 
 _N_FFT = 1024
 _BINS = slice(11, 321)  # 170 Hz to 5 kHz
@@ -34,6 +34,9 @@ _BEFORE, _AFTER = 3, 8
 
 SIGNAL_CONTEXT = _LEAST_RUN + _BEFORE + _AFTER
 """Frames whose being a signal tone may still change with those that follow."""
+
+OPEN_FRAMES = _BEFORE
+"""The last frames, at least so many, may still belong to a tone that follows."""
 
 _NO_TONE, _DIGIT = -1, -2
 
@@ -79,6 +82,17 @@ class Tones:
         weights = np.array(self._weights[blocks], np.float64)
         total = weights.sum()
         return float(weights @ np.array(self._shares[blocks], np.float64) / total) if total else 0.0
+
+    def n_open(self) -> int:
+        """Return how many of the last frames may still turn out to be signal tones, or not."""
+        if not self._signals or self._signals[-1] == _NO_TONE:
+            return _BEFORE
+        n_run, least = 1, _LEAST_DIGIT_RUN if self._signals[-1] == _DIGIT else _LEAST_RUN
+        while n_run < min(least, len(self._signals)) and _goes_on(
+            self._signals[-n_run - 1], self._signals[-n_run]
+        ):
+            n_run += 1
+        return _BEFORE + n_run if n_run < least else _BEFORE
 
     def signals(self, first: int, last: int) -> BoolArray:
         """Return which frames from first to before last are signal tones, [K].

@@ -27,7 +27,7 @@ def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = Fal
     if "error" in row:
         say(f"error: {shown(row['error'])}")
     if as_json:
-        typer.echo(json.dumps(row))
+        typer.echo(json.dumps(row, allow_nan=False))
     elif not quiet and "error" not in row:
         from unheard.scoring.verdict import percent
 

@@ -34,7 +34,10 @@ def serve(  # noqa: PLR0913  a command has the options that it has
     ] = None,
     make_key: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Add a key to --keys, print it this once, and leave."),
+        typer.Option(
+            metavar="NAME",
+            help="Add a key to --keys, print it this once, and leave; a name may have two.",
+        ),
     ] = None,
     jobs: Annotated[
         Path | None,
@@ -61,8 +64,8 @@ def serve(  # noqa: PLR0913  a command has the options that it has
 ) -> None:
     """Answer over HTTP: uploads, jobs, live streams, and a page for people.
 
-    SIGTERM or Ctrl-C ends it: requests are finished, and running jobs wait for the next start. See
-    docs/service.md.
+    SIGTERM or Ctrl-C ends it: streams get their verdict so far, requests are finished, and running
+    jobs wait for the next start. SIGHUP reads the keys again. See docs/service.md.
     """
     try:
         from unheard.service.limits import Limits

@@ -111,7 +111,7 @@ def stream(  # noqa: PLR0913  a command has the options that it has
     except AudioError as problem:
         row = {"source": SOURCE, "error": str(problem)}
     if as_json:
-        typer.echo(json.dumps(row if "error" in row else {"verdict": row}))
+        typer.echo(json.dumps(row if "error" in row else {"verdict": row}, allow_nan=False))
     show(row, as_json=False, quiet=as_json)
     if row.get("score") is None:
         raise typer.Exit(1)
@@ -170,7 +170,7 @@ class _Reader:
     def _tell(self, update: Update, *, news: bool = False) -> None:
         """Write a line of a window, and one when the rule has decided."""
         if self.as_json:
-            typer.echo(json.dumps(update.to_dict()))
+            typer.echo(json.dumps(update.to_dict(), allow_nan=False))
             return
         window = update.window
         score = "      " if window.score is None else f"{window.score:+6.2f}"

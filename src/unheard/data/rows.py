@@ -337,4 +337,4 @@ def _write_csv(rows: Iterator[Row], path: Path) -> None:
 def _write_jsonl(rows: Iterator[Row], path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(row, allow_nan=False) + "\n")

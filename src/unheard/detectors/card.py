@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from unheard.detectors.card_values import check_values, too_deep
 from unheard.errors import BundleError, suggestion
 from unheard.metrics import Calibration, OperatingPoints
 
@@ -35,6 +37,7 @@ LEFT_OUT = "left out in turn"
 FORMAT = 1
 """Format of bundles that this version writes, and the newest that it reads."""
 
+_LARGEST = 1e6
 
 Line = TypeVar("Line", bound="_Strict")
 
@@ -258,8 +261,8 @@ class Card(_Strict):
     detector: Built = Built()
     base: Base | None = None
     export: Export | None = None
-    window_s: float = Field(gt=0, le=600)
-    hop_s: float = Field(gt=0, le=600)
+    window_s: float = Field(ge=0.01, le=600)
+    hop_s: float = Field(ge=0.01, le=600)
     pooling: str = "mean"
     calibration: Calibration
     operating_points: OperatingPoints
@@ -302,10 +305,13 @@ def parse_card(text: bytes, where: str) -> Card:
     """
     try:
         written = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise too_deep(where) from error
+    except ValueError as error:
         raise BundleError(
             f"{where}: not JSON ({error}); a bundle is written by `unheard train`: copy it again"
         ) from error
+    check_values(written, where)
     if not isinstance(written, dict):
         raise BundleError(f"{where}: holds no JSON object; a bundle is written by `unheard train`")
     version = written.get("format")
@@ -319,9 +325,11 @@ def parse_card(text: bytes, where: str) -> Card:
             f"{where}: format is {version!r}, {FORMAT} needed; train the detector again"
         )
     try:
-        return Card.model_validate_json(text)
+        card = Card.model_validate_json(text)
     except ValidationError as error:
         raise BundleError(f"{where}: {_problem(error, ())}") from error
+    _check_line(card, where)
+    return card
 
 
 def parse_results(results: Sequence[Mapping[str, Any]]) -> list[Result]:
@@ -347,6 +355,22 @@ def _parsed(kind: type[Line], lines: Sequence[Mapping[str, Any]], field: str) ->
         return [kind.model_validate(dict(line)) for line in lines]
     except ValidationError as error:
         raise BundleError(f"{field}: {_problem(error, (field,))}") from error
+
+
+def _check_line(card: Card, where: str) -> None:
+    """Refuse a line that turns scores round, or off any scale."""
+    line, points = card.calibration, asdict(card.operating_points)
+    if not 0 < line.scale <= _LARGEST:
+        raise BundleError(
+            f"{where}: calibration.scale is {line.scale:g}, a number above 0 and up to "
+            f"{_LARGEST:g} needed; calibrate the detector again"
+        )
+    for name, value in {"calibration.offset": line.offset, **points}.items():
+        if not abs(value) <= _LARGEST:
+            raise BundleError(
+                f"{where}: {name} is {value:g}, a score within +-{_LARGEST:g} needed; calibrate "
+                "the detector again"
+            )
 
 
 def _refuse_constant(name: str) -> NoReturn:

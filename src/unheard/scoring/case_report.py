@@ -153,7 +153,7 @@ def write(
 
 def _json(case: Mapping[str, Any]) -> str:
     """Return a case as JSON text that may stand inside HTML too."""
-    return json.dumps(case, indent=2).replace("<", "\\u003c") + "\n"
+    return json.dumps(case, indent=2, allow_nan=False).replace("<", "\\u003c") + "\n"
 
 
 def _section(name: str, title: str, lines: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from unheard import audio
 from unheard.audio.activity import FRAME_S, Gauge
 from unheard.audio.pauses import PauseCutter
+from unheard.audio.tones import OPEN_FRAMES
 from unheard.errors import AudioError, BundleError, RecipeError, suggestion
 from unheard.scoring.verdict import OFFSET, WINDOW_SPEECH_S
 from unheard.types import FloatArray, IntArray
@@ -23,6 +24,10 @@ __all__ = ["POOLING", "RawWindow", "WindowTrack", "pooled"]
 _FULL_SHARE = 0.5
 _BATCH_WINDOWS = 4
 """Windows a detector gets at once; more cost memory, no faster on processors (bench/score.py)."""
+
+_LARGEST_SCORE = 1e12
+_FRAME = round(FRAME_S * audio.SAMPLE_RATE_HZ)
+_NONE: FloatArray = np.zeros(0, np.float32)
 
 _Scores = tuple[FloatArray, FloatArray, FloatArray]
 """Scores [N], and of E experts scores and weights [N, E], as `Bundle.expert_scores` gives them."""
@@ -90,8 +95,9 @@ class RawWindow:
 class WindowTrack:
     """Cuts samples into windows, measures their speech, scores those with enough of it.
 
-    Pauses are cut short first, so that windows are laid over speech, unless all is to be scored
-    (a gate of 0 s). Windows keep the times of the recording.
+    Pauses are cut short first, and signal tones as if they were pauses, so that windows are laid
+    over speech, unless all is to be scored (a gate of 0 s). Windows keep the recording's times.
+    What comes waits for 0.09 s, or 0.33 s where it may be a tone, until it is known what it is.
     """
 
     def __init__(
@@ -106,11 +112,13 @@ class WindowTrack:
         self.step = _BATCH_WINDOWS * round(hop_s * audio.SAMPLE_RATE_HZ)
         self._score_windows = score_windows
         self._windower = audio.Windower(window_s, hop_s)
-        self._cutter = PauseCutter(round(FRAME_S * audio.SAMPLE_RATE_HZ)) if gate_s else None
+        self._cutter = PauseCutter(_FRAME) if gate_s else None
         self._gate_s = gate_s
         self._scores: list[float] = []
         self._speech_s: list[float] = []
         self._closed = False
+        self._n_cut = 0  # frames that the cutter has
+        self._waiting: FloatArray = np.zeros(0, np.float32)  # until it is known what they are
 
     def push(self, samples: FloatArray) -> list[RawWindow]:
         """Take the next samples [T] and return the windows that they complete."""
@@ -127,25 +135,44 @@ class WindowTrack:
         scored: list[RawWindow] = []
         for start in range(0, samples.size, self.step):
             piece = samples[start : start + self.step]
-            n_before = self.gauge.n_frames
             self.gauge.push(piece)
-            if self._cutter is not None:
-                piece = self._cutter.push(piece, self.gauge.is_speech(n_before))
-            scored += self._scored(self._windower.push(piece))
+            scored += self._windows_of(self._without_pauses(piece))
         return scored
+
+    def _windows_of(self, kept: FloatArray) -> list[RawWindow]:
+        """Return the windows that kept samples [T] complete, scored in batches."""
+        pieces = [kept[start : start + self.step] for start in range(0, kept.size, self.step)]
+        return [window for piece in pieces for window in self._scored(self._windower.push(piece))]
+
+    def _without_pauses(self, samples: FloatArray, *, at_end: bool = False) -> FloatArray:
+        """Return what is kept of the samples [T] of which it is known what they are."""
+        if self._cutter is None:
+            return samples
+        waiting = np.concatenate([self._waiting, samples])
+        is_speech = self.gauge.is_speech(self._n_cut, at_end=at_end)
+        n_known = waiting.size if at_end else is_speech.size * _FRAME
+        self._n_cut += is_speech.size
+        self._waiting = waiting[n_known:]
+        return self._cutter.push(waiting[:n_known], is_speech)
 
     def n_missing(self) -> int:
         """Return how many samples at least complete the next window."""
-        n_held = self._cutter.n_held if self._cutter is not None else 0
-        return max(1, self._windower.n_missing - n_held)
+        if self._cutter is None:
+            return self._windower.n_missing
+        # Nothing is known of a frame before it is whole, and some frames more.
+        n_frames = max(1, -(-(self._windower.n_missing - self._cutter.n_held) // _FRAME))
+        n_waiting = self._waiting.size
+        next_frame = _FRAME - n_waiting % _FRAME
+        return max(next_frame, (n_frames + OPEN_FRAMES) * _FRAME - n_waiting)
 
     def close(self) -> tuple[list[RawWindow], bool]:
         """Return the windows that were left, and whether a short clip was repeated."""
         if self._closed:
             raise AudioError("this stream is closed; make a new one for the next recording")
         self._closed = True
+        scored = self._windows_of(self._without_pauses(_NONE, at_end=True))
         last = self._windower.close()
-        return self._scored(last), last.repeated
+        return scored + self._scored(last), last.repeated
 
     def scored(self) -> FloatArray:
         """Return the raw scores of the windows that count, until now."""
@@ -172,9 +199,10 @@ class WindowTrack:
             samples = framed.samples if enough.all() else framed.samples[enough]
             inputs = _without_offset(samples)
             outputs = [np.asarray(output, np.float64) for output in self._score_windows(inputs)]
-            if not all(np.isfinite(output).all() for output in outputs):
+            if not all((np.abs(output) < _LARGEST_SCORE).all() for output in outputs):
                 raise BundleError(
-                    f"the detector gave a score that is not finite, near {times[0][0]:g} s; "
+                    f"the detector gave a score that is not finite, or beyond "
+                    f"{_LARGEST_SCORE:.0e}, near {times[0][0]:g} s; "
                     "its weights are damaged: train it again, or use another detector"
                 )
             self._scores += outputs[0].tolist()

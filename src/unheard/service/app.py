@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
@@ -15,29 +15,30 @@ from typing import Annotated, Any, BinaryIO, cast
 from fastapi import APIRouter, Depends, FastAPI, File, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
-from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 
 from unheard import __version__
-from unheard.errors import UnheardError
+from unheard.errors import ServiceError, UnheardError
 from unheard.scoring.case_report import STYLE, about
 from unheard.scoring.scorer import OPERATING_POINTS, Scorer
 from unheard.service import shapes
 from unheard.service.decoding import prepare
 from unheard.service.engine import Engine, ScoreOptions, Upload, Work
-from unheard.service.forms import score_options
+from unheard.service.forms import Bounded, score_options
 from unheard.service.guard import Guard, refused
 from unheard.service.jobs import Job, Store
 from unheard.service.keys import Keys
 from unheard.service.limits import Limits, Refusal
 from unheard.service.runner import Runner
+from unheard.service.shares import Turns
+from unheard.service.stopping import Stopping
 from unheard.service.stream import Streams
 from unheard.service.telemetry import Telemetry
 
-__all__ = ["create_app"]
+__all__ = ["App", "create_app"]
 
 PAGE = Path(__file__).parent / "page"
 
@@ -52,6 +53,9 @@ class App:
         engine: Scores.
         store: Keeps jobs.
         runner: Works on them.
+        turns: Who is scored next.
+        stopping: Whether the service is about to end.
+        keys: Who may ask; None lets everybody.
         streams: Answers WebSockets.
         telemetry: Counts.
         threads: Where requests are scored.
@@ -65,8 +69,11 @@ class App:
         self.store = Store(jobs, limits)
         self.engine = Engine(scorer, limits, n_threads=n_threads)
         self.runner = Runner(self.store, self.engine, self.telemetry)
-        self.streams = Streams(self.engine, self.telemetry, keys)
-        self.threads = ThreadPoolExecutor(limits.n_active, thread_name_prefix="request")
+        self.streams = Streams(self.engine, self.telemetry, keys, self.runner)
+        self.stopping = Stopping()
+        self.keys = keys
+        self.turns = Turns(limits.n_active, self.engine.shares.of)
+        self.threads = ThreadPoolExecutor(2 * limits.n_active, thread_name_prefix="request")
         self.info = {
             "unheard": __version__,
             "detector": {**about(scorer.bundle.card), "sha256": scorer.bundle.sha256},
@@ -86,6 +93,30 @@ class App:
         self.runner.start()
         yield
         await asyncio.to_thread(self.close)
+
+    async def stop(self, late_s: float) -> None:
+        """Begin to end: streams get their verdict so far, jobs wait for the next start.
+
+        Requests that are not answered after a time are refused then.
+
+        Args:
+            late_s: That time.
+        """
+        asyncio.get_running_loop().call_later(late_s, self.stopping.be_late)
+        jobs = asyncio.to_thread(self.runner.stop)
+        await asyncio.gather(self.streams.stop(late_s), jobs)
+
+    def reload(self) -> None:
+        """Read the keys again; what cannot be read leaves them as they are."""
+        if self.keys is None:
+            return
+        try:
+            self.keys.reload()
+        except ServiceError as error:
+            self.telemetry.note("keys", code=None, problem=str(error))
+            return
+        self.telemetry.note("keys", code=None, names=self.keys.names())
+        self.streams.end_revoked()
 
     def close(self) -> None:
         """Let jobs wait for the next start, finish what is answered, let go of everything."""
@@ -131,35 +162,26 @@ def create_app(
     api.state.app = app
     locked = [] if keys is None else [Depends(_bearer)]  # for OpenAPI; the guard looks at keys
     api.include_router(_open)
+    api.include_router(_plain)
     api.include_router(_inside, dependencies=locked)
     api.include_router(_streams)
     api.mount("/static", StaticFiles(directory=PAGE, check_dir=False), name="static")
     api.add_exception_handler(RequestValidationError, _unfit)
     api.add_exception_handler(HTTPException, _not_there)
     api.add_exception_handler(UnheardError, _not_possible)
-    api.add_middleware(Guard, limits=limits, telemetry=app.telemetry, keys=keys, hosts=hosts)
+    api.add_middleware(
+        Guard,
+        limits=limits,
+        telemetry=app.telemetry,
+        keys=keys,
+        hosts=hosts,
+        stopping=app.stopping,
+    )
     return api
 
 
 def _app(request: Request) -> App:
     return cast(App, request.app.state.app)
-
-
-class _SmallForm(Request):
-    """A request whose form has one file and few, short fields: only the file may be large."""
-
-    def form(self, **_: Any) -> Any:
-        return super().form(max_files=1, max_fields=16, max_part_size=4096)
-
-
-class _Bounded(APIRoute):
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        answer = super().get_route_handler()
-
-        async def bounded(request: Request) -> Response:
-            return await answer(_SmallForm(request.scope, request.receive))
-
-        return bounded
 
 
 Recording = Annotated[UploadFile, File(description="A recording in any common format.")]
@@ -168,8 +190,9 @@ AppState = Annotated[App, Depends(_app)]
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `unheard serve --make-key`.")
 _open = APIRouter()
+_plain = APIRouter(route_class=Bounded)
 _streams = APIRouter()
-_inside = APIRouter(route_class=_Bounded)
+_inside = APIRouter(route_class=Bounded)
 _SENT = (400, 401, 403, 408, 413, 422, 429, 503)
 
 
@@ -183,19 +206,25 @@ async def _score(request: Request, app: AppState, file: Recording, options: Opti
     limits = app.engine.limits
     app.engine.scorer(options)
     work = Work(
-        request.state.request_id, limits.longest_s, deadline_s=time.monotonic() + limits.answer_s
+        request.state.request_id,
+        limits.longest_s,
+        owner=request.state.owner,
+        deadline_s=time.monotonic() + limits.answer_s,
     )
 
     def run() -> dict[str, Any]:
-        with _on_disk(file) as upload:
+        with _on_disk(file) as upload, app.runner.beside():
             return app.engine.score(upload, options, work)
 
     gone = asyncio.create_task(_stop_when_gone(request, work))
+    app.stopping.works.add(work)
     try:
-        result = await asyncio.get_running_loop().run_in_executor(app.threads, run)
+        async with app.turns.turn(work.owner):
+            result = await asyncio.get_running_loop().run_in_executor(app.threads, run)
     finally:
         work.stopped.set()
         gone.cancel()
+        app.stopping.works.discard(work)
     app.telemetry.scored(result["verdict"])
     return JSONResponse(result)
 
@@ -232,7 +261,7 @@ async def _add_job(request: Request, app: AppState, file: Recording, options: Op
     "/v1/jobs/{job_id}",
     summary="See where a job stands",
     response_model=shapes.JobState,
-    responses=shapes.problems(401, 403, 404),
+    responses=shapes.problems(401, 403, 404, 422),
 )
 def _show_job(request: Request, app: AppState, job_id: str) -> Response:
     job = _find(request, app, job_id)
@@ -251,7 +280,7 @@ def _show_job(request: Request, app: AppState, job_id: str) -> Response:
     "/v1/jobs/{job_id}",
     summary="Stop a job and forget its recording and result",
     status_code=204,
-    responses=shapes.problems(401, 403, 404),
+    responses=shapes.problems(401, 403, 404, 422),
 )
 def _delete_job(request: Request, app: AppState, job_id: str) -> Response:
     job = _find(request, app, job_id)
@@ -269,13 +298,18 @@ async def _stream(socket: WebSocket) -> None:
     "/v1/info",
     summary="Which detector answers, and what it takes",
     response_model=shapes.Info,
-    responses=shapes.problems(401, 403),
+    responses=shapes.problems(401, 403, 422),
 )
 def _info(app: AppState) -> Response:
     return JSONResponse(app.info)
 
 
-@_open.get("/healthz", summary="Is it up?", response_model=shapes.Health)
+@_plain.get(
+    "/healthz",
+    summary="Is it up?",
+    response_model=shapes.Health,
+    responses=shapes.problems(422),
+)
 async def _healthz() -> Response:
     return JSONResponse({"status": "ok"})
 
@@ -284,7 +318,7 @@ async def _healthz() -> Response:
     "/metrics",
     summary="Counters for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, **shapes.problems(401, 403)},
+    responses={200: {"content": {"text/plain": {}}}, **shapes.problems(401, 403, 422)},
 )
 def _metrics(app: AppState) -> Response:
     return Response(app.telemetry.text(), media_type="text/plain; version=0.0.4")

@@ -1,8 +1,9 @@
 """Windows of several requests, scored together.
 
-While the detector is busy, windows gather; the next pass takes as many as fit. Nobody waits for a
-batch to fill. A detector's score of a window does not depend on its batch-mates, so the verdict is
-that of the file scored alone, up to the rounding of float32.
+While the detector is busy, windows gather; the next pass takes as many as fit, those of the key
+first that was given least of late. Nobody waits for a batch to fill. A detector's score of a window
+does not depend on its batch-mates, so the verdict is that of the file scored alone, up to the
+rounding of float32.
 
 N windows, T samples, E experts.
 """
@@ -10,12 +11,12 @@ N windows, T samples, E experts.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
 import numpy as np
 
+from unheard.service.shares import Shares
 from unheard.types import FloatArray
 
 __all__ = ["BATCH_WINDOWS", "Batcher"]
@@ -35,18 +36,22 @@ class Batcher:
         n_windows: Windows that went through them.
     """
 
-    def __init__(self, score_windows: ScoreWindows, *, n_threads: int = 1) -> None:
+    def __init__(
+        self, score_windows: ScoreWindows, *, n_threads: int = 1, shares: Shares | None = None
+    ) -> None:
         """Start the threads.
 
         Args:
             score_windows: `Bundle.expert_scores`, windows [N, T] -> scores [N], experts' scores and
                 weights [N, E]; called by each thread at once.
             n_threads: Passes that run at once.
+            shares: What each key was given; None knows of no keys.
         """
         self.n_passes = 0
         self.n_windows = 0
         self._score_windows = score_windows
-        self._waiting: deque[tuple[FloatArray, Future[Scores]]] = deque()
+        self._shares = shares or Shares()
+        self._waiting: list[tuple[str, FloatArray, Future[Scores]]] = []
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
@@ -56,12 +61,12 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    def score_windows(self, windows: FloatArray) -> Scores:
-        """Return the scores of windows [N, T], when their turn has come."""
+    def score_windows(self, windows: FloatArray, owner: str = "") -> Scores:
+        """Return the scores of windows [N, T] of a key, when their turn has come."""
         result: Future[Scores] = Future()
         with self._changed:
             assert not self._closed, "the batcher is closed"
-            self._waiting.append((windows, result))
+            self._waiting.append((owner, windows, result))
             self._changed.notify()
         return result.result()
 
@@ -84,10 +89,11 @@ class Batcher:
                 self._changed.wait()
             taken: list[tuple[FloatArray, Future[Scores]]] = []
             n_windows = 0
+            self._waiting.sort(key=lambda one: self._shares.of(one[0]))  # keeps their order else
             while self._waiting and (
-                not taken or n_windows + len(self._waiting[0][0]) <= BATCH_WINDOWS
+                not taken or n_windows + len(self._waiting[0][1]) <= BATCH_WINDOWS
             ):
-                taken.append(self._waiting.popleft())
+                taken.append(self._waiting.pop(0)[1:])
                 n_windows += len(taken[-1][0])
             self.n_passes += bool(taken)
             self.n_windows += n_windows

@@ -6,12 +6,16 @@ and `unheard.scoring.scorer` makes the verdict: the same as that of the file on 
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+import numpy as np
 
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.errors import RecipeError
@@ -19,15 +23,16 @@ from unheard.scoring.case_report import case, render
 from unheard.scoring.parts import parts_of, together, track_number
 from unheard.scoring.scorer import Scorer, Verdict
 from unheard.scoring.spectrogram import SmallSpectrogram
-from unheard.service.batching import Batcher
+from unheard.service.batching import Batcher, Scores
 from unheard.service.decoding import Decoded
 from unheard.service.limits import Limits, Refusal
+from unheard.service.shares import Shares
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
     from unheard.detectors.bundle_files import Model
 
-__all__ = ["Engine", "ScoreOptions", "Upload", "Work"]
+__all__ = ["Engine", "KeptWindows", "ScoreOptions", "Upload", "Work"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,23 +75,40 @@ class Upload:
     sha256: str
 
 
-@dataclass
+class KeptWindows(Protocol):
+    """Scores of windows that outlive a stop of the service, by a hash of detector and samples."""
+
+    def find(self, window: bytes) -> FloatArray | None:
+        """Return what was kept of a window, None if nothing was."""
+        ...
+
+    def keep(self, window: bytes, outputs: FloatArray) -> None:
+        """Keep what the detector gave of a window."""
+        ...
+
+
+@dataclass(eq=False)
 class Work:
     """What is known of a recording while it is scored, and a way to stop it.
 
     Attributes:
         request_id: Of the request that asked for it.
         longest_s: Audio that is taken.
+        owner: Name of the key that asked for it.
         deadline_s: When to give up, on the clock `time.monotonic`.
         progress_s: Seconds of audio that are scored.
         stopped: Set to stop it.
+        kept: Where windows that were scored are kept, so that none is scored again; None keeps
+            none.
     """
 
     request_id: str
     longest_s: float
+    owner: str = ""
     deadline_s: float = float("inf")
     progress_s: float = 0.0
     stopped: threading.Event = field(default_factory=threading.Event)
+    kept: KeptWindows | None = None
 
     def check(self, name: str) -> None:
         """Raise a Refusal if it is stopped, too late or too long."""
@@ -111,9 +133,9 @@ class Work:
 class _Batched:
     """A bundle's model whose windows go through a batcher; a `Scorer` sees no difference."""
 
-    def __init__(self, model: Model, batcher: Batcher) -> None:
+    def __init__(self, model: Model, expert_scores: Callable[[FloatArray], Scores]) -> None:
         self.experts, self.detector = model.experts, model.detector
-        self.expert_scores = batcher.score_windows
+        self.expert_scores = expert_scores
 
     def scores(self, windows: FloatArray) -> FloatArray:
         return self.expert_scores(windows)[0]
@@ -125,6 +147,7 @@ class Engine:
     Attributes:
         limits: What it takes.
         batcher: Where all windows go through.
+        shares: What each key was given of late.
     """
 
     def __init__(self, scorer: Scorer, limits: Limits, *, n_threads: int = 1) -> None:
@@ -136,12 +159,19 @@ class Engine:
             n_threads: Passes through the detector at once.
         """
         self.limits = limits
-        self.batcher = Batcher(scorer.bundle.expert_scores, n_threads=n_threads)
-        batched = _Batched(scorer.bundle.model, self.batcher)
-        self._scorer = replace(scorer, bundle=replace(scorer.bundle, model=batched))
+        self.shares = Shares()
+        self.batcher = Batcher(scorer.bundle.expert_scores, n_threads=n_threads, shares=self.shares)
+        self._scorer = scorer
 
-    def scorer(self, options: ScoreOptions) -> Scorer:
+    def scorer(
+        self, options: ScoreOptions, owner: str = "", kept: KeptWindows | None = None
+    ) -> Scorer:
         """Return what scores as a client asks.
+
+        Args:
+            options: What it asks.
+            owner: Name of its key.
+            kept: Windows that need not be scored again; None keeps none.
 
         Raises:
             RecipeError: If it asks for what is not possible.
@@ -157,7 +187,12 @@ class Engine:
             "track": options.track,
         }
         given = {name: value for name, value in wanted.items() if value is not None}
-        return replace(self._scorer, **given)
+        bundle = self._scorer.bundle
+        through = partial(self.batcher.score_windows, owner=owner)
+        if kept is not None:
+            through = partial(_scored_once, through, kept, bundle.sha256)
+        batched = replace(bundle, model=_Batched(bundle.model, through))
+        return replace(self._scorer, bundle=batched, **given)
 
     def score(self, upload: Upload, options: ScoreOptions, work: Work) -> dict[str, Any]:
         """Return the result of an upload, as `/v1/score` answers it.
@@ -167,7 +202,7 @@ class Engine:
             RecipeError: If the client asks for what is not possible.
         """
         started_s = time.monotonic()
-        scorer = self.scorer(options)
+        scorer = self.scorer(options, work.owner, work.kept)
 
         def layout(track: int | None) -> tuple[int, int]:
             with Decoded(upload.file, upload.name, self.limits, n_chunk=1, track=track) as decoded:
@@ -211,6 +246,7 @@ class Engine:
         ) as decoded:
             for samples in decoded:
                 work.check(upload.name)
+                self.shares.add(work.owner, samples.size / SAMPLE_RATE_HZ)
                 stream.push(samples)
                 if picture is not None:
                     picture.push(samples)
@@ -221,3 +257,23 @@ class Engine:
     def close(self) -> None:
         """End the detector's threads."""
         self.batcher.close()
+
+
+def _scored_once(
+    expert_scores: Callable[[FloatArray], Scores],
+    kept: KeptWindows,
+    detector: str,
+    windows: FloatArray,
+) -> Scores:
+    """Return the scores of windows [N, T], of which only those pass that were not kept."""
+    keys = [hashlib.sha256(detector.encode() + window.tobytes()).digest() for window in windows]
+    rows = [kept.find(key) for key in keys]
+    missing = [place for place, row in enumerate(rows) if row is None]
+    if missing:
+        scores, experts, weights = expert_scores(windows[missing])
+        for place, row in zip(missing, np.column_stack([scores, experts, weights]), strict=True):
+            rows[place] = row
+            kept.keep(keys[place], row)
+    table = np.stack([row for row in rows if row is not None])
+    n_experts = table.shape[1] // 2
+    return table[:, 0], table[:, 1 : 1 + n_experts], table[:, 1 + n_experts :]

@@ -15,19 +15,24 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unheard.service.keys import Keys
 from unheard.service.limits import Limits, Refusal
+from unheard.service.stopping import Stopping, stopped
 from unheard.service.telemetry import Telemetry, error_fields
 
 __all__ = ["Guard", "refused"]
 
 _OPEN = frozenset({"/", "/healthz", "/openapi.json", "/favicon.ico"})
 _UPLOADS = frozenset({"/v1/score", "/v1/jobs"})
+_STREAM = "/v1/stream"
 _FORM_BYTES = 64 << 10
 """What a form may hold next to its file."""
+
+_LOOK_S = 1.0
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADERS = {
@@ -53,6 +58,7 @@ class Guard:
         telemetry: Telemetry,
         keys: Keys | None = None,
         hosts: frozenset[str] | None = None,
+        stopping: Stopping,
     ) -> None:
         """Take what to hold requests to.
 
@@ -63,7 +69,9 @@ class Guard:
             keys: Who may ask; None lets everybody.
             hosts: Names that the service answers to; None takes any. Without keys this keeps a web
                 page from reaching a service on loopback through a name of its own.
+            stopping: Whether the service is about to end.
         """
+        self._stopping = stopping
         self._app = app
         self._limits = limits
         self._telemetry = telemetry
@@ -91,6 +99,9 @@ class Guard:
                 raise answer.refusal
         except Refusal as refusal:
             await answer.refuse(refusal, scope, receive)
+        except ClientDisconnect:  # in the middle of its upload
+            gone = Refusal(400, "gone", "the client went away before its request was whole")
+            await answer.refuse(gone, scope, receive)
         except Exception as error:
             self._telemetry.fault(error, request_id)
             await answer.fail(error, scope, receive)
@@ -102,14 +113,14 @@ class Guard:
         self._check_site(scope, headers)
         owner = scope["state"]["owner"] = self._owner(scope["path"], headers)
         if scope["method"] != "POST" or scope["path"] not in _UPLOADS:
-            await self._app(scope, _Body(receive, _FORM_BYTES, self._limits, answer), answer)
+            await self._app(scope, self._body(receive, _FORM_BYTES, answer), answer)
             return
         self._check_capacity(owner)
         most_bytes = self._limits.most_bytes + _FORM_BYTES
         _check_length(headers, most_bytes, self._limits)
         self._inside[owner] += 1
         try:
-            await self._app(scope, _Body(receive, most_bytes, self._limits, answer), answer)
+            await self._app(scope, self._body(receive, most_bytes, answer), answer)
         finally:
             self._inside[owner] -= 1
             self._inside += Counter()  # forget owners without requests
@@ -117,16 +128,37 @@ class Guard:
     async def _open_stream(
         self, scope: Scope, headers: Headers, receive: Receive, send: Send
     ) -> None:
-        """Let a stream in; a browser cannot send its key before the first frame."""
+        """Let a stream in; a browser cannot send its key before the first frame.
+
+        One that is refused here gets the answer that a request would get.
+        """
+        answer = _Answer(send, scope["state"]["request_id"], private=True)
         try:
             self._check_site(scope, headers)
             if "authorization" in headers:
                 scope["state"]["owner"] = self._owner(scope["path"], headers)
-        except Refusal:
+            if scope["path"] != _STREAM:
+                raise Refusal(404, "not_found", f"no stream is here; open {_STREAM}")
+            if scope["query_string"]:
+                raise Refusal(
+                    422,
+                    "bad_field",
+                    f"{_STREAM} has no query parameters; say what will come in the first frame",
+                )
+        except Refusal as refusal:
             await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await answer.refuse(refusal, scope, receive)
+            self._telemetry.note(
+                "stream",
+                request_id=answer.request_id,
+                key=scope["state"]["owner"],
+                code=refusal.code,
+            )
             return
         await self._app(scope, receive, send)
+
+    def _body(self, receive: Receive, most_bytes: int, answer: _Answer) -> _Body:
+        return _Body(receive, most_bytes, self._limits, answer, self._stopping)
 
     def _check_site(self, scope: Scope, headers: Headers) -> None:
         """Refuse requests that another site's page makes in a visitor's browser."""
@@ -217,7 +249,7 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if self._replaced:
             return
-        if message["type"] == "http.response.start":
+        if message["type"].endswith("http.response.start"):
             self._replaced = self.refusal is not None and self.code is None
             if self._replaced:
                 return
@@ -243,34 +275,51 @@ class _Answer:
 class _Body:
     """Receives a request and refuses one that is too large or too slow."""
 
-    def __init__(self, receive: Receive, most_bytes: int, limits: Limits, answer: _Answer) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        most_bytes: int,
+        limits: Limits,
+        answer: _Answer,
+        stopping: Stopping,
+    ) -> None:
         self._receive = receive
         self._most_bytes = most_bytes
         self._limits = limits
         self._answer = answer
+        self._stopping = stopping
         self._n_bytes = 0
         self._whole = False
 
     async def __call__(self) -> Message:
         if self._whole:
             return await self._receive()
-        left_s = self._answer.started_s + self._limits.upload_s - time.monotonic()
-        try:
-            message = await asyncio.wait_for(self._receive(), max(left_s, 0.001))
-        except TimeoutError:
-            self._answer.refusal = Refusal(
-                408,
-                "too_slow",
-                f"the request had not arrived after {self._limits.upload_s:g} s; "
-                "use a faster line or a smaller file",
-            )
-            raise self._answer.refusal from None
+        message = await self._next()
         self._n_bytes += len(message.get("body", b""))
         self._whole = not message.get("more_body", False)
         if self._n_bytes > self._most_bytes:
             self._answer.refusal = _too_large(self._limits)
             raise self._answer.refusal
         return message
+
+    async def _next(self) -> Message:
+        """Return the next part, unless it comes too late; now and then see whether it has."""
+        while not self._stopping.is_late:
+            left_s = self._answer.started_s + self._limits.upload_s - time.monotonic()
+            try:
+                return await asyncio.wait_for(self._receive(), max(min(left_s, _LOOK_S), 0.001))
+            except TimeoutError:
+                if left_s > _LOOK_S:
+                    continue
+                self._answer.refusal = Refusal(
+                    408,
+                    "too_slow",
+                    f"the request had not arrived after {self._limits.upload_s:g} s; "
+                    "use a faster line or a smaller file",
+                )
+                raise self._answer.refusal from None
+        self._answer.refusal = stopped()
+        raise self._answer.refusal
 
 
 def refused(refusal: Refusal, request_id: str) -> JSONResponse:

@@ -1,7 +1,8 @@
 """Long recordings: uploads and results that outlive a restart, in a folder with an SQLite file.
 
-An upload lies under a name drawn at random, until its job ends. A job that was running when the
-service stopped is queued again; one that took the service down with it too often has failed.
+An upload lies under a name drawn at random, until its job ends, and so do the scores of its
+windows. A job that was running when the service stopped is queued again and goes on where it was.
+It has failed if the service died too often while nothing else was scored, and at the same place.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -35,6 +36,15 @@ CREATE TABLE IF NOT EXISTS jobs (
     attempts INTEGER NOT NULL DEFAULT 0, created_s REAL NOT NULL, ended_s REAL,
     progress_s REAL NOT NULL DEFAULT 0, result TEXT, error TEXT
 )"""
+_COLUMNS = ("is_alone", "is_suspect", "n_kept")
+"""Whether nothing else is scored beside a running job; whether it ran when the service died; its
+windows then. Folders of earlier versions get these columns when they are opened."""
+
+_WINDOWS = """
+CREATE TABLE IF NOT EXISTS windows (
+    job TEXT NOT NULL, window BLOB NOT NULL, outputs BLOB NOT NULL, PRIMARY KEY (job, window)
+) WITHOUT ROWID"""
+_COUNT = "(SELECT COUNT(*) FROM windows WHERE job = id)"
 
 
 @dataclass(frozen=True)
@@ -43,18 +53,21 @@ class Job:
 
     Attributes:
         id: Drawn at random.
+        owner: Name of the key that it belongs to.
         status: "queued", "running", "done" or "failed".
         request_id: Of the request that brought it.
         name: What its sender calls the recording.
         n_bytes: Size of the recording.
         sha256: Hash of the recording.
         options: How to score it.
-        progress_s: Seconds of audio that were scored, once it has ended.
+        progress_s: Seconds of audio that were scored when it was last written.
+        is_suspect: Whether it ran when the service died, so that it should run alone.
         result: What `/v1/score` would answer.
         error: Code, message and request id, if it failed.
     """
 
     id: str
+    owner: str
     status: str
     request_id: str
     name: str
@@ -62,6 +75,7 @@ class Job:
     sha256: str
     options: ScoreOptions
     progress_s: float
+    is_suspect: bool
     result: dict[str, Any] | None
     error: dict[str, Any] | None
 
@@ -99,7 +113,12 @@ class Store:
                 "written"
             ) from error
         self._rows.row_factory = sqlite3.Row
-        self._do(_SCHEMA)
+        for statement in (_SCHEMA, _WINDOWS):
+            self._do(statement)
+        known = {row["name"] for row in self._do("PRAGMA table_info(jobs)")}
+        for column in _COLUMNS:
+            if column not in known:
+                self._do(f"ALTER TABLE jobs ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
         self._recover()
 
     def add(
@@ -141,13 +160,51 @@ class Store:
         )
         return _job(rows[0]) if rows else None
 
-    def take(self) -> Job | None:
-        """Return the job that has waited longest, marked as running; None if none waits."""
-        rows = self._do(
-            "UPDATE jobs SET status = 'running', attempts = attempts + 1 WHERE id = (SELECT id "
-            "FROM jobs WHERE status = 'queued' ORDER BY created_s LIMIT 1) RETURNING *"
+    def take(
+        self, given: Callable[[str], float] = lambda _: 0.0, *, suspects: bool = True
+    ) -> Job | None:
+        """Return the job whose turn it is, marked as running; None if none waits.
+
+        Args:
+            given: What each key was given; the least goes first, then who has waited longest.
+            suspects: Whether to take those that ran when the service died.
+        """
+        waiting = self._do(
+            "SELECT id, owner FROM jobs WHERE status = 'queued' AND is_suspect <= ? "
+            "ORDER BY created_s",
+            suspects,
         )
-        return _job(rows[0]) if rows else None
+        if not waiting:
+            return None
+        job = min(waiting, key=lambda row: given(row["owner"]))["id"]
+        rows = self._do(
+            "UPDATE jobs SET status = 'running', is_alone = 0 WHERE id = ? RETURNING *", job
+        )
+        return _job(rows[0])
+
+    def mark_alone(self, is_alone: bool) -> None:
+        """Write whether nothing else is scored beside what is running."""
+        self._do("UPDATE jobs SET is_alone = ? WHERE status = 'running'", is_alone)
+
+    def keep_windows(
+        self, job: str, windows: Mapping[bytes, bytes], progress_s: float, *, is_alone: bool
+    ) -> None:
+        """Write scores of windows by their hashes, and how far a running job is."""
+        with self._lock, self._rows:
+            found = self._rows.execute(
+                "UPDATE jobs SET progress_s = MAX(progress_s, ?), is_alone = ? WHERE id = ?",
+                (progress_s, is_alone, job),
+            )
+            if found.rowcount:  # it may have been deleted
+                self._rows.executemany(
+                    "INSERT OR REPLACE INTO windows VALUES (?, ?, ?)",
+                    [(job, window, outputs) for window, outputs in windows.items()],
+                )
+
+    def windows(self, job: str) -> dict[bytes, bytes]:
+        """Return the scores that were kept of a job's windows."""
+        rows = self._do("SELECT window, outputs FROM windows WHERE job = ?", job)
+        return {row["window"]: row["outputs"] for row in rows}
 
     def open(self, job: str) -> BinaryIO:
         """Open the upload of a job."""
@@ -155,7 +212,7 @@ class Store:
 
     def requeue(self, job: str) -> None:
         """Let a job that was interrupted wait again; the interruption is not its fault."""
-        self._do("UPDATE jobs SET status = 'queued', attempts = attempts - 1 WHERE id = ?", job)
+        self._do("UPDATE jobs SET status = 'queued' WHERE id = ?", job)
 
     def end(
         self,
@@ -172,11 +229,13 @@ class Store:
             *("done" if error is None else "failed", progress_s),
             *(_text(result), _text(error), time.time(), job),
         )
+        self._do("DELETE FROM windows WHERE job = ?", job)
         self._discard(job)
 
     def delete(self, job: str) -> None:
         """Forget a job and delete its upload."""
         self._do("DELETE FROM jobs WHERE id = ?", job)
+        self._do("DELETE FROM windows WHERE job = ?", job)
         self._discard(job)
 
     def expire(self) -> None:
@@ -233,17 +292,24 @@ class Store:
         died = json.dumps(
             {
                 "code": "gave_up",
-                "message": f"the service stopped {_MOST_ATTEMPTS} times while it scored this; "
-                "convert it to wav, or cut it",
+                "message": f"the service died {_MOST_ATTEMPTS} times at the same place of this "
+                "recording, while it scored nothing else; convert it to wav, or cut it",
                 "request_id": "",
             }
         )
         self._do(
+            f"UPDATE jobs SET attempts = CASE WHEN {_COUNT} > n_kept THEN 1 ELSE attempts + 1 END, "
+            f"n_kept = {_COUNT} WHERE status = 'running' AND is_alone"
+        )
+        self._do(
             "UPDATE jobs SET status = 'failed', error = ?, ended_s = ? "
-            "WHERE status = 'running' AND attempts >= ?",
+            "WHERE status = 'running' AND is_alone AND attempts >= ?",
             *(died, time.time(), _MOST_ATTEMPTS),
         )
-        self._do("UPDATE jobs SET status = 'queued' WHERE status = 'running'")
+        self._do("UPDATE jobs SET status = 'queued', is_suspect = 1 WHERE status = 'running'")
+        self._do(
+            "DELETE FROM windows WHERE job NOT IN (SELECT id FROM jobs WHERE status = 'queued')"
+        )
         waiting = {row["id"] for row in self._do("SELECT id FROM jobs WHERE status = 'queued'")}
         kept = set(os.listdir(self._uploads))
         for job in kept - waiting:
@@ -277,12 +343,13 @@ def _disk_is_full(error: BaseException) -> bool:
 
 
 def _text(value: dict[str, Any] | None) -> str | None:
-    return None if value is None else json.dumps(value)
+    return None if value is None else json.dumps(value, allow_nan=False)
 
 
 def _job(row: sqlite3.Row) -> Job:
     return Job(
         id=row["id"],
+        owner=row["owner"],
         status=row["status"],
         request_id=row["request_id"],
         name=row["name"],
@@ -290,6 +357,7 @@ def _job(row: sqlite3.Row) -> Job:
         sha256=row["sha256"],
         options=ScoreOptions(**json.loads(row["asked"])),
         progress_s=row["progress_s"],
+        is_suspect=bool(row["is_suspect"]),
         result=None if row["result"] is None else json.loads(row["result"]),
         error=None if row["error"] is None else json.loads(row["error"]),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from unheard.errors import ServiceError
+from unheard.service.app import App
 from unheard.service.stream import MOST_FRAME_BYTES
 from unheard.service.telemetry import JsonLines
 
@@ -22,6 +25,8 @@ __all__ = ["Address", "run"]
 
 _MOST_CONNECTIONS = 512
 _FINISH_S = 60
+_LATE_S = 30.0
+"""When those that still wait are told that they are not answered: a decoder may hold out longer."""
 
 
 class Address(NamedTuple):
@@ -43,6 +48,8 @@ class Address(NamedTuple):
 def run(app: FastAPI, address: Address, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is being answered; log JSON to stderr.
 
+    SIGHUP reads the keys again, if there are any.
+
     Args:
         app: Made by `create_app`.
         address: Where to listen.
@@ -55,6 +62,9 @@ def run(app: FastAPI, address: Address, announce: Callable[[str], None]) -> None
     lines.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[lines])
     listening = _listen(address)
+    service: App = app.state.app
+    if service.keys is not None:  # they were just read; until the server listens to it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     scheme = "http" if address.certificate is None else "https"
     host = f"[{address.host}]" if ":" in address.host else address.host
     announce(f"{scheme}://{host}:{listening.getsockname()[1]}")
@@ -77,9 +87,30 @@ def run(app: FastAPI, address: Address, announce: Callable[[str], None]) -> None
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         with contextlib.closing(listening), contextlib.suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listening])
+            _Server(config, service).run(sockets=[listening])
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class _Server(uvicorn.Server):
+    """A server that ends streams itself, with their verdicts, before it ends connections."""
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._app.keys is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._app.reload)
+        await super().startup(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listening in self.servers:
+            listening.close()
+        begun_s = time.monotonic()
+        await self._app.stop(_LATE_S)
+        self.config.timeout_graceful_shutdown = round(_FINISH_S - (time.monotonic() - begun_s))
+        await super().shutdown(sockets)
 
 
 def _listen(address: Address) -> socket.socket:
