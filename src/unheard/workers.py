@@ -68,6 +68,8 @@ def in_processes(
                     worker.give(following)
                 yield task, result
     finally:
+        for worker in workers:  # of work that ends early: none is waited for
+            worker.kill()
         for worker in workers:
             worker.stop()
 
@@ -116,6 +118,10 @@ class Worker(Generic[TaskT, ResultT]):
             exit_code = self._process.exitcode
             return self._task, Died(_cause(exit_code, self._longest_s), exit_code)
         return self._task, result
+
+    def kill(self) -> None:
+        """End the process at once, with its task, which has died then; for signal handlers too."""
+        self._process.kill()
 
     def stop(self) -> None:
         """End the process."""

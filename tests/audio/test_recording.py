@@ -11,8 +11,10 @@ import pytest
 import soundfile
 
 from audio_files import FORMATS, LOSSLESS, encoded, pipe, tone, video, wav
+from full_disk import room_for
 from unheard import audio
 from unheard.errors import AudioError
+from unheard.files import OutputError
 from unheard.types import FloatArray
 
 RATE_HZ = audio.SAMPLE_RATE_HZ
@@ -219,19 +221,12 @@ def test_what_is_written_is_read_back_to_the_bit(suffix: str, tmp_path: Path) ->
     assert soundfile.info(path).subtype == "PCM_16"
 
 
-def test_a_write_that_fails_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "clip.wav"
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip{suffix}"
     audio.write(path, tone(1.0)[0])
     before = path.read_bytes()
-
-    def fail(file: Path, *_: object, **__: object) -> None:
-        Path(file).write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(soundfile, "write", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with room_for(1_000), pytest.raises(OutputError, match=f"clip{suffix}: cannot be written"):
         audio.write(path, tone(2.0)[0])
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -1,7 +1,7 @@
 """Is every recording that cannot be used refused, in words that say what to do?"""
 
-import builtins
 import io
+import os
 from pathlib import Path
 
 import av
@@ -129,8 +129,8 @@ def test_paths_that_cannot_be_opened_say_why(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
-    monkeypatch.setattr(builtins, "open", refuse)
+    (tmp_path / "locked.wav").touch()
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(AudioError, match="not permitted to read it; change its permissions"):
         audio.read(tmp_path / "locked.wav")
 

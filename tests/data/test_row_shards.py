@@ -231,7 +231,7 @@ def test_what_killed_writers_left_is_swept(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with RowShards(str(out)) as row_shards:
         row_shards.add(files(tmp_path / "in", 1))
-    left = out / "plan" / ".123.unfinished"
+    left = out / "plan" / ".00000123.unfinished.parquet"
     left.write_text("half")
     with RowShards(str(out)) as row_shards:
         assert len(row_shards.plan_files()) == 1

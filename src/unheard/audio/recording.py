@@ -22,7 +22,7 @@ from unheard.audio.channels import Mixer
 from unheard.audio.decode import Track, open_track
 from unheard.audio.track import Origin
 from unheard.errors import AudioError
-from unheard.files import in_one_step
+from unheard.files import NotRegular, Opened, in_one_step, open_regular
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -119,8 +119,9 @@ class AudioStream:
         if not (math.isfinite(start_s) and start_s >= 0):
             raise AudioError(f"start_s is {start_s}; seconds from the beginning, 0 or more")
         self.name = name or _name(source)
-        with _reading_errors(self.name), contextlib.ExitStack() as opened:
-            file = _open(source, self.name)
+        file = _open(source, self.name)
+        self._file = file if isinstance(file, Opened) else None
+        with _reading_errors(self.name, self._file), contextlib.ExitStack() as opened:
             if not hasattr(source, "read"):
                 opened.callback(file.close)
             self._track: Track = open_track(file, self.name, opened, track)
@@ -169,7 +170,7 @@ class AudioStream:
         steps = max(0, start // n_out - math.ceil(LEAD_S * SAMPLE_RATE_HZ / n_out))
         drop = start - steps * n_out
         blocks = gathered(self._track.blocks(steps * n_in), int(BLOCK_S * rate_hz))
-        with _reading_errors(self.name):
+        with _reading_errors(self.name, self._file):
             for chunk in _resampled(self._mixed(blocks), rate_hz, SAMPLE_RATE_HZ):
                 kept = np.clip(chunk[drop:], -1, 1)
                 drop = max(0, drop - len(chunk))
@@ -301,17 +302,25 @@ def write(path: Path, samples: FloatArray) -> None:
             "a non-empty one-dimensional array of finite numbers is wanted: check what made them"
         )
     levels = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    encoded = io.BytesIO()  # libsndfile would not say that a disk is full
+    soundfile.write(encoded, levels, SAMPLE_RATE_HZ, format=kind, subtype="PCM_16")
     with in_one_step(path) as unfinished:
-        soundfile.write(unfinished, levels, SAMPLE_RATE_HZ, format=kind, subtype="PCM_16")
+        unfinished.write_bytes(encoded.getvalue())
 
 
 @contextlib.contextmanager
-def _reading_errors(name: str) -> Iterator[None]:
+def _reading_errors(name: str, file: Opened | None = None) -> Iterator[None]:
     """Raise an AudioError for a disk or a pipe that fails, as for any other bad recording."""
     try:
         yield
-    except OSError as error:
-        raise AudioError(f"{name}: cannot be read ({error}); check where it comes from") from error
+        if file is not None and file.failure is not None:
+            raise file.failure
+    except (OSError, AudioError) as error:
+        failure = file.failure if file is not None else None
+        if failure is None and isinstance(error, AudioError):
+            raise
+        why = failure or error
+        raise AudioError(f"{name}: cannot be read ({why}); check where it comes from") from error
 
 
 def _name(source: Source) -> str:
@@ -326,13 +335,20 @@ def _open(source: Source, name: str) -> BinaryIO:
     if not isinstance(source, Path | str):
         return source
     try:
-        return Path(source).open("rb")
-    except (FileNotFoundError, ValueError) as error:
+        return open_regular(source, quiet=True)
+    except NotRegular as error:
+        raise AudioError(
+            f"{name}: {error}, not a file, so it was not opened; pipe what it gives into "
+            "`unheard score -`, or save it first"
+        ) from error
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
         raise AudioError(f"{name}: no such file; check the path") from error
     except IsADirectoryError as error:
         raise AudioError(f"{name}: a folder; name the recordings in it") from error
     except PermissionError as error:
         raise AudioError(f"{name}: not permitted to read it; change its permissions") from error
+    except OSError as error:
+        raise AudioError(f"{name}: cannot be read ({error}); check where it comes from") from error
 
 
 def gathered(chunks: Iterable[FloatArray], n_samples: int) -> Iterator[FloatArray]:

@@ -28,6 +28,7 @@ from unheard.cli.stream import stream
 from unheard.cli.train import calibrate, fuse, recipes, train
 from unheard.cli.watch import watch
 from unheard.errors import MissingExtra, RecipeError, UnheardError
+from unheard.files import OutputError
 
 __all__ = ["app", "main"]
 
@@ -121,6 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UnheardError as error:
         say(f"error: {error}")
         raise SystemExit(2 if isinstance(error, RecipeError) else 1) from None
+    except OutputError as error:
+        say(f"error: {error}")
+        raise SystemExit(1) from None
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         advice = "check the path, its permissions, and the room on the disk"

@@ -20,6 +20,7 @@ from unheard.data.rows import Lines
 from unheard.data.shards import MARK, source
 from unheard.data.tables import LFS_HEAD
 from unheard.errors import AudioError, CorpusError
+from unheard.files import open_regular
 
 __all__ = ["POINTER", "UNREADABLE", "Inspected", "inspect", "pointers_among"]
 
@@ -186,7 +187,7 @@ def _is_pointer(path: Path) -> bool:
 def _hash(content: Path | bytes) -> str:
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()
-    with content.open("rb") as stream:
+    with open_regular(content) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

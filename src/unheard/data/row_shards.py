@@ -24,7 +24,7 @@ from typing import Any
 from unheard.data import storage
 from unheard.data.rows import flat, schema
 from unheard.errors import EvaluationError
-from unheard.files import parquet_bytes, spelt
+from unheard.files import parquet_bytes, spelt, writing
 
 __all__ = ["SHARD_ROWS", "Filled", "RowShards", "Shard", "fill"]
 
@@ -183,15 +183,16 @@ class RowShards:
             raise EvaluationError(
                 f"{folder}: holds something else than rows of an archive; give a new folder"
             )
-        (folder / "plan").mkdir(parents=True, exist_ok=True)
-        file = self._opened.enter_context((folder / ".lock").open("w"))
+        with writing(folder):
+            (folder / "plan").mkdir(parents=True, exist_ok=True)
+            file = self._opened.enter_context((folder / ".lock").open("w"))
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise EvaluationError(
                 f"{folder}: another process is writing it; wait for it, or choose another folder"
             ) from error
-        for unfinished in folder.glob("*/.*.unfinished"):  # of writers that were killed
+        for unfinished in folder.glob("*/.*.unfinished*"):  # of writers that were killed
             unfinished.unlink(missing_ok=True)
 
 

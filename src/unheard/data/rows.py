@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from unheard.data.storage import Stamp
 from unheard.errors import EvaluationError, UnheardError
-from unheard.files import in_one_step, spelt
+from unheard.files import in_one_step, spelt, writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,8 +53,8 @@ class Lines:
             UnheardError: `wrong`; or, of its class, that another process is writing the file.
         """
         self.path, self._wrong = path, wrong
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as opened:
+        with writing(path), contextlib.ExitStack() as opened:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = opened.enter_context(path.open("a+b"))
             self._lock()
             self._cut(begins)
@@ -64,7 +64,8 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._opened.close()
+        with contextlib.suppress(OSError):  # a row that could not be written: it was told then
+            self._opened.close()
 
     def __iter__(self) -> Iterator[tuple[int, Row]]:
         self._file.seek(0)
@@ -87,9 +88,10 @@ class Lines:
 
     def add(self, row: Row) -> int:
         """Append an object, which is on its way to the disk when this returns; return its place."""
-        offset = self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(row).encode() + b"\n")
-        self._file.flush()
+        with writing(self.path):
+            offset = self._file.seek(0, os.SEEK_END)
+            self._file.write(json.dumps(row).encode() + b"\n")
+            self._file.flush()
         return offset
 
     def clear(self) -> None:

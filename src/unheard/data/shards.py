@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unheard.errors import AudioError
+from unheard.files import open_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -126,7 +127,7 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _member(path: Path, name: str) -> bytes:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         stat = os.fstat(stream.fileno())
         index = _index(str(path), (stat.st_size, stat.st_mtime_ns))
         if name not in index:

@@ -10,13 +10,13 @@ import contextlib
 import datetime
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from unheard.data.shards import MARK
 from unheard.errors import AudioError, MissingExtra, RecipeError
-from unheard.files import write_through
+from unheard.files import in_one_step, write_through
 
 __all__ = [
     "GONE",
@@ -46,14 +46,14 @@ def is_remote(place: str) -> bool:
     return "://" in place
 
 
-def find_at(url: str, suffixes: frozenset[str]) -> Iterator[str]:
+def find_at(url: str, takes: Callable[[str], bool]) -> Iterator[str]:
     """Yield the URLs that a URL stands for: a file, all audio under a folder, or a glob's files.
 
-    A folder is listed level by level, each level sorted; its hidden files are left out.
+    A folder is listed level by level, each level sorted.
 
     Args:
         url: Of a file or a folder, or with * in it.
-        suffixes: Lower-case suffixes of audio files, with the dot.
+        takes: Whether a file of a folder is taken, by its URL.
 
     Raises:
         RecipeError: If the kind of store is unknown, or the package for it is not installed.
@@ -69,8 +69,9 @@ def find_at(url: str, suffixes: frozenset[str]) -> Iterator[str]:
     for parent, folders, files in store.walk(path):
         folders.sort()
         for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
-                yield store.unstrip_protocol(f"{parent.rstrip('/')}/{name}")
+            found = store.unstrip_protocol(f"{parent.rstrip('/')}/{name}")
+            if takes(found):
+                yield found
 
 
 def stamp(place: str) -> Stamp:
@@ -154,14 +155,8 @@ def write(place: str, content: bytes) -> None:
         store.makedirs(path.rpartition("/")[0], exist_ok=True)
         store.pipe_file(path, content)  # stores show an object when it is complete
         return
-    file = Path(place)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{uuid.uuid4().hex}.unfinished")
-    try:
+    with in_one_step(Path(place)) as unfinished:
         write_through(unfinished, content)
-        os.replace(unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def remove(place: str) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from unheard import __version__
 from unheard.detectors.card_text import in_training
-from unheard.files import in_one_step, spelt
+from unheard.files import in_one_step, open_regular, spelt
 from unheard.scoring.parts import track_number
 from unheard.scoring.plain_words import NO_PROOF, headline, meaning, more_like, reliability
 from unheard.scoring.spectrogram import SmallSpectrogram, read_spectrogram
@@ -128,7 +128,7 @@ def write(
     """
     from unheard.detectors import bundle
 
-    with source.open("rb") as opened:
+    with open_regular(source) as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     result = {
         "verdict": verdict.to_dict(),
