@@ -196,6 +196,18 @@ def test_windows_ends_byte_order_marks_and_empty_lines_do_no_harm(tmp_path: Path
     assert [clip.path for clip in read(tmp_path)] == ["a.wav", "b,2.wav"]
 
 
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_is_read_in_any_coding_and_by_the_delimiter_of_its_header(
+    tmp_path: Path, coding: str, delimiter: str
+) -> None:
+    lines = [["path", "label"], ["ünï.wav", "real"], ["b.wav", "fake"]]
+    content = "".join(delimiter.join(cells) + "\r\n" for cells in lines)
+    (tmp_path / "meta.csv").write_bytes(content.encode(coding))
+    clips = [(clip.path, clip.bonafide) for clip in read(tmp_path)]
+    assert clips == [("ünï.wav", True), ("b.wav", False)]
+
+
 def test_a_table_that_is_not_there_says_how_to_name_one(tmp_path: Path) -> None:
     for name in ("meta.csv", "data/*.parquet", str(tmp_path / "none.csv")):
         with pytest.raises(CorpusError, match=r"no table .*; give its name, relative to that"):

@@ -13,15 +13,14 @@ import pytest
 
 from audio_files import wav
 from unheard.data import storage
-from unheard.data.clip import Clip, Manifest
+from unheard.data.recordings import Search, find
 from unheard.data.row_shards import Filled, RowShards
 from unheard.errors import AudioError, BundleError, RecipeError
-from unheard.scoring.cluster import Engine, score_archive, sources
+from unheard.scoring.cluster import Engine, score_archive
 from unheard.scoring.many import Settings
 from unheard.scoring.scorer import Scorer, Verdict
 from voice import FakeSettings, silence, voice
 
-SUFFIXES = frozenset({".wav", ".mp3"})
 SPEECH = wav(voice(1.2)[None])
 SECOND = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -58,9 +57,9 @@ def store() -> Iterator[Any]:
 
 
 def listed_sources(*patterns: str) -> list[str]:
-    errors: list[dict[str, Any]] = []
-    listed = list(sources(patterns, SUFFIXES, errors))
-    assert errors == []
+    search = Search()
+    listed = find(patterns, search)
+    assert search.errors == []
     return listed
 
 
@@ -75,41 +74,6 @@ def table(out: str) -> list[dict[str, Any]]:
     for name in storage.names(f"{out}/rows"):
         rows += pq.read_table(io.BytesIO(storage.read(f"{out}/rows/{name}"))).to_pylist()
     return rows
-
-
-def test_folders_files_globs_lists_and_manifests_are_found(tmp_path: Path) -> None:
-    for name in ("b.wav", "a.mp3", "note.md", "x.bin"):
-        (tmp_path / name).touch()
-    (tmp_path / "list.txt").write_text("s3://far/away.wav\n\n/near/by.flac\n")
-    clip = Clip(id="1", path="t.tar::c.wav", bonafide=True, part="train")
-    Manifest.of([clip], tmp_path).write(tmp_path / "m.parquet")
-    assert listed_sources(str(tmp_path)) == [str(tmp_path / "a.mp3"), str(tmp_path / "b.wav")]
-    assert listed_sources(str(tmp_path / "*.bin")) == [str(tmp_path / "x.bin")]
-    assert listed_sources(str(tmp_path / "list.txt")) == ["s3://far/away.wav", "/near/by.flac"]
-    assert listed_sources(str(tmp_path / "m.parquet")) == [str(tmp_path / "t.tar::c.wav")]
-
-
-def test_a_store_is_listed_like_a_folder(store: Any) -> None:
-    for path in ("/bucket/b/2.WAV", "/bucket/a.mp3", "/bucket/.a.wav", "/bucket/note.txt"):
-        store.pipe_file(path, b"x")
-    urls = ["memory:///bucket/a.mp3", "memory:///bucket/b/2.WAV"]
-    assert sorted(listed_sources("memory://bucket")) == urls
-    assert listed_sources("memory://bucket/*.mp3") == urls[:1]
-    assert listed_sources("memory://bucket/note.txt") == ["memory://bucket/note.txt"]
-
-
-def test_what_is_not_there_is_a_row_with_its_remedy(tmp_path: Path, store: Any) -> None:
-    errors: list[dict[str, Any]] = []
-    patterns = [str(tmp_path / "gone"), "memory://gone"]
-    assert list(sources(patterns, SUFFIXES, errors)) == []
-    assert [row["source"] for row in errors] == patterns
-    assert "check the path" in errors[0]["error"]
-    assert "check the URL" in errors[1]["error"]
-
-
-def test_a_store_of_no_known_kind_is_refused() -> None:
-    with pytest.raises(RecipeError, match="install the package for its kind of store"):
-        listed_sources("far://bucket")
 
 
 def test_bad_files_and_crashes_cost_their_rows_alone(tmp_path: Path) -> None:

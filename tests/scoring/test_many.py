@@ -1,24 +1,19 @@
-"""Are files found, scored in one process or several, and does no bad one stop the others?"""
+"""Are files scored in one process or several, and does no bad one stop the others?"""
 
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from audio_files import wav
-from unheard import audio
-from unheard.audio import AUDIO_SUFFIXES
 from unheard.detectors import bundle, weights
 from unheard.detectors.card import Card
 from unheard.detectors.table import Toy
 from unheard.errors import BundleError, RecipeError
 from unheard.metrics import Calibration, OperatingPoints
-from unheard.scoring.many import Settings, Task, find, score_many
+from unheard.scoring.many import Settings, Task, score_many
 from unheard.scoring.scorer import Verdict
 from voice import FakeSettings, crash, voice
 
-SUFFIXES = frozenset({".wav", ".mp3"})
 NOTHING = FakeSettings(Path())
 
 
@@ -34,80 +29,10 @@ def card() -> Card:
     )
 
 
-def touch(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector") / "toy"
     return weights.save(folder, Toy().build(), Toy(), card(), seen=[])
-
-
-def test_folders_are_searched_to_any_depth_and_sorted(tmp_path: Path) -> None:
-    touch(tmp_path / "b" / "c" / "2.WAV", tmp_path / "b" / "1.mp3", tmp_path / "a.wav")
-    touch(tmp_path / "note.txt", tmp_path / ".hidden.wav")
-    files, errors = find([str(tmp_path)], SUFFIXES)
-    assert files == [str(tmp_path / name) for name in ("a.wav", "b/1.mp3", "b/c/2.WAV")]
-    assert errors == []
-
-
-def test_a_folder_that_cannot_be_listed_is_a_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    good = tmp_path / "a.wav"
-    audio.write(good, voice(1.2))
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    listed = os.scandir
-
-    def refuse(path: str) -> Any:
-        if Path(path) == locked:
-            raise PermissionError(13, "Permission denied", path)
-        return listed(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    files, errors = find([str(tmp_path)], AUDIO_SUFFIXES)
-    assert files == [str(good)]
-    (row,) = errors
-    assert row["source"] == str(locked)
-    assert "cannot be listed (Permission denied)" in row["error"]
-    assert [error["source"] for error in find([str(locked)], AUDIO_SUFFIXES)[1]] == [str(locked)]
-
-
-def test_a_loop_of_links_ends(tmp_path: Path) -> None:
-    touch(tmp_path / "a.wav")
-    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
-    assert find([str(tmp_path)], SUFFIXES)[0] == [str(tmp_path / "a.wav")]
-
-
-def test_patterns_take_files_of_any_suffix_once(tmp_path: Path) -> None:
-    touch(tmp_path / "x" / "a.bin", tmp_path / "b.bin")
-    patterns = [str(tmp_path / "b.bin"), str(tmp_path / "**" / "*.bin")]
-    assert find(patterns, SUFFIXES)[0] == [str(tmp_path / "b.bin"), str(tmp_path / "x" / "a.bin")]
-
-
-def test_a_name_with_brackets_is_a_file_first(tmp_path: Path) -> None:
-    touch(tmp_path / "take[1].wav", tmp_path / "take1.wav")
-    assert find([str(tmp_path / "take[1].wav")], SUFFIXES)[0] == [str(tmp_path / "take[1].wav")]
-
-
-@pytest.mark.parametrize(
-    ("name", "remedy"),
-    [
-        ("gone", "check the path"),
-        ("*.flac", "give the folder"),
-        ("empty", "name others one by one"),
-    ],
-)
-def test_what_is_not_found_is_a_row_with_its_remedy(tmp_path: Path, name: str, remedy: str) -> None:
-    (tmp_path / "empty").mkdir()
-    files, errors = find([str(tmp_path / name)], SUFFIXES)
-    assert files == []
-    assert [row["source"] for row in errors] == [str(tmp_path / name)]
-    assert remedy in errors[0]["error"]
 
 
 def tasks(folder: Path, *contents: bytes) -> list[Task]:

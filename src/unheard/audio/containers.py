@@ -11,6 +11,7 @@ __all__ = [
     "container_of",
     "is_exact",
     "is_plain",
+    "looks_like_audio",
     "mp3_samples",
     "tag_bytes",
     "what_it_is",
@@ -51,6 +52,15 @@ _CONTAINERS = (
     ("flv", re.compile(rb"FLV\x01")),
 )
 
+_HEADLESS = re.compile(
+    rb"\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][\x10-\xef]"  # a frame of mp2 or mp3
+    rb"|\xff[\xf0\xf1\xf8\xf9][\x00-\xbf]"  # of aac
+    rb"|\x0b\x77"  # of ac3 or eac3
+    rb"|\x47.{187}\x47.{187}\x47"  # packets of mpeg-ts
+    rb"|\x00\x00\x01\xba",  # a pack of mpeg
+    re.S,
+)
+
 _PIECES_OF_WEBM = (b"\x1f\x43\xb6\x75", b"\x15\x49\xa9\x66", b"\x16\x54\xae\x6b")
 """A cluster, information or tracks of matroska."""
 
@@ -83,6 +93,11 @@ def with_unknown_length(head: bytes) -> bytes:
 def container_of(head: bytes) -> str | None:
     """Return the name of the format that bytes begin like, or None."""
     return next((name for name, pattern in _CONTAINERS if pattern.match(head)), None)
+
+
+def looks_like_audio(head: bytes) -> bool:
+    """Return whether bytes begin like a recording of any format, one without a magic word too."""
+    return container_of(head) is not None or _HEADLESS.match(head) is not None
 
 
 def tag_bytes(head: bytes) -> int:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from unheard.cli.interrupt import ending_soon
 from unheard.cli.shared import say, shown
 
 if TYPE_CHECKING:
+    from unheard.data.recordings import Search
     from unheard.scoring.cluster import Engine
     from unheard.scoring.many import Settings
 
-__all__ = ["into_shards", "show", "wants_shards"]
+__all__ = ["into_shards", "show", "tell_found", "wants_shards"]
 
 COLOURS = {"bonafide": "green", "spoof": "red", "undecided": "yellow"}
 WORDS = {"bonafide": "bona fide", "spoof": "spoof", "undecided": "undecided"}
@@ -52,6 +54,14 @@ def _part(row: dict[str, Any]) -> str:
     return f"{row['source']}, channel {row['channel']}{track}"
 
 
+def tell_found(search: Search, *, as_json: bool = False) -> None:
+    """Say what a search did not find, and what it passed over and why."""
+    for row in search.errors:
+        show(row, as_json=as_json, quiet=True)
+    for note in search.notes():
+        say(shown(note))
+
+
 def wants_shards(out: str | None, engine: str) -> bool:
     """Return whether rows go to a folder of Parquet shards: for Ray, a URL, and a folder's name.
 
@@ -72,25 +82,27 @@ def wants_shards(out: str | None, engine: str) -> bool:
     return engine == "ray" or "://" in out or out.endswith("/") or os.path.isdir(out)
 
 
-def into_shards(paths: list[str], settings: Settings, out: str, engine: Engine) -> None:
+def into_shards(
+    paths: list[str], settings: Settings, out: str, engine: Engine, search: Search
+) -> None:
     """Score what paths stand for, into the shards of a folder; leave with the code.
 
     Raises:
         typer.BadParameter: If standard input is to be read.
         typer.Exit: If a recording has no verdict.
     """
-    from unheard.audio import AUDIO_SUFFIXES
+    from unheard.data.recordings import recordings
     from unheard.data.row_shards import RowShards
-    from unheard.scoring.cluster import score_archive, sources
+    from unheard.scoring.cluster import score_archive
 
     if "-" in paths:
         raise typer.BadParameter("- is one recording; a folder of shards is for many: give --json")
-    missing: list[dict[str, Any]] = []
     n_shards = n_rows = n_before = n_verdicts = 0
     last_line_s = time.monotonic()
-    with RowShards(out) as row_shards:
-        recordings = sources(paths, AUDIO_SUFFIXES, missing)
-        for filled in score_archive(recordings, settings, row_shards, engine):
+    resume = f"interrupted; what was scored is kept, the same command goes on: {out}"
+    with ending_soon(resume), RowShards(out) as row_shards:
+        found = recordings(paths, search)
+        for filled in score_archive(found, settings, row_shards, engine):
             n_shards += 1
             n_rows += filled.n_rows
             n_before += filled.n_before
@@ -100,9 +112,8 @@ def into_shards(paths: list[str], settings: Settings, out: str, engine: Engine) 
             if time.monotonic() - last_line_s > _TELL_S:
                 last_line_s = time.monotonic()
                 say(f"{n_shards} of {row_shards.n_shards()} shards, {n_rows - n_before} rows new")
-    for row in missing:
-        say(f"error: {shown(row['error'])}")
+    tell_found(search)
     before = f" ({n_before} rows were there before)" if n_before else ""
     say(f"{n_verdicts} of {n_rows} recordings have a verdict{before}: {row_shards.out}/rows")
-    if n_verdicts < n_rows or missing:
+    if n_verdicts < n_rows or search.errors:
         raise typer.Exit(1)

@@ -23,12 +23,13 @@ class Drawn(NamedTuple):
     """What is drawn of each recording: to which file or folder, ending how, by what."""
 
     place: Path
+    is_folder: bool
     endings: tuple[str, ...]
     draw: Draw
 
 
 def what_to_draw(
-    settings: Settings, timeline: Path | None, explain: Path | None, report: Path | None
+    settings: Settings, timeline: str | None, explain: str | None, report: str | None
 ) -> Drawn | None:
     """Return what the options ask to draw, or None if they ask for nothing."""
     from unheard.scoring import case_report
@@ -41,17 +42,33 @@ def what_to_draw(
     if report:
         asked = {"minimum_speech_s": settings.minimum_speech_s, "hop_s": settings.hop_s}
         write = partial(case_report.write, detector=settings.detector, settings=asked)
-        return Drawn(report, (".html",), write)
+        return _drawn("--report", report, (".html",), write)
     if explain:
         _refuse_single(settings)
-        return Drawn(explain, PICTURES, pictures.explain)
-    return Drawn(timeline, PICTURES, pictures.draw) if timeline else None
+        return _drawn("--explain", explain, PICTURES, pictures.explain)
+    return _drawn("--timeline", timeline, PICTURES, pictures.draw) if timeline else None
+
+
+def _drawn(option: str, place: str, endings: tuple[str, ...], draw: Draw) -> Drawn:
+    """What is drawn, where: a suffix means a file, a slash at the end a folder.
+
+    Raises:
+        typer.BadParameter: If the suffix is of something that is not written.
+    """
+    path = Path(place)
+    is_folder = place.endswith("/") or path.is_dir() or not path.suffix
+    if not is_folder and path.suffix.lower() not in endings:
+        raise typer.BadParameter(
+            f"{option} {place}: what is written ends in {' or '.join(endings)}; give "
+            f"{path.with_suffix(endings[0])} for one file, or {place}/ for a folder"
+        )
+    return Drawn(path, is_folder, endings, draw)
 
 
 def pictures_of(sources: list[str], drawn: Drawn) -> dict[str, Path]:
     """Return a picture for each source; names that are taken, whatever their case, get a number."""
-    folder, endings, _ = drawn
-    if folder.suffix.lower() in endings:
+    folder, is_folder, endings, _ = drawn
+    if not is_folder:
         if len(sources) > 1:
             raise typer.BadParameter(f"{len(sources)} files, one picture {folder}: give a folder")
         return dict.fromkeys(sources, folder)

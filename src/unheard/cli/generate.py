@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import typer
 
-from unheard.cli.shared import AsJson, Jobs, default_cache, manifest_of, say
+from unheard.cli.archive import tell_found
+from unheard.cli.shared import AsJson, Jobs, default_cache, folder_option, manifest_of, say
 from unheard.errors import AttackError, RecipeError, UnheardError, suggestion
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def generate_fetch(
 def generate_train(  # noqa: PLR0913  a command has the options that it has
     name: Annotated[Literal["diffusion"], typer.Argument(help="Generator to train.")],
     data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
-    out: Annotated[Path, typer.Option(help="Folder of the model.")],
+    out: Annotated[Path, folder_option("Folder of the model.")],
     size: Annotated[
         Literal["small", "full"],
         typer.Option(help="small trains on a processor, full is for a GPU."),
@@ -131,7 +132,7 @@ def generate_copies(  # noqa: PLR0913  a command has the options that it has
             "used now and that no part for testing holds out.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for manifest.parquet and the copies.")],
+    out: Annotated[Path, folder_option("Folder for manifest.parquet and the copies.")],
     parts: Annotated[
         str, typer.Option(help="Parts to copy, comma-separated; never one for testing.")
     ] = "train,dev",
@@ -187,7 +188,7 @@ def generate_apply(
         str, typer.Argument(help="Generator that copies; see `unheard generate list`.")
     ],
     paths: Annotated[list[str], typer.Argument(help="Recordings, folders or globs.")],
-    out: Annotated[Path, typer.Option(help="Folder for the copies, FLAC at 16 kHz.")],
+    out: Annotated[Path, folder_option("Folder for the copies, FLAC at 16 kHz.")],
     settings: Settings = None,
     engines: Engines = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws what the generator draws.")] = 0,
@@ -197,7 +198,7 @@ def generate_apply(
 
     from unheard import audio
     from unheard.attacks import Speech
-    from unheard.scoring.many import find
+    from unheard.data.recordings import Search, find
 
     chosen = _generator(name, settings, engines)
     if chosen.kind != "copy":
@@ -205,8 +206,10 @@ def generate_apply(
             f"{name} speaks texts and copies no recording; choose one that `unheard generate list` "
             "calls a copy"
         )
-    files, errors = find(paths, audio.AUDIO_SUFFIXES)
-    failed = [str(row["error"]) for row in errors]
+    search = Search()
+    files = find(paths, search)
+    tell_found(search)
+    failed: list[str] = []
     for number, file in enumerate(files):
         target = out / f"{number:04d}-{Path(file).stem}.flac"
         try:
@@ -219,7 +222,7 @@ def generate_apply(
             typer.echo(target)
     for why in failed:
         say(f"error: {why}")
-    if failed:
+    if failed or search.errors:
         raise typer.Exit(1)
 
 

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unheard.cli.archive import into_shards, show, wants_shards
+from unheard.cli.archive import into_shards, show, tell_found, wants_shards
 from unheard.cli.drawn import Drawn, pictures_of, what_to_draw
+from unheard.cli.interrupt import ending_soon
 from unheard.cli.shared import (
     SHIPPED,
     Channel,
@@ -28,15 +29,22 @@ from unheard.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from unheard.data.recordings import Search
     from unheard.data.rows import RowFile
     from unheard.scoring.many import Task
 
 __all__ = ["score"]
 
+NOT_WITH_SHARDS = "a folder of shards has no --json, --timeline, --explain or --report"
+
 
 def score(  # noqa: PLR0913  a command has the options that it has
     paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, globs, or - for standard input.")
+        list[str],
+        typer.Argument(
+            help="Files, folders, globs and URLs; lists of them (.txt) and tables with a column "
+            "path or filename (.csv, .tsv, .jsonl, .parquet); - for standard input."
+        ),
     ],
     detector: Detector = SHIPPED,
     as_json: Annotated[
@@ -50,6 +58,17 @@ def score(  # noqa: PLR0913  a command has the options that it has
             "files that have not changed."
         ),
     ] = None,
+    every_file: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Search folders for whatever begins like audio: hidden files and files of any "
+            "name too.",
+        ),
+    ] = False,
+    follow_symlinks: Annotated[
+        bool, typer.Option("--follow-symlinks", help="Search linked folders too, each once.")
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -67,21 +86,24 @@ def score(  # noqa: PLR0913  a command has the options that it has
         typer.Option(help="Ray cluster, such as auto or host:6379; one here if left out."),
     ] = None,
     timeline: Annotated[
-        Path | None,
-        typer.Option(help="Draw each verdict along time: a .png for one file, a folder for many."),
+        str | None,
+        typer.Option(
+            help="Draw each verdict along time: into a .png, .pdf or .svg for one file, a folder/ "
+            "for many."
+        ),
     ] = None,
     explain: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Draw what each expert of a mixture says along time and how much it counts, and "
-            "print a line for each: a .png for one file, a folder for many."
+            "print a line for each: into a .png for one file, a folder/ for many."
         ),
     ] = None,
     report: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Write a report for a case file, and beside it the same as JSON: a .html for one "
-            "file, a folder for many."
+            help="Write a report for a case file, and beside it the same as JSON: into a .html for "
+            "one file, a folder/ for many."
         ),
     ] = None,
     operating_point: Annotated[
@@ -108,29 +130,28 @@ def score(  # noqa: PLR0913  a command has the options that it has
         track=track,
     )
     from unheard.data import storage
+    from unheard.data.recordings import Search
     from unheard.scoring.many import score_many
 
+    search = Search(every_file, follow_symlinks)
     drawn = what_to_draw(settings, timeline, explain, report)
     if wants_shards(out, engine):
         from unheard.scoring.cluster import Engine
 
         if as_json or drawn:
-            raise typer.BadParameter(
-                "a folder of shards has no --json, --timeline, --explain or --report"
-            )
-        into_shards(paths, settings, str(out), Engine(engine, jobs, address))
+            raise typer.BadParameter(NOT_WITH_SHARDS)
+        into_shards(paths, settings, str(out), Engine(engine, jobs, address), search)
         return
-    with contextlib.ExitStack() as opened:
-        tasks, errors = _tasks(paths, drawn, opened)
+    with ending_soon(_how_to_resume(out)), contextlib.ExitStack() as opened:
+        tasks = _tasks(paths, drawn, search, out is not None, opened)
         row_file = _row_file(out, settings.key(), opened)
         new, n_verdicts = tasks, 0
         if row_file is not None:
-            stamps = {task.source: storage.stamp(str(task.audio)) for task in tasks}
+            stamps = {task.source: storage.stamp(task.place) for task in tasks}
             new = [task for task in tasks if not row_file.is_done(task.source, stamps[task.source])]
             old = set(stamps) - {task.source for task in new}
             n_verdicts = sum(map(row_file.has_verdict, old))
-        for row in errors:
-            show(row, as_json=as_json, quiet=False)
+        tell_found(search, as_json=as_json)
         advance = opened.enter_context(_progress(len(new), quiet=row_file is not None))
         for row in score_many(new, settings, n_jobs=jobs or 1, draw=drawn and drawn.draw):
             n_verdicts += row.get("score") is not None
@@ -140,23 +161,37 @@ def score(  # noqa: PLR0913  a command has the options that it has
             advance()
         if row_file is not None:
             row_file.finish()
-    n_asked, n_before = len(tasks) + len(errors), len(tasks) - len(new)
-    _sum_up(n_verdicts, n_asked, n_before, out, None if as_json else settings.detector)
+    n_asked = len(tasks) + len(search.errors)
+    _sum_up(n_verdicts, n_asked, len(tasks) - len(new), out, None if as_json else settings.detector)
 
 
 def _tasks(
-    paths: list[str], drawn: Drawn | None, opened: contextlib.ExitStack
-) -> tuple[list[Task], list[dict[str, Any]]]:
-    """Files to score with the pictures to draw, and rows for what was not found."""
-    from unheard.audio import AUDIO_SUFFIXES
-    from unheard.scoring.many import Task, find
+    paths: list[str],
+    drawn: Drawn | None,
+    search: Search,
+    kept: bool,
+    opened: contextlib.ExitStack,
+) -> list[Task]:
+    """Files to score with the pictures to draw; what is kept names them from the root."""
+    from unheard.data.recordings import absolute, find
+    from unheard.data.storage import is_remote
+    from unheard.scoring.many import Task
 
-    files, errors = find([path for path in paths if path != "-"], AUDIO_SUFFIXES)
-    recordings = {file: Path(file) for file in files}
+    files = find([path for path in paths if path != "-"], search)
+    recordings = {absolute(file) if kept else file: file for file in files}
     if "-" in paths:
-        recordings["-"] = _standard_input(opened)
+        recordings["-"] = str(_standard_input(opened))
     pictures = pictures_of(list(recordings), drawn) if drawn else {}
-    return [Task(source, file, pictures.get(source)) for source, file in recordings.items()], errors
+    return [
+        Task(source, Path(file), pictures.get(source), url=file if is_remote(file) else "")
+        for source, file in recordings.items()
+    ]
+
+
+def _how_to_resume(out: str | None) -> str:
+    if out is None:
+        return "interrupted; with --out rows.parquet the same command goes on where it stopped"
+    return f"interrupted; rows until now are kept, the same command goes on: {out}"
 
 
 def _standard_input(opened: contextlib.ExitStack) -> Path:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unheard.cli.archive import show
-from unheard.cli.shared import SHIPPED, AsJson, Detector, say
+from unheard.cli.interrupt import ending_soon
+from unheard.cli.shared import SHIPPED, AsJson, Detector, say, shown
 
 __all__ = ["watch"]
 
@@ -38,21 +40,39 @@ def watch(
     import threading
     import time
 
+    from unheard.data.recordings import absolute
     from unheard.data.rows import RowFile
-    from unheard.scoring.many import ScorerProcess, Settings
+    from unheard.scoring.many import Row, ScorerProcess, Settings, Task
     from unheard.scoring.watch import Watch
 
     settings = Settings(detector, threshold=threshold)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     with RowFile(out, settings.key()) as journal, ScorerProcess(settings) as apart:
-        watched = Watch(folder, journal, apart.score, settle_s=settle)
-        say(f"watching {folder}; Ctrl-C ends")
-        while not stop.is_set():
-            for row in watched.look(time.monotonic()):
-                show(row, as_json=as_json, quiet=False)
-                if stop.is_set():
-                    break
-            stop.wait(every)
-        say(f"rows: {journal.finish()}")
+
+        def end(*_: object) -> None:
+            stop.set()
+            apart.kill()
+
+        def score(task: Task) -> Row:
+            row = apart.score(task)
+            if stop.is_set():  # it was ended with its process: that is no fault of the recording
+                raise KeyboardInterrupt
+            return row
+
+        watched = Watch(Path(absolute(str(folder))), journal, score, settle_s=settle)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+        resume = f"stopped; rows until now are kept, the same command goes on: {out}"
+        with contextlib.suppress(typer.Exit), ending_soon(resume):
+            say(f"watching {folder}; Ctrl-C ends")
+            told: set[str] = set()
+            while not stop.is_set():
+                for row in watched.look(time.monotonic()):
+                    show(row, as_json=as_json, quiet=False)
+                    if stop.is_set():
+                        break
+                for note in sorted({*watched.skipped} - told):
+                    say(shown(note))
+                told.update(watched.skipped)
+                stop.wait(every)
+        say(f"rows: {journal.finish()}; the same command goes on")

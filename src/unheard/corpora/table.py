@@ -16,8 +16,8 @@ the fields of `Table`, in Python or as `--set FIELD=VALUE` of `unheard corpus im
     audio       column of a Parquet table that holds the recordings themselves, instead of `path`
     folder      where the files lie, if the paths of the table do not say: "clips"
     suffix      what to add to a path that lacks it: ".wav"
-    delimiter   what stands between columns, such as "|" or the words tab and space; else a tab in
-                .tsv files and a comma in others
+    delimiter   what stands between columns, such as "|" or the words tab and space; else that of
+                tab, comma and semicolon which the header has
     quotes      "no" where quotation marks are part of the text and enclose no field
 
 For example In-the-Wild, which has its own reader, would be read by
@@ -47,7 +47,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
 from unheard.data.shards import MARK
-from unheard.data.tables import BONAFIDE_WORDS, SPOOF_WORDS, csv_rows, lines, wrong_part
+from unheard.data.tables import (
+    BONAFIDE_WORDS,
+    SPOOF_WORDS,
+    csv_rows,
+    delimiter_of,
+    lines,
+    wrong_part,
+)
 from unheard.errors import CorpusError, suggestion
 
 if TYPE_CHECKING:
@@ -195,14 +202,14 @@ class Table:
 
     def _csv_rows(self, table: Path, needed: list[str]) -> Iterator[tuple[str, Row]]:
         quoting = self.quotes.strip().lower() != "no"
-        usual = "\t" if table.suffix.lower() == ".tsv" else ","
+        _, first = next(lines(table, "a table as text, or as .parquet"), (1, ""))
+        usual = delimiter_of(first) or ("\t" if table.suffix.lower() == ".tsv" else ",")
         delimiter = _DELIMITERS.get(self.delimiter, self.delimiter) or usual
         if len(delimiter) != 1:
             raise CorpusError(
                 f"delimiter is {delimiter!r}; one character wanted, or the word tab; "
                 "a table separated by any number of spaces must be rewritten"
             )
-        _, first = next(lines(table, "a table as text, or as .parquet"), (1, ""))
         header = first.replace('"', "" if quoting else '"').split(delimiter)
         _check(table, needed, [name.strip() for name in header])
         rows = csv_rows(table, wanted=needed, delimiter=delimiter, quoting=quoting, exact=True)

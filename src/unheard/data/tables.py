@@ -1,15 +1,22 @@
-"""What readers of corpora share: protocols and tables, label words, folders, lists of files."""
+"""What readers of texts and corpora share: tables, protocols, label words, folders, lists of files.
+
+Every text is read here, for scoring, corpora and evaluation alike.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import os
+import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from unheard.audio import AUDIO_SUFFIXES
 from unheard.data.clip import BONAFIDE_ATTACK
-from unheard.errors import CorpusError, suggestion
+from unheard.errors import CorpusError, UnheardError, suggestion
+from unheard.files import NotRegular, open_regular
 
 __all__ = [
     "BONAFIDE_WORDS",
@@ -17,13 +24,16 @@ __all__ = [
     "SPOOF_WORDS",
     "check_attack",
     "csv_rows",
+    "delimiter_of",
     "file",
     "files_under",
     "folder",
     "is_bonafide",
+    "is_new_folder",
     "lines",
     "rows",
     "subfolders",
+    "text_lines",
     "wrong_part",
 ]
 
@@ -35,6 +45,8 @@ SPOOF_WORDS = ("spoof", "spoofed", "fake", "deepfake", "synthetic", "generated")
 
 LFS_HEAD = b"version https://git-lfs"
 """How a file begins that stands in for one that Git LFS has not fetched."""
+
+_HEAD_BYTES = 4096
 
 
 def rows(
@@ -54,7 +66,7 @@ def rows(
         CorpusError: If it is missing, no text, or a line has another number of columns.
     """
     accepted = (columns,) if isinstance(columns, int) else columns
-    for number, line in enumerate(_lines(path, what), start=1):
+    for number, line in enumerate(text_lines(path, what), start=1):
         cells = line.split()
         if not cells:
             continue
@@ -83,7 +95,7 @@ def lines(path: Path, what: str) -> Iterator[tuple[int, str]]:
     Raises:
         CorpusError: If it is missing, or no text.
     """
-    for number, line in enumerate(_lines(path, what), start=1):
+    for number, line in enumerate(text_lines(path, what), start=1):
         if line.strip():
             yield number, line.rstrip("\r\n")
 
@@ -114,7 +126,7 @@ def csv_rows(
             where that matters.
     """
     reader = csv.reader(
-        _lines(path, f"a table with the columns {', '.join(wanted)}"),
+        text_lines(path, f"a table with the columns {', '.join(wanted)}"),
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
         strict=quoting,
@@ -244,9 +256,9 @@ def files_under(root: Path, *, suffixes: Container[str] = AUDIO_SUFFIXES) -> lis
                 path = inside + entry.name
                 if entry.name.startswith("."):
                     continue
-                if os.path.splitext(entry.name)[1].lower() in suffixes and not entry.is_dir():
+                if os.path.splitext(entry.name)[1].lower() in suffixes and entry.is_file():
                     files.append(path)
-                elif entry.is_dir() and _is_new(entry, seen):
+                elif entry.is_dir() and is_new_folder(entry, seen):
                     waiting.append(path + "/")
     return sorted(files)
 
@@ -268,8 +280,13 @@ def wrong_part(name: str, part: str, parts: Iterable[str]) -> CorpusError:
     return CorpusError(f"{name} has no part {part!r}{suggestion(part, parts)}")
 
 
-def _is_new(entry: os.DirEntry[str], seen: set[str]) -> bool:
-    """Whether a folder is walked: a link only if it leads to where no other link led."""
+def is_new_folder(entry: os.DirEntry[str], seen: set[str]) -> bool:
+    """Return whether a folder is walked: a link only if it leads to where no other link led.
+
+    Args:
+        entry: The folder, or a link to one.
+        seen: Where links led, by their real paths; takes this one.
+    """
     if not entry.is_symlink():
         return True
     real = os.path.realpath(entry.path)
@@ -278,22 +295,72 @@ def _is_new(entry: os.DirEntry[str], seen: set[str]) -> bool:
     return new
 
 
-def _lines(path: Path, what: str) -> Iterator[str]:
+def text_lines(
+    path: Path,
+    what: str,
+    *,
+    failure: type[UnheardError] = CorpusError,
+    newline: str | None = "",
+    errors: str = "strict",
+) -> Iterator[str]:
+    """Yield the lines of a text in UTF-8 or UTF-16, with their ends; a byte-order mark is dropped.
+
+    Args:
+        path: The text.
+        what: What it should be, for the message, such as "a key file".
+        failure: What is raised.
+        newline: As `open` has it; None makes every end a line feed.
+        errors: As `open` has it.
+
+    Raises:
+        UnheardError: The failure, if it is missing, no regular file, no text, or stands in for a
+            file that Git LFS has not fetched.
+    """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            first = stream.readline()
-            if first.startswith(LFS_HEAD.decode()):
-                raise CorpusError(
+        with open_regular(path) as file:
+            head = file.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+            if head.startswith(LFS_HEAD):
+                raise failure(
                     f"{path}: a Git LFS pointer and not the table itself; "
                     "run `git lfs pull` in its folder"
                 )
-            if first:
-                yield first
-            yield from stream
+            coding = _coding(head)
+            if coding is None:
+                raise failure(
+                    f"{path}: not UTF-8 text, nor UTF-16 (it has zero bytes); give {what}"
+                )
+            yield from io.TextIOWrapper(file, coding, errors, newline)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise CorpusError(f"{path}: no such file; give {what}") from error
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: not UTF-8 text ({error.reason}); give {what}") from error
+        raise failure(f"{path}: no such file; give {what}") from error
+    except UnicodeError as error:
+        why = getattr(error, "reason", error)
+        raise failure(f"{path}: not UTF-8 text, nor UTF-16 ({why}); give {what}") from error
+    except NotRegular as error:
+        raise failure(f"{path}: {error}, not a file; give {what}") from error
+    except OSError as error:
+        raise failure(f"{path}: cannot be read ({error}); give {what}") from error
+
+
+def _coding(head: bytes) -> str | None:
+    """How a text is coded that begins with these bytes; None if it is no text."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" not in head:
+        return "utf-8-sig"
+    odd, even = head[1::2].count(0), head[::2].count(0)
+    if max(odd, even) < len(head) // 4 or min(odd, even) > max(odd, even) // 4:
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def delimiter_of(line: str) -> str | None:
+    """Return what stands between the columns of a line: tab, comma or semicolon; None if none.
+
+    It is the one that comes most often outside of quotation marks.
+    """
+    plain = re.sub(r'"[^"]*"', "", line)
+    best = max("\t,;", key=plain.count)
+    return best if best in plain else None
 
 
 def _checked_rows(reader: Iterator[list[str]], path: Path) -> Iterator[list[str]]:

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unheard.data import storage
-from unheard.data.clip import Manifest
+from unheard.data.recordings import absolute
 from unheard.data.row_shards import Filled, RowShards, Shard, fill
 from unheard.errors import AudioError, BundleError, MissingExtra, RecipeError, UnheardError
-from unheard.scoring.many import Row, ScorerProcess, Settings, Task, find
+from unheard.scoring.many import Row, ScorerProcess, Settings, Task
 
-__all__ = ["Engine", "score_archive", "sources"]
+__all__ = ["Engine", "score_archive"]
 
 _N_AHEAD = 4
 """Recordings of an object store that are fetched while another is scored."""
@@ -48,40 +48,6 @@ class Engine:
     address: str | None = None
 
 
-def sources(patterns: Iterable[str], suffixes: frozenset[str], errors: list[Row]) -> Iterator[str]:
-    """Yield the recordings that patterns stand for, as they are found.
-
-    Args:
-        patterns: Files, folders and globs; URLs of these; manifests (.parquet); lists with a path
-            or URL on each line (.txt).
-        suffixes: Lower-case suffixes of audio files, with the dot.
-        errors: Gets a row for each pattern that stands for nothing.
-
-    Raises:
-        ManifestError: If a manifest cannot be read.
-        RecipeError: If the kind of store is unknown, or the package for it is not installed.
-    """
-    for pattern in patterns:
-        if storage.is_remote(pattern):
-            urls = storage.find_at(pattern, suffixes)
-            if (first := next(urls, None)) is None:
-                text = f"{pattern}: no audio there; check the URL and your permissions"
-                errors.append({"source": pattern, "error": text})
-            else:
-                yield first
-                yield from urls
-        elif pattern.endswith(".parquet"):
-            manifest = Manifest.read(Path(pattern))
-            yield from (str(manifest.root / path) for path in manifest.column("path"))
-        elif pattern.endswith(".txt") and Path(pattern).is_file():
-            with open(pattern, encoding="utf-8", errors="surrogateescape") as lines:
-                yield from filter(None, map(str.strip, lines))
-        else:
-            files, missing = find([pattern], suffixes)
-            errors += missing
-            yield from files
-
-
 def score_archive(
     recordings: Iterable[str], settings: Settings, row_shards: RowShards, engine: Engine
 ) -> Iterator[Filled]:
@@ -91,7 +57,7 @@ def score_archive(
     are tried again, changed ones are scored anew.
 
     Args:
-        recordings: Their paths or URLs.
+        recordings: Their paths or URLs; rows have them from the root, on any engine.
         settings: How to score.
         row_shards: Where rows go; entered.
         engine: Where to do it.
@@ -104,11 +70,7 @@ def score_archive(
     key = settings.key()
     if engine.kind == "ray":
         _import_ray()
-        recordings = (
-            recording if storage.is_remote(recording) else os.path.abspath(recording)
-            for recording in recordings
-        )
-    row_shards.add(recordings)
+    row_shards.add(map(absolute, recordings))
     if engine.kind == "ray":
         settings = replace(settings, detector=settings.detector.absolute())
         yield from _on_ray(row_shards, settings, key, engine)

@@ -1,4 +1,4 @@
-"""Scoring many recordings: find the files, score them in one process or several, keep the rows.
+"""Scoring many recordings, in one process or several.
 
 A row is `Verdict.to_dict()`, or `{"source", "error"}` for a file that could not be scored. One bad
 file costs one row. A process that dies (a decoder can crash) costs the file that it scores.
@@ -7,12 +7,12 @@ file costs one row. A process that dies (a decoder can crash) costs the file tha
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from typing import Any
 from unheard import __version__, audio, memory
 from unheard.data import shards, storage
 from unheard.errors import AudioError, BundleError, RecipeError, UnheardError
+from unheard.files import OutputError
 from unheard.scoring.scorer import Scorer, Verdict
 from unheard.scoring.verdict import MINIMUM_SPEECH_S
 from unheard.types import FloatArray
 from unheard.workers import Died, Worker, in_processes
 
-__all__ = ["Draw", "Row", "ScorerProcess", "Settings", "Task", "find", "score_many"]
+__all__ = ["Draw", "Row", "ScorerProcess", "Settings", "Task", "score_many"]
 
 Row = dict[str, Any]
 
@@ -108,63 +109,19 @@ class Task:
         picture: File to draw the timeline to, if any.
         change: What is done to the samples [T] before they are scored, if anything; a module's
             function, or a `functools.partial` of one, so that it reaches other processes.
+        url: Where it is fetched from first, if it lies in a store.
     """
 
     source: str
     audio: Path
     picture: Path | None = None
     change: Callable[[FloatArray], FloatArray] | None = None
+    url: str = ""
 
-
-def find(patterns: Iterable[str], suffixes: frozenset[str]) -> tuple[list[str], list[Row]]:
-    """Return the files that paths, folders and globs stand for, and rows for what is not there.
-
-    Folders are searched to any depth for the given suffixes, hidden files left out; links to
-    folders are not followed, so a loop of links ends. A file that is named is taken whatever its
-    suffix. Each file comes once, in the order given, those of one folder sorted.
-
-    Args:
-        patterns: What the user wrote.
-        suffixes: Lower-case suffixes of audio files, with the dot.
-    """
-    files: dict[str, None] = {}
-    errors: list[Row] = []
-    for pattern in patterns:
-        n_before = len(errors)
-        if os.path.isdir(pattern):
-            matches = list(_scan(pattern, suffixes, errors))
-        elif os.path.lexists(pattern):
-            matches = [pattern]
-        else:
-            matches = sorted(glob.iglob(pattern, recursive=True))
-            matches = [path for path in matches if not os.path.isdir(path)]
-        if not matches and len(errors) == n_before:
-            errors.append({"source": pattern, "error": _nothing(pattern, suffixes)})
-        files.update(dict.fromkeys(matches))
-    return list(files), errors
-
-
-def _scan(folder: str, suffixes: frozenset[str], errors: list[Row]) -> Iterator[str]:
-    def refuse(error: OSError) -> None:
-        text = f"{error.filename}: cannot be listed ({error.strerror}); fix its permissions"
-        errors.append({"source": str(error.filename), "error": f"{text}, or leave it out"})
-
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders.sort()
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
-                yield os.path.join(parent, name)
-
-
-def _nothing(pattern: str, suffixes: frozenset[str]) -> str:
-    if os.path.isdir(pattern):
-        return (
-            f"{pattern}: no audio in this folder; it is searched for files that end in "
-            f"{', '.join(sorted(suffixes))}; name others one by one"
-        )
-    if glob.has_magic(pattern):
-        return f"{pattern}: no file fits this pattern; check it, or give the folder"
-    return f"{pattern}: no such file or folder; check the path"
+    @property
+    def place(self) -> str:
+        """Path or URL of the file that holds it."""
+        return self.url or str(self.audio)
 
 
 def score_many(
@@ -201,21 +158,12 @@ def score_many(
 
 def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
     try:
-        source: Path | bytes = task.audio
-        stamp = storage.stamp(str(task.audio)) if task.picture else storage.GONE
-        if shards.MARK in str(task.audio) and not task.audio.exists():
-            source = shards.source(Path(), str(task.audio))
-        if task.change is None:
-            verdict = scorer.file(source, name=task.source)
-        else:
-            recording = audio.read(source, minimum_s=0.0, name=task.source)
-            verdict = scorer.samples(task.change(recording.samples), name=task.source)
-        if draw is not None and task.picture is not None:
-            if storage.stamp(str(task.audio)) != stamp:
-                raise AudioError(f"{task.source}: changed while it was scored; score it again")
-            draw(verdict, task.audio, task.picture)
-        return verdict.to_dict()
-    except UnheardError as error:
+        with contextlib.ExitStack() as opened:
+            if task.url:
+                folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="unheard-"))
+                task = replace(task, audio=storage.fetch(task.url, Path(folder)), url="")
+            return _verdict(scorer, task, draw).to_dict()
+    except (UnheardError, OutputError) as error:
         return {"source": task.source, "error": str(error)}
     except OSError as error:
         text = f"{error.filename or task.source}: {error.strerror or error}"
@@ -224,6 +172,23 @@ def _score(scorer: Scorer, task: Task, draw: Draw | None) -> Row:
     except Exception as error:  # a fault of ours or of a library must not end a batch
         text = f"{task.source}: {type(error).__name__}: {error}; please report this file"
         return {"source": task.source, "error": text}
+
+
+def _verdict(scorer: Scorer, task: Task, draw: Draw | None) -> Verdict:
+    source: Path | bytes = task.audio
+    stamp = storage.stamp(str(task.audio)) if task.picture else storage.GONE
+    if shards.MARK in str(task.audio) and not task.audio.exists():
+        source = shards.source(Path(), str(task.audio))
+    if task.change is None:
+        verdict = scorer.file(source, name=task.source)
+    else:
+        recording = audio.read(source, minimum_s=0.0, name=task.source)
+        verdict = scorer.samples(task.change(recording.samples), name=task.source)
+    if draw is not None and task.picture is not None:
+        if storage.stamp(str(task.audio)) != stamp:
+            raise AudioError(f"{task.source}: changed while it was scored; score it again")
+        draw(verdict, task.audio, task.picture)
+    return verdict
 
 
 class ScorerProcess:
@@ -261,6 +226,11 @@ class ScorerProcess:
             self._worker = Worker(partial(_score_apart, self._settings, self._n_processes, None))
         self._worker.give(task)
         return _row(*self._worker.take())
+
+    def kill(self) -> None:
+        """End the process with what it scores, whose row says that it died; for signal handlers."""
+        if self._worker is not None:
+            self._worker.kill()
 
     def close(self) -> None:
         """End the process, if there is one."""

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from unheard.audio import AUDIO_SUFFIXES
 from unheard.data import storage
+from unheard.data.recordings import Search, find
 from unheard.data.rows import RowFile
 from unheard.errors import RecipeError
-from unheard.scoring.many import Row, Task, find
+from unheard.files import open_regular
+from unheard.scoring.many import Row, Task
 
 __all__ = ["SETTLE_S", "Watch"]
 
@@ -38,6 +39,9 @@ class Watch:
     that was moved or renamed inside the folder takes its row with it, known by the hash of its
     content; the row of a deleted one stays. A file that cannot be read gets a row with its error,
     and is tried again when it changes.
+
+    Attributes:
+        skipped: What the last look passed over, a line for each reason.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Watch:
         self._row_file = row_file
         self._score = score
         self._settle_s = settle_s
+        self.skipped: list[str] = []
         self._waiting: dict[str, _Waiting] = {}
         self._content = {
             row["source"]: row["sha256"]
@@ -79,7 +84,9 @@ class Watch:
         Args:
             now_s: Time of a clock that only goes forward.
         """
-        sources, _ = find([str(self._folder)], AUDIO_SUFFIXES)
+        search = Search()
+        sources = find([str(self._folder)], search)
+        self.skipped = search.notes()
         stamps = {source: storage.stamp(source) for source in sources}
         before, self._waiting = self._waiting, {}
         for source, stamp in stamps.items():
@@ -125,7 +132,7 @@ class Watch:
 def _hash(file: str) -> str:
     """Return the sha256 of a file, hexadecimal; "" if it cannot be read."""
     try:
-        with open(file, "rb") as stream:
+        with open_regular(file) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
         return ""
