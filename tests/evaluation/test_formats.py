@@ -1,5 +1,9 @@
 """Score files and keys of others: every layout that is published, and every way to be unusable."""
 
+import csv
+import io
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +14,11 @@ import pytest
 
 from unheard.data.clip import Clip, Manifest
 from unheard.errors import EvaluationError, RecipeError
-from unheard.evaluation.formats import FORMATS, official_ids, read
+from unheard.evaluation.formats import FORMATS, Scores, official_ids, read
 from unheard.evaluation.intake import Intake, convert, read_with_keys
 from unheard.evaluation.keys import join, read_keys
 from unheard.evaluation.scores import read_facts, read_scores, write_scores
+from unheard.evaluation.trials import Columns
 
 TRIALS = {"LA_E_1": 1.5, "LA_E_2": -2.25, "LA_E_3": 1e-3}
 
@@ -118,7 +123,7 @@ def test_unusable_scores_are_refused_with_the_trial_named(
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "s.txt"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(EvaluationError, match="neither Parquet nor UTF-8 text"):
+    with pytest.raises(EvaluationError, match="not UTF-8 text"):
         read(path)
 
 
@@ -281,7 +286,17 @@ def test_an_attack_column_may_say_which_trials_are_bona_fide(tmp_path: Path) -> 
         (["a/1", "a/2"], ["a/1", "a/2"], "id"),
         (["1.flac", "2.WAV"], ["1", "2"], "id without suffix"),
         (["/data/1.flac", "/data/2.flac"], ["la/1", "la/2"], "file name"),
-        (["jose\u0301", "rene\u0301"], ["jos\u00e9", "ren\u00e9"], "file name in one Unicode form"),
+        (["jose\u0301", "rene\u0301"], ["jos\u00e9", "ren\u00e9"], "id in one Unicode form"),
+        (
+            ["m/jose\u0301", "n/jose\u0301"],
+            ["m/jos\u00e9", "n/jos\u00e9"],
+            "id in one Unicode form",
+        ),
+        (
+            ["/m/a\u0308.wav", "/n/o\u0308.wav"],
+            ["\u00e4", "\u00f6"],
+            "file name in one Unicode form",
+        ),
     ],
 )
 def test_names_are_matched_as_strictly_as_they_can(
@@ -311,3 +326,102 @@ def test_scores_and_keys_that_contradict_each_other_are_refused(tmp_path: Path) 
     keys = text(tmp_path / "k.txt", "a spoof\nb bonafide\n")
     with pytest.raises(EvaluationError, match=r"'a' is bona fide.*spoofed.*one of the two"):
         read_with_keys(scores, Intake(keys=keys))
+
+
+SCORED = [("a b", -1.5, True), ("ünï", 0.25, False), ("c,d", 3e-05, False), ("e", 12.0, True)]
+CODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"]
+
+
+def sheet_of(names: Sequence[str], delimiter: str, decimal: str = ".") -> str:
+    """A table with a header of four trials, a score and a label each."""
+    file = io.StringIO()
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(names)
+    for name, score, human in SCORED:
+        writer.writerow([name, str(score).replace(".", decimal), "real" if human else "fake"])
+    return file.getvalue()
+
+
+SHEETS: dict[str, str] = {
+    "commas": sheet_of(["file", "score", "label"], ","),
+    "semicolons": sheet_of(["file", "score", "label"], ";"),
+    "decimal commas": sheet_of(["file", "score", "label"], ";", ","),
+    "tabs": sheet_of(["file", "score", "label"], "\t"),
+    "json": "".join(
+        json.dumps({"windows": [{"x": 1}], "source": name, "score": score, "label": word}) + "\n"
+        for name, score, word in ((row[0], row[1], "real" if row[2] else "fake") for row in SCORED)
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("kind", SHEETS)
+def test_a_table_of_scores_is_read_in_any_writing(
+    tmp_path: Path, kind: str, coding: str, end: str
+) -> None:
+    path = tmp_path / "scores"
+    path.write_bytes(SHEETS[kind].replace("\n", end).encode(coding))
+    assert rows_of(read(path)) == SCORED
+
+
+def rows_of(scores: Scores) -> list[tuple[str, float, bool]]:
+    columns = (scores.table.column(name).to_pylist() for name in ("id", "score", "bonafide"))
+    return list(zip(*columns, strict=True))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_columns_of_any_name_are_read_if_they_are_named(tmp_path: Path, delimiter: str) -> None:
+    names = ["Clip No", "LLR (raw)", "Is It"]
+    path = text(tmp_path / "scores", sheet_of(names, delimiter))
+    columns = Columns(id=names[0], score=names[1], label=names[2])
+    assert rows_of(read(path, columns=columns)) == SCORED
+    with pytest.raises(EvaluationError, match=r"no column 'other' in its header \(Clip No, LLR"):
+        read(path, columns=Columns(id=names[0], score="other"))
+    table = pa.table(dict(zip(names, zip(*SCORED, strict=True), strict=True)))
+    words = ["real" if human else "fake" for _, _, human in SCORED]
+    table = table.set_column(2, names[2], [words])
+    pq.write_table(table, tmp_path / "p.parquet")
+    assert rows_of(read(tmp_path / "p.parquet", columns=columns)) == SCORED
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        (("spoof_logit", "bonafide_logit"), Columns()),
+        (("score_fake", "score_real"), Columns()),
+        (("out0", "out1"), Columns(score="out0, out1")),
+    ],
+)
+def test_two_logits_are_one_score(tmp_path: Path, names: tuple[str, str], columns: Columns) -> None:
+    lines = [f"file,{names[1]},label,{names[0]}"]
+    lines += [
+        f'"{name}",{score + 7},{"real" if human else "fake"},7' for name, score, human in SCORED
+    ]
+    path = text(tmp_path / "scores.csv", "\n".join(lines))
+    scores = read(path, columns=columns)
+    assert [row[0] for row in rows_of(scores)] == [row[0] for row in SCORED]
+    assert [row[1] for row in rows_of(scores)] == pytest.approx([row[1] for row in SCORED])
+    assert "bona fide (the second) minus spoof" in scores.notes[0]
+    pq.write_table(
+        pa.table(
+            {
+                "id": [r[0] for r in SCORED],
+                names[1]: [r[1] + 7 for r in SCORED],
+                names[0]: [7.0] * 4,
+            }
+        ),
+        tmp_path / "scores.parquet",
+    )
+    other = read(tmp_path / "scores.parquet", columns=columns).table.column("score").to_pylist()
+    assert other == pytest.approx([row[1] for row in SCORED])
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", " "])
+def test_a_table_without_a_header_may_have_any_delimiter(tmp_path: Path, mark: str) -> None:
+    path = text(
+        tmp_path / "s.txt", "".join(f"{name}{mark}{n / 4}\n" for n, name in enumerate("abc"))
+    )
+    table = read(path).table
+    assert table.column("id").to_pylist() == ["a", "b", "c"]
+    assert table.column("score").to_pylist() == [0.0, 0.25, 0.5]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unheard.cli.shared import Jobs, say
+from unheard.cli.shared import Jobs, folder_option, say
 
 if TYPE_CHECKING:
     from unheard.compare import Failure, Overview
@@ -25,7 +25,7 @@ def compare(  # noqa: PLR0913  a command has the options that it has
             "growth_ssl, smoke), or path of your own (.py)."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the runs, which plans share, and reports.")],
+    out: Annotated[Path, folder_option("Folder for the runs, which plans share, and reports.")],
     data: Annotated[
         list[str] | None,
         typer.Option(

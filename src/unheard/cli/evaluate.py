@@ -5,12 +5,21 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unheard.cli.shared import detector_argument, manifest_of, say
+from unheard.cli.shared import (
+    IdColumn,
+    LabelColumn,
+    ScoreColumn,
+    detector_argument,
+    folder_option,
+    manifest_of,
+    say,
+)
 
 if TYPE_CHECKING:
     from unheard.evaluation.evaluate import Options
@@ -49,11 +58,8 @@ AllowMissing = Annotated[
 
 
 def evaluate(  # noqa: PLR0913  a command has the options that it has
-    out: Annotated[Path, typer.Option(help="Folder for the score file and the report.")],
-    bundle: Annotated[
-        Path | None,
-        detector_argument(),
-    ] = None,
+    out: Annotated[Path, folder_option("Folder for the score file and the report.")],
+    bundle: Annotated[Path | None, detector_argument()] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(
@@ -77,6 +83,9 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
     format: FormatIn = None,
     higher_is: HigherIs = "bonafide",
     bonafide_label: BonafideLabel = "",
+    score_column: ScoreColumn = "",
+    label_column: LabelColumn = "",
+    id_column: IdColumn = "",
     where: Annotated[
         list[str] | None,
         typer.Option(help="Only trials of a value, as in part=eval or codec=none,alaw."),
@@ -146,6 +155,7 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
         raise typer.BadParameter("give either a DETECTOR with --data, or --scores FILE")
     extras = _extras(official, asv_scores, asv_rates, by)
     how = _intake(keys, format, bonafide_label, higher_is, allow_missing, where)
+    how = _with_columns(how, score_column, label_column, id_column)
     if scores is not None:
         if data or into_card or allow_missing_sets or conditions or sample:
             raise typer.BadParameter(
@@ -186,12 +196,16 @@ def scores_convert(  # noqa: PLR0913  a command has the options that it has
     format: FormatIn = None,
     higher_is: HigherIs = "bonafide",
     bonafide_label: BonafideLabel = "",
+    score_column: ScoreColumn = "",
+    label_column: LabelColumn = "",
+    id_column: IdColumn = "",
     allow_missing: AllowMissing = False,
 ) -> None:
     """Write a score file in another format; numbers keep every digit."""
     from unheard.evaluation.intake import convert
 
     how = _intake(keys, format, bonafide_label, higher_is, allow_missing, None)
+    how = _with_columns(how, score_column, label_column, id_column)
     for note in convert(source, out, to, how):
         say(f"note: {note}")
     typer.echo(out)
@@ -301,6 +315,12 @@ def _intake(
     )
 
 
+def _with_columns(how: Intake, score: str, label: str, name: str) -> Intake:
+    from unheard.evaluation.trials import Columns
+
+    return replace(how, columns=Columns(id=name, score=score, label=label))
+
+
 def _from_scores(
     scores: Path,
     how: Intake,
@@ -311,8 +331,6 @@ def _from_scores(
     protocol: str | None,
 ) -> Report:
     """Write a score file of ours into the folder, and the report from it."""
-    from dataclasses import replace
-
     from unheard.data.protocols import protocol as named
     from unheard.evaluation.intake import calibrated, read_with_keys
     from unheard.evaluation.report import report

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unheard.cli.shared import detector_argument, manifest_of, say
+from unheard.cli.shared import detector_argument, folder_option, manifest_of, say
 
 if TYPE_CHECKING:
     from unheard.evaluation.rounding import RoundedScores
@@ -20,7 +20,7 @@ def export(  # noqa: PLR0913  a command has the options that it has
         Path,
         detector_argument("Bundle, or folder of a run."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write; what is there of this is replaced.")],
+    out: Annotated[Path, folder_option("Folder to write; what is there of this is replaced.")],
     to: Annotated[
         Literal["onnx", "hub"],
         typer.Option(
@@ -83,7 +83,7 @@ def pull(
     source: Annotated[
         str, typer.Argument(help="Folder in the layout of model hubs, or a hub's repository.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the bundle to write.")],
+    out: Annotated[Path, folder_option("Folder of the bundle to write.")],
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit of the repository.")
     ] = None,

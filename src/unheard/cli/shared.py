@@ -13,20 +13,25 @@ if TYPE_CHECKING:
     from unheard.scoring.many import Settings
 
 __all__ = [
+    "FILES",
     "SHIPPED",
     "AsJson",
     "Cache",
     "Channel",
     "Data",
     "Detector",
+    "IdColumn",
     "Jobs",
+    "LabelColumn",
     "MinSpeech",
+    "ScoreColumn",
     "SpoofPrior",
     "Threshold",
     "Track",
     "default_cache",
     "detector_argument",
     "detector_folder",
+    "folder_option",
     "manifest_of",
     "say",
     "setting_pair",
@@ -59,12 +64,35 @@ Data = Annotated[Path, typer.Option(help="Manifest, or the folder of a built cor
 Cache = Annotated[
     Path | None, typer.Option(help="Folder for packages, corpora and encoders; ~/.cache/unheard.")
 ]
+FILES = (".html", ".pdf", ".md", ".json", ".jsonl", ".csv", ".txt", ".parquet", ".png", ".svg")
+"""What no folder that a command writes ends in, unless it is named with a slash."""
+
 BUNDLE_OR_RUN = "Bundle, or folder of a run; shipped is the one inside the package."
 
 
 def detector_argument(help: str = BUNDLE_OR_RUN) -> Any:
     """Return what a command says of a detector that is named without an option."""
     return typer.Argument(parser=detector_folder, metavar="DETECTOR", help=help)
+
+
+def folder_option(help: str) -> Any:
+    """Return what a command says of a folder that it writes."""
+    return typer.Option(parser=_folder, metavar="PATH", help=help)
+
+
+def _folder(name: Path | str) -> Path:
+    """The folder of a name that is not that of a file: a suffix means a file, a slash a folder.
+
+    Raises:
+        typer.BadParameter: If it ends like a file.
+    """
+    folder = Path(name)
+    if folder.suffix.lower() in FILES and not (str(name).endswith("/") or folder.is_dir()):
+        raise typer.BadParameter(
+            f"{name}: a folder is written, and {folder.suffix} is the end of a file; give "
+            f"{folder.with_suffix('')}, or {name}/ if the folder is to be called so"
+        )
+    return folder
 
 
 Detector = Annotated[
@@ -96,6 +124,19 @@ Track = Annotated[
         help="Which audio track of a video or mkv is scored; all gives a verdict for each.",
     ),
 ]
+
+
+ScoreColumn = Annotated[
+    str,
+    typer.Option(
+        help="Column of the score, where its name is not a known one; or of two logits, "
+        "comma-separated, that of spoof first."
+    ),
+]
+LabelColumn = Annotated[
+    str, typer.Option(help="Column of the label, in the keys or else in the score file.")
+]
+IdColumn = Annotated[str, typer.Option(help="Column of the trial's name in the score file.")]
 
 
 def say(line: str) -> None:

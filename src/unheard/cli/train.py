@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from unheard.cli.shared import Data, manifest_of, say
+from unheard.cli.shared import Data, folder_option, manifest_of, say
 
 __all__ = ["calibrate", "fuse", "recipes", "train"]
 
@@ -18,7 +18,7 @@ def train(
         typer.Argument(help="Name of a recipe, see `unheard recipes`, or path of your own (.py)."),
     ],
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder of the run; the bundle goes to out/bundle.")],
+    out: Annotated[Path, folder_option("Folder of the run; the bundle goes to out/bundle.")],
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change one value of the recipe, as in schedule.rate=1e-4."),
@@ -79,7 +79,7 @@ def fuse(
         list[Path],
         typer.Argument(help="Folders of runs or bundles, two or more."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    out: Annotated[Path, folder_option("Folder of the new bundle.")],
     name: Annotated[str, typer.Option(help="What the new detector is called.")] = "fusion",
     how: Annotated[
         Literal["mean", "logistic"],
@@ -100,7 +100,7 @@ def calibrate(
         str, typer.Argument(help="Name of the recipe that was trained, or path of your own (.py).")
     ],
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder of the run; trained first if it is not there.")],
+    out: Annotated[Path, folder_option("Folder of the run; trained first if it is not there.")],
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Values of the recipe that were changed in training."),

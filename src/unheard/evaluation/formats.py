@@ -6,7 +6,11 @@ asvspoof2019  "trial attack key score" or "speaker trial score key", space-separ
 asvspoof2021  "trial score", space-separated, no header; also what DF Arena and Speech Spoof Bench
               take
 asvspoof5     tab-separated, header "filename<TAB>cm-score"
-csv           header with a name for the trial and one for the score, perhaps with a label
+csv           header with a name for the trial and one for the score, or for the logits of spoof and
+              bona fide, perhaps with a label; columns separated by comma, semicolon or tab
+jsonl         JSON lines with such names
+
+A column of another name is meant by `Columns`. Text is UTF-8 or UTF-16, with any ends of lines.
 """
 
 from __future__ import annotations
@@ -20,15 +24,20 @@ import numpy as np
 
 from unheard.errors import EvaluationError, RecipeError, suggestion
 from unheard.evaluation.trials import (
+    KNOWN,
+    LOGITS,
+    Columns,
     Sheet,
     as_number,
     attacks_of,
+    check_columns,
     is_label,
     labels,
+    pair_of,
     read_sheet,
     regular,
 )
-from unheard.files import in_one_step
+from unheard.files import in_one_step, open_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +60,9 @@ _SCORE_FILE = (
 )
 
 
+_NOTES_ON_PAIRS = (
+    "each score was a pair of logits; their difference is used, bona fide (the second) minus spoof",
+)
 _OUTPUT_LABELS = {"1": "bonafide", "0": "spoof"}
 """What the log lines "Output, NAME, 1, score" of several baselines call the classes."""
 
@@ -71,13 +83,16 @@ class Scores:
     notes: tuple[str, ...] = ()
 
 
-def read(path: Path, format: str = "", *, bonafide_label: str = "") -> Scores:
+def read(
+    path: Path, format: str = "", *, bonafide_label: str = "", columns: Columns = KNOWN
+) -> Scores:
     """Read a score file of any format.
 
     Args:
         path: The file, of any suffix.
         format: A name in `FORMATS`; "" recognises it from the content.
         bonafide_label: Label of bona fide trials where it is not a known word; "" otherwise.
+        columns: Columns that are meant, where their names are not known ones.
 
     Raises:
         EvaluationError: If the file cannot be read as this format, repeats a trial, holds a NaN or
@@ -90,12 +105,12 @@ def read(path: Path, format: str = "", *, bonafide_label: str = "") -> Scores:
         raise EvaluationError(
             f"{path}: no such score file; `unheard evaluate` writes scores.parquet into --out"
         )
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         is_parquet = stream.read(4) == b"PAR1"
     if is_parquet or format == "unheard" or path.suffix == ".parquet":
-        scores = Scores(_parquet(path), "unheard")
+        scores = _parquet(path, bonafide_label, columns)
     else:
-        sheet = read_sheet(path, _SCORE_FILE)
+        sheet = read_sheet(path, _SCORE_FILE, columns)
         scores = _table(sheet, bonafide_label) if sheet.names else _text(sheet, format)
     _check(path, scores.table)
     return scores
@@ -174,7 +189,7 @@ def _quoted(name: str) -> str:
     return name
 
 
-def _parquet(path: Path) -> pa.Table:
+def _parquet(path: Path, bonafide_label: str, columns: Columns) -> Scores:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -184,12 +199,7 @@ def _parquet(path: Path) -> pa.Table:
         raise EvaluationError(
             f"{path}: not a readable score file ({error}); give Parquet, or CSV with a header"
         ) from error
-    table = table.rename_columns(
-        [
-            ours if ours in ("id", "score") else name
-            for name, ours in zip(table.column_names, regular(table.column_names), strict=True)
-        ]
-    )
+    table, is_pair = _renamed(path, table, bonafide_label, columns)
     for name in ("id", "score"):
         if name not in table.column_names:
             raise EvaluationError(
@@ -210,17 +220,46 @@ def _parquet(path: Path) -> pa.Table:
         raise EvaluationError(
             f"{path}: the column 'score' is not of type double ({error}); correct its values"
         ) from error
-    return table
+    return Scores(table, "unheard", _NOTES_ON_PAIRS if is_pair else ())
+
+
+def _renamed(
+    path: Path, table: pa.Table, bonafide_label: str, columns: Columns
+) -> tuple[pa.Table, bool]:
+    """The table under our names, and whether its scores are differences of two logits."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    named = regular(table.column_names, columns)
+    check_columns(path, table.column_names, columns)
+    kept = {"id", "score", *LOGITS} | ({"label"} if columns.label else set())
+    table = table.rename_columns(
+        [
+            ours if ours in kept else name
+            for name, ours in zip(table.column_names, named, strict=True)
+        ]
+    )
+    pair = pair_of(table.column_names) if "score" not in table.column_names else None
+    if pair is not None:
+        low, high = (table.column(name).cast(pa.float64()) for name in pair)
+        table = table.drop_columns(list(pair)).append_column("score", pc.subtract(high, low))
+    if columns.label:
+        sheet = Sheet(path, (), [], 1, None)
+        words = [str(word) for word in table.column("label").to_pylist()]
+        table = table.drop_columns(["label", *({"bonafide"} & set(table.column_names))])
+        table = table.append_column("bonafide", [labels(sheet, words, bonafide_label)])
+    return table, pair is not None
 
 
 def _table(sheet: Sheet, bonafide_label: str) -> Scores:
     """Read a table with a header."""
     import pyarrow as pa
 
-    if "score" not in sheet.names:
+    two = pair_of(sheet.names) if "score" not in sheet.names else None
+    if "score" not in sheet.names and two is None:
         raise EvaluationError(
             f"{sheet.path}: no column 'score'{suggestion('score', sheet.names)}; "
-            "give a header such as filename,score"
+            "give a header such as filename,score, or name the column with --score-column"
         )
     if len(set(sheet.names)) < len(sheet.names):
         raise EvaluationError(
@@ -228,6 +267,11 @@ def _table(sheet: Sheet, bonafide_label: str) -> Scores:
             "leave only one trial, one score and one label"
         )
     cells = sheet.columns()
+    if two is not None:
+        written = zip(*(cells.pop(name) for name in two), strict=True)
+        cells["score"] = [
+            f"[{low} {high}]" if low and high else "[nan nan]" for low, high in written
+        ]
     pairs = cells["score"][:1] and cells["score"][0].startswith("[")
     numbers = _pairs(sheet, cells["score"]) if pairs else _numbers(sheet, cells["score"])
     columns: dict[str, Any] = {**cells, "score": pa.array(numbers, pa.float64())}
@@ -236,10 +280,8 @@ def _table(sheet: Sheet, bonafide_label: str) -> Scores:
         columns.setdefault("bonafide", labels(sheet, words, bonafide_label))
     elif "bonafide" in columns:
         columns["bonafide"] = _truths(sheet, columns["bonafide"])
-    notes = ("each score was a pair of logits; their difference is used, second minus first",)
-    return Scores(
-        pa.table(columns), "asvspoof5" if sheet.delimiter == "\t" else "csv", notes if pairs else ()
-    )
+    notes = _NOTES_ON_PAIRS if pairs else ()
+    return Scores(pa.table(columns), "asvspoof5" if sheet.delimiter == "\t" else "csv", notes)
 
 
 def _text(sheet: Sheet, format: str) -> Scores:
@@ -253,7 +295,7 @@ def _text(sheet: Sheet, format: str) -> Scores:
     elif is_label(before) and as_number(last) is not None and len(words) == 3:
         ids, keys, scores = sheet.plain(3)
         attacks = [""] * len(ids)
-    elif words[0] == "Output," and len(words) == 4:
+    elif words[0].rstrip(",") == "Output" and len(words) == 4:
         _, ids, truths, scores = (
             [cell.rstrip(",") for cell in column] for column in sheet.plain(4)
         )
@@ -284,6 +326,8 @@ def _text(sheet: Sheet, format: str) -> Scores:
 def _numbers(sheet: Sheet, cells: Sequence[str]) -> list[float | None]:
     """Return scores, None for an empty cell."""
     try:
+        if sheet.delimiter == ";":  # where numbers have a comma, columns have semicolons
+            cells = [cell.replace(",", ".") for cell in cells]
         return [float(cell) if cell else None for cell in cells]
     except ValueError:
         index = next(i for i, cell in enumerate(cells) if cell and as_number(cell) is None)
@@ -295,6 +339,8 @@ def _numbers(sheet: Sheet, cells: Sequence[str]) -> list[float | None]:
 
 def _pairs(sheet: Sheet, cells: Sequence[str]) -> list[float | None]:
     """Return the difference of the two logits that a cell such as "[-1.5, 2.0]" holds."""
+    if sheet.delimiter == ";":
+        cells = [cell.replace(",", ".") for cell in cells]
     halves = [cell.strip("[] ").replace(",", " ").split() for cell in cells]
     for index, half in enumerate(halves):
         if len(half) != 2:

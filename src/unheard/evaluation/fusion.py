@@ -12,6 +12,7 @@ import numpy as np
 
 from unheard.errors import EvaluationError, RecipeError
 from unheard.evaluation.intake import Intake, read_with_keys
+from unheard.evaluation.keys import in_one_form
 from unheard.evaluation.scores import SCORED, Facts, write_scores
 from unheard.metrics import Fusion, fit_fusion, fit_operating_points
 from unheard.scoring.verdict import decide
@@ -103,11 +104,12 @@ class _Trials:
         """Read score files; each may have its own order, but all must have the same trials."""
         tables, facts = zip(*(read_with_keys(path, how) for path in files), strict=True)
         first = tables[0]
-        ids = first.column("id").to_pylist()
+        ids = in_one_form(first.column("id").to_pylist())
         bonafide = first.column("bonafide").to_numpy(zero_copy_only=False).astype(bool)
         columns = []
         for path, table in zip(files, tables, strict=True):
-            rows = {name: row for row, name in enumerate(table.column("id").to_pylist())}
+            names = in_one_form(table.column("id").to_pylist())
+            rows = {name: row for row, name in enumerate(names)}
             _refuse_other_trials(files[0], path, ids, rows)
             table = table.take([rows[name] for name in ids])
             theirs = table.column("bonafide").to_numpy(zero_copy_only=False).astype(bool)

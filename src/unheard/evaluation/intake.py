@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from unheard.errors import EvaluationError, RecipeError, suggestion
-from unheard.evaluation.formats import official_ids, read, write
-from unheard.evaluation.keys import join, read_keys
+from unheard.evaluation.formats import Scores, official_ids, read, write
+from unheard.evaluation.keys import in_one_form, join, read_keys
 from unheard.evaluation.scores import SCORED, Facts, completed, read_facts, write_scores
-from unheard.evaluation.trials import as_number, read_sheet
+from unheard.evaluation.trials import KNOWN, Columns, as_number, read_sheet
 from unheard.metrics import (
     ASVSPOOF5_ASV,
     AsvRates,
@@ -61,6 +61,7 @@ class Intake:
         higher_is: Which class higher scores mean in the file.
         allow_missing: Whether trials without a score, and scores without a trial, are left out.
         where: Column -> values, one of which a trial must have; others are not asked for.
+        columns: Columns of the score file, and a label column of the keys, of no known name.
     """
 
     keys: Path | None = None
@@ -69,6 +70,7 @@ class Intake:
     higher_is: Literal["bonafide", "spoof"] = "bonafide"
     allow_missing: bool = False
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Columns = KNOWN
 
 
 def read_with_keys(scores: Path, how: Intake) -> tuple[pa.Table, Facts]:
@@ -88,11 +90,13 @@ def read_with_keys(scores: Path, how: Intake) -> tuple[pa.Table, Facts]:
     """
     import pyarrow.compute as pc
 
-    file = read(scores, how.format, bonafide_label=how.bonafide_label)
+    file = _scores(scores, how)
     facts = read_facts(scores) if file.format == "unheard" else Facts()
     table, notes = file.table, [*facts.notes, *file.notes]
     if how.keys is not None:
-        joined = join(table, read_keys(how.keys, bonafide_label=how.bonafide_label))
+        of_keys = Columns(label=how.columns.label)
+        keys = read_keys(how.keys, bonafide_label=how.bonafide_label, columns=of_keys)
+        joined = join(table, keys)
         table = _only(joined.table, how.where)
         unscored = table.filter(pc.is_null(table.column("score"))).column("id").to_pylist()
         missing = sorted(set(joined.missing) & set(unscored))
@@ -115,6 +119,12 @@ def read_with_keys(scores: Path, how: Intake) -> tuple[pa.Table, Facts]:
     return table, replace(facts, source=source, notes=tuple(dict.fromkeys(notes)))
 
 
+def _scores(file: Path, how: Intake) -> Scores:
+    """The score file; a label column that is named is that of the keys if there are any."""
+    columns = how.columns if how.keys is None else replace(how.columns, label="")
+    return read(file, how.format, bonafide_label=how.bonafide_label, columns=columns)
+
+
 def convert(source: Path, out: Path, format: str, how: Intake) -> list[str]:
     """Write a score file in another format.
 
@@ -135,7 +145,7 @@ def convert(source: Path, out: Path, format: str, how: Intake) -> list[str]:
     """
     import pyarrow.compute as pc
 
-    file = read(source, how.format, bonafide_label=how.bonafide_label)
+    file = _scores(source, how)
     if format == "unheard" or how.keys or "bonafide" in file.table.column_names:
         table, facts = read_with_keys(source, how)
         notes = list(facts.notes)
@@ -179,7 +189,8 @@ def calibrated(
     fits: dict[str, Any] = {"logistic": fit_calibration, "isotonic": fit_isotonic}
     if method not in fits:
         raise RecipeError(f"no calibration {method!r}{suggestion(method, fits)}")
-    shared = set(dev.column("id").to_pylist()) & set(table.column("id").to_pylist())
+    shared = set(in_one_form(dev.column("id").to_pylist()))
+    shared &= set(in_one_form(table.column("id").to_pylist()))
     if shared:
         raise EvaluationError(
             f"{len(shared)} clips of {name} are also under test, such as {min(shared)!r}; a "

@@ -9,19 +9,21 @@ table         header with a name for the trial and one for the label; or "trial 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
+from unheard.audio import AUDIO_SUFFIXES
 from unheard.errors import EvaluationError, suggestion
-from unheard.evaluation.trials import Sheet, attacks_of, labels, read_sheet
+from unheard.evaluation.trials import KNOWN, Columns, Sheet, attacks_of, labels, read_sheet
+from unheard.files import open_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Joined", "join", "read_keys", "with_notes"]
+__all__ = ["Joined", "in_one_form", "join", "read_keys", "with_notes"]
 
 _KEY_FILE = (
     "a key file: a manifest (.parquet), a countermeasure protocol of ASVspoof 2019 or 5, "
@@ -44,7 +46,6 @@ _LAYOUTS: dict[int, tuple[str, ...]] = {
 
 Of the last four of the 13 only that they hold task, team, gender and language is known.
 """
-_AUDIO_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".ogg", ".opus")
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,13 @@ class Joined:
     matched_by: str
 
 
-def read_keys(path: Path, *, bonafide_label: str = "") -> pa.Table:
+def read_keys(path: Path, *, bonafide_label: str = "", columns: Columns = KNOWN) -> pa.Table:
     """Read a key file, known by its content.
 
     Args:
         path: The file.
         bonafide_label: Label of bona fide trials where it is not a known word; "" otherwise.
+        columns: Columns that are meant, where their names are not known ones.
 
     Returns:
         A table with `id`, `bonafide` and all else that the file holds; `attack` is "-" for bona
@@ -82,9 +84,9 @@ def read_keys(path: Path, *, bonafide_label: str = "") -> pa.Table:
 
     if not path.is_file():
         raise EvaluationError(f"{path}: no such key file; give {_KEY_FILE}")
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         is_parquet = stream.read(4) == b"PAR1"
-    table = _parquet(path) if is_parquet else _text(path, bonafide_label)
+    table = _parquet(path) if is_parquet else _text(path, bonafide_label, columns)
     ids = table.column("id")
     if pc.count_distinct(ids).as_py() != table.num_rows:
         counts = pc.value_counts(ids.combine_chunks()).to_pylist()
@@ -116,7 +118,7 @@ def join(scores: pa.Table, keys: pa.Table) -> Joined:
     """Join scores with keys.
 
     Names are compared as they are, without an audio suffix, and by file name alone (what follows
-    the last "/", without suffix), as it is and in one Unicode form; of these the strictest that
+    the last "/", without suffix), each as it is and in one Unicode form; of these the first that
     finds most trials is taken, and none under which two names become one.
 
     Args:
@@ -160,6 +162,11 @@ def join(scores: pa.Table, keys: pa.Table) -> Joined:
     )
 
 
+def in_one_form(names: Iterable[str]) -> list[str]:
+    """Return names in one Unicode form, in which they are compared; macOS writes another one."""
+    return [normalize("NFC", name) for name in names]
+
+
 def _refuse_contradiction(keys: pa.Table, scores: pa.Table) -> None:
     """Refuse a score file that holds keys, and other ones than the key file."""
     import pyarrow.compute as pc
@@ -181,18 +188,26 @@ def _few(names: Sequence[str]) -> str:
 
 def _without_suffix(name: str) -> str:
     stem, mark, suffix = name.rpartition(".")
-    return stem if f"{mark}{suffix}".lower() in _AUDIO_SUFFIXES else name
+    return stem if f"{mark}{suffix}".lower() in AUDIO_SUFFIXES else name
 
 
 def _file_name(name: str) -> str:
     return _without_suffix(name).replace("\\", "/").rpartition("/")[2]
 
 
-_WAYS: Mapping[str, Any] = {
+_PLAIN_WAYS: Mapping[str, Callable[[str], str]] = {
     "id": str,
     "id without suffix": _without_suffix,
     "file name": _file_name,
-    "file name in one Unicode form": lambda name: normalize("NFC", _file_name(name)),
+}
+
+
+_WAYS = {
+    **_PLAIN_WAYS,
+    **{
+        f"{name} in one Unicode form": lambda trial, way=way: normalize("NFC", way(trial))
+        for name, way in _PLAIN_WAYS.items()
+    },
 }
 
 
@@ -216,10 +231,10 @@ def _parquet(path: Path) -> pa.Table:
     return with_notes(table)
 
 
-def _text(path: Path, bonafide_label: str) -> pa.Table:
+def _text(path: Path, bonafide_label: str, columns_meant: Columns) -> pa.Table:
     import pyarrow as pa
 
-    sheet = read_sheet(path, _KEY_FILE)
+    sheet = read_sheet(path, _KEY_FILE, columns_meant)
     cells = sheet.columns() if sheet.names else _plain(sheet)
     if "label" not in cells and "attack" in cells:  # as SpoofCeleb: a00 is human speech
         cells["label"] = cells["attack"]

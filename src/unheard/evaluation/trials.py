@@ -7,20 +7,28 @@ tabs or commas have one, or none where they are twins of the former.
 from __future__ import annotations
 
 import csv
+import io
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from unheard.data.tables import BONAFIDE_WORDS, LFS_HEAD, SPOOF_WORDS
+from unheard.data.tables import BONAFIDE_WORDS, SPOOF_WORDS, delimiter_of, text_lines
 from unheard.errors import EvaluationError
 
 __all__ = [
     "COLUMN_NAMES",
+    "KNOWN",
+    "LOGITS",
+    "Columns",
     "Sheet",
     "as_number",
     "attacks_of",
+    "check_columns",
     "is_label",
     "labels",
+    "pair_of",
     "read_sheet",
     "regular",
     "split_from_the_right",
@@ -30,7 +38,7 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "id": (
         *("id", "filename", "file", "file_name", "utt", "utt_id", "uttid", "utterance"),
         *("utterance_id", "trial", "trial_id", "trial_anon", "path", "file_path", "audio", "wav"),
-        *("audio_path", "clip", "clip_id", "name", "key_id"),
+        *("audio_path", "clip", "clip_id", "name", "key_id", "source"),
     ),
     "score": ("score", "scores", "cm_score", "cmscore", "cm_scores", "llr", "logit"),
     "label": ("label", "labels", "key", "cm_label", "class", "target", "ground_truth"),
@@ -115,58 +123,149 @@ def split_from_the_right(n_columns: int) -> Callable[[str], list[str]]:
     return lambda line: line.rsplit(None, n_columns - 1)
 
 
-def read_sheet(path: Path, what: str) -> Sheet:
-    """Read a text table and see whether it has a header.
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns of a table are meant, where their names are not known ones; "" otherwise.
+
+    Attributes:
+        id: Name of the trial.
+        score: The score; or two logits, comma-separated, that of spoof first.
+        label: The label.
+    """
+
+    id: str = ""
+    score: str = ""
+    label: str = ""
+
+    def named(self) -> dict[str, str]:
+        """Return our name of each column that is meant, by its regular name."""
+        first, comma, second = self.score.partition(",")
+        meant = [(self.id, "id"), (self.label, "label")]
+        meant += [(first, LOGITS[0]), (second, LOGITS[1])] if comma else [(first, "score")]
+        return {_plain(theirs): ours for theirs, ours in meant if theirs.strip()}
+
+
+LOGITS = ("logit_spoof", "logit_bonafide")
+"""What the columns of two logits are called here."""
+
+KNOWN = Columns()
+"""Columns by their known names alone."""
+
+
+def read_sheet(path: Path, what: str, columns: Columns = KNOWN) -> Sheet:
+    """Read a text table, or JSON lines, and see whether it has a header.
 
     Args:
         path: The file, of any suffix.
         what: What it should be, for messages: "a score file" or "a key file".
+        columns: Columns that are meant.
 
     Raises:
-        EvaluationError: If it is missing, empty, or no text.
+        EvaluationError: If it is missing, empty, or no text, or lacks a column that is meant.
     """
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise EvaluationError(f"{path}: no such file; give {what}") from error
-    except UnicodeDecodeError as error:
-        raise EvaluationError(
-            f"{path}: neither Parquet nor UTF-8 text ({error.reason}); give {what}"
-        ) from error
-    if content.startswith(LFS_HEAD):
-        raise EvaluationError(
-            f"{path}: a Git LFS pointer and not the file itself; run `git lfs pull` in its folder"
-        )
-    lines = [line.rstrip("\r") for line in text.split("\n") if line.strip()]
+    texts = text_lines(path, what, failure=EvaluationError, newline=None)
+    lines = [line.rstrip("\n") for line in texts if line.strip()]
     if not lines:
         raise EvaluationError(f"{path}: empty, not a readable table; give {what}")
-    head = lines[0]
-    delimiter = next((mark for mark in "\t,;" if mark in head), None)
-    names = regular(head.split(delimiter))
-    if "id" in names and ({"score", "label", "bonafide", "attack"} & set(names)):
-        return Sheet(path, names, lines[1:], 2, delimiter)
-    return Sheet(path, (), lines, 1, delimiter if delimiter == "\t" else None)
+    first = 2
+    if lines[0].lstrip().startswith("{"):
+        lines, first = _from_json(path, lines, what), 1
+    delimiter = delimiter_of(lines[0])
+    cells = lines[0].split(delimiter)
+    names = regular(cells, columns)
+    known = {"score", "label", "bonafide", "attack", *columns.named().values()}
+    check_columns(path, cells, columns)
+    if "id" in names and (known & set(names) or pair_of(names)):
+        return Sheet(path, names, lines[1:], first, delimiter)
+    last = cells[-1].strip()
+    if delimiter != "\t" and not (is_label(last) or as_number(last) is not None):
+        delimiter = None
+    return Sheet(path, (), lines, 1, delimiter)
 
 
-def regular(names: Sequence[str]) -> tuple[str, ...]:
+def _from_json(path: Path, lines: Sequence[str], what: str) -> list[str]:
+    """The lines of a table with a header for objects, one on each line; what is nested is left out.
+
+    Raises:
+        EvaluationError: If a line is none.
+    """
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append({name: cell for name, cell in json.loads(line).items() if _is_cell(cell)})
+        except (ValueError, AttributeError) as error:
+            raise EvaluationError(f"{path}:{number}: no JSON object ({error}); give {what}") from (
+                error
+            )
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = [names, *([row.get(name) for name in names] for row in rows)]
+    written: list[str] = []
+    for cells in table:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow(cells)
+        written.append(text.getvalue().replace("\n", " "))
+    return written
+
+
+def _is_cell(value: object) -> bool:
+    """Whether a value of JSON is one of a table: a plain one, or a pair of logits."""
+    if isinstance(value, list):
+        return len(value) == 2 and all(isinstance(number, int | float) for number in value)
+    return not isinstance(value, dict)
+
+
+def regular(names: Sequence[str], columns: Columns = KNOWN) -> tuple[str, ...]:
     """Return the names that columns have here: ours for the first known alias, else their own.
 
     Args:
         names: A header. Of two aliases of one name, such as id and path, the one that stands
             first in `COLUMN_NAMES` is meant, and the other keeps its own name.
+        columns: Columns that are meant, whatever their names.
 
     Example:
         >>> regular(["path", "ID", "cm-score"])
         ('path', 'id', 'score')
     """
-    plain = [name.strip().strip('"').lower().replace("-", "_").replace(" ", "_") for name in names]
-    ours = list(plain)
+    plain = [_plain(name) for name in names]
+    meant = columns.named()
+    ours = [meant.get(name, name) for name in plain]
     for name, aliases in COLUMN_NAMES.items():
-        meant = next((alias for alias in aliases if alias in plain), None)
-        if meant is not None:
-            ours[plain.index(meant)] = name
+        if name in ours and name in meant.values():
+            continue
+        known = next((alias for alias in aliases if alias in ours), None)
+        if known is not None and not (name == "score" and LOGITS[0] in ours):
+            ours[ours.index(known)] = name
     return tuple(ours)
+
+
+def pair_of(names: Sequence[str]) -> tuple[str, str] | None:
+    """Return which columns hold the logits of spoof and of bona fide, by their names; or None."""
+    if set(LOGITS) <= set(names):
+        return LOGITS
+    words = {name: set(name.split("_")) for name in names if name not in COLUMN_NAMES}
+    spoof = [name for name, parts in words.items() if parts & set(SPOOF_WORDS)]
+    human = [name for name, parts in words.items() if parts & set(BONAFIDE_WORDS)]
+    return (spoof[0], human[0]) if len(spoof) == len(human) == 1 and spoof != human else None
+
+
+def check_columns(path: Path, header: Sequence[str], columns: Columns) -> None:
+    """Refuse a table whose header lacks a column that is meant.
+
+    Raises:
+        EvaluationError: If it does.
+    """
+    there = {_plain(name) for name in header}
+    for name in (columns.id, columns.label, *columns.score.split(",")):
+        if name.strip() and _plain(name) not in there:
+            raise EvaluationError(
+                f"{path}: no column {name.strip()!r} in its header "
+                f"({', '.join(name.strip() for name in header)[:200]}); give the name as it is "
+                "written there"
+            )
+
+
+def _plain(name: str) -> str:
+    return name.strip().strip('"').lower().replace("-", "_").replace(" ", "_")
 
 
 def is_label(word: str) -> bool:
