@@ -8,16 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from onnxruntime import InferenceSession
 
 from small_detectors import SMALL, TINY_ENCODER, TINY_EXPERTS
 from unheard.detectors import exported, onnx
 from unheard.detectors.detector import window_expert_scores
 from unheard.detectors.layers.encoder import Encoder
+from unheard.detectors.layers.pooling import deviation
 from unheard.detectors.table import (
     AttentionGate,
     EnhancedGate,
     FixedGate,
     Grnn,
+    LinearStates,
     MelLcnn,
     Mixture,
     ResNet18,
@@ -61,6 +64,9 @@ SPECS: dict[str, Spec] = {
     "wavlm": SslAasist(encoder=replace(TINY_ENCODER, family="wavlm")),
     "whisper, weighted sum": SslAasist(
         encoder=TINY_WHISPER, adapters=TINY_EXPERTS, reading="weighted"
+    ),
+    "linear states, spectrum and quality": LinearStates(
+        encoder=TINY_ENCODER, layers=(0, 1), spectral=True, quality="none"
     ),
     "mixture by waveform": Mixture(experts=PAIR, gate=WaveformGate(n_samples=12_000)),
     "mixture of probabilities": Mixture(
@@ -106,3 +112,20 @@ def test_longer_windows_than_whisper_reads_at_once_are_refused() -> None:
 def test_a_graph_is_the_same_to_the_bit_each_time() -> None:
     detector = SMALL["toy"].build().eval()
     assert onnx.graph(detector, 1.0) == onnx.graph(detector, 1.0)
+
+
+class Deviation(torch.nn.Module):
+    """Frames that move by a thousandth of the summand that keeps a deviation's slope finite."""
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Return a deviation for each window, [B, T] -> [B]."""
+        return 1e4 * deviation((1e-5 * waveform).square().mean(dim=1))
+
+
+def test_the_exporter_keeps_what_is_added_to_small_variances() -> None:
+    windows = np.full((2, 8_000), 0.01, np.float32)
+    program = torch.onnx.export(Deviation().eval(), (torch.from_numpy(windows),), dynamo=True)
+    assert program is not None
+    session = InferenceSession(program.model_proto.SerializeToString())
+    (found,) = session.run(None, {session.get_inputs()[0].name: windows})
+    np.testing.assert_allclose(found, 1.0, rtol=1e-3)

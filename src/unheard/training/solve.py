@@ -23,6 +23,8 @@ __all__ = ["Solve"]
 
 _LEAST_SPREAD = 0.01
 """Of a feature's mean: the least that a feature is divided by."""
+_ROUNDING = 1e-4
+"""The same for any feature: means over time of states around 1 are no more exact than 1e-7."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ class Solve:
     What the batches are is up to the sampler; all that passes is fitted, each clip as often as it
     came. A check on dev before the last step costs time and can choose nothing.
 
-    Features are standardised, by a hundredth of their mean at least; classes count alike. Many
-    processes share the work of embedding, and all collect the same rows in the same order, so the
-    fit is that of one process.
+    Features are standardised, by a hundredth of their mean and by 1e-4 at least; classes count
+    alike. Many processes share the work of embedding, and all collect the same rows in the same
+    order, so the fit is that of one process.
 
     Attributes:
         c: Inverse of the strength of the penalty on the squared weights, scikit-learn's C: smaller
@@ -116,8 +118,8 @@ class Solve:
         features = embeddings.numpy().astype(np.float64)
         centre = features.mean(axis=0)
         # What hardly moves is not blown up: rounding, in 8 bits above all, would decide the score.
-        spread = np.maximum(features.std(axis=0), _LEAST_SPREAD * np.abs(centre))
-        spread[spread < 1e-6] = 1.0
+        floor = np.maximum(_LEAST_SPREAD * np.abs(centre), _ROUNDING)
+        spread = np.maximum(features.std(axis=0), floor)
         model = LogisticRegression(
             C=self.c, class_weight="balanced", max_iter=self.max_iterations, tol=1e-6
         )

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.detectors.layers.exporting import power_spectrogram
+from unheard.detectors.layers.pooling import deviation
 from unheard.errors import RecipeError, suggestion
 from unheard.types import FloatArray
 
@@ -303,7 +304,7 @@ class SpectralStatistics(nn.Module):
 def _deviation(features: Tensor) -> Tensor:
     """Return the standard deviation over time, [B, F, M] -> [B, M]; finite slope at 0."""
     centred = features - features.mean(dim=1, keepdim=True)
-    return (centred.square().mean(dim=1) + 1e-8).sqrt()
+    return deviation(centred.square().mean(dim=1))
 
 
 def _delta(features: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class QualityConvolutions(nn.Module):
         with full_precision(waveform):
             waveform = waveform.float()
             loudest = waveform.abs().amax(dim=1, keepdim=True)
-            scaled = (waveform / (loudest + 1e-8))[:, None]
+            scaled = (waveform / loudest.clamp(min=1e-8))[:, None]
             half = (N_WINDOW - N_HOP) // 2
             padded = nn.functional.pad(scaled, (half, half), mode="reflect")
             parts = nn.functional.conv1d(padded, self.taps, stride=N_HOP)
