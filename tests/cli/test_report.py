@@ -43,8 +43,8 @@ def test_a_folder_gets_a_folder_of_reports(
     run = unheard("score", calls, "--detector", toy, "--report", out)
     assert run.code == 1
     assert sorted(path.name for path in out.iterdir()) == [
-        *("one.html", "one.json"),
-        *("two.html", "two.json"),
+        *("one.html", "one.json", "one.pdf"),
+        *("two.html", "two.json", "two.pdf"),
     ]
 
 
