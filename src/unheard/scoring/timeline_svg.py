@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
@@ -175,26 +175,7 @@ def _scores(verdict: Mapping[str, Any], band: _Band) -> Iterator[str]:
     def down(value: float) -> float:
         return round(50 * (limit - value) / limit, 2)
 
-    inside = []
-    zones = {"bonafide": (limit, high), "undecided": (high, low), "spoof": (low, -limit)}
-    for kind, (ceiling, floor) in zones.items():
-        if ceiling > floor:
-            inside.append(_box(f"zone {kind}", (0, _ALONG), (down(ceiling), down(floor))))
-    places = [_across(edge_s, verdict) for edge_s in edges_s]
-    sides = [side(value, low, high) for value in score]
-    for kind, run in groupby(range(len(score)), sides.__getitem__):
-        span = list(run)
-        if kind == "silent":
-            inside.append(_box("silent", (places[span[0]], places[span[-1] + 1]), (0, 100)))
-            continue
-        tops = "".join(f"V{down(score[part])}H{places[part + 1]}" for part in span)
-        inside.append(
-            f'<path class="area {kind}" d="M{places[span[0]]} {down(0)}{tops}V{down(0)}Z"/>'
-        )
-    for kind, value, ends in zip(sides, score, pairwise(places), strict=True):
-        if kind != "silent":
-            middle = down(value)
-            inside.append(_box(f"bar {kind}", ends, (middle - _BAR / 2, middle + _BAR / 2)))
+    inside = [*_zones(low, high, limit, down), *_bars(verdict, edges_s, score, down)]
     yield _along(band, "".join(inside))
 
     def percent(value: float) -> float:
@@ -209,6 +190,37 @@ def _scores(verdict: Mapping[str, Any], band: _Band) -> Iterator[str]:
         yield _label("value", "100%", percent(count * step), words, shift=5)
     yield _label("words", "0", percent(limit), "more like human speech", shift=16)
     yield _label("words", "0", percent(-limit), "more like synthetic speech", shift=-7)
+
+
+def _zones(low: float, high: float, limit: float, down: Callable[[float], float]) -> Iterator[str]:
+    zones = {"bonafide": (limit, high), "undecided": (high, low), "spoof": (low, -limit)}
+    for kind, (ceiling, floor) in zones.items():
+        if ceiling > floor:
+            yield _box(f"zone {kind}", (0, _ALONG), (down(ceiling), down(floor)))
+
+
+def _bars(
+    verdict: Mapping[str, Any],
+    edges_s: FloatArray,
+    score: Sequence[float],
+    down: Callable[[float], float],
+) -> Iterator[str]:
+    """Areas from zero to the scores, then a bar at each score."""
+    low, high = verdict["thresholds"]
+    places = [_across(edge_s, verdict) for edge_s in edges_s]
+    sides = [side(value, low, high) for value in score]
+    for kind, run in groupby(range(len(score)), sides.__getitem__):
+        span = list(run)
+        if kind == "silent":
+            yield _box("silent", (places[span[0]], places[span[-1] + 1]), (0, 100))
+            continue
+        tops = "".join(f"V{down(score[part])}H{places[part + 1]}" for part in span)
+        line = f"M{places[span[0]]} {down(0)}{tops}V{down(0)}Z"
+        yield f'<path class="area {kind}" d="{line}"/>'
+    for kind, value, ends in zip(sides, score, pairwise(places), strict=True):
+        if kind != "silent":
+            middle = down(value)
+            yield _box(f"bar {kind}", ends, (middle - _BAR / 2, middle + _BAR / 2))
 
 
 def _strip(

@@ -29,13 +29,13 @@ async function greet() {
   try {
     const info = await service.info();
     const { detector, limits } = info;
+    if (!at('key-form').hidden) problem(null);
     at('key-form').hidden = true;
     at('takes').textContent = `Sound or video, any number, each up to ${Math.floor(limits.most_bytes / 1e6)} MB and ${lasting(limits.longest_job_s)}.`;
     at('detector-name').textContent = `${detector.name} ${detector.version}`;
     at('limits-list').replaceChildren(...detector.limits.map((line) => made('li', { textContent: line })));
     at('limits').hidden = !detector.limits.length;
     at('version').textContent = `Unheard ${info.unheard}`;
-    problem(null);
     queue.resume();
   } catch (error) {
     problem(error);

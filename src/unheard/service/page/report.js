@@ -46,6 +46,7 @@ function folded(section) {
   const inside = document.importNode(section, true);
   const title = inside.querySelector('h2');
   title.remove();
+  inside.removeAttribute('id'); // the page has names of its own
   for (const details of inside.querySelectorAll('details')) details.replaceWith(...details.querySelectorAll(':scope > :not(summary)'));
   const count = section.id === 'warnings' ? inside.querySelectorAll('li').length : 0;
   const words = count ? `${title.textContent} (${count})` : title.textContent;
