@@ -51,7 +51,9 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
         if picture.suffix.lower() == ".svg":
             unfinished.write_text(text, encoding="utf-8")
         else:
-            unfinished.write_bytes(_page(png(text)) if picture.suffix.lower() == ".pdf" else png(text))
+            unfinished.write_bytes(
+                _page(png(text)) if picture.suffix.lower() == ".pdf" else png(text)
+            )
     return picture
 
 
