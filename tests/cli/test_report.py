@@ -62,6 +62,6 @@ def test_many_files_need_a_folder(unheard: Unheard, toy: Path, calls: Path) -> N
 
 
 def test_reports_can_be_written_in_other_processes(toy: Path) -> None:
-    drawn = what_to_draw(Settings(toy), None, None, Path("reports"))
+    drawn = what_to_draw(Settings(toy), None, None, "reports")
     assert drawn is not None
     assert pickle.dumps(drawn.draw)  # raises what the pool would raise

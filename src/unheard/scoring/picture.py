@@ -47,13 +47,10 @@ def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     """
     track = track_number(verdict.track)
     text = standalone(verdict.to_dict(), read_spectrogram(source, verdict.channel, track))
+    kind = picture.suffix.lower()
+    content = text.encode() if kind == ".svg" else png(text)
     with in_one_step(picture) as unfinished:
-        if picture.suffix.lower() == ".svg":
-            unfinished.write_text(text, encoding="utf-8")
-        else:
-            unfinished.write_bytes(
-                _page(png(text)) if picture.suffix.lower() == ".pdf" else png(text)
-            )
+        unfinished.write_bytes(_page(content) if kind == ".pdf" else content)
     return picture
 
 
