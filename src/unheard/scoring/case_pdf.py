@@ -102,9 +102,7 @@ def _words(
     page.set_font(_SANS, "B" if bold else "", size)
     page.set_text_color(*colour)
     step = max(_STEP, 0.48 * size)
-    page.multi_cell(
-        0, step, _written(text), new_x="LMARGIN", new_y="NEXT", align="L", wrapmode="WORD"
-    )
+    page.multi_cell(0, step, _written(text), new_x="LMARGIN", new_y="NEXT", align="L")
     page.ln(1)
 
 
@@ -124,7 +122,7 @@ def _block(page: FPDF, block: Block, drawing: bytes) -> None:
             page.set_text_color(*_INK)
             text = _written("\n".join(lines))
             page.multi_cell(
-                0, 4.2, text, border=1, padding=1.5, new_x="LMARGIN", new_y="NEXT", align="L"
+                0, 4.2, text, border=1, padding=2, new_x="LMARGIN", new_y="NEXT", align="L"
             )
         case Picture(caption):
             page.image(BytesIO(drawing), w=page.epw, alt_text=caption)
