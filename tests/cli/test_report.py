@@ -43,8 +43,8 @@ def test_a_folder_gets_a_folder_of_reports(
     run = unheard("score", calls, "--detector", toy, "--report", out)
     assert run.code == 1
     assert sorted(path.name for path in out.iterdir()) == [
-        *("one.html", "one.json"),
-        *("two.html", "two.json"),
+        *("one.html", "one.json", "one.pdf"),
+        *("two.html", "two.json", "two.pdf"),
     ]
 
 
@@ -62,6 +62,6 @@ def test_many_files_need_a_folder(unheard: Unheard, toy: Path, calls: Path) -> N
 
 
 def test_reports_can_be_written_in_other_processes(toy: Path) -> None:
-    drawn = what_to_draw(Settings(toy), None, None, Path("reports"))
+    drawn = what_to_draw(Settings(toy), None, None, "reports")
     assert drawn is not None
     assert pickle.dumps(drawn.draw)  # raises what the pool would raise

@@ -14,49 +14,17 @@ import numpy as np
 import pytest
 
 from audio_files import wav
+from cases import CARD, NASTY, RESULT, scored, whole
 from unheard import __version__
-from unheard.detectors.card import LEFT_OUT, Card, Material, Provenance, Result
+from unheard.detectors.card import LEFT_OUT
 from unheard.scoring.case_report import about, case, render
 from unheard.scoring.plain_words import headline, meaning, reliability
 from unheard.scoring.spectrogram import SmallSpectrogram
-from unheard.scoring.timeline_svg import clock, parts, svg
-from unheard.scoring.verdict import ExpertScore, Verdict
-from voice import CALIBRATION, OPERATING_POINTS, FakeMixture, scorer, silence, voice
+from unheard.scoring.timeline_svg import parts, svg
+from unheard.scoring.verdict import ExpertScore, clock
+from voice import FakeMixture, scorer, silence, voice
 
-RESULT = Result(
-    protocol="open/eval_out", n_bonafide=280, n_spoof=499, eer=0.371, eer_low=0.33, eer_high=0.41
-)
 NARROW = ({"language": "cs"}, {"condition": "telephone"})
-CARD = Card(
-    name="level",
-    version="1",
-    window_s=1.0,
-    hop_s=0.5,
-    calibration=CALIBRATION,
-    operating_points=OPERATING_POINTS,
-    results=[RESULT, RESULT.model_copy(update={"group": "diphone", "eer": 0.2})],
-    limits=["Do not decide on a person by it."],
-    provenance=Provenance(
-        families={"diphone": 7},
-        material=[Material(part="train", corpus="some corpus", n_bonafide=1200, n_spoof=34)],
-    ),
-)
-
-
-def scored(samples: np.ndarray, **settings: Any) -> Verdict:
-    return scorer(**settings).samples(samples, name="call.wav")
-
-
-def whole(verdict: Verdict, **more: Any) -> dict[str, Any]:
-    result = {
-        "verdict": verdict.to_dict(),
-        "audio": {"name": verdict.source, "bytes": 64_044, "sha256": "9f" * 32},
-        "scored_at": "2026-11-22T11:00:00+01:00",
-        "request_id": "5d41402abc4b2a76",
-        "settings": {"minimum_speech_s": 0.5, "hop_s": None},
-        **more,
-    }
-    return case(result, CARD)
 
 
 class Page(HTMLParser):
@@ -144,10 +112,14 @@ def test_a_report_has_what_a_case_file_needs() -> None:
         "header": ["call.wav", "2026-11-22 10:00:00 UTC", f"Unheard {__version__}", "level 1"],
         "recording": ["9f" * 32, "64,044 bytes", "0:03 (3.00 s)", f"{verdict.speech_s:.1f} s"],
         "asked": [f"{verdict.score:+.2f}", "sure", "below -1.000, human from +2.000", "50.0 %"],
-        "detector": ["Do not decide on a person", "37.1 % (33.0 to 41.0)", "1,200", "diphone"],
+        "detector": ["Do not decide on a person", "1,200", "diphone"],
+        "tests": ["37.1 % (33.0 to 41.0)"],
+        "question": ["that of a person, or was it made by a machine?", "50.0 % that it is synth"],
+        "rates": ["at this rule (sure) was not measured"],
         "parts": [f"{verdict.windows[0].score:+.2f}", "0:00 to 0:01"],
         "warnings": ["gave none"],
-        "verdict": [headline(verdict.to_dict()), "no proof in either direction"],
+        "verdict": [headline(verdict.to_dict()), "The part most like synthetic speech: 0:0"],
+        "caution": ["no proof in either direction"],
     }.items():
         for fact in facts:
             assert fact in page.text[section], (section, fact)
@@ -184,9 +156,6 @@ def test_the_report_carries_its_json() -> None:
     assert json.loads(page.text["case"]) == case
     assert case["words"]["headline"] == headline(case["verdict"])
     assert "report_html" not in whole(scored(voice(2)), report_html="<html>")
-
-
-NASTY = """<script>alert(1)</script><img src=x onerror="alert(2)">'"&</script>.wav"""
 
 
 def test_names_from_outside_are_never_markup() -> None:
@@ -252,7 +221,7 @@ def test_the_picture_names_the_lowest_part_in_words() -> None:
 
 
 def drawn(verdict: dict[str, Any]) -> Iterator[str]:
-    for kind, side in re.findall(r'class="(area|silent|line) ?(\w*)"', svg(verdict)):
+    for kind, side in re.findall(r'class="(area|silent|bar) ?(\w*)"', svg(verdict)):
         yield f"{kind} {side}".strip()
 
 
@@ -263,8 +232,8 @@ def test_each_side_of_the_thresholds_has_its_colour() -> None:
     ]
     verdict = {"windows": windows, "duration_s": 4.0, "thresholds": [-1.0, 2.0]}
     sides = ["spoof", "undecided", "bonafide"]
-    expected = [f"{kind} {side}" for side in sides for kind in ("area", "line")]
-    assert list(drawn(verdict)) == [*expected, "silent"]
+    areas, bars = ([f"{kind} {side}" for side in sides] for kind in ("area", "bar"))
+    assert list(drawn(verdict)) == [*areas, "silent", *bars]
 
 
 @pytest.mark.parametrize(
@@ -287,9 +256,16 @@ def test_hash_is_that_of_the_file(tmp_path: Path) -> None:
     case = json.loads(report.with_suffix(".json").read_text())
     assert case["audio"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert case["audio"] == {**case["audio"], "name": "call.wav", "bytes": path.stat().st_size}
+    assert case["audio"]["encoding"] == {
+        "container": "wav",
+        "codec": "pcm_s16le",
+        "rate_hz": 16_000,
+        "n_channels": 1,
+        "n_tracks": 1,
+    }
     assert case["detector"]["name"] == "shipped"
     assert case["audio"]["sha256"] in report.read_text()
-    assert sorted(file.name for file in report.parent.iterdir()) == ["a.html", "a.json"]
+    assert sorted(file.name for file in report.parent.iterdir()) == ["a.html", "a.json", "a.pdf"]
 
 
 def test_a_family_that_was_held_out_in_turn_is_not_called_trained_on() -> None:

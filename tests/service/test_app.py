@@ -59,6 +59,13 @@ def test_an_upload_gets_the_verdict_of_the_file(client: TestClient) -> None:
         "name": "a b.wav",
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
+        "encoding": {
+            "container": "wav",
+            "codec": "pcm_s16le",
+            "rate_hz": 16_000,
+            "n_channels": 1,
+            "n_tracks": 1,
+        },
     }
     assert answer["scored_at"].endswith("+00:00")
     assert answer["report_html"] is None

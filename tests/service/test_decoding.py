@@ -34,7 +34,7 @@ def test_samples_are_those_of_the_file_to_the_bit(tmp_path: Path, suffix: str) -
         pieces = list(chunks)
         assert chunks.origin.rate_hz == 48_000
         assert chunks.origin.notes == whole.notes
-        assert (chunks.n_tracks, chunks.n_channels) == (1, 2)
+        assert (chunks.encoding.n_tracks, chunks.encoding.n_channels) == (1, 2)
     assert all(len(piece) >= 20_000 for piece in pieces[:-1])
     np.testing.assert_array_equal(np.concatenate(pieces), whole.samples)
 

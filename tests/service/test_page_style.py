@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import unheard
-from unheard.scoring import case_report
+from unheard.scoring import picture
 
 PAGE = Path(unheard.__file__).parent / "service" / "page"
-STYLE = case_report.STYLE.read_text()
+STYLE = picture.STYLE.read_text()
 WORDS = ("ink", "soft", "human", "synthetic", "open", "silent", "accent")
 BLOCKS = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
 COLOURS = [dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in BLOCKS]
@@ -48,7 +48,7 @@ def test_buttons_and_their_edges_can_be_seen(scheme: str) -> None:
 
 
 def test_the_page_asks_no_other_site_for_anything() -> None:
-    for file in [*PAGE.iterdir(), case_report.STYLE]:
+    for file in [*PAGE.iterdir(), picture.STYLE]:
         urls = set(re.findall(r"https?://[^\s\"'`)]+", file.read_text()))
         assert urls <= {"http://www.w3.org/2000/svg"}, file
 
@@ -58,7 +58,7 @@ def test_the_page_runs_no_script_but_its_own() -> None:
     assert not re.findall(r"\son\w+=|style=", text)
     assert "script-src 'self'; style-src 'self'" in text
     for name in re.findall(r"/static/([\w.-]+)", text):
-        assert (PAGE / name).is_file() or name == case_report.STYLE.name
+        assert (PAGE / name).is_file() or name == picture.STYLE.name
     for file in PAGE.glob("*.js"):
         assert "innerHTML" not in file.read_text()
         for name in re.findall(r"from '/static/([\w.-]+)'", file.read_text()):

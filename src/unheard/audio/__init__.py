@@ -17,7 +17,7 @@ from unheard.audio.recording import (
     resampler,
     write,
 )
-from unheard.audio.track import Origin
+from unheard.audio.track import Encoding, Origin
 from unheard.audio.windowing import Windower, Windows, windows
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "LONGEST_READ_S",
     "SAMPLE_RATE_HZ",
     "AudioStream",
+    "Encoding",
     "Origin",
     "Source",
     "Waveform",

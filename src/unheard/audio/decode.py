@@ -16,6 +16,7 @@ import tempfile
 from typing import Any, BinaryIO, cast
 
 from unheard.audio.containers import (
+    container_of,
     is_exact,
     is_plain,
     tag_bytes,
@@ -113,7 +114,7 @@ def open_track(
         file, seekable = cast(BinaryIO, _Pipe(unknown or head, file)), False
     else:
         file.seek(0)
-    reading = Reading(name)
+    reading = Reading(name, container=container_of(head) or "")
     if seekable and is_exact(head) and track in {None, 1}:
         try:
             return opened.enter_context(contextlib.closing(ExactTrack(file, reading)))

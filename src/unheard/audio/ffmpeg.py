@@ -75,6 +75,7 @@ class FfmpegTrack:
         if context.name == "flac":
             # Without this a damaged frame comes out as noise instead of an error.
             context.options = {"err_detect": "crccheck+explode"}
+        reading.container = reading.container or self._format
         reading.codec = context.codec.canonical_name
         self._decoder = None
         if context.name in _DECODERS:

@@ -91,7 +91,7 @@ class PcmReader:
         self._endian = "BIG" if kind.endswith("be") else "LITTLE"
         self._n_frame_bytes = n_bytes * n_channels
         self._rest = self._head = b""
-        self._reading = Reading(_NAME, f"pcm_{kind}")
+        self._reading = Reading(_NAME, codec=f"pcm_{kind}")
         self._mixer = Mixer(channel, n_channels, rate_hz, _NAME)
         self._is_checked = n_bytes == 1 or self._subtype == "FLOAT"
         self._roughness = np.zeros((2, 2))  # as read and swapped; of differences, of samples

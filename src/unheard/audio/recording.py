@@ -20,7 +20,7 @@ import numpy as np
 
 from unheard.audio.channels import Mixer
 from unheard.audio.decode import Track, open_track
-from unheard.audio.track import Origin
+from unheard.audio.track import Encoding, Origin
 from unheard.errors import AudioError
 from unheard.files import NotRegular, Opened, in_one_step, open_regular
 from unheard.types import FloatArray
@@ -132,6 +132,13 @@ class AudioStream:
         self.n_tracks = self._track.n_tracks
         self.codec = self._track.reading.codec
         self._chunks = self._convert(round(start_s * SAMPLE_RATE_HZ))
+
+    @property
+    def encoding(self) -> Encoding:
+        """How it is kept in its file."""
+        reading = self._track.reading
+        layout = self.source_rate_hz, self.n_channels, self.n_tracks
+        return Encoding(reading.container, reading.codec, *layout)
 
     @property
     def n_bad_packets(self) -> int:

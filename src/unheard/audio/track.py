@@ -50,12 +50,32 @@ class Origin:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """How a recording is kept in its file.
+
+    Attributes:
+        container: Format of the file, such as "wav" or "mp4".
+        codec: FFmpeg's name of the coding of the track, such as "pcm_s16le" or "aac".
+        rate_hz: Rate of the track.
+        n_channels: Channels of the track.
+        n_tracks: Audio tracks of the file.
+    """
+
+    container: str = ""
+    codec: str = ""
+    rate_hz: int = 0
+    n_channels: int = 0
+    n_tracks: int = 0
+
+
 @dataclass
 class Reading:
     """What reading a recording shows while it goes on.
 
     Attributes:
         name: Path or name, for messages.
+        container: Format of the file.
         codec: FFmpeg's name of its coding.
         n_bad_packets: Damaged packets that were skipped.
         peak: Largest magnitude before it was cut off at full scale.
@@ -65,6 +85,7 @@ class Reading:
     """
 
     name: str
+    container: str = ""
     codec: str = ""
     n_bad_packets: int = 0
     peak: float = 0.0

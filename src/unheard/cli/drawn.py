@@ -32,8 +32,8 @@ def what_to_draw(
     settings: Settings, timeline: str | None, explain: str | None, report: str | None
 ) -> Drawn | None:
     """Return what the options ask to draw, or None if they ask for nothing."""
-    from unheard.scoring import case_report
-    from unheard.scoring import timeline as pictures
+    from unheard.scoring import case_report, picture
+    from unheard.scoring import timeline as experts
 
     if sum(place is not None for place in (timeline, explain, report)) > 1:
         raise typer.BadParameter(
@@ -42,11 +42,11 @@ def what_to_draw(
     if report:
         asked = {"minimum_speech_s": settings.minimum_speech_s, "hop_s": settings.hop_s}
         write = partial(case_report.write, detector=settings.detector, settings=asked)
-        return _drawn("--report", report, (".html",), write)
+        return _drawn("--report", report, (".html", ".pdf"), write)
     if explain:
         _refuse_single(settings)
-        return _drawn("--explain", explain, PICTURES, pictures.explain)
-    return _drawn("--timeline", timeline, PICTURES, pictures.draw) if timeline else None
+        return _drawn("--explain", explain, PICTURES, experts.explain)
+    return _drawn("--timeline", timeline, PICTURES, picture.draw) if timeline else None
 
 
 def _drawn(option: str, place: str, endings: tuple[str, ...], draw: Draw) -> Drawn:

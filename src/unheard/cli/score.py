@@ -102,8 +102,8 @@ def score(  # noqa: PLR0913  a command has the options that it has
     report: Annotated[
         str | None,
         typer.Option(
-            help="Write a report for a case file, and beside it the same as JSON: into a .html for "
-            "one file, a folder/ for many."
+            help="Write a report for a case file, as HTML, PDF and JSON beside each other: into a "
+            ".html for one file, a folder/ for many."
         ),
     ] = None,
     operating_point: Annotated[

@@ -1,28 +1,32 @@
-"""A case report: a verdict on one HTML page with all inside, and the same as JSON.
+"""A case report: a verdict on one HTML page with all inside, as PDF, and the same as JSON.
 
 It names the recording by its hash, the detector by its own, when and how it was asked, the
-score of each part, why to doubt it, and how to repeat it. docs/page.md says how to read it.
+score of each part, why to doubt it, and how to repeat it. docs/page.md says how to read it;
+`unheard.scoring.case_content` says what stands in it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unheard import __version__
-from unheard.detectors.card_text import in_training
+from unheard import __version__, audio
 from unheard.files import in_one_step, open_regular, spelt
+from unheard.scoring import case_pdf
+from unheard.scoring.case_blocks import Block, Bullets, Commands, Facts, Section, Table, Text
+from unheard.scoring.case_content import answer, caution, sections, subtitle
 from unheard.scoring.parts import track_number
-from unheard.scoring.plain_words import NO_PROOF, headline, meaning, more_like, reliability
-from unheard.scoring.spectrogram import SmallSpectrogram, read_spectrogram
-from unheard.scoring.timeline_svg import clock, svg
-from unheard.scoring.verdict import Verdict, percent
+from unheard.scoring.picture import STYLE
+from unheard.scoring.plain_words import headline, meaning
+from unheard.scoring.spectrogram import SmallSpectrogram
+from unheard.scoring.timeline_svg import svg
+from unheard.scoring.verdict import Verdict
 
 if TYPE_CHECKING:
     from unheard.detectors.card import Card
@@ -31,13 +35,7 @@ __all__ = ["about", "case", "render", "write"]
 
 Json = dict[str, Any]
 
-STYLE = Path(__file__).with_name("case_report.css")
-"""Style sheet of the report, which the page of the service shares."""
-
-_SETTINGS = {"minimum_speech_s": "Least speech for a verdict", "hop_s": "Distance between parts"}
-_OPTIONS = {"minimum_speech_s": "--min-speech", "hop_s": "--hop"}
-_LISTEN = 3
-_SHORT_TABLE = 12
+_REPORTS = ("report_html", "report_pdf")
 
 
 def about(card: Card) -> Json:
@@ -60,7 +58,7 @@ def case(result: Mapping[str, Any], card: Card) -> Json:
     verdict = result["verdict"]
     return {
         "unheard": __version__,
-        **{name: value for name, value in result.items() if name != "report_html"},
+        **{name: value for name, value in result.items() if name not in _REPORTS},
         "words": {"headline": headline(verdict), "meaning": meaning(verdict)},
         "detector": about(card),
     }
@@ -73,21 +71,18 @@ def render(case: Mapping[str, Any], picture: SmallSpectrogram | None = None) -> 
         case: As `case` gives it.
         picture: Spectrogram of the recording; without one only the scores are drawn.
     """
-    verdict, audio = case["verdict"], case["audio"]
+    verdict, name = case["verdict"], escape(case["audio"]["name"])
+    drawing = svg(verdict, picture)
+    with_sound = picture is not None and bool(picture.envelope()[0].size)
     body = "\n".join(
         [
-            f'<header><p class="kind">Report on a recording</p><h1>{escape(audio["name"])}</h1>'
-            f"<p>Scored {escape(_when(case['scored_at']))} by Unheard {escape(case['unheard'])} "
-            f"with the detector {escape(_detector(verdict))}</p></header>",
-            _verdict(case),
-            _section("warnings", "Reasons to doubt it", _warnings(verdict)),
-            _section("picture", "Along the recording", [_figure(verdict, picture)]),
-            _section("parts", "Part by part", _parts(verdict)),
-            _section("experts", "What each expert said", _experts(verdict)),
-            _section("detector", "What is known of the detector", _known(case["detector"])),
-            _section("recording", "Recording", [_recording(case)]),
-            _section("asked", "How it was asked", _asked(case)),
-            _section("again", "How to repeat it", _again(case)),
+            f'<header><p class="kind">Report on a recording</p><h1>{name}</h1>'
+            f"<p>{escape(subtitle(case))}</p></header>",
+            f'<section id="verdict" class="verdict {verdict["decision"] or "none"}">'
+            f"<h2>{escape(headline(verdict))}</h2>\n"
+            f"{''.join(map(_block, answer(case)))}</section>",
+            f'<section id="caution">{"".join(map(_block, caution(case)))}</section>',
+            *(_section(section, drawing) for section in sections(case, with_sound=with_sound)),
         ]
     )
     return (
@@ -95,7 +90,7 @@ def render(case: Mapping[str, Any], picture: SmallSpectrogram | None = None) -> 
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(headline(verdict))}: {escape(audio['name'])}</title>\n"
+        f"<title>{escape(headline(verdict))}: {name}</title>\n"
         f"<style>\n{STYLE.read_text()}</style></head>\n"
         f'<body class="report"><main>\n{body}\n</main>\n'
         f'<script type="application/json" id="case">{_json(case)}</script></body></html>\n'
@@ -110,12 +105,12 @@ def write(
     detector: Path,
     settings: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write the report of a recording, and next to it the same as JSON.
+    """Write the report of a recording as HTML and as PDF, and next to them the same as JSON.
 
     Args:
         verdict: Of the recording.
         source: The recording.
-        file: The report, ending in ".html"; both are written in one step.
+        file: The report, ending in ".html" or ".pdf"; all are written in one step.
         detector: The bundle that gave the verdict.
         settings: Of the scoring, as far as the verdict does not have them.
 
@@ -130,24 +125,33 @@ def write(
 
     with open_regular(source) as opened:
         sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    picture = SmallSpectrogram()
+    with audio.open_stream(
+        source, channel=verdict.channel, track=track_number(verdict.track)
+    ) as stream:
+        encoding = asdict(stream.encoding)
+        for chunk in stream:
+            picture.push(chunk)
     result = {
         "verdict": verdict.to_dict(),
         "audio": {
             "name": spelt(Path(verdict.source).name),
             "bytes": source.stat().st_size,
             "sha256": sha256,
+            "encoding": encoding,
         },
         "scored_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "settings": dict(settings or {}),
     }
     whole = case(result, bundle.read_card(detector))
-    track = track_number(verdict.track)
-    with in_one_step(file) as unfinished:
-        unfinished.write_text(
-            render(whole, read_spectrogram(source, verdict.channel, track)), encoding="utf-8"
-        )
-    with in_one_step(file.with_suffix(".json")) as unfinished:
-        unfinished.write_text(_json(whole), encoding="utf-8")
+    written = {
+        ".html": render(whole, picture).encode(),
+        ".pdf": case_pdf.render(whole, picture),
+        ".json": _json(whole).encode(),
+    }
+    for suffix, content in written.items():
+        with in_one_step(file.with_suffix(suffix)) as unfinished:
+            unfinished.write_bytes(content)
     return file
 
 
@@ -156,220 +160,62 @@ def _json(case: Mapping[str, Any]) -> str:
     return json.dumps(case, indent=2, allow_nan=False).replace("<", "\\u003c") + "\n"
 
 
-def _section(name: str, title: str, lines: Iterable[str]) -> str:
-    content = "\n".join(lines)
-    if not content:
-        return ""
-    return f'<section id="{name}"><h2>{escape(title)}</h2>\n{content}</section>'
+def _section(section: Section, drawing: str) -> str:
+    content = "\n".join(_block(block, drawing) for block in section.blocks)
+    return f'<section id="{section.name}"><h2>{escape(section.title)}</h2>\n{content}</section>'
 
 
-def _verdict(case: Mapping[str, Any]) -> str:
-    verdict = case["verdict"]
-    kind = verdict["decision"] or "none"
-    lines = "".join(f"<p>{escape(line)}</p>" for line in meaning(verdict))
-    n_warnings = len(verdict["warnings"])
-    doubt = {0: "", 1: "<p>There is a reason to doubt it, below.</p>"}.get(
-        n_warnings, f"<p>There are {n_warnings} reasons to doubt it, below.</p>"
-    )
-    return (
-        f'<section id="verdict" class="verdict {kind}"><h2>{escape(headline(verdict))}</h2>\n'
-        f"{lines}{doubt}<p>{escape(reliability(case['detector']))}</p>"
-        f'<p class="caveat">{NO_PROOF}</p></section>'
-    )
+def _block(block: Block, drawing: str = "") -> str:
+    match block:
+        case Text(words, "heading"):
+            return f"<h3>{escape(words)}</h3>"
+        case Text(words, kind):
+            mark = f' class="{kind}"' if kind else ""
+            return f"<p{mark}>{escape(words)}</p>"
+        case Bullets(lines):
+            return _elements("ul", (f"<li>{escape(line)}</li>" for line in lines))
+        case Facts(rows):
+            return _elements(
+                "dl",
+                (
+                    f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+                    for name, value in rows.items()
+                ),
+            )
+        case Commands(lines):
+            return f"<pre>{escape(chr(10).join(lines))}</pre>"
+        case Table():
+            return _table(block)
+        case _:
+            return f"<figure>{drawing}<figcaption>{escape(block.caption)}</figcaption></figure>"
 
 
-def _figure(verdict: Mapping[str, Any], picture: SmallSpectrogram | None) -> str:
-    drawn = ("Waveform, spectrogram and " if picture is not None else "") + "score of each part"
-    words = (
-        f"{drawn[0].upper()}{drawn[1:]} over time. A score is the natural logarithm of how many "
-        "times better a part fits human than synthetic speech. Dashed lines: where the decision "
-        "changes. Grey: too little speech to score."
-    )
-    return (
-        f'<figure><div class="wide">{svg(verdict, picture)}</div>'
-        f"<figcaption>{words}</figcaption></figure>"
-    )
+def _elements(tag: str, inside: Iterable[str]) -> str:
+    return f"<{tag}>{''.join(inside)}</{tag}>"
 
 
-def _parts(verdict: Mapping[str, Any]) -> Iterator[str]:
-    windows = verdict["windows"]
-    scored = [window for window in windows if window["score"] is not None]
-    if not windows:
-        return
-    lowest = sorted(scored, key=lambda window: float(window["score"]))[:_LISTEN]
-    if len(scored) > 1:
-        times = ", ".join(clock(window["start_s"]) for window in lowest)
-        yield f"<p>Most like synthetic speech, to be listened to first: from {times}.</p>"
-    low, high = verdict["thresholds"]
-    rows = [
-        (
-            f"{clock(window['start_s'])} to {clock(window['end_s'])}",
-            more_like(window["score"], low, high),
-            _number(window["score"]),
-            f"{window['speech_s']:.1f} s",
-        )
-        for window in windows
-    ]
-    times_s = [
-        f' data-start="{window["start_s"]}" data-end="{window["end_s"]}"' for window in windows
-    ]
-    table = _table(("time", "more like", "score", "speech in it"), rows, n_words=2, marks=times_s)
-    opened = " open" if len(rows) <= _SHORT_TABLE else ""
-    summary = f"All {len(rows)} parts" if len(rows) > 1 else "The only part"
-    yield f"<details{opened}><summary>{summary}</summary>{table}</details>"
-
-
-def _warnings(verdict: Mapping[str, Any]) -> Iterator[str]:
-    if verdict["warnings"]:
-        yield _list(f"{line[0].upper()}{line[1:]}." for line in verdict["warnings"])
-    else:
-        yield "<p>The recording itself gave none. The limits of the detector hold all the same.</p>"
-
-
-def _experts(verdict: Mapping[str, Any]) -> Iterator[str]:
-    if not verdict["experts"]:
-        return
-    rows = [
-        (expert["name"], _number(expert["score"]), f"{100 * expert['weight']:.0f} %")
-        for expert in verdict["experts"]
-    ]
-    yield "<p>The detector is a mixture: these are the detectors in it, and how much each counted."
-    yield f"</p>{_table(('expert', 'score', 'weight'), rows)}"
-
-
-def _known(detector: Mapping[str, Any]) -> Iterator[str]:
-    limits = [line.rstrip(".") for line in detector["limits"]]
-    limits.append("Kinds of synthesis, languages and channels that are not named here: unknown")
-    yield f"<h3>Not good for</h3>{_list(f'{line}.' for line in limits)}"
-    rows = [
-        (
-            line["protocol"],
-            line["group"] + (f", language {line['language']}" if line["language"] else ""),
-            in_training(line["protocol"], line["group"], detector["families"]),
-            f"{line['n_bonafide']:,}",
-            f"{line['n_spoof']:,}",
-            f"{100 * line['eer']:.1f} % ({100 * line['eer_low']:.1f} to "
-            f"{100 * line['eer_high']:.1f})",
-        )
-        for line in detector["results"]
-        if not line["condition"]
-    ]
-    if rows:
-        head = ("test", "kind of synthesis", "trained on it", "human", "synthetic", "wrong (95 %)")
-        yield f"<h3>Tested on</h3>{_table(head, rows, n_words=3)}"
-        yield '<p class="small">Wrong: share of recordings on each side that it gets wrong when '
-        yield "made to err as often on one side as on the other (equal error rate).</p>"
-    counts = [
-        sum(line[name] for line in detector["material"]) for name in ("n_bonafide", "n_spoof")
-    ]
-    if any(counts):
-        corpora = ", ".join(sorted({line["corpus"] for line in detector["material"]}))
-        kinds = ", ".join(sorted(detector["families"])) or "not recorded"
-        yield "<h3>Trained and tuned on</h3>"
-        yield f"<p>{counts[0]:,} recordings of people and {counts[1]:,} synthetic ones, from "
-        yield f"{escape(corpora)}. Kinds of synthesis: {escape(kinds)}.</p>"
-
-
-def _recording(case: Mapping[str, Any]) -> str:
-    verdict, audio = case["verdict"], case["audio"]
-    return _facts(
-        {
-            "Name": audio["name"],
-            "SHA-256": audio["sha256"],
-            "Size": f"{audio['bytes']:,} bytes",
-            "Length": f"{clock(verdict['duration_s'])} ({verdict['duration_s']:.2f} s)",
-            "Speech in it": f"{verdict['speech_s']:.1f} s",
-        }
-    )
-
-
-def _asked(case: Mapping[str, Any]) -> Iterator[str]:
-    verdict, settings = case["verdict"], case.get("settings", {})
-    detector, (low, high) = verdict["detector"], verdict["thresholds"]
-    facts = {
-        "Score": f"{_number(verdict['score'])} (natural logarithm of a likelihood ratio)",
-        "Decision rule": verdict["operating_point"],
-        "Thresholds": f"synthetic below {low:+.3f}, human from {high:+.3f}",
-        "Probability of spoof before listening": percent(verdict["spoof_prior"]),
-        **{_SETTINGS[name]: f"{value:g} s" for name, value in settings.items() if value},
-        "Detector": _detector(verdict),
-        "SHA-256 of its bundle.json": detector["sha256"],
-        "Program": f"Unheard {case['unheard']}",
-        "Time": _when(case["scored_at"]),
-    }
-    if case.get("request_id"):
-        facts["Request"] = case["request_id"]
-    yield _facts(facts)
-
-
-def _again(case: Mapping[str, Any]) -> Iterator[str]:
-    verdict, settings = case["verdict"], case.get("settings", {})
-    name = shlex.quote(case["audio"]["name"])
-    options = [f"--spoof-prior {verdict['spoof_prior']:g}"]
-    if verdict["operating_point"] == "threshold":
-        options.append(f"--threshold={verdict['thresholds'][0]!r}")
-    else:
-        options.append(f"--operating-point {verdict['operating_point']}")
-    options += [
-        f"{_OPTIONS[name]} {value:g}" for name, value in settings.items() if value is not None
-    ]
-    commands = [
-        f"sha256sum {name}",
-        "sha256sum BUNDLE/bundle.json",
-        f"unheard score {name} --detector BUNDLE {' '.join(options)}",
-    ]
-    yield "<p>The first two commands must print the hashes above; BUNDLE is the folder of the "
-    yield "detector. The third then gives the same score, up to rounding, with Unheard "
-    yield f"{escape(case['unheard'])}.</p><pre>{escape(chr(10).join(commands))}</pre>"
-
-
-def _detector(verdict: Mapping[str, Any]) -> str:
-    return f"{verdict['detector']['name']} {verdict['detector']['version']}"
-
-
-def _when(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _number(score: float | None) -> str:
-    return "none" if score is None else f"{score:+.2f}"
-
-
-def _list(lines: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
-
-
-def _facts(facts: Mapping[str, str]) -> str:
-    rows = (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    return f"<dl>{''.join(rows)}</dl>"
-
-
-def _table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    n_words: int = 1,
-    marks: Sequence[str] = (),
-) -> str:
-    """Return a table whose first columns are words, the others numbers.
-
-    Args:
-        head: Names of the columns.
-        rows: Text of the cells.
-        n_words: Columns that are words.
-        marks: Attributes of the first cell of each row, if any.
-    """
-    kinds = [' class="words"'] * n_words + [""] * (len(head) - n_words)
+def _table(table: Table) -> str:
+    """Return a table whose cells know their column: on a narrow screen a row is a small card."""
+    classes = [' class="words"'] * table.n_words + [""] * (len(table.head) - table.n_words)
     top = "".join(
-        f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, head, strict=True)
+        f'<th role="columnheader" scope="col"{kind}>{escape(cell)}</th>'
+        for kind, cell in zip(classes, table.head, strict=True)
     )
+    marks = [f' data-start="{start}" data-end="{end}"' for start, end in table.times_s]
     lines = "\n".join(
-        f'<tr><th scope="row" class="words"{mark}>{escape(row[0])}</th>'
+        f'<tr role="row"><th role="rowheader" scope="row" class="words"{mark}>'
+        f"{escape(row[0])}</th>"
         + "".join(
-            f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], row[1:], strict=True)
+            f'<td role="cell" data-head="{escape(name)}"{kind}>{escape(cell)}</td>'
+            for kind, name, cell in zip(classes[1:], table.head[1:], row[1:], strict=True)
         )
         + "</tr>"
-        for mark, row in zip(marks or [""] * len(rows), rows, strict=True)
+        for mark, row in zip(marks or [""] * len(table.rows), table.rows, strict=True)
     )
-    inside = f"<thead><tr>{top}</tr></thead>\n<tbody>{lines}</tbody>"
-    return f'<div class="wide"><table>{inside}</table></div>'
+    text = (
+        f'<table role="table"><thead role="rowgroup"><tr role="row">{top}</tr></thead>\n'
+        f'<tbody role="rowgroup">{lines}</tbody></table>'
+    )
+    if not table.summary:
+        return text
+    return f"<details><summary>{escape(table.summary)}</summary>{text}</details>"

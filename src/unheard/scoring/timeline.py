@@ -1,4 +1,4 @@
-"""Pictures of a verdict: the sound, and the score of each part by a detector or its experts.
+"""Picture of a mixture's verdict: what each of its experts says along time, and how much it counts.
 
 The recording is read again chunk by chunk, so a picture of hours costs no more memory than one of
 seconds.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw", "explain"]
+__all__ = ["explain"]
 
 BONAFIDE = "#1b7f5c"
 SPOOF = "#b3261e"
@@ -65,29 +65,6 @@ _MOST_TICKS = 12
 _MANY_PARTS = 300
 
 
-def draw(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
-    """Draw waveform, spectrogram and window scores of a recording over time.
-
-    Args:
-        verdict: Of the recording.
-        source: The recording.
-        picture: Image file, written in one step; its suffix says the format, such as ".png".
-
-    Returns:
-        The image file.
-
-    Raises:
-        AudioError: If the recording cannot be read.
-    """
-    sound = _waveform_and_spectrogram(source, verdict)
-    figure, (wave, spectrum, scores) = _panels(sound.duration_s, (1, 1.7, 1.8), height=6.2)
-    _draw_waveform(wave, sound)
-    _draw_spectrogram(spectrum, sound)
-    _draw_scores(scores, verdict)
-    _title(figure, verdict)
-    return _save(figure, picture)
-
-
 def explain(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     """Draw the scores and weights of the experts of a mixture over time, and the score they make.
 
@@ -102,9 +79,9 @@ def explain(verdict: Verdict, source: audio.Source, picture: Path) -> Path:
     Raises:
         AudioError: If the recording cannot be read.
     """
-    sound = _waveform_and_spectrogram(source, verdict)
+    sound = _spectrogram(source, verdict)
     figure, (spectrum, weights, scores) = _panels(sound.duration_s, (2.4, 1, 1.6), height=7.4)
-    _draw_spectrogram(spectrum, sound, faint=True)
+    _draw_spectrogram(spectrum, sound)
     _draw_experts(spectrum, weights, verdict)
     _draw_scores(scores, verdict)
     _title(figure, verdict)
@@ -143,20 +120,17 @@ def _save(figure: Figure, picture: Path) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class _Sound:
-    """Lowest and highest sample [C] and mean power [K, C] of each column of the picture."""
+    """Mean power [K, C] of each column of the picture."""
 
-    low: FloatArray
-    high: FloatArray
     power: FloatArray
     duration_s: float
 
 
-def _waveform_and_spectrogram(source: audio.Source, verdict: Verdict) -> _Sound:
+def _spectrogram(source: audio.Source, verdict: Verdict) -> _Sound:
     duration_s = max(verdict.duration_s, 1e-3)
     n_samples = round(duration_s * audio.SAMPLE_RATE_HZ)
     n_columns = max(1, min(_N_COLUMNS, n_samples // 64))
     hop = max(64, min(_N_FFT, n_samples // (2 * n_columns)))
-    low, high = np.zeros(n_columns), np.zeros(n_columns)
     power, count = np.zeros((n_columns, _N_FFT // 2 + 1)), np.zeros(n_columns)
     taper = np.hanning(_N_FFT)
     waiting, start = np.zeros(0, np.float32), 0
@@ -172,36 +146,24 @@ def _waveform_and_spectrogram(source: audio.Source, verdict: Verdict) -> _Sound:
             column = np.minimum(centres * n_columns // n_samples, n_columns - 1)
             np.add.at(power, column, np.abs(np.fft.rfft(frames * taper, axis=1)) ** 2)
             np.add.at(count, column, 1)
-            np.minimum.at(low, column, frames[:, :hop].min(axis=1))
-            np.maximum.at(high, column, frames[:, :hop].max(axis=1))
             waiting, start = waiting[n_frames * hop :], start + n_frames * hop
     mean = power / np.maximum(count, 1)[:, None]
     filled = np.flatnonzero(count)
     if filled.size:  # columns between two frames of a short clip take the nearest frame
         nearest = filled[np.abs(filled[:, None] - np.arange(n_columns)).argmin(axis=0)]
-        low, high, mean = low[nearest], high[nearest], mean[nearest]
-    return _Sound(low, high, mean.T, duration_s)
+        mean = mean[nearest]
+    return _Sound(mean.T, duration_s)
 
 
-def _draw_waveform(axes: Axes, sound: _Sound) -> None:
-    times = (np.arange(sound.low.size) + 0.5) * sound.duration_s / sound.low.size
-    axes.fill_between(times, sound.low, sound.high, color="#4a6a8a", linewidth=0.3)
-    peak = max(0.05, float(np.abs([sound.low, sound.high]).max()))
-    axes.set_ylim(-1.05 * peak, 1.05 * peak)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.set_ylabel("waveform", fontsize=9, color=INK)
-
-
-def _draw_spectrogram(axes: Axes, sound: _Sound, *, faint: bool = False) -> None:
+def _draw_spectrogram(axes: Axes, sound: _Sound) -> None:
     level_db = 10 * np.log10(sound.power + 1e-12)
     top_db = max(float(level_db.max()), -60.0)
     axes.imshow(
         level_db,
         origin="lower",
         aspect="auto",
-        cmap="Greys" if faint else "magma",
-        alpha=0.7 if faint else 1.0,
+        cmap="Greys",
+        alpha=0.7,
         vmin=top_db - _RANGE_DB,
         vmax=top_db,
         extent=(0, sound.duration_s, 0, audio.SAMPLE_RATE_HZ / 2000),

@@ -23,6 +23,7 @@ __all__ = [
     "ExpertScore",
     "Verdict",
     "WindowScore",
+    "clock",
     "decide",
     "mean_of_experts",
     "no_verdict",
@@ -194,6 +195,15 @@ def spoof_probability(score: float, spoof_prior: float) -> float:
     if logit < 0:
         return 1 / (1 + math.exp(logit))
     return math.exp(-logit) / (1 + math.exp(-logit))
+
+
+def clock(seconds: float) -> str:
+    """Return a time in a recording as people write it: 0:04, 0:04.5, 1:02:03."""
+    tenths = round(max(0.0, seconds) * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    second = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
+    return f"{hours}:{minutes:02d}:{second}" if hours else f"{minutes}:{second}"
 
 
 def percent(probability: float) -> str:

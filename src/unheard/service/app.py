@@ -22,7 +22,8 @@ from starlette.websockets import WebSocket
 
 from unheard import __version__
 from unheard.errors import ServiceError, UnheardError
-from unheard.scoring.case_report import STYLE, about
+from unheard.scoring.case_report import about
+from unheard.scoring.picture import STYLE
 from unheard.scoring.scorer import OPERATING_POINTS, Scorer
 from unheard.service import shapes
 from unheard.service.decoding import prepare

@@ -16,6 +16,7 @@ import resource
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import astuple
 from multiprocessing import forkserver, reduction
 from multiprocessing.connection import Connection
 from typing import BinaryIO
@@ -37,6 +38,7 @@ _OPENED, _AUDIO, _END, _NOT_AUDIO, _UNUSABLE = b"O", b"A", b"E", b"N", b"U"
 _MOST_MESSAGE_BYTES = 256 << 20
 _MOST_NOTES = 20
 _LONGEST_NOTE = 500
+_LONGEST_FORMAT = 40
 _PAGE_BYTES = resource.getpagesize()
 _LOCK = threading.Lock()
 
@@ -56,8 +58,7 @@ class Decoded:
     A context manager and an iterator that runs once; leaving it ends the process.
 
     Attributes:
-        n_tracks: Audio tracks that it has; known after the first chunk, or `open`.
-        n_channels: Channels of the track that is decoded; known as well.
+        encoding: How it is kept in its file; known after the first chunk, or `open`.
         origin: What is known of it, for the warnings of a verdict; known at the end.
     """
 
@@ -81,7 +82,7 @@ class Decoded:
             channel: As `audio.open_stream` takes it.
             track: As `audio.open_stream` takes it.
         """
-        self.n_tracks = self.n_channels = 0
+        self.encoding = audio.Encoding()
         self.origin = audio.Origin()
         self._name = name
         self._limits = limits
@@ -110,9 +111,9 @@ class Decoded:
         Raises:
             Refusal: If it is not audio, or not fit to be scored.
         """
-        if not self.n_tracks:
+        if not self.encoding.n_tracks:
             _, content = self._message()
-            self.n_tracks, self.n_channels = map(int, json.loads(content))
+            self.encoding = _encoding(content)
 
     def __iter__(self) -> Iterator[FloatArray]:
         self.open()
@@ -162,6 +163,14 @@ class Decoded:
         )
 
 
+def _encoding(content: bytes) -> audio.Encoding:
+    """Read how the other process says that a recording is kept: two short texts, three numbers."""
+    container, codec, *layout = json.loads(content)
+    rate_hz, n_channels, n_tracks = map(int, layout)
+    texts = (str(text)[:_LONGEST_FORMAT] for text in (container, codec))
+    return audio.Encoding(*texts, rate_hz, n_channels, n_tracks)
+
+
 def _origin(content: bytes) -> audio.Origin:
     """Read what the other process knows of a recording: a number, a truth value, and texts."""
     rate_hz, cut_off, notes = json.loads(content)
@@ -181,8 +190,7 @@ def _work(
         try:
             with audio.open_stream(file, name=name, channel=channel, track=track) as stream:
                 kind = _UNUSABLE
-                layout = stream.n_tracks, stream.n_channels
-                pipe.send_bytes(_OPENED + json.dumps(layout).encode())
+                pipe.send_bytes(_OPENED + json.dumps(astuple(stream.encoding)).encode())
                 for chunk in audio.gathered(stream, n_chunk):
                     pipe.send_bytes(_AUDIO + np.asarray(chunk, np.float32).tobytes())
                 origin = stream.origin

@@ -10,14 +10,14 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
-from unheard.audio import SAMPLE_RATE_HZ
+from unheard.audio import SAMPLE_RATE_HZ, Encoding
 from unheard.errors import RecipeError
 from unheard.scoring.case_report import case, render
 from unheard.scoring.parts import parts_of, together, track_number
@@ -207,19 +207,26 @@ class Engine:
         def layout(track: int | None) -> tuple[int, int]:
             with Decoded(upload.file, upload.name, self.limits, n_chunk=1, track=track) as decoded:
                 decoded.open()
-                return decoded.n_tracks, decoded.n_channels
+                return decoded.encoding.n_tracks, decoded.encoding.n_channels
 
         parts = parts_of(scorer.channel, scorer.track, layout)
         pictures = {part: SmallSpectrogram() if options.report else None for part in parts}
-        verdicts = [
+        scored = [
             self._part(upload, replace(scorer, channel=part[0], track=part[1]), work, picture)
             for part, picture in pictures.items()
         ]
+        verdicts = [verdict for verdict, _ in scored]
         verdict = verdicts[0] if len(parts) == 1 else together(verdicts)
+        encoding = scored[parts.index((verdict.channel, verdict.track))][1]
         picture = pictures[verdict.channel, verdict.track]
         result = {
             "verdict": verdict.to_dict(),
-            "audio": {"name": upload.name, "bytes": upload.n_bytes, "sha256": upload.sha256},
+            "audio": {
+                "name": upload.name,
+                "bytes": upload.n_bytes,
+                "sha256": upload.sha256,
+                "encoding": asdict(encoding),
+            },
             "settings": {
                 "minimum_speech_s": scorer.minimum_speech_s,
                 "hop_s": scorer.hop_s or scorer.bundle.card.hop_s,
@@ -233,8 +240,8 @@ class Engine:
 
     def _part(
         self, upload: Upload, scorer: Scorer, work: Work, picture: SmallSpectrogram | None
-    ) -> Verdict:
-        """Score one channel of one track."""
+    ) -> tuple[Verdict, Encoding]:
+        """Score one channel of one track; tell how the track is kept, too."""
         stream = scorer.stream(name=upload.name)
         with Decoded(
             upload.file,
@@ -252,7 +259,7 @@ class Engine:
                     picture.push(samples)
                 work.progress_s += samples.size / SAMPLE_RATE_HZ
         work.check(upload.name)
-        return stream.close(decoded.origin)
+        return stream.close(decoded.origin), decoded.encoding
 
     def close(self) -> None:
         """End the detector's threads."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from unheard.audio import Encoding
 from unheard.scoring.verdict import Verdict
 
 __all__ = ["Accepted", "Health", "Info", "JobState", "Problem", "Result", "problems"]
@@ -37,6 +38,7 @@ class Audio(BaseModel):
     name: str = Field(description="What its sender calls it.", examples=["call.wav"])
     bytes: int = Field(ge=0, examples=[128044])
     sha256: str = Field(pattern="^[0-9a-f]{64}$", examples=["9f" * 32])
+    encoding: Encoding | None = Field(description="How it is kept in its file.")
 
 
 class Settings(BaseModel):

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +14,6 @@ from playwright.sync_api import FilePayload, Page, expect
 from audio_files import encoded
 from fake_service import Level, speech
 from live_page import serving
-from unheard.scoring.timeline_svg import parts
 from unheard.service.keys import Keys, make_key
 from unheard.types import FloatArray
 from voice import silence, voice
@@ -22,8 +21,6 @@ from voice import silence, voice
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Page]
-
-SOUND_DRAWN = "!document.getElementById('chart').classList.contains('plain')"
 
 
 def give(page: Page, data: bytes, name: str = "call.wav", kind: str = "audio/wav") -> None:
@@ -45,84 +42,142 @@ def until(page: Page, condition: str) -> None:
     raise AssertionError(f"never true: {condition}")
 
 
-def ink(page: Page) -> float:
-    """Share of the canvas that is drawn on."""
-    share = page.evaluate(
-        """() => {
-          const canvas = document.getElementById('canvas');
-          const { width, height } = canvas;
-          const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
-          let drawn = 0;
-          for (let i = 3; i < pixels.length; i += 4) drawn += pixels[i] > 0;
-          return drawn / (width * height);
-        }"""
-    )
-    return float(share)
-
-
 def test_an_upload_shows_the_verdict_and_gives_the_case_file(opened: Open) -> None:
     page, data = opened(), speech(3.2)
     expect(page.locator("#limits-list")).to_have_text("It measures nothing but loudness")
     give(page, data)
     expect(page.locator("#name")).to_be_focused()
-    name, text = downloaded(page, "Download data (JSON)")
+    name, text = downloaded(page, "Data (JSON)")
     case = json.loads(text)
     assert name == "call.wav.report.json"
     assert case["audio"]["sha256"] == hashlib.sha256(data).hexdigest()
     headline = case["words"]["headline"]
     expect(page.locator("#verdict h2")).to_have_text(headline)
-    expect(page.get_by_role("status")).to_have_text(f"{headline}. call.wav")
+    expect(page.locator("#status")).to_have_text(f"{headline}. call.wav")
     expect(page).to_have_title(f"{headline}: call.wav")
     for line in [*case["words"]["meaning"], case["audio"]["sha256"], "It measures nothing but"]:
         expect(page.locator("#result")).to_contain_text(line)
-    until(page, SOUND_DRAWN)
-    assert ink(page) > 0.5
-    assert "lowest" in str(page.locator("#canvas").get_attribute("aria-label"))
-    name, report = downloaded(page, "Download report")
+    assert page.locator("#chart image.spectrum").count() == 1
+    expect(page.locator("#chart")).to_have_attribute("aria-valuetext", re.compile("0:00 of 0:03.2"))
+    name, report = downloaded(page, "Report (HTML)")
     assert name == "call.wav.report.html"
     assert headline in report
     assert case["audio"]["sha256"] in report
 
 
+def played_s(page: Page) -> float:
+    return float(page.evaluate("document.getElementById('player').currentTime"))
+
+
 def test_a_part_can_be_listened_to(opened: Open) -> None:
     page = opened()
     give(page, speech(3.2))
+    page.get_by_text("Part by part").click()
     page.get_by_role("button", name="0:01.5 to 0:02.5").click()
+    expect(page.locator("#place")).to_have_text("0:01.5 to 0:02.5 chosen")
     until(page, "document.getElementById('player').currentTime > 1.5")
     until(page, "document.getElementById('player').paused")
-    played_s = page.evaluate("document.getElementById('player').currentTime")
-    assert 2.4 < played_s < 3.2
-    place = page.locator("#canvas").bounding_box()
+    assert 2.4 < played_s(page) < 3.0
+    place = page.locator("#chart").bounding_box()
     assert place
-    page.locator("#canvas").click(position={"x": place["width"] - 10, "y": 30})
+    page.locator("#chart").click(position={"x": place["width"] - 10, "y": 30})
     until(page, "document.getElementById('player').currentTime > 3")
 
 
-def test_a_recording_from_the_microphone_is_scored(opened: Open) -> None:
+def test_a_stretch_is_chosen_by_dragging_then_looped_and_zoomed_to(opened: Open) -> None:
+    page = opened()
+    give(page, speech(4.0))
+    expect(page.locator("#name")).to_be_focused()
+    place = page.locator("#chart").bounding_box()
+    assert place
+    across = [place["x"] + share * place["width"] for share in (0.25, 0.5)]
+    page.mouse.move(across[0], place["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(across[1], place["y"] + 50, steps=4)
+    page.mouse.up()
+    expect(page.locator("#place")).to_have_text(re.compile("^0:01(.1)? to 0:02(.1)? chosen$"))
+    page.get_by_role("button", name="Loop").click()
+    expect(page.get_by_role("button", name="Loop")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Zoom in").click()
+    view = str(page.locator("#chart svg.along").first.get_attribute("viewBox")).split()
+    assert 230 < float(view[0]) < 250
+    assert 260 < float(view[2]) < 290
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_timeout(2500)
+    assert not page.evaluate("document.getElementById('player').paused")
+    assert 0.9 < played_s(page) < 2.3
+    page.get_by_role("button", name="Pause").click()
+
+
+def test_keys_move_choose_zoom_and_play(opened: Open) -> None:
+    page = opened()
+    give(page, speech(4.0))
+    expect(page.locator("#name")).to_be_focused()
+    chart = page.locator("#chart")
+    chart.focus()
+
+    def now() -> float:
+        return float(str(chart.get_attribute("aria-valuenow")))
+
+    until(page, "document.getElementById('player').readyState > 0")
+    page.keyboard.press("End")
+    assert now() == pytest.approx(4.0)
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert now() == pytest.approx(0.2)
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator("#place")).to_have_text("0:00.2 to 0:00.6 chosen")
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    expect(page.locator("#place")).to_contain_text("chosen")
+    page.keyboard.press("l")
+    expect(page.get_by_role("button", name="Loop")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("+")
+    expect(page.get_by_role("button", name="Show later")).to_be_visible()
+    page.keyboard.press("0")
+    expect(page.get_by_role("button", name="Show later")).to_be_hidden()
+    page.keyboard.press(" ")
+    until(page, "!document.getElementById('player').paused")
+    page.keyboard.press(" ")
+    until(page, "document.getElementById('player').paused")
+
+
+def test_a_recording_from_the_microphone_is_heard_before_it_is_sent(opened: Open) -> None:
     page = opened(permissions=["microphone"])
-    page.get_by_role("button", name="Record").click()
-    page.get_by_role("button", name="Stop and check (0:03)").click()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.method))
+    page.locator("#record").click()
+    until(page, "document.getElementById('level').value > 0.05")
+    expect(page.locator("#recorded-time")).to_have_text("Recording: 0:03")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#preview")).to_be_visible()
+    assert "POST" not in requests
+    page.get_by_role("button", name="Check this recording").click()
     expect(page.locator("#name")).to_contain_text("recording-")
-    case = json.loads(downloaded(page, "Download data (JSON)")[1])
+    case = json.loads(downloaded(page, "Data (JSON)")[1])
     assert case["verdict"]["score"] is not None
     assert 2 < case["verdict"]["duration_s"] < 30
     assert case["verdict"]["speech_s"] > 1
-    until(page, SOUND_DRAWN)
     page.get_by_role("button", name="Another recording").click()
-    expect(page.get_by_role("button", name="Record")).to_be_enabled()
+    page.locator("#record").click()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Discard it").click()
+    expect(page.locator("#record")).to_be_focused()
+    assert requests.count("POST") == 1
 
 
 def test_without_a_microphone_it_says_so(opened: Open) -> None:
     refuse = """navigator.mediaDevices.getUserMedia = () =>
         Promise.reject(new DOMException('no', 'NotAllowedError'));"""
     page = opened(script=refuse)
-    page.get_by_role("button", name="Record").click()
+    page.locator("#record").click()
     expect(page.get_by_role("alert")).to_contain_text("not allowed to use the microphone")
 
 
 def test_recording_is_off_where_browsers_forbid_it(opened: Open) -> None:
     page = opened(script="Object.defineProperty(window, 'isSecureContext', { value: false });")
-    expect(page.get_by_role("button", name="Record")).to_be_disabled()
+    expect(page.locator("#record")).to_be_disabled()
     expect(page.locator("#record-note")).to_contain_text("needs https")
 
 
@@ -145,12 +200,12 @@ def test_silence_gets_no_verdict_but_a_reason(opened: Open) -> None:
     expect(page.locator("#verdict")).to_contain_text("record it again")
 
 
-def test_a_file_the_browser_cannot_decode_is_drawn_without_its_sound(opened: Open) -> None:
+def test_a_file_the_browser_cannot_decode_is_drawn_all_the_same(opened: Open) -> None:
     page = opened()
     give(page, encoded(voice(3)[None], ".wma"), "call.wma", "audio/x-ms-wma")
-    expect(page.locator("#not-drawn")).to_contain_text("cannot decode")
-    expect(page.locator("#player")).to_be_hidden()
-    assert ink(page) > 0.5
+    expect(page.locator("#not-played")).to_contain_text("cannot play")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
+    assert page.locator("#chart image.spectrum").count() == 1
 
 
 def test_a_name_is_never_markup(opened: Open) -> None:
@@ -193,7 +248,7 @@ def test_a_long_recording_is_a_job_with_progress(
         give(page, long_call, "call.flac", "audio/flac")
         expect(page.locator("#step")).to_contain_text("of 1:30")
         assert 0 < page.locator("#progress").evaluate("bar => bar.value") < 0.9
-        expect(page.get_by_role("status")).to_have_text("Listening:")
+        expect(page.locator("#status")).to_have_text("Listening:")
         with page.expect_request(lambda request: request.method == "DELETE"):
             model.gate.set()
         expect(page.locator("#verdict h2")).to_be_visible()
@@ -209,8 +264,8 @@ def test_a_job_can_be_cancelled(opened: Open, tmp_path: Path, long_call: bytes) 
         expect(page.locator("#step")).to_contain_text("of 1:30")
         with page.expect_request(lambda request: request.method == "DELETE"):
             page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_role("status")).to_have_text("Cancelled")
-        expect(page.get_by_role("button", name="Choose a file")).to_be_focused()
+        expect(page.locator("#status")).to_have_text("Cancelled")
+        expect(page.get_by_role("button", name="Choose files")).to_be_focused()
         model.gate.set()
         page.context.close()
 
@@ -243,10 +298,10 @@ def test_a_keyboard_reaches_everything_in_order(opened: Open) -> None:
     # Asked for late, Playwright would watch for the dialogue only after the key is pressed.
     page.on("filechooser", lambda chooser: chooser.set_files(FILE))
     order = []
-    for _ in range(4):
+    for _ in range(5):
         page.keyboard.press("Tab")
         order.append(focused(page).strip())
-    assert order == ["Skip to the recording", "choose", "record", "How to decide"]
+    assert order == ["Skip to the recordings", "Unheard", "choose", "record", "How to decide"]
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert focused(page) == "operating-point"
@@ -254,12 +309,17 @@ def test_a_keyboard_reaches_everything_in_order(opened: Open) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#name")).to_be_focused()
     order = []
-    for _ in range(3):
+    for _ in range(11):
         page.keyboard.press("Tab")
         order.append(focused(page))
-    assert order == ["save-html", "save-json", "again"]
+    assert order == [
+        *("chart", "play", "loop", "closer"),
+        *("save-html", "save-pdf", "save-json", "save-csv", "forget", "again"),
+        "What was asked",
+    ]
+    page.locator("#again").focus()
     page.keyboard.press("Enter")
-    assert focused(page) == "choose"
+    expect(page.get_by_role("link", name="a.wav")).to_be_focused()
 
 
 def test_the_chosen_rule_decides(opened: Open) -> None:
@@ -268,7 +328,8 @@ def test_the_chosen_rule_decides(opened: Open) -> None:
     page.get_by_label("Rule").select_option("miss_1pct")
     page.get_by_label("Probability of synthetic speech").fill("1")
     give(page, speech())
-    verdict = json.loads(downloaded(page, "Download data (JSON)")[1])["verdict"]
+    expect(page.locator("#name")).to_be_focused()
+    verdict = json.loads(downloaded(page, "Data (JSON)")[1])["verdict"]
     assert (verdict["operating_point"], verdict["spoof_prior"]) == ("miss_1pct", 0.01)
 
 
@@ -279,6 +340,13 @@ def test_nothing_sticks_out_sideways(opened: Open, width: int) -> None:
     assert page.evaluate(wide) <= width
     give(page, speech(), "a-very-long-name-without-any-space-in-it-" * 3 + ".wav")
     expect(page.locator("#verdict h2")).to_be_visible()
+    for fold in page.locator("details").all():
+        fold.evaluate("fold => fold.open = true")
+    assert page.evaluate(wide) <= width
+    inside = "article => [...article.querySelectorAll('td, tbody th, dd, pre')].filter("
+    inside += "cell => cell.getBoundingClientRect().right > innerWidth).map(cell => cell.outerHTML)"
+    assert page.locator("#result").evaluate(inside) == []
+    page.get_by_role("link", name="All recordings").click()
     assert page.evaluate(wide) <= width
 
 
@@ -295,38 +363,3 @@ def test_a_drop_anywhere_is_taken(opened: Open) -> None:
         list(speech(1.2)),
     )
     expect(page.locator("#name")).to_have_text("dropped.wav")
-
-
-def test_the_transform_is_that_of_numpy(opened: Open) -> None:
-    page = opened()
-    real = np.random.default_rng(0).standard_normal(512)
-    transformed = page.evaluate(
-        """async samples => {
-          const { transform } = await import('/static/fft.js');
-          const re = Float64Array.from(samples), im = new Float64Array(samples.length);
-          transform(re, im);
-          return [[...re], [...im]];
-        }""",
-        real.tolist(),
-    )
-    expected = np.fft.fft(real)
-    np.testing.assert_allclose(
-        np.array(transformed[0]) + 1j * np.array(transformed[1]), expected, atol=1e-9
-    )
-
-
-def test_the_page_draws_the_parts_of_the_report(opened: Open) -> None:
-    page = opened()
-    rng = np.random.default_rng(1)
-    windows: list[dict[str, Any]] = [
-        {"start_s": start / 2, "end_s": start / 2 + 1, "score": score}
-        for start, score in enumerate([*rng.standard_normal(6).tolist(), None, None, None, 2.0])
-    ]
-    verdict = {"windows": windows, "duration_s": 5.5}
-    drawn_parts = page.evaluate(
-        "async verdict => (await import('/static/chart.js')).partsOf(verdict)", verdict
-    )
-    edges_s, scores = parts(verdict)
-    assert [part["start_s"] for part in drawn_parts] == edges_s[:-1].tolist()
-    drawn = np.array([part["score"] for part in drawn_parts], np.float64)
-    np.testing.assert_allclose(drawn, scores, atol=1e-12)

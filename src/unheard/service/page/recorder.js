@@ -15,8 +15,8 @@ export class Recorder {
   #recorder = null;
   #pieces = [];
 
-  /** Start; what is recorded goes to `done(file)`, also if the time is up. */
-  async start(done) {
+  /** Start; `level(peak)` gets how loud it is, from 0 to 1, and `done(file)` what was recorded, also if the time is up. */
+  async start({ level, done }) {
     const stream = await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     });
@@ -24,9 +24,11 @@ export class Recorder {
     this.#pieces = [];
     this.#recorder = new MediaRecorder(stream, kind ? { mimeType: kind } : {});
     const timer = setTimeout(() => this.stop(), LONGEST_MS);
+    const unmeter = meter(stream, level);
     this.#recorder.ondataavailable = (event) => this.#pieces.push(event.data);
     this.#recorder.onstop = () => {
       clearTimeout(timer);
+      unmeter();
       stream.getTracks().forEach((track) => track.stop());
       const moment = new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', '');
       done(new File(this.#pieces, `recording-${moment}${suffix}`, { type: kind.split(';')[0] }));
@@ -37,4 +39,20 @@ export class Recorder {
   stop() {
     if (this.#recorder?.state === 'recording') this.#recorder.stop();
   }
+}
+
+/** Tell how loud a stream is, ten times a second; returns what ends it. */
+function meter(stream, level) {
+  const context = new AudioContext();
+  const analyser = context.createAnalyser();
+  const samples = new Float32Array(analyser.fftSize);
+  context.createMediaStreamSource(stream).connect(analyser);
+  const timer = setInterval(() => {
+    analyser.getFloatTimeDomainData(samples);
+    level(samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0));
+  }, 100);
+  return () => {
+    clearInterval(timer);
+    context.close();
+  };
 }

@@ -1,5 +1,9 @@
 // A report as the service writes it, shown in the page: both say the same, in the same words.
 
+import { made } from '/static/words.js';
+
+const SHOWN = ['verdict', 'caution', 'picture'];
+
 export class Report {
   constructor(html) {
     this.html = html;
@@ -17,37 +21,34 @@ export class Report {
     return this.page.querySelector('#verdict h2').textContent;
   }
 
-  /** The picture in a sentence, for those who do not see it. */
-  picture() {
-    return this.page.querySelector('svg title').textContent;
+  /** The first sentence below the headline: where the recording is synthetic. */
+  segments() {
+    return this.page.querySelector('#verdict .segments')?.textContent ?? '';
   }
 
-  /** Put the report's sections where the page has a place for them. */
+  /** The whole report, to be printed. */
+  paper() {
+    return document.importNode(this.page.querySelector('main'), true);
+  }
+
+  /** Put the report into the page: the answer and the drawing as they are, all else folded. */
   fill(article) {
     for (const place of article.querySelectorAll('[data-from]')) {
-      const section = this.page.getElementById(place.dataset.from);
-      place.replaceChildren(...(section ? [document.importNode(section, true)] : []));
+      const found = this.page.querySelector(place.dataset.from);
+      place.replaceChildren(...(found ? [document.importNode(found, true)] : []));
     }
+    const sections = [...this.page.querySelectorAll('main > section')].filter((section) => !SHOWN.includes(section.id));
+    article.querySelector('#folded').replaceChildren(...sections.map(folded));
   }
 }
 
-/** Make the times of parts in a table buttons that listen to them. */
-export function makeTimesButtons(article, listen) {
-  for (const cell of article.querySelectorAll('[data-start]')) {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = cell.textContent;
-    button.title = 'Listen to this part';
-    button.addEventListener('click', () => listen(Number(cell.dataset.start), Number(cell.dataset.end)));
-    cell.replaceChildren(button);
-  }
-}
-
-/** Hand a text to the browser as a file. */
-export function save(text, name, type) {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+function folded(section) {
+  const inside = document.importNode(section, true);
+  const title = inside.querySelector('h2');
+  title.remove();
+  inside.removeAttribute('id'); // the page has names of its own
+  for (const details of inside.querySelectorAll('details')) details.replaceWith(...details.querySelectorAll(':scope > :not(summary)'));
+  const count = section.id === 'warnings' ? inside.querySelectorAll('li').length : 0;
+  const words = count ? `${title.textContent} (${count})` : title.textContent;
+  return made('details', { className: 'fold' }, made('summary', { textContent: words }), inside);
 }
