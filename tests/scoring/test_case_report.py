@@ -19,8 +19,8 @@ from unheard.detectors.card import LEFT_OUT, Card, Material, Provenance, Result
 from unheard.scoring.case_report import about, case, render
 from unheard.scoring.plain_words import headline, meaning, reliability
 from unheard.scoring.spectrogram import SmallSpectrogram
-from unheard.scoring.timeline_svg import clock, parts, svg
-from unheard.scoring.verdict import ExpertScore, Verdict
+from unheard.scoring.timeline_svg import parts, svg
+from unheard.scoring.verdict import ExpertScore, Verdict, clock
 from voice import CALIBRATION, OPERATING_POINTS, FakeMixture, scorer, silence, voice
 
 RESULT = Result(

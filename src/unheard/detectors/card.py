@@ -25,6 +25,7 @@ __all__ = [
     "Provenance",
     "Rate",
     "Result",
+    "SegmentPoint",
     "Shift",
     "parse_card",
     "parse_rates",
@@ -231,6 +232,37 @@ class Export(_Strict):
     shift: Shift | None = None
 
 
+class SegmentPoint(_Strict):
+    """Operating point of segments: which stretches of a recording are called synthetic.
+
+    `level` and `evidence` are what `unheard.metrics.RunFinder` decides by; the rest says what they
+    did on the dev clips that chose them.
+
+    Attributes:
+        level: Score of a window below which it speaks for synthesis.
+        evidence: What the windows of a stretch must add up to.
+        false_per_hour: False segments in an hour of people's speech.
+        low: Lower end of its 95 % interval, recordings drawn whole.
+        high: Upper end.
+        hours: Hours of people's speech, each recording counted once.
+        found: Share of inserted stretches that a segment overlaps.
+        n_inserted: Inserted stretches.
+        date: Day of the fit, ISO 8601.
+        manifest: Hash of the clips.
+    """
+
+    level: float
+    evidence: float = Field(gt=0)
+    false_per_hour: float = Field(default=0.0, ge=0)
+    low: float = Field(default=0.0, ge=0)
+    high: float = Field(default=0.0, ge=0)
+    hours: float = Field(default=0.0, ge=0)
+    found: float = Field(default=0.0, ge=0, le=1)
+    n_inserted: int = Field(default=0, ge=0)
+    date: str = ""
+    manifest: str = ""
+
+
 class Card(_Strict):
     """What bundle.json holds.
 
@@ -247,6 +279,7 @@ class Card(_Strict):
         pooling: Rule that makes one score of the windows' scores; `unheard.scoring.scorer.POOLING`.
         calibration: From pooled raw scores to natural-log likelihood ratios, fitted on dev.
         operating_points: Thresholds on that ratio, fitted on dev.
+        segments: Operating point of segments, fitted on dev; None if that was not done.
         provenance: Where the detector comes from.
         results: What evaluations found.
         rates: What they found over pages and systems.
@@ -266,6 +299,7 @@ class Card(_Strict):
     pooling: str = "mean"
     calibration: Calibration
     operating_points: OperatingPoints
+    segments: SegmentPoint | None = None
     provenance: Provenance = Provenance()
     results: list[Result] = []
     rates: list[Rate] = []
@@ -286,6 +320,7 @@ _NAMES: dict[tuple[str, ...], Sequence[str]] = {
     ("export", "shift"): list(Shift.model_fields),
     ("calibration",): list(Calibration.__dataclass_fields__),
     ("operating_points",): list(OperatingPoints.__dataclass_fields__),
+    ("segments",): list(SegmentPoint.model_fields),
     ("provenance",): list(Provenance.model_fields),
     ("provenance", "material"): list(Material.model_fields),
     ("results",): list(Result.model_fields),

@@ -191,7 +191,10 @@ def _facts(
     # Results do not move scores: a bundle whose card has grown is still the same detector. Nor do
     # the names of systems, which older cards do not have.
     same = card.model_copy(update={"results": []})
-    identity = same.model_dump_json(exclude={"provenance": {"systems"}})
+    left_out: dict[str, Any] = {"provenance": {"systems"}}
+    if card.segments is None:  # as in cards that have no such field
+        left_out["segments"] = True
+    identity = same.model_dump_json(exclude=left_out)
     changes = "".join(f"\n{CONDITIONS[name].as_text()}" for name in options.conditions)
     made_of = f"{identity}\n{manifest_sha256}\n{protocol.name}{changes}"
     sample = (

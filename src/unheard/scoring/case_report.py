@@ -19,10 +19,19 @@ from unheard import __version__
 from unheard.detectors.card_text import in_training
 from unheard.files import in_one_step, open_regular, spelt
 from unheard.scoring.parts import track_number
-from unheard.scoring.plain_words import NO_PROOF, headline, meaning, more_like, reliability
+from unheard.scoring.plain_words import (
+    NO_PROOF,
+    NO_SEGMENTS,
+    SAYS,
+    headline,
+    meaning,
+    more_like,
+    reliability,
+    segment_rates,
+)
 from unheard.scoring.spectrogram import SmallSpectrogram, read_spectrogram
-from unheard.scoring.timeline_svg import clock, svg
-from unheard.scoring.verdict import Verdict, percent
+from unheard.scoring.timeline_svg import svg
+from unheard.scoring.verdict import Verdict, clock, percent
 
 if TYPE_CHECKING:
     from unheard.detectors.card import Card
@@ -183,7 +192,7 @@ def _figure(verdict: Mapping[str, Any], picture: SmallSpectrogram | None) -> str
     words = (
         f"{drawn[0].upper()}{drawn[1:]} over time. A score is the natural logarithm of how many "
         "times better a part fits human than synthetic speech. Dashed lines: where the decision "
-        "changes. Grey: too little speech to score."
+        "changes. Grey: too little speech to score. A bar above: called synthetic."
     )
     return (
         f'<figure><div class="wide">{svg(verdict, picture)}</div>'
@@ -196,6 +205,15 @@ def _parts(verdict: Mapping[str, Any]) -> Iterator[str]:
     scored = [window for window in windows if window["score"] is not None]
     if not windows:
         return
+    segments = verdict.get("segments")
+    if segments is None:
+        yield f"<p>{NO_SEGMENTS}</p>"
+    elif len(segments) > 1:
+        stretches = [
+            (_times(part), _called(part["decision"]), _number(part["score"])) for part in segments
+        ]
+        marks = [_mark(part) for part in segments]
+        yield _table(("stretch", "called", "mean score"), stretches, n_words=2, marks=marks)
     lowest = sorted(scored, key=lambda window: float(window["score"]))[:_LISTEN]
     if len(scored) > 1:
         times = ", ".join(clock(window["start_s"]) for window in lowest)
@@ -203,20 +221,32 @@ def _parts(verdict: Mapping[str, Any]) -> Iterator[str]:
     low, high = verdict["thresholds"]
     rows = [
         (
-            f"{clock(window['start_s'])} to {clock(window['end_s'])}",
+            _times(window),
             more_like(window["score"], low, high),
             _number(window["score"]),
             f"{window['speech_s']:.1f} s",
         )
         for window in windows
     ]
-    times_s = [
-        f' data-start="{window["start_s"]}" data-end="{window["end_s"]}"' for window in windows
-    ]
-    table = _table(("time", "more like", "score", "speech in it"), rows, n_words=2, marks=times_s)
+    marks = [_mark(window) for window in windows]
+    table = _table(("time", "more like", "score", "speech in it"), rows, n_words=2, marks=marks)
     opened = " open" if len(rows) <= _SHORT_TABLE else ""
     summary = f"All {len(rows)} parts" if len(rows) > 1 else "The only part"
     yield f"<details{opened}><summary>{summary}</summary>{table}</details>"
+
+
+def _times(part: Mapping[str, Any]) -> str:
+    return f"{clock(part['start_s'])} to {clock(part['end_s'])}"
+
+
+def _mark(part: Mapping[str, Any]) -> str:
+    """Return what tells the page of the service which part a cell is of."""
+    return f' data-start="{part["start_s"]}" data-end="{part["end_s"]}"'
+
+
+def _called(decision: str) -> str:
+    """Return in words what a stretch is called: the rest of a recording is not synthetic."""
+    return SAYS[decision] if decision == "spoof" else f"not synthetic ({SAYS[decision]})"
 
 
 def _warnings(verdict: Mapping[str, Any]) -> Iterator[str]:
@@ -259,6 +289,8 @@ def _known(detector: Mapping[str, Any]) -> Iterator[str]:
         yield f"<h3>Tested on</h3>{_table(head, rows, n_words=3)}"
         yield '<p class="small">Wrong: share of recordings on each side that it gets wrong when '
         yield "made to err as often on one side as on the other (equal error rate).</p>"
+    if detector.get("segments"):
+        yield f"<p>{escape(segment_rates(detector['segments']))}</p>"
     counts = [
         sum(line[name] for line in detector["material"]) for name in ("n_bonafide", "n_spoof")
     ]

@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from unheard.scoring.plain_words import where
 from unheard.scoring.spectrogram import SmallSpectrogram
+from unheard.scoring.verdict import clock
 from unheard.types import FloatArray
 
-__all__ = ["clock", "parts", "svg"]
+__all__ = ["parts", "svg"]
 
 _LEFT, _RIGHT, _WIDTH = 56.0, 984.0, 1000.0
 _WAVE = (8.0, 84.0)
@@ -42,7 +44,8 @@ def svg(verdict: Mapping[str, Any], spectrogram: SmallSpectrogram | None = None)
     drawn = spectrogram if spectrogram is not None and spectrogram.envelope()[0].size else None
     top = _SPECTRUM[1] + 18 if drawn else 18.0
     height = top + _SCORES_HEIGHT + 34
-    inside = [*(_sound(drawn) if drawn else ()), *_scores(verdict, top), *_times(verdict, top)]
+    inside = [*(_sound(drawn) if drawn else ()), *_called(verdict, top)]
+    inside += [*_scores(verdict, top), *_times(verdict, top)]
     return (
         f'<svg viewBox="0 0 {_WIDTH:g} {height:g}" role="img" aria-labelledby="drawn" '
         f'xmlns="http://www.w3.org/2000/svg">'
@@ -69,15 +72,6 @@ def parts(verdict: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
     return edges_s, np.where(over > 0, mean, np.nan)
 
 
-def clock(seconds: float) -> str:
-    """Return a time in a recording as people write it: 0:04, 0:04.5, 1:02:03."""
-    tenths = round(max(0.0, seconds) * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    second = f"{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
-    return f"{hours}:{minutes:02d}:{second}" if hours else f"{minutes}:{second}"
-
-
 def _ends(windows: list[dict[str, Any]]) -> Iterator[float]:
     for window in windows:
         yield from (window["start_s"], window["end_s"])
@@ -93,8 +87,10 @@ def _described(verdict: Mapping[str, Any]) -> str:
         f"{word} {window['score']:+.1f} at {clock(window['start_s'])} to {clock(window['end_s'])}"
         for word, window in (("lowest", lowest), ("highest", highest))
     )
+    stretches = where(verdict)
+    called = f"{stretches[0].upper()}{stretches[1:]}. " if stretches else ""
     return (
-        f"Scores of {len(scored)} parts along {clock(verdict['duration_s'])}, {extremes}. "
+        f"{called}Scores of {len(scored)} parts along {clock(verdict['duration_s'])}, {extremes}. "
         "Higher is more like human speech; the table of parts has all of them."
     )
 
@@ -127,6 +123,14 @@ def _sound(spectrogram: SmallSpectrogram) -> Iterator[str]:
         place = bottom - (bottom - top) * khz / 8
         yield _label(_LEFT - 8, place + (4 if khz == 0 else 10 if khz == 8 else 5), f"{khz}")
     yield _label(_LEFT - 22, (top + bottom) / 2 + 5, "kHz")
+
+
+def _called(verdict: Mapping[str, Any], top: float) -> Iterator[str]:
+    """Draw a bar over each stretch that is called synthetic."""
+    for segment in verdict.get("segments") or []:
+        if segment["decision"] == "spoof":
+            ends = (_across(segment["start_s"], verdict), _across(segment["end_s"], verdict))
+            yield _box("called", ends, (top - 7, top - 1))
 
 
 def _scores(verdict: Mapping[str, Any], top: float) -> Iterator[str]:

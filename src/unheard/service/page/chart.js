@@ -99,6 +99,11 @@ export class Chart {
     const parts = partsOf(this.verdict);
     const known = parts.filter((part) => part.score !== null).map((part) => Math.abs(part.score));
     const limit = 1.15 * known.reduce((most, size) => Math.max(most, size), Math.max(LEAST_SCORE, Math.abs(low), Math.abs(high)));
+    for (const { start_s, end_s, decision } of this.verdict.segments ?? []) {
+      if (decision !== 'spoof') continue;
+      pen.fillStyle = colour('--synthetic');
+      pen.fillRect(this.placeOf(start_s), top - 5, this.placeOf(end_s) - this.placeOf(start_s), 4);
+    }
     const down = (value) => top + ((limit - value) / (2 * limit)) * (bottom - top);
     for (const [side, ceiling, floor] of [['bonafide', limit, high], ['undecided', high, low], ['spoof', low, -limit]]) {
       pen.globalAlpha = 0.08;
