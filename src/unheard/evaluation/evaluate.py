@@ -23,11 +23,13 @@ from unheard.data.clip import Clip, Manifest
 from unheard.data.protocol import Protocol
 from unheard.data.rows import Lines
 from unheard.data.sample import sampled
+from unheard.data.segment_labels import NOTE
 from unheard.errors import EvaluationError, RecipeError
 from unheard.evaluation.keys import with_notes
 from unheard.evaluation.report import report
 from unheard.evaluation.results import PLAIN, Extras, Report
 from unheard.evaluation.scores import COLUMNS, SCORED, Facts, read_facts, write_scores
+from unheard.evaluation.segments import noted
 from unheard.scoring.many import Settings, Task, score_many
 
 if TYPE_CHECKING:
@@ -288,6 +290,8 @@ def _row(trial: str, clip: Clip, verdict: Mapping[str, Any]) -> dict[str, Any]:
     row = {"id": trial, "score": None, "decision": "", "duration_s": clip.duration_s}
     if "error" in verdict:
         return {**row, "status": "unreadable", "reason": verdict["error"]}
+    if NOTE in clip.notes:
+        row |= noted(verdict)
     row |= {"score": verdict["score"], "duration_s": verdict["duration_s"]}
     if verdict["score"] is None:
         return {**row, "status": "no verdict", "reason": verdict["reason"] or ""}
@@ -306,7 +310,8 @@ def _columns(
     scored = [
         rows[_trial_id(clip, condition)] for condition in conditions or (RAW,) for clip in ids
     ]
-    scored_columns = {name: [row[name] for row in scored] for name in scored[0]}
+    names = dict.fromkeys(name for row in scored for name in row)  # some have window scores
+    scored_columns = {name: [row.get(name, "") for row in scored] for name in names}
     scored_columns["score"] = [
         math.nan if score is None else score for score in scored_columns["score"]
     ]

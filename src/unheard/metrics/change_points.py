@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from unheard.types import FloatArray
 
 __all__ = ["Run", "RunFinder", "find_runs"]
@@ -95,6 +97,9 @@ def find_runs(scores: FloatArray, *, level: float, evidence: float, weight: floa
         evidence: The same.
         weight: The same.
     """
+    total = np.append(0.0, np.cumsum(weight * (level - scores)))
+    if (total - np.minimum.accumulate(total)).max() < evidence - 1e-9:
+        return []  # the highest peak is too low: most recordings end here
     finder = RunFinder(level, evidence, weight)
     runs = [run for score in scores.tolist() for run in finder.push(score)]
     last = finder.open()  # behind its peak the sum has risen by less than a stretch needs
