@@ -161,7 +161,7 @@ def test_windows_that_may_stray_by_chance_are_no_disagreement() -> None:
 def test_windows_of_a_synthetic_segment_are_named_by_it_alone() -> None:
     row = [4.0] * 20 + [-3.0] * 20 + [4.0] * 20
     segments = [Segment(0, 41, 4.0, "bonafide"), Segment(41, 81, -3.0, "spoof")]
-    assert window_warnings(windows(*row), (-1.0, 2.0), repeated=False, segments=segments) == []
+    assert window_warnings(windows(*row), (-1.0, 2.0), segments, repeated=False) == []
     beyond = [*row, *[-3.0] * 3]
-    (line,) = window_warnings(windows(*beyond), (-1.0, 2.0), repeated=False, segments=segments)
+    (line,) = window_warnings(windows(*beyond), (-1.0, 2.0), segments, repeated=False)
     assert "3 of 43 look spoofed" in line

@@ -235,12 +235,9 @@ class Export(_Strict):
 class SegmentPoint(_Strict):
     """Operating point of segments: which stretches of a recording are called synthetic.
 
-    `level` and `evidence` are what `unheard.metrics.RunFinder` decides by; the rest says what they
-    did on the dev clips that chose them.
-
     Attributes:
-        level: Score of a window below which it speaks for synthesis.
-        evidence: What the windows of a stretch must add up to.
+        level: Of `unheard.metrics.RunFinder`.
+        evidence: The same; all else is what the two did on the dev clips that chose them.
         false_per_hour: False segments in an hour of people's speech.
         low: Lower end of its 95 % interval, recordings drawn whole.
         high: Upper end.

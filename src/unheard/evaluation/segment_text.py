@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from unheard.evaluation.markup import Block, Heading, Table, Words
 from unheard.evaluation.results import Report
-from unheard.evaluation.segments import RESOLUTIONS_S, Estimate
+from unheard.evaluation.segments import RESOLUTIONS_S, Estimate, SegmentRow
 
 __all__ = ["segments"]
 
@@ -23,25 +23,32 @@ def segments(report: Report) -> Iterator[Block]:
         "Range EER and EER in cells: of window scores over time, without a threshold. Intervals "
         "draw recordings whole; that of false segments reaches to what a Poisson count allows."
     )
+    yield _of_people(report)
+    yield _of_splices(report)
+
+
+def _of_people(report: Report) -> Block:
     people = [row for row in report.segments if row.people]
-    if any(row.metrics for row in people):
-        yield Table(
-            ("people", "of", "recordings", "hours", "false segments an hour"),
-            tuple(
-                (
-                    row.part,
-                    row.group if row.by == "all" else f"{row.by}: {row.group}",
-                    f"{row.n_recordings:,}",
-                    f"{row.hours:.2f}",
-                    _shown(row.metrics.get("false_per_hour"), ".1f"),
-                )
-                for row in people
-            ),
-        )
-    else:
-        yield Words("The detector has no operating point of segments: nothing is called synthetic.")
+    if not any(row.metrics for row in people):
+        return Words("The detector has no operating point of segments: none is called synthetic.")
+    return Table(
+        ("people", "of", "recordings", "hours", "false segments an hour"),
+        tuple(
+            (
+                row.part,
+                _name(row),
+                f"{row.n_recordings:,}",
+                f"{row.hours:.2f}",
+                _shown(row.metrics.get("false_per_hour"), ".1f"),
+            )
+            for row in people
+        ),
+    )
+
+
+def _of_splices(report: Report) -> Block:
     cells = [f"eer_{length:g}s" for length in RESOLUTIONS_S]
-    yield Table(
+    return Table(
         (
             *("spliced", "of", "stretches", "found", "F1", "boundary, s", "range EER"),
             *(f"EER, {length:g} s" for length in RESOLUTIONS_S),
@@ -49,7 +56,7 @@ def segments(report: Report) -> Iterator[Block]:
         tuple(
             (
                 row.part,
-                row.group if row.by == "all" else f"{row.by}: {row.group}",
+                _name(row),
                 f"{row.n_stretches:,}",
                 _shown(row.metrics.get("found"), ".0%"),
                 _shown(row.metrics.get("f1"), ".2f"),
@@ -60,6 +67,10 @@ def segments(report: Report) -> Iterator[Block]:
             if not row.people
         ),
     )
+
+
+def _name(row: SegmentRow) -> str:
+    return row.group if row.by == "all" else f"{row.by}: {row.group}"
 
 
 def _shown(estimate: Estimate | None, form: str) -> str:

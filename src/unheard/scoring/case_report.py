@@ -209,11 +209,10 @@ def _parts(verdict: Mapping[str, Any]) -> Iterator[str]:
     if segments is None:
         yield f"<p>{NO_SEGMENTS}</p>"
     elif len(segments) > 1:
-        stretches = [
-            (_times(part), _called(part["decision"]), _number(part["score"])) for part in segments
-        ]
-        marks = [_mark(part) for part in segments]
-        yield _table(("stretch", "called", "mean score"), stretches, n_words=2, marks=marks)
+        says = [(SAYS[part["decision"]], _number(part["score"])) for part in segments]
+        stretches = [(_times(part), *line) for part, line in zip(segments, says, strict=True)]
+        head = ("stretch", "says", "mean score")
+        yield _table(head, stretches, n_words=2, marks=[_mark(part) for part in segments])
     lowest = sorted(scored, key=lambda window: float(window["score"]))[:_LISTEN]
     if len(scored) > 1:
         times = ", ".join(clock(window["start_s"]) for window in lowest)
@@ -235,18 +234,12 @@ def _parts(verdict: Mapping[str, Any]) -> Iterator[str]:
     yield f"<details{opened}><summary>{summary}</summary>{table}</details>"
 
 
-def _times(part: Mapping[str, Any]) -> str:
+def _times(part: Json) -> str:
     return f"{clock(part['start_s'])} to {clock(part['end_s'])}"
 
 
-def _mark(part: Mapping[str, Any]) -> str:
-    """Return what tells the page of the service which part a cell is of."""
+def _mark(part: Json) -> str:
     return f' data-start="{part["start_s"]}" data-end="{part["end_s"]}"'
-
-
-def _called(decision: str) -> str:
-    """Return in words what a stretch is called: the rest of a recording is not synthetic."""
-    return SAYS[decision] if decision == "spoof" else f"not synthetic ({SAYS[decision]})"
 
 
 def _warnings(verdict: Mapping[str, Any]) -> Iterator[str]:

@@ -57,6 +57,7 @@ NO_SEGMENTS = (
 _EVEN = 1.5
 _MANY = 1000
 _NAMED = 6
+_WHOLE_S = 5.0
 
 
 def headline(verdict: Mapping[str, Any]) -> str:
@@ -88,15 +89,23 @@ def where(verdict: Mapping[str, Any]) -> str:
         return "no stretch of it is called synthetic" if segments else ""
     if len(segments) == 1:
         return ""
-    named = [f"{clock(part['start_s'])} to {clock(part['end_s'])}" for part in called[:_NAMED]]
+    named = [_times(part) for part in called[:_NAMED]]
     if len(called) > _NAMED:
-        total_s = sum(part["end_s"] - part["start_s"] for part in called)
+        total = clock(round(sum(part["end_s"] - part["start_s"] for part in called)))
         return (
-            f"{len(called)} stretches are called synthetic, together {clock(total_s)} of "
-            f"{clock(verdict['duration_s'])}, the rest is not; the first are {', '.join(named)}"
+            f"{len(called)} stretches are called synthetic, together {total} of "
+            f"{clock(round(verdict['duration_s']))}, the rest is not; the first are {', '.join(named)}"
         )
     times = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
     return f"{times} {'is' if len(named) == 1 else 'are'} called synthetic, the rest is not"
+
+
+def _times(part: Mapping[str, Any]) -> str:
+    """Return from when to when, in whole seconds unless it is short: edges are no surer."""
+    start_s, end_s = part["start_s"], part["end_s"]
+    if end_s - start_s >= _WHOLE_S:
+        start_s, end_s = round(start_s), round(end_s)
+    return f"{clock(start_s)} to {clock(end_s)}"
 
 
 def meaning(verdict: Mapping[str, Any]) -> list[str]:

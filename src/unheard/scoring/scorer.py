@@ -248,15 +248,14 @@ class Stream:
             score = self._llr(raw[counted].mean())
             probability = spoof_probability(score, scorer.spoof_prior)
             decision = decide(score, scorer.thresholds())
-            if self._segments is not None:
+            if self._segments:
                 segments = self._segments.segments(duration_s, score, scorer.thresholds())
                 decision = decision_of(segments)
             scored = [window for window in self._windows if window.score is not None]
             experts = mean_of_experts([scored[index] for index in counted])
             zone = card.operating_points.surely_spoof, card.operating_points.surely_bonafide
-            warnings += window_warnings(
-                self._windows, zone, repeated=self._repeated, segments=segments or ()
-            )
+            called = segments or ()
+            warnings += window_warnings(self._windows, zone, called, repeated=self._repeated)
         return Verdict(
             source=self._name,
             score=score,

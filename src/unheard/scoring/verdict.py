@@ -59,8 +59,7 @@ _NARROW_HZ = 4_500.0
 _LIMITED_HZ = 6_000.0
 _STEADY_DB = 2.0
 _DISAGREEING_SHARE = 0.1
-"""Twice the error that the undecided zone allows: fewer windows may stray by chance, unless two of
-them follow each other without overlap."""
+"""Twice the error of the undecided zone: fewer may stray by chance, but not two without overlap."""
 _NAMED = 3
 
 
@@ -105,8 +104,8 @@ class Segment:
     """A stretch of a recording that is decided on by itself.
 
     Attributes:
-        start_s: Where it starts in the recording.
-        end_s: Where it ends, which is where the next one starts.
+        start_s: Where it starts.
+        end_s: Where it ends and the next one starts.
         score: Mean score of its windows.
         decision: "spoof" if the operating point of segments calls it synthetic; else what the
             score says, never "spoof". Of a recording that is one segment it is its decision.
@@ -341,21 +340,20 @@ def quality_warnings(quality: Quality, origin: Origin) -> list[str]:
 def window_warnings(
     windows: Sequence[WindowScore],
     zone: tuple[float, float],
+    segments: Sequence[Segment] = (),
     *,
     repeated: bool,
-    segments: Sequence[Segment] = (),
 ) -> list[str]:
     """Return what about the windows gives reason to doubt a verdict, as sentences.
 
     Args:
         windows: All windows of the recording.
         zone: The scores below which a clip is surely spoof and from which surely bona fide.
-        repeated: Whether a recording shorter than a window was repeated to fill it.
         segments: Of the recording; windows of one that is called synthetic say so already.
+        repeated: Whether a recording shorter than a window was repeated to fill it.
     """
-    warnings: list[str] = []
-    if repeated:
-        warnings.append("shorter than the detector's window, so it was repeated to fill it")
+    repeat = "shorter than the detector's window, so it was repeated to fill it"
+    warnings = [repeat] if repeated else []
     called = [segment for segment in segments if segment.decision == "spoof"]
     scored = [
         (window.score, window)
