@@ -16,24 +16,24 @@ WEIGHT = 1 / 3
 
 
 def recording(seed: int, inserted_s: int, *, low: float = -3.0, spread: float = 1.0) -> Spliced:
-    """Ten minutes with a window a second, and a stretch in the middle."""
+    """Four minutes with a window a second, and a stretch in the middle."""
     rng = np.random.default_rng(seed)
-    scores = 2.0 + spread * rng.standard_normal(600)
-    scores[300 : 300 + inserted_s] += low - 2.0
-    truth = [(300.0, 300.0 + inserted_s)] if inserted_s else []
+    scores = 2.0 + spread * rng.standard_normal(240)
+    scores[100 : 100 + inserted_s] += low - 2.0
+    truth = [(100.0, 100.0 + inserted_s)] if inserted_s else []
     return Spliced(
         host=f"host {seed % 10}",
         recording=str(seed),
         scores=scores,
-        edges_s=np.arange(601.0),
+        edges_s=np.arange(241.0),
         truth=np.array(truth, np.float64).reshape(-1, 2),
-        duration_s=600.0,
+        duration_s=240.0,
     )
 
 
 def false_an_hour(point: SegmentPoint, recordings: list[Spliced]) -> float:
     called = [one.called(point.level, point.evidence, WEIGHT) for one in recordings]
-    return sum(map(len, called)) / (len(called) / 6)
+    return sum(map(len, called)) / (len(called) / 15)
 
 
 @pytest.mark.parametrize("spread", [1.0, 2.5])
@@ -42,7 +42,7 @@ def test_the_rate_is_kept_and_stretches_are_found(spread: float) -> None:
     spliced = [recording(100 + seed, 10 + seed, spread=spread) for seed in range(20)]
     point = choose([*people, *spliced], WEIGHT)
     assert false_an_hour(point, people) <= MOST_PER_HOUR
-    assert point.hours == pytest.approx(5.0)
+    assert point.hours == pytest.approx(2.0)
     assert point.n_inserted == 20
     others = [recording(200 + seed, 0, spread=spread) for seed in range(120)]
     assert false_an_hour(point, others) <= 2 * MOST_PER_HOUR
@@ -63,7 +63,7 @@ def test_a_noisier_detector_asks_for_more_evidence_of_its_stretches() -> None:
 
 def test_the_rate_that_is_stated_is_of_hosts_that_the_choice_has_not_seen() -> None:
     people = [recording(seed, 0) for seed in range(20)]
-    odd = replace(recording(3, 0), scores=np.full(600, -6.0))
+    odd = replace(recording(3, 0), scores=np.full(240, -6.0))
     spliced = [recording(100 + seed, 20) for seed in range(20)]
     point = choose([*people, odd, *spliced], WEIGHT)
     assert point.low <= point.false_per_hour <= point.high
@@ -75,7 +75,7 @@ def test_both_kinds_of_recordings_are_needed() -> None:
     with pytest.raises(TrainingError, match="0 of 3 recordings have a synthetic stretch"):
         choose([recording(seed, 0) for seed in range(3)], WEIGHT)
     hopeless = [
-        replace(recording(seed, 0), scores=np.tile([-90.0] * 9 + [90.0] * 9, 34)[:600])
+        replace(recording(seed, 0), scores=np.tile([-90.0] * 9 + [90.0] * 9, 14)[:240])
         for seed in range(3)
     ]
     with pytest.raises(TrainingError, match="the least is"):
@@ -101,7 +101,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
                 {"start_s": n - 1.0, "end_s": n + 2.0, "score": score, "speech_s": 3.0}
                 for n, score in enumerate(one.scores.tolist())
             ]
-            yield {"source": task.source, "score": 1.0, "duration_s": 600.0, "windows": windows}
+            yield {"source": task.source, "score": 1.0, "duration_s": 240.0, "windows": windows}
 
     monkeypatch.setattr("unheard.detectors.bundle.set_segments", keep)
     monkeypatch.setattr("unheard.training.segments.score_many", scored)
@@ -118,7 +118,7 @@ def clips_of(root: Path, **note: str) -> Manifest:
             attack="saw" if inserted_s else "-",
             family="formant" if inserted_s else "-",
             speaker=f"host {seed % 5}",
-            notes=note or {"segments": f"300-{300 + inserted_s} spoof saw" if inserted_s else "-"},
+            notes=note or {"segments": f"100-{100 + inserted_s} spoof saw" if inserted_s else "-"},
         )
         for part in ("dev", "eval")
         for seed, inserted_s in [*((n, 0) for n in range(20)), *((50 + n, 20) for n in range(20))]
@@ -133,7 +133,7 @@ def test_the_fit_writes_what_it_chose_into_the_card(
     fit_segments(tmp_path, manifest)
     point = settings["point"]
     assert (point.n_inserted, point.found) == (20, 1.0)
-    assert point.hours == pytest.approx(20 / 6)
+    assert point.hours == pytest.approx(20 / 15)
     assert point.manifest == manifest.part("dev").sha256()
 
 

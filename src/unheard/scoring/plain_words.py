@@ -94,7 +94,8 @@ def where(verdict: Mapping[str, Any]) -> str:
         total = clock(round(sum(part["end_s"] - part["start_s"] for part in called)))
         return (
             f"{len(called)} stretches are called synthetic, together {total} of "
-            f"{clock(round(verdict['duration_s']))}, the rest is not; the first are {', '.join(named)}"
+            f"{clock(round(verdict['duration_s']))}, the rest is not; "
+            f"the first are {', '.join(named)}"
         )
     times = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
     return f"{times} {'is' if len(named) == 1 else 'are'} called synthetic, the rest is not"
