@@ -32,5 +32,5 @@ def test_segments_are_not_fitted_on_what_is_tested_on(
     assert left.value.code == 1
     assert "not fitted on part 'eval_in'" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main(["segments", str(tmp_path), "--data", str(data)])
+        main(["segments", "shipped", "--data", str(data)])
     assert "have no note 'segments'" in capsys.readouterr().err

@@ -132,7 +132,7 @@ def test_where_labels_hold_segments_they_are_reported(
     result = evaluate(bundle, Manifest.of(labelled, manifest.root), OPEN, out, options=QUICK)
     scored = rows(out / "scores.parquet")
     called = {name for name, row in scored.items() if row["called"] not in ("", "[]")}
-    assert called == {name for name, row in scored.items() if row["decision"] == "spoof"}
+    assert called <= {name for name, row in scored.items() if row["decision"] == "spoof"}
     found = {(line.part, line.people): line for line in result.segments if line.by == "all"}
     assert set(found) == {(part, people) for part in PARTS for people in (True, False)}
     n_found = sum(not row["bonafide"] and name in called for name, row in scored.items())

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from unheard.detectors.card import Card, SegmentPoint
 from unheard.evaluation.segments import noted, segment_rows
 
 
@@ -89,12 +90,15 @@ def test_labels_without_segments_give_none() -> None:
 
 def test_a_verdict_keeps_what_a_report_needs() -> None:
     windows = [
-        {"start_s": 0.0, "end_s": 3.0, "score": -1.23456, "speech_s": 3.0, "experts": []},
-        {"start_s": 1.0, "end_s": 4.0, "score": None, "speech_s": 0.0, "experts": []},
+        {"start_s": float(n), "end_s": n + 3.0, "score": score, "speech_s": 3.0, "experts": []}
+        for n, score in enumerate([2.0, 2.0, -6.12345, -6.0, -6.0, 2.0, None])
     ]
-    part = {"start_s": 0.0, "end_s": 4.0, "score": -1.2, "decision": "spoof"}
-    assert noted({"windows": windows, "segments": [part]}) == {
-        "window_scores": "[[0.0, 3.0, -1.2346]]",
-        "called": "[[0.0, 4.0]]",
-    }
-    assert noted({"windows": [], "segments": None})["called"] == ""
+    verdict = {"windows": windows, "duration_s": 9.0, "decision": "spoof"}
+    card = Card.model_construct(hop_s=1.0, window_s=3.0, segments=None)
+    assert noted(verdict, card)["called"] == ""
+    point = SegmentPoint(level=-1.0, evidence=5.0)
+    kept = noted(verdict, card.model_copy(update={"segments": point}))
+    assert json.loads(kept["called"]) == [[3.0, 6.0]]
+    assert json.loads(kept["window_scores"])[2] == [2.0, 5.0, -6.1234]
+    strict = point.model_copy(update={"evidence": 5.2})
+    assert noted(verdict, card.model_copy(update={"segments": strict}))["called"] == "[]"

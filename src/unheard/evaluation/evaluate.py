@@ -24,6 +24,8 @@ from unheard.data.protocol import Protocol
 from unheard.data.rows import Lines
 from unheard.data.sample import sampled
 from unheard.data.segment_labels import NOTE
+from unheard.detectors.bundle import read_card
+from unheard.detectors.card import Card
 from unheard.errors import EvaluationError, RecipeError
 from unheard.evaluation.keys import with_notes
 from unheard.evaluation.report import report
@@ -251,6 +253,7 @@ def _score_all(
     say: Callable[[str], None],
 ) -> None:
     """Score clips and note each as it is done; a file that is two clips is scored once."""
+    card = read_card(bundle)
     tasks: dict[str, Task] = {}
     clips_of: dict[str, list[tuple[str, Clip]]] = {}
     for clip, condition in waiting:
@@ -261,7 +264,7 @@ def _score_all(
     scored = score_many(list(tasks.values()), Settings(bundle), n_jobs=jobs)
     for n_done, verdict in enumerate(scored, start=1):
         for trial, clip in clips_of[verdict["source"]]:
-            lines.add(_row(trial, clip, verdict))
+            lines.add(_row(trial, clip, verdict, card))
         now = time.monotonic()
         if now - reported_s > 5 or n_done == len(tasks):
             reported_s = now
@@ -285,13 +288,13 @@ def task_under(file: Path, clip: Clip, condition: str) -> Task:
     return Task(f"{file} under {condition}", file, change=change)
 
 
-def _row(trial: str, clip: Clip, verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _row(trial: str, clip: Clip, verdict: Mapping[str, Any], card: Card) -> dict[str, Any]:
     """Return what is noted of a trial, from its verdict or the error in its place."""
     row = {"id": trial, "score": None, "decision": "", "duration_s": clip.duration_s}
     if "error" in verdict:
         return {**row, "status": "unreadable", "reason": verdict["error"]}
     if NOTE in clip.notes:
-        row |= noted(verdict)
+        row |= noted(verdict, card)
     row |= {"score": verdict["score"], "duration_s": verdict["duration_s"]}
     if verdict["score"] is None:
         return {**row, "status": "no verdict", "reason": verdict["reason"] or ""}

@@ -18,6 +18,7 @@ import numpy as np
 
 from unheard.data.segment_labels import NOTE, read_stretches
 from unheard.evaluation.scores import SCORED
+from unheard.metrics.change_points import find_runs
 from unheard.metrics.segments import by_recording, cells, match, per_hour, range_eer, time_f1
 from unheard.scoring.segments import bounds_s
 from unheard.scoring.verdict import WindowScore
@@ -25,6 +26,8 @@ from unheard.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from unheard.detectors.card import Card
 
 __all__ = ["COLUMNS", "RESOLUTIONS_S", "Estimate", "SegmentRow", "noted", "segment_rows"]
 
@@ -75,21 +78,30 @@ class SegmentRow:
     metrics: Mapping[str, Estimate]
 
 
-def noted(verdict: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a score file keeps of a verdict on a clip whose labels hold segments."""
+def noted(verdict: Mapping[str, Any], card: Card) -> dict[str, str]:
+    """Return what a score file keeps of a verdict on a clip whose labels hold segments.
+
+    Called is what the operating point of segments calls: a clip that is spoof by its score alone is
+    not a stretch.
+
+    Args:
+        verdict: As `Verdict.to_dict()` gives it.
+        card: Of the detector.
+    """
     windows = [
-        [window["start_s"], window["end_s"], round(window["score"], 4)]
-        for window in verdict.get("windows", ())
+        WindowScore(window["start_s"], window["end_s"], window["score"], 0.0)
+        for window in verdict["windows"]
         if window["score"] is not None
     ]
-    segments = verdict.get("segments")
-    called = [
-        [part["start_s"], part["end_s"]] for part in segments or () if part["decision"] == "spoof"
-    ]
-    return {
-        "window_scores": json.dumps(windows),
-        "called": "" if segments is None else json.dumps(called),
-    }
+    scores = [window.score or 0.0 for window in windows]
+    kept = [[one.start_s, one.end_s, round(one.score or 0.0, 4)] for one in windows]
+    called = ""
+    if (point := card.segments) is not None:
+        edges_s, weight = bounds_s(windows, verdict["duration_s"]), card.hop_s / card.window_s
+        rule = {"level": point.level, "evidence": point.evidence, "weight": weight}
+        runs = find_runs(np.array(scores), **rule)
+        called = json.dumps([[edges_s[run.first], edges_s[run.last + 1]] for run in runs])
+    return {"window_scores": json.dumps(kept), "called": called}
 
 
 def segment_rows(

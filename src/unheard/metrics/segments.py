@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from unheard.errors import MetricError
-from unheard.metrics.resampling import Interval, resampled
+from unheard.metrics.resampling import Interval
 from unheard.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
@@ -191,8 +191,9 @@ def by_recording(
         seed: Same seed, same interval.
     """
     rng = np.random.default_rng(seed)
-    each = np.arange(n_recordings)
-    draws = np.array([statistic(resampled(each, rng)) for _ in range(n_draws)])
+    drawn = rng.integers(n_recordings, size=(n_draws, n_recordings))
+    counts = [np.bincount(draw, minlength=n_recordings) for draw in drawn]
+    draws = np.array([statistic(count) for count in counts])
     draws = draws[np.isfinite(draws)]
     if not draws.size:
         return Interval(math.nan, math.nan)
