@@ -99,6 +99,6 @@ def test_a_verdict_keeps_what_a_report_needs() -> None:
     point = SegmentPoint(level=-1.0, evidence=5.0)
     kept = noted(verdict, card.model_copy(update={"segments": point}))
     assert json.loads(kept["called"]) == [[3.0, 6.0]]
-    assert json.loads(kept["window_scores"])[2] == [2.0, 5.0, -6.1234]
+    assert json.loads(kept["window_scores"])[2] == [2.0, 5.0, -6.1235]
     strict = point.model_copy(update={"evidence": 5.2})
     assert noted(verdict, card.model_copy(update={"segments": strict}))["called"] == "[]"
