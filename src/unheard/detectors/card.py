@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from unheard.detectors.card_values import check_values, too_deep
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.errors import BundleError, suggestion
 from unheard.metrics import Calibration, OperatingPoints
 
@@ -230,34 +231,6 @@ class Export(_Strict):
     n_parameters: int = Field(ge=0)
     tools: dict[str, str] = {}
     shift: Shift | None = None
-
-
-class SegmentPoint(_Strict):
-    """Operating point of segments: which stretches of a recording are called synthetic.
-
-    Attributes:
-        level: Of `unheard.metrics.RunFinder`.
-        evidence: The same; all else is what the two did on the dev clips that chose them.
-        false_per_hour: False segments in an hour of people's speech.
-        low: Lower end of its 95 % interval, recordings drawn whole.
-        high: Upper end.
-        hours: Hours of people's speech, each recording counted once.
-        found: Share of inserted stretches that a segment overlaps.
-        n_inserted: Inserted stretches.
-        date: Day of the fit, ISO 8601.
-        manifest: Hash of the clips.
-    """
-
-    level: float
-    evidence: float = Field(gt=0)
-    false_per_hour: float = Field(default=0.0, ge=0)
-    low: float = Field(default=0.0, ge=0)
-    high: float = Field(default=0.0, ge=0)
-    hours: float = Field(default=0.0, ge=0)
-    found: float = Field(default=0.0, ge=0, le=1)
-    n_inserted: int = Field(default=0, ge=0)
-    date: str = ""
-    manifest: str = ""
 
 
 class Card(_Strict):
