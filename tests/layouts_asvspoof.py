@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from corpus_layout import Expected, text, tones
 
 
@@ -87,6 +89,26 @@ def folders(root: Path) -> Expected:
     return Expected({"train": (1, 1), "eval": (1, 1)})
 
 
+def partial_spoof(root: Path) -> Expected:
+    for part, letter in (("train", "T"), ("dev", "D"), ("eval", "E")):
+        text(
+            root
+            / f"database/protocols/PartialSpoof_LA_cm_protocols/PartialSpoof.LA.cm.{part}.trl.txt",
+            f"LA_0079 CON_{letter}_0000000 - CON spoof",
+            f"LA_0080 LA_{letter}_1138215 - - bonafide",
+        )
+        labels = {
+            f"CON_{letter}_0000000": np.array(list("1" * 10 + "0" * 20 + "1" * 15 + "0" * 5)),
+            f"LA_{letter}_1138215": np.array(["1"] * 50),
+        }
+        place = root / f"database/segment_labels/{part}_seglab_0.01.npy"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        np.save(place, np.array(labels, dtype=object), allow_pickle=True)
+        for name in labels:
+            tones(root, f"database/{part}/con_wav/{name}.wav")
+    return Expected({"train": (1, 1), "dev": (1, 1), "eval": (1, 1)})
+
+
 LAYOUTS: dict[str, Callable[[Path], Expected]] = {
     "asvspoof2019_la": asvspoof2019_la,
     "asvspoof2019_pa": asvspoof2019_pa,
@@ -94,4 +116,5 @@ LAYOUTS: dict[str, Callable[[Path], Expected]] = {
     "asvspoof2021_la": asvspoof2021_la,
     "asvspoof5": asvspoof5,
     "folders": folders,
+    "partial_spoof": partial_spoof,
 }

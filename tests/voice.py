@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from unheard.detectors.card import SegmentPoint
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.scoring.many import Settings
 from unheard.scoring.scorer import Scorer, Verdict
@@ -56,6 +57,7 @@ class FakeCard:
     pooling: str = "mean"
     calibration: Calibration = CALIBRATION
     operating_points: OperatingPoints = OPERATING_POINTS
+    segments: SegmentPoint | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from unheard.data.protocol import Protocol
 from unheard.data.protocols import PROTOCOLS, Selection
 from unheard.detectors import bundle as bundles
 from unheard.detectors import weights
+from unheard.detectors.card import SegmentPoint
 from unheard.detectors.toy import Toy
 from unheard.errors import EvaluationError, ManifestError
 from unheard.evaluation.evaluate import Options, add_result, evaluate
@@ -117,6 +118,28 @@ def test_every_clip_has_the_score_that_the_scorer_gives(
             assert row["decision"] == verdict.decision
             assert row["duration_s"] == pytest.approx(1.5)
     assert not list(out.glob("*.partial"))
+
+
+def test_where_labels_hold_segments_they_are_reported(
+    bundle: Path, manifest: Manifest, tmp_path: Path
+) -> None:
+    bundles.set_segments(bundle, SegmentPoint(level=0.0, evidence=0.1))
+    labelled = [
+        replace(clip, notes={"segments": "-" if clip.bonafide else "0.0-1.5 spoof x"})
+        for clip in manifest
+    ]
+    out = tmp_path / "out"
+    result = evaluate(bundle, Manifest.of(labelled, manifest.root), OPEN, out, options=QUICK)
+    scored = rows(out / "scores.parquet")
+    called = {name for name, row in scored.items() if row["called"] not in ("", "[]")}
+    assert called <= {name for name, row in scored.items() if row["decision"] == "spoof"}
+    found = {(line.part, line.people): line for line in result.segments if line.by == "all"}
+    assert set(found) == {(part, people) for part in PARTS for people in (True, False)}
+    n_found = sum(not row["bonafide"] and name in called for name, row in scored.items())
+    lines = [found[part, False] for part in PARTS]
+    assert n_found > 0
+    assert sum(line.metrics["found"].value * line.n_stretches for line in lines) == n_found
+    assert "Which part is synthetic" in (out / "report.md").read_text()
 
 
 def test_unreadable_clips_and_clips_without_verdict_are_listed_not_fatal(

@@ -9,6 +9,7 @@ import pytest
 from unheard.audio import Origin
 from unheard.audio.activity import Quality
 from unheard.scoring.verdict import (
+    Segment,
     WindowScore,
     decide,
     no_verdict,
@@ -140,11 +141,27 @@ def test_damaged_packets_are_warned_of() -> None:
 def test_windows_that_disagree_are_warned_of_with_the_place() -> None:
     lines = window_warnings(windows(3.0, -2.0, 3.0, -4.0, None), (-1.0, 2.0), repeated=False)
     assert lines == [
-        "windows disagree: 2 of 4 look spoofed, 2 bona fide, lowest at 6.0-10.0 s; "
+        "windows disagree: 2 of 4 look spoofed, at 0:02 to 0:06, 0:06 to 0:10; "
         "it may be spoofed in part"
     ]
+    (line,) = window_warnings(windows(*[-3.0] * 9, 0.5, 0.5), (-1.0, 2.0), repeated=False)
+    assert "2 of 11 look bona fide, at 0:18 to 0:24;" in line, "no window is surely bona fide"
 
 
 def test_windows_that_may_stray_by_chance_are_no_disagreement() -> None:
-    assert window_warnings(windows(*[-3.0] * 10, *[4.0] * 90), (-1.0, 2.0), repeated=False) == []
-    assert window_warnings(windows(*[-3.0] * 11, *[4.0] * 89), (-1.0, 2.0), repeated=False)
+    strays = [-3.0 if number % 10 == 5 else 4.0 for number in range(100)]
+    assert window_warnings(windows(*strays), (-1.0, 2.0), repeated=False) == []
+    assert window_warnings(windows(-3.0, *strays), (-1.0, 2.0), repeated=False)
+    row = [4.0] * 50 + [-3.0] * 3 + [4.0] * 50
+    (line,) = window_warnings(windows(*row), (-1.0, 2.0), repeated=False)
+    assert "3 of 103 look spoofed, at 1:40 to 1:48;" in line, "two do not overlap"
+    assert window_warnings(windows(*[-0.5] * 60, *[-3.0] * 9), (-1.0, 2.0), repeated=False) == []
+
+
+def test_windows_of_a_synthetic_segment_are_named_by_it_alone() -> None:
+    row = [4.0] * 20 + [-3.0] * 20 + [4.0] * 20
+    segments = [Segment(0, 41, 4.0, "bonafide"), Segment(41, 81, -3.0, "spoof")]
+    assert window_warnings(windows(*row), (-1.0, 2.0), segments, repeated=False) == []
+    beyond = [*row, *[-3.0] * 3]
+    (line,) = window_warnings(windows(*beyond), (-1.0, 2.0), segments, repeated=False)
+    assert "3 of 43 look spoofed" in line

@@ -25,7 +25,7 @@ from unheard.cli.score import score
 from unheard.cli.serve import serve
 from unheard.cli.shared import say
 from unheard.cli.stream import stream
-from unheard.cli.train import calibrate, fuse, recipes, train
+from unheard.cli.train import calibrate, fuse, recipes, segments, train
 from unheard.cli.watch import watch
 from unheard.errors import MissingExtra, RecipeError, UnheardError
 from unheard.files import OutputError
@@ -41,6 +41,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "train": train,
         "fuse": fuse,
         "calibrate": calibrate,
+        "segments": segments,
         "encoder": encoder,
         "generate": generate,
     },

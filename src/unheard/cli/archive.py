@@ -31,6 +31,7 @@ def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = Fal
     if as_json:
         typer.echo(json.dumps(row, allow_nan=False))
     elif not quiet and "error" not in row:
+        from unheard.scoring.plain_words import in_part, where
         from unheard.scoring.verdict import percent
 
         if row["score"] is None:
@@ -38,7 +39,8 @@ def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = Fal
         else:
             word = typer.style(f"{WORDS[row['decision']]:10}", fg=COLOURS[row["decision"]])
             probability = percent(row["spoof_probability"])
-            head = f"{word}  score {row['score']:+6.2f}  spoof probability {probability:>7}"
+            head = f"score {row['score']:+6.2f}  spoof probability {probability:>7}"
+            head = f"{word}  {where(row)}; whole: {head}" if in_part(row) else f"{word}  {head}"
         typer.echo(f"{head}  {shown(row['source'])}")
         for part in row["parts"]:
             show({**part, "source": _part(part)}, as_json=False, quiet=False)

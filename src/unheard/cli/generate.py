@@ -182,6 +182,62 @@ def generate_copies(  # noqa: PLR0913  a command has the options that it has
         raise typer.Exit(1)
 
 
+@generate.command("splices")
+def generate_splices(
+    data: Annotated[Path, typer.Option(help="Manifest, or the folder of a built corpus.")],
+    out: Annotated[Path, typer.Option(help="Folder for manifest.parquet and the recordings.")],
+    parts: Annotated[
+        str, typer.Option(help="Parts to make recordings of, comma-separated; each for itself.")
+    ] = "dev,eval",
+    with_: Annotated[
+        str,
+        typer.Option(
+            "--with", help="Generators or families, comma-separated; all that can be used."
+        ),
+    ] = "all",
+    each: Annotated[
+        int, typer.Option(min=1, help="Recordings for each length, source of stretches and part.")
+    ] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Draws what is put where.")] = 0,
+    engines: Engines = None,
+) -> None:
+    """Put synthetic stretches into recordings of people; write a manifest that says where.
+
+    Recordings are joined from clips of one speaker or page. Stretches of 0.5 to 60 s come from
+    generators, from spoofed clips of the part, and, as a control, from other people.
+    """
+    from unheard.attacks import attacks, pretrained
+    from unheard.corpora.open.texts import SENTENCES
+    from unheard.corpora.splices import splice
+
+    known = attacks(engines or default_cache())
+    words = _listed(with_)
+    for word in words:
+        if word != "all" and word not in {row.family for row in known.values()}:
+            _known(word, known)
+    chosen = [
+        row
+        for row in known.values()
+        if {"all", row.name, row.family} & set(words)
+        and row.free
+        and not (row.missing() or pretrained.absent(row))
+        and (row.kind == "copy" or "en" in row.languages)
+    ]
+    manifest = manifest_of(data)
+    typer.echo(
+        splice(
+            manifest,
+            chosen,
+            out,
+            parts=_listed(parts),
+            texts=SENTENCES["en"],
+            each=each,
+            seed=seed,
+            say=say,
+        )
+    )
+
+
 @generate.command("apply")
 def generate_apply(
     name: Annotated[

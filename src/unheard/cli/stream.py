@@ -157,12 +157,12 @@ class _Reader:
 
     def _score_windows(self, running: LiveVerdict, chunks: Iterable[FloatArray]) -> bool:
         """Push what comes until it ends; return False if the rule made it stop before."""
-        decided = False
+        decided: str | None = None
         with _CtrlC() as until:
             for chunk in until(chunks):
                 for update in running.push(chunk):
-                    self._tell(update, news=not decided)
-                    decided = update.final is not None
+                    self._tell(update, news=update.final != decided)
+                    decided = update.final
                 if decided and self.stop:
                     return False
         return True
@@ -172,6 +172,8 @@ class _Reader:
         if self.as_json:
             typer.echo(json.dumps(update.to_dict(), allow_nan=False))
             return
+        from unheard.scoring.verdict import clock
+
         window = update.window
         score = "      " if window.score is None else f"{window.score:+6.2f}"
         if update.score is None or update.decision is None:
@@ -181,12 +183,15 @@ class _Reader:
             word = typer.style(WORDS[update.decision], fg=COLOURS[update.decision])
             so_far = f"until now {update.score:+6.2f}{margin}  {word}"
         typer.echo(f"{window.start_s:7.1f} -{window.end_s:7.1f} s  score {score}  {so_far}")
+        for segment in update.segments:
+            times = f"{clock(segment.start_s)} to {clock(segment.end_s)}"
+            typer.echo(f"{times} is called synthetic (mean score {segment.score:+.2f})")
         if news and update.final is not None:
             word = typer.style(WORDS[update.final], fg=COLOURS[update.final])
-            typer.echo(
-                f"decided after {update.final_at_s:.1f} s: {word}; at most {self.rule.error:.0%} "
-                "of such decisions are expected to change by the end"
-            )
+            share = f"at most {self.rule.error:.0%}"
+            change = f"{share} of such decisions are expected to change by the end"
+            change = "by that segment" if update.segments else change
+            typer.echo(f"decided after {update.final_at_s:.1f} s: {word}; {change}")
 
 
 class _CtrlC:

@@ -1,4 +1,4 @@
-"""`unheard train`, `unheard recipes`, `unheard fuse` and `unheard calibrate`."""
+"""`unheard train`, `unheard recipes`, `unheard fuse`, `unheard calibrate`, `unheard segments`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from unheard.cli.shared import Data, folder_option, manifest_of, say
+from unheard.cli.shared import Data, Jobs, detector_argument, folder_option, manifest_of, say
 
-__all__ = ["calibrate", "fuse", "recipes", "train"]
+__all__ = ["calibrate", "fuse", "recipes", "segments", "train"]
 
 
 def train(
@@ -126,3 +126,25 @@ def calibrate(
     names = tuple(families.split(",")) if families else ()
     manifest = manifest_of(data)
     typer.echo(calibrate.calibrate(chosen, manifest, out, families=names, workers=workers, say=say))
+
+
+def segments(
+    detector: Annotated[Path, detector_argument()],
+    data: Annotated[
+        Path, typer.Option(help="Manifest of recordings, as `unheard generate splices` writes it.")
+    ],
+    parts: Annotated[str, typer.Option(help="Parts to choose on, comma-separated.")] = "dev",
+    jobs: Jobs = 1,
+) -> None:
+    """Choose which stretches a detector calls synthetic, on dev; write that into its card.
+
+    At most one false segment in an hour of people's speech; under that, those that overlap what was
+    put in most. The detector is changed in its place: scores stay, its hash does not.
+    """
+    from unheard import memory
+    from unheard.training.segments import fit_segments
+
+    memory.keep_freed()
+    names = [part.strip() for part in parts.split(",") if part.strip()]
+    fit_segments(detector, manifest_of(data), parts=names, jobs=jobs, say=say)
+    typer.echo(detector)

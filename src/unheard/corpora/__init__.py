@@ -29,6 +29,7 @@ from unheard.corpora.librispeech import LibriSpeech
 from unheard.corpora.ljspeech import LjSpeech
 from unheard.corpora.m_ailabs import MAilabs
 from unheard.corpora.mlaad import Mlaad
+from unheard.corpora.partial_spoof import PartialSpoof
 from unheard.corpora.spoofceleb import SpoofCeleb
 from unheard.corpora.table import Table
 from unheard.corpora.vctk import Vctk
@@ -56,6 +57,7 @@ CORPORA: dict[str, Corpus] = {
     "ljspeech": LjSpeech(),
     "m_ailabs": MAilabs(),
     "mlaad": Mlaad(),
+    "partial_spoof": PartialSpoof(),
     "purdue": Purdue(),
     "spoofceleb": SpoofCeleb(),
     "table": Table(),

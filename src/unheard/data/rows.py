@@ -271,6 +271,7 @@ _KINDS = {
     "channel": "string",
     "track": "string",
     "warnings": "strings",
+    "segments": "segments",
     "experts": "experts",
     "windows": "windows",
     "duration_s": "float64",
@@ -296,11 +297,14 @@ def schema() -> pa.Schema:
     experts = pa.list_(pa.struct(list(expert.items())))
     window = {"start_s": pa.float64(), "end_s": pa.float64()}
     window |= {"score": pa.float64(), "speech_s": pa.float64(), "experts": experts}
+    segment = {"start_s": pa.float64(), "end_s": pa.float64()}
+    segment |= {"score": pa.float64(), "decision": pa.string()}
     kinds = {
         "string": pa.string(),
         "float64": pa.float64(),
         "int64": pa.int64(),
         "strings": pa.list_(pa.string()),
+        "segments": pa.list_(pa.struct(list(segment.items()))),
         "experts": experts,
         "windows": pa.list_(pa.struct(list(window.items()))),
     }
@@ -332,6 +336,11 @@ def _write_csv(rows: Iterator[Row], path: Path) -> None:
                 f"{expert['name']} {expert['score']} {expert['weight']}"
                 for expert in cells["experts"] or []
             ]
+            segments = [
+                f"{part['start_s']} {part['end_s']} {part['score']} {part['decision']}"
+                for part in cells["segments"] or []
+            ]
+            cells["segments"] = "; ".join(segments)
             cells |= {"experts": "; ".join(experts), "warnings": "; ".join(cells["warnings"] or [])}
             writer.writerow(cells)
 

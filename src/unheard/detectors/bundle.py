@@ -36,7 +36,14 @@ from unheard.detectors.bundle_files import (
     card_bytes,
     sync,
 )
-from unheard.detectors.card import FORMAT, Card, parse_card, parse_rates, parse_results
+from unheard.detectors.card import (
+    FORMAT,
+    Card,
+    SegmentPoint,
+    parse_card,
+    parse_rates,
+    parse_results,
+)
 from unheard.detectors.card_text import model_card
 from unheard.errors import BundleError, MissingExtra
 from unheard.files import write_through
@@ -57,6 +64,7 @@ __all__ = [
     "load",
     "model_card",
     "read_card",
+    "set_segments",
 ]
 
 
@@ -143,7 +151,27 @@ def add_results(
     kept = [line for line in card.results if line.protocol not in protocols]
     numbers = [line for line in card.rates if line.protocol not in protocols]
     numbers += parse_rates(rates)
-    card = card.model_copy(update={"results": kept + new, "rates": numbers})
+    return _with_card(folder, card.model_copy(update={"results": kept + new, "rates": numbers}))
+
+
+def set_segments(folder: Path, point: SegmentPoint) -> Card:
+    """Write an operating point of segments into a bundle's card.
+
+    Args:
+        folder: The bundle.
+        point: Replaces the one that is there.
+
+    Returns:
+        The new card. The bundle's sha256 changes with it, the scores do not.
+
+    Raises:
+        BundleError: If there is no bundle.
+    """
+    return _with_card(folder, read_card(folder).model_copy(update={"segments": point}))
+
+
+def _with_card(folder: Path, card: Card) -> Card:
+    """Replace the card of a bundle in one step."""
     unfinished = folder / f".{CARD}.unfinished"
     write_through(unfinished, card_bytes(card))
     os.replace(unfinished, folder / CARD)

@@ -11,6 +11,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from unheard.detectors.card_values import check_values, too_deep
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.errors import BundleError, suggestion
 from unheard.metrics import Calibration, OperatingPoints
 
@@ -25,6 +26,7 @@ __all__ = [
     "Provenance",
     "Rate",
     "Result",
+    "SegmentPoint",
     "Shift",
     "parse_card",
     "parse_rates",
@@ -247,6 +249,7 @@ class Card(_Strict):
         pooling: Rule that makes one score of the windows' scores; `unheard.scoring.scorer.POOLING`.
         calibration: From pooled raw scores to natural-log likelihood ratios, fitted on dev.
         operating_points: Thresholds on that ratio, fitted on dev.
+        segments: Operating point of segments, fitted on dev; None if that was not done.
         provenance: Where the detector comes from.
         results: What evaluations found.
         rates: What they found over pages and systems.
@@ -266,6 +269,7 @@ class Card(_Strict):
     pooling: str = "mean"
     calibration: Calibration
     operating_points: OperatingPoints
+    segments: SegmentPoint | None = None
     provenance: Provenance = Provenance()
     results: list[Result] = []
     rates: list[Rate] = []
@@ -286,6 +290,7 @@ _NAMES: dict[tuple[str, ...], Sequence[str]] = {
     ("export", "shift"): list(Shift.model_fields),
     ("calibration",): list(Calibration.__dataclass_fields__),
     ("operating_points",): list(OperatingPoints.__dataclass_fields__),
+    ("segments",): list(SegmentPoint.model_fields),
     ("provenance",): list(Provenance.model_fields),
     ("provenance", "material"): list(Material.model_fields),
     ("results",): list(Result.model_fields),

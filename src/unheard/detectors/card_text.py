@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from unheard.detectors.card import LEFT_OUT, Card, Export, Provenance, Rate, Result
+from unheard.detectors.card import LEFT_OUT, Card, Export, Provenance, Rate, Result, SegmentPoint
 
 __all__ = ["in_training", "model_card"]
 
@@ -117,8 +117,23 @@ def _operating_points(card: Card) -> list[str]:
         f"- miss_1pct, {points.miss_1pct:+.2f}: on dev, at most 1 % of spoofed clips are called "
         "bona fide; "
         "for when letting a spoofed clip pass is the worse mistake",
+        _segments(card.segments),
         "",
     ]
+
+
+def _segments(point: SegmentPoint | None) -> str:
+    if point is None:
+        return (
+            "- segments, none: it does not say which part of a recording is synthetic; "
+            "`unheard segments` fits it"
+        )
+    return (
+        f"- segments, level {point.level:+.2f} and evidence {point.evidence:.2f}: stretches that "
+        f"are called synthetic; on dev, {point.false_per_hour:.2g} ({point.low:.2g} to "
+        f"{point.high:.2g}) false ones in an hour of people's speech, of {point.hours:.2g} hours, "
+        f"and {point.found:.0%} of {point.n_inserted:,} inserted stretches found"
+    )
 
 
 def _trained_on(provenance: Provenance) -> list[str]:

@@ -23,11 +23,15 @@ from unheard.data.clip import Clip, Manifest
 from unheard.data.protocol import Protocol
 from unheard.data.rows import Lines
 from unheard.data.sample import sampled
+from unheard.data.segment_labels import NOTE
+from unheard.detectors.bundle import read_card
+from unheard.detectors.card import Card
 from unheard.errors import EvaluationError, RecipeError
 from unheard.evaluation.keys import with_notes
 from unheard.evaluation.report import report
 from unheard.evaluation.results import PLAIN, Extras, Report
 from unheard.evaluation.scores import COLUMNS, SCORED, Facts, read_facts, write_scores
+from unheard.evaluation.segments import noted
 from unheard.scoring.many import Settings, Task, score_many
 
 if TYPE_CHECKING:
@@ -191,7 +195,10 @@ def _facts(
     # Results do not move scores: a bundle whose card has grown is still the same detector. Nor do
     # the names of systems, which older cards do not have.
     same = card.model_copy(update={"results": []})
-    identity = same.model_dump_json(exclude={"provenance": {"systems"}})
+    left_out: dict[str, Any] = {"provenance": {"systems"}}
+    if card.segments is None:  # as in cards that have no such field
+        left_out["segments"] = True
+    identity = same.model_dump_json(exclude=left_out)
     changes = "".join(f"\n{CONDITIONS[name].as_text()}" for name in options.conditions)
     made_of = f"{identity}\n{manifest_sha256}\n{protocol.name}{changes}"
     sample = (
@@ -246,6 +253,7 @@ def _score_all(
     say: Callable[[str], None],
 ) -> None:
     """Score clips and note each as it is done; a file that is two clips is scored once."""
+    card = read_card(bundle)
     tasks: dict[str, Task] = {}
     clips_of: dict[str, list[tuple[str, Clip]]] = {}
     for clip, condition in waiting:
@@ -256,7 +264,7 @@ def _score_all(
     scored = score_many(list(tasks.values()), Settings(bundle), n_jobs=jobs)
     for n_done, verdict in enumerate(scored, start=1):
         for trial, clip in clips_of[verdict["source"]]:
-            lines.add(_row(trial, clip, verdict))
+            lines.add(_row(trial, clip, verdict, card))
         now = time.monotonic()
         if now - reported_s > 5 or n_done == len(tasks):
             reported_s = now
@@ -280,11 +288,13 @@ def task_under(file: Path, clip: Clip, condition: str) -> Task:
     return Task(f"{file} under {condition}", file, change=change)
 
 
-def _row(trial: str, clip: Clip, verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _row(trial: str, clip: Clip, verdict: Mapping[str, Any], card: Card) -> dict[str, Any]:
     """Return what is noted of a trial, from its verdict or the error in its place."""
     row = {"id": trial, "score": None, "decision": "", "duration_s": clip.duration_s}
     if "error" in verdict:
         return {**row, "status": "unreadable", "reason": verdict["error"]}
+    if NOTE in clip.notes:
+        row |= noted(verdict, card)
     row |= {"score": verdict["score"], "duration_s": verdict["duration_s"]}
     if verdict["score"] is None:
         return {**row, "status": "no verdict", "reason": verdict["reason"] or ""}
@@ -303,7 +313,8 @@ def _columns(
     scored = [
         rows[_trial_id(clip, condition)] for condition in conditions or (RAW,) for clip in ids
     ]
-    scored_columns = {name: [row[name] for row in scored] for name in scored[0]}
+    names = dict.fromkeys(name for row in scored for name in row)  # some have window scores
+    scored_columns = {name: [row.get(name, "") for row in scored] for name in names}
     scored_columns["score"] = [
         math.nan if score is None else score for score in scored_columns["score"]
     ]

@@ -26,6 +26,7 @@ from unheard.evaluation.results import (
     Value,
 )
 from unheard.evaluation.scores import SCORED, Facts
+from unheard.evaluation.segments import segment_rows
 from unheard.metrics import (
     METRICS,
     OFFICIAL,
@@ -123,6 +124,7 @@ def summarise(
         rates=tuple(rate for part in shown for rate in _rates(clips, part, facts)),
         averages=tuple(_averages(rows, extras.sets)),
         pages=tuple(page_rates(table, parts, facts, n_draws=n_draws, seed=seed)),
+        segments=tuple(segment_rows(table, parts, n_draws=n_draws, seed=seed)),
         grids=tuple(grid for split in tables for grid in split),
         conditions=tuple(condition_rows(whole, facts, parts, n_draws=n_draws, seed=seed)),
         unscored=tuple(zip(*columns, strict=True)),

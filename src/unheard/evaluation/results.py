@@ -11,6 +11,7 @@ from unheard.evaluation.conditions import ConditionRow
 from unheard.evaluation.groups import Average, Grid
 from unheard.evaluation.pages import PageRate
 from unheard.evaluation.scores import Facts
+from unheard.evaluation.segments import SegmentRow
 from unheard.metrics import METRICS, AsvRates
 
 __all__ = [
@@ -132,6 +133,7 @@ class Report:
         rates: Decisions at the detector's operating points.
         averages: Plain means over attacks, and over test sets.
         pages: Numbers over pages and unseen systems, where clips name their page.
+        segments: Which part of a recording is synthetic, where labels hold segments.
         grids: Tables by one or two columns.
         conditions: The same clips under conditions; all else is over the clips as they are.
         unscored: Id, status and reason of each clip without a score.
@@ -146,6 +148,7 @@ class Report:
     rates: tuple[Rates, ...]
     averages: tuple[Average, ...]
     pages: tuple[PageRate, ...]
+    segments: tuple[SegmentRow, ...]
     grids: tuple[Grid, ...]
     conditions: tuple[ConditionRow, ...]
     unscored: tuple[tuple[str, str, str], ...]

@@ -8,6 +8,7 @@ from unheard.evaluation.condition_text import conditions
 from unheard.evaluation.group_text import METRIC_NAMES, averages, grids, pages, rate
 from unheard.evaluation.markup import Block, Bullets, Heading, Picture, Table, Words
 from unheard.evaluation.results import ALL_PARTS, FEW_CLIPS, Report, Row, Value
+from unheard.evaluation.segment_text import segments
 
 __all__ = ["cautions", "document"]
 
@@ -41,6 +42,7 @@ def document(report: Report) -> list[Block]:
             "the better. Left by part, right by attack family, or by attack if no family is named.",
         ),
         *pages(report),
+        *segments(report),
         *averages(report),
         Picture("scores.png", "Scores of each class. Calibrated scores cross at zero."),
         Picture(

@@ -14,6 +14,7 @@ from unheard.metrics.by_group import (
     mean_within_groups,
     share_by_group,
 )
+from unheard.metrics.change_points import Run, RunFinder, find_runs
 from unheard.metrics.curves import Reliability, Tippett, reliability, tippett
 from unheard.metrics.fusion import Fusion, fit_fusion
 from unheard.metrics.isotonic import IsotonicCalibration, fit_isotonic
@@ -77,6 +78,8 @@ __all__ = [
     "OperatingPoints",
     "Ranks",
     "Reliability",
+    "Run",
+    "RunFinder",
     "TandemCosts",
     "TiesWarning",
     "Tippett",
@@ -94,6 +97,7 @@ __all__ = [
     "eer_official",
     "eer_threshold",
     "eer_threshold_official",
+    "find_runs",
     "fit_calibration",
     "fit_fusion",
     "fit_isotonic",

@@ -22,8 +22,17 @@ from unheard.scoring.case_blocks import (
     Text,
 )
 from unheard.scoring.error_rates import ErrorRate, error_rates, like_this_one, mistakes
-from unheard.scoring.plain_words import NO_PROOF, RULES, SAYS, meaning, more_like, reliability
-from unheard.scoring.segment_words import segment_words
+from unheard.scoring.plain_words import (
+    NO_PROOF,
+    NO_SEGMENTS,
+    RULES,
+    SAYS,
+    meaning,
+    more_like,
+    reliability,
+    segment_rates,
+    where,
+)
 from unheard.scoring.verdict import clock, percent
 
 __all__ = ["answer", "caution", "sections", "subtitle"]
@@ -59,7 +68,7 @@ def sections(case: Case, *, with_sound: bool) -> list[Section]:
     written: dict[tuple[str, str], Iterable[Block]] = {
         ("picture", "Along the recording"): [_picture(with_sound)],
         ("question", "What was asked"): _question(case),
-        ("meaning", "What the verdict means"): map(Text, meaning(case["verdict"])),
+        ("meaning", "What the verdict means"): _meaning(case["verdict"]),
         ("rates", "How often such a verdict is wrong"): _rates(case),
         ("warnings", "Reasons to doubt it"): _warnings(case["verdict"]),
         ("segments", "Segments"): _segments(case["verdict"]),
@@ -79,13 +88,32 @@ def sections(case: Case, *, with_sound: bool) -> list[Section]:
 def answer(case: Case) -> list[Text]:
     """Return what stands below the headline of a verdict: the shortest true answer."""
     verdict = case["verdict"]
-    first = meaning(verdict)[0] if verdict["score"] is None else segment_words(verdict)
+    first = meaning(verdict)[0] if verdict["score"] is None else _where(verdict)
     n = len(verdict["warnings"])
     doubts = {0: [], 1: [Text("There is a reason to doubt it.")]}
     return [
         Text(first, "segments"),
         *doubts.get(n, [Text(f"There are {n} reasons to doubt it.")]),
     ]
+
+
+def _where(verdict: Case) -> str:
+    """Return which stretches are called synthetic, as a sentence; else where to listen first."""
+    if words := where(verdict):
+        return f"{words[0].upper()}{words[1:]}."
+    if verdict.get("segments"):
+        return "It is called synthetic from beginning to end."
+    scored = [window for window in verdict["windows"] if window["score"] is not None]
+    if len(scored) < 2:
+        return "It was scored as one piece."
+    lowest = min(scored, key=lambda window: float(window["score"]))
+    span = f"{clock(lowest['start_s'])} to {clock(lowest['end_s'])}"
+    return f"The part most like synthetic speech: {span}."
+
+
+def _meaning(verdict: Case) -> Iterator[Block]:
+    """Say what the verdict means, but for the sentence that stands below the headline."""
+    yield from (Text(line) for line in meaning(verdict) if line != _where(verdict))
 
 
 def caution(case: Case) -> list[Text]:
@@ -170,10 +198,11 @@ def _warnings(verdict: Case) -> Iterator[Block]:
 
 
 def _segments(verdict: Case) -> Iterator[Block]:
-    segments = verdict.get("segments") or []
-    if len(segments) < 2:
+    segments = verdict.get("segments")
+    if verdict["windows"] and segments is None:
+        yield Text(NO_SEGMENTS)
+    if not segments or len(segments) < 2:
         return
-    yield Text(segment_words(verdict))
     rows = tuple(
         (
             f"{clock(segment['start_s'])} to {clock(segment['end_s'])}",
@@ -229,6 +258,8 @@ def _known(detector: Case) -> Iterator[Block]:
     limits.append("Kinds of synthesis, languages and channels that are not named here: unknown")
     yield Text("Not good for", "heading")
     yield Bullets(tuple(f"{line}." for line in limits))
+    if detector.get("segments"):
+        yield Text(segment_rates(detector["segments"]))
     counts = [
         sum(line[name] for line in detector["material"]) for name in ("n_bonafide", "n_spoof")
     ]

@@ -22,7 +22,7 @@ import numpy as np
 from unheard import audio
 from unheard.errors import RecipeError
 from unheard.scoring.scorer import Scorer
-from unheard.scoring.verdict import Decision, Verdict, WindowScore, decide
+from unheard.scoring.verdict import Decision, Segment, Verdict, WindowScore, decide
 from unheard.types import FloatArray
 
 __all__ = ["EarlyDecision", "LiveVerdict", "Update"]
@@ -111,7 +111,9 @@ class Update:
         decision: What would be decided if the recording ended here; None without a verdict.
         reason: Why there is no verdict; None if there is one.
         warnings: Reasons to doubt it, until now.
-        final: The decision that the rule made, at this window or before; None until it does.
+        segments: Synthetic segments whose ends became sure with this window.
+        final: The decision that the rule made, at this window or before; None until it does. A
+            synthetic segment makes it "spoof", whatever was decided before.
         final_at_s: Seconds of the recording that it took.
         heard_s: Seconds of the recording until now.
         speech_s: Seconds of speech in them.
@@ -125,6 +127,7 @@ class Update:
     decision: Decision | None
     reason: str | None
     warnings: tuple[str, ...]
+    segments: tuple[Segment, ...]
     final: Decision | None
     final_at_s: float | None
     heard_s: float
@@ -137,6 +140,7 @@ class Update:
         window = plain.pop("window")
         window["experts"] = list(window["experts"])
         plain["warnings"] = list(plain["warnings"])
+        plain["segments"] = list(plain["segments"])
         return {"window": window, "running": plain}
 
 
@@ -173,6 +177,7 @@ class LiveVerdict:
         self._has_margin = card.pooling == "mean"
         self._overlap = hop_s / card.window_s
         self._scores: list[float] = []
+        self._n_segments = 0
         self._final: tuple[Decision, float] | None = None
 
     def push(self, samples: FloatArray) -> tuple[Update, ...]:
@@ -203,6 +208,10 @@ class LiveVerdict:
         if window.score is not None:
             self._scores.append(window.score)
         verdict = self._stream.so_far(self._origin())
+        sure = self._stream.sure_segments()
+        new, self._n_segments = sure[self._n_segments :], len(sure)
+        if new and (self._final or ("", 0.0))[0] != "spoof":
+            self._final = "spoof", verdict.duration_s
         margin = None
         if verdict.score is not None and self._has_margin:
             margin = self._rule.margin(np.array(self._scores), self._overlap)
@@ -219,6 +228,7 @@ class LiveVerdict:
             decision=verdict.decision,
             reason=verdict.reason,
             warnings=verdict.warnings,
+            segments=new,
             final=final,
             final_at_s=final_at_s,
             heard_s=verdict.duration_s,

@@ -59,11 +59,16 @@ def parts_of(
 def together(verdicts: Sequence[Verdict]) -> Verdict:
     """Return the verdict on a file: that of its part with the lowest score, with all of them.
 
-    A spoofed channel is not outvoted by one that is bona fide. A part without a verdict does not
+    A spoofed channel is not outvoted by one that is bona fide; one that is spoofed in part goes
+    before others of a lower score that are not. A part without a verdict does not
     count while another has one.
     """
     scored = [verdict for verdict in verdicts if verdict.score is not None]
-    lowest = min(scored, key=lambda verdict: verdict.score or 0.0, default=verdicts[0])
+    lowest = min(
+        scored,
+        key=lambda verdict: (verdict.decision != "spoof", verdict.score or 0.0),
+        default=verdicts[0],
+    )
     lines = ", ".join(
         f"{_name(verdict)} {'no verdict' if verdict.score is None else f'{verdict.score:+.2f}'}"
         for verdict in verdicts

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from unheard import audio
 from unheard.errors import AudioError, BundleError, RecipeError, suggestion
 from unheard.scoring.parts import DEFAULT, check_part, parts_of, together, track_number
+from unheard.scoring.segments import SegmentTrack, decision_of
 from unheard.scoring.verdict import (
     MINIMUM_SPEECH_S,
     WINDOW_SPEECH_S,
     DetectorName,
     ExpertScore,
+    Segment,
     Verdict,
     WindowScore,
     decide,
@@ -192,10 +194,12 @@ class Stream:
         self._name = name
         self._repeated = False
         self._windows: list[WindowScore] = []
+        hop_s, point = scorer.hop_s or card.hop_s, card.segments
+        self._segments = None if point is None else SegmentTrack(point, hop_s / card.window_s)
         self._track = WindowTrack(
             scorer.bundle.expert_scores,
             window_s=card.window_s,
-            hop_s=scorer.hop_s or card.hop_s,
+            hop_s=hop_s,
             gate_s=min(WINDOW_SPEECH_S, scorer.minimum_speech_s),
         )
         self.step = self._track.step
@@ -225,6 +229,10 @@ class Stream:
         self._add(windows)
         return self.so_far(origin)
 
+    def sure_segments(self) -> tuple[Segment, ...]:
+        """Return the synthetic segments whose ends are sure, in order of time."""
+        return () if self._segments is None else self._segments.sure()
+
     def so_far(self, origin: audio.Origin | None = None) -> Verdict:
         """Return the verdict on the windows until now; arguments as `close` has them."""
         scorer, card = self._scorer, self._scorer.bundle.card
@@ -233,15 +241,21 @@ class Stream:
         warnings = quality_warnings(quality, origin or audio.Origin())
         score = probability = decision = None
         experts: tuple[ExpertScore, ...] = ()
+        segments: tuple[Segment, ...] | None = None if self._segments is None else ()
+        duration_s = round(quality.duration_s, 4)
         if reason is None:
             counted = self._track.counted(card.pooling)
             score = self._llr(raw[counted].mean())
             probability = spoof_probability(score, scorer.spoof_prior)
             decision = decide(score, scorer.thresholds())
+            if self._segments:
+                segments = self._segments.segments(duration_s, score, scorer.thresholds())
+                decision = decision_of(segments)
             scored = [window for window in self._windows if window.score is not None]
             experts = mean_of_experts([scored[index] for index in counted])
             zone = card.operating_points.surely_spoof, card.operating_points.surely_bonafide
-            warnings += window_warnings(self._windows, zone, repeated=self._repeated)
+            called = segments or ()
+            warnings += window_warnings(self._windows, zone, called, repeated=self._repeated)
         return Verdict(
             source=self._name,
             score=score,
@@ -250,12 +264,13 @@ class Stream:
             reason=reason,
             windows=tuple(self._windows),
             warnings=tuple(warnings),
-            duration_s=round(quality.duration_s, 4),
+            duration_s=duration_s,
             speech_s=round(quality.speech_s, 2),
             operating_point=scorer.operating_point if scorer.threshold is None else "threshold",
             thresholds=scorer.thresholds(),
             spoof_prior=scorer.spoof_prior,
             detector=DetectorName(card.name, card.version, scorer.bundle.sha256),
+            segments=segments,
             experts=experts,
             channel=scorer.channel,
             track=scorer.track,
@@ -274,6 +289,8 @@ class Stream:
             for window in windows
         )
         self._windows += new
+        if self._segments is not None:
+            self._segments.push(new)
         return new
 
     def _llr(self, raw: float) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 from unheard import audio
 from unheard.files import in_one_step
 from unheard.scoring.parts import track_number
+from unheard.scoring.plain_words import where
 from unheard.scoring.verdict import ExpertScore, Verdict, percent
 from unheard.types import FloatArray
 
@@ -197,6 +198,10 @@ def _draw_scores(axes: Axes, verdict: Verdict) -> None:
     for threshold in {low, high}:
         axes.axhline(threshold, color=INK, linewidth=0.7, linestyle=(0, (4, 3)), alpha=0.6)
     axes.axhline(0, color=INK, linewidth=0.6)
+    for segment in verdict.segments or ():
+        if segment.decision == "spoof":
+            ends = (segment.start_s, segment.end_s)
+            axes.axvspan(*ends, ymin=0.965, color=SPOOF, linewidth=0)
     axes.set_ylim(-top, top)
     axes.set_ylabel("score (log-likelihood ratio)", fontsize=9, color=INK)
     for side, height in (("bonafide", 0.75), ("spoof", 0.25)):
@@ -312,7 +317,7 @@ def _title(figure: Figure, verdict: Verdict) -> None:
     figure.suptitle(words, fontsize=15, color=_COLOURS[verdict.decision], fontweight="bold")
     detector = f"{verdict.detector.name} {verdict.detector.version}"
     lines = [f"{Path(verdict.source).name}   scored by {detector}"]
-    lines += [verdict.reason] if verdict.reason else []
+    lines += [words for words in (where(verdict.to_dict()), verdict.reason) if words]
     lines += verdict.warnings
     figure.axes[0].set_title("\n".join(fill(line, 150) for line in lines), fontsize=9, color=INK)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from typing import Any, Literal
 
 from unheard.audio import SAMPLE_RATE_HZ, Origin
@@ -21,6 +22,7 @@ __all__ = [
     "Decision",
     "DetectorName",
     "ExpertScore",
+    "Segment",
     "Verdict",
     "WindowScore",
     "clock",
@@ -57,7 +59,8 @@ _NARROW_HZ = 4_500.0
 _LIMITED_HZ = 6_000.0
 _STEADY_DB = 2.0
 _DISAGREEING_SHARE = 0.1
-"""Twice the error that the undecided zone allows: fewer windows may stray by chance."""
+"""Twice the error of the undecided zone: fewer may stray by chance, but not two without overlap."""
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,24 @@ class WindowScore:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """A stretch of a recording that is decided on by itself.
+
+    Attributes:
+        start_s: Where it starts.
+        end_s: Where it ends and the next one starts.
+        score: Mean score of its windows.
+        decision: "spoof" if the operating point of segments calls it synthetic; else what the
+            score says, never "spoof". Of a recording that is one segment it is its decision.
+    """
+
+    start_s: float
+    end_s: float
+    score: float
+    decision: Decision
+
+
+@dataclass(frozen=True)
 class DetectorName:
     """Which detector gave a verdict; `sha256` is the hash of its bundle.json."""
 
@@ -116,6 +137,8 @@ class Verdict:
         decision: "bonafide", "spoof" or "undecided"; None without a verdict.
         reason: Why there is no verdict; None if there is one.
         windows: Scores along the recording, in order of time.
+        segments: The recording from end to end, in stretches that are called synthetic and the
+            rest; empty without a verdict, None if the detector has no operating point for them.
         experts: The scores of the experts of a mixture over the windows that make the score, see
             `mean_of_experts`; empty without a verdict, and for a detector that is no mixture.
         warnings: Reasons to doubt the verdict, as sentences.
@@ -143,6 +166,7 @@ class Verdict:
     thresholds: tuple[float, float]
     spoof_prior: float
     detector: DetectorName
+    segments: tuple[Segment, ...] | None = None
     experts: tuple[ExpertScore, ...] = ()
     channel: str = "mix"
     track: str = "default"
@@ -314,25 +338,63 @@ def quality_warnings(quality: Quality, origin: Origin) -> list[str]:
 
 
 def window_warnings(
-    windows: Sequence[WindowScore], zone: tuple[float, float], *, repeated: bool
+    windows: Sequence[WindowScore],
+    zone: tuple[float, float],
+    segments: Sequence[Segment] = (),
+    *,
+    repeated: bool,
 ) -> list[str]:
     """Return what about the windows gives reason to doubt a verdict, as sentences.
 
     Args:
         windows: All windows of the recording.
         zone: The scores below which a clip is surely spoof and from which surely bona fide.
+        segments: Of the recording; windows of one that is called synthetic say so already.
         repeated: Whether a recording shorter than a window was repeated to fill it.
     """
-    warnings: list[str] = []
-    if repeated:
-        warnings.append("shorter than the detector's window, so it was repeated to fill it")
-    scored = [(window.score, window) for window in windows if window.score is not None]
-    n_spoof = sum(score < zone[0] for score, _ in scored)
-    n_bonafide = sum(score >= zone[1] for score, _ in scored)
-    if min(n_spoof, n_bonafide) > _DISAGREEING_SHARE * len(scored):
-        lowest = min(scored, key=lambda pair: pair[0])[1]
-        warnings.append(
-            f"windows disagree: {n_spoof} of {len(scored)} look spoofed, {n_bonafide} bona fide, "
-            f"lowest at {lowest.start_s:.1f}-{lowest.end_s:.1f} s; it may be spoofed in part"
-        )
+    repeat = "shorter than the detector's window, so it was repeated to fill it"
+    warnings = [repeat] if repeated else []
+    called = [segment for segment in segments if segment.decision == "spoof"]
+    scored = [
+        (window.score, window)
+        for window in windows
+        if window.score is not None
+        and not any(part.start_s < _middle_s(window) < part.end_s for part in called)
+    ]
+    spoof = [window for score, window in scored if score < zone[0]]
+    human = [window for score, window in scored if score > max(0.0, zone[0])]
+    if not (_disagrees(spoof, scored) and _disagrees(human, scored)):
+        return warnings
+    few, word = (spoof, "spoofed") if len(spoof) <= len(human) else (human, "bona fide")
+    stretches = _stretches(few, scored)
+    longest = sorted(stretches, key=len, reverse=True)[:_NAMED]
+    times = ", ".join(
+        f"{clock(stretch[0].start_s)} to {clock(stretch[-1].end_s)}"
+        for stretch in sorted(longest, key=lambda stretch: stretch[0].start_s)
+    )
+    more = f" and {len(stretches) - len(longest)} more" if len(stretches) > len(longest) else ""
+    warnings.append(
+        f"windows disagree: {len(few)} of {len(scored)} look {word}, at {times}{more}; "
+        "it may be spoofed in part"
+    )
     return warnings
+
+
+def _middle_s(window: WindowScore) -> float:
+    return (window.start_s + window.end_s) / 2
+
+
+def _disagrees(side: list[WindowScore], scored: list[tuple[float, WindowScore]]) -> bool:
+    """Whether windows are too many, or too many in a row, to stray by chance."""
+    if len(side) > _DISAGREEING_SHARE * len(scored):
+        return True
+    return any(rows[-1].start_s >= rows[0].end_s for rows in _stretches(side, scored))
+
+
+def _stretches(
+    side: list[WindowScore], scored: list[tuple[float, WindowScore]]
+) -> list[list[WindowScore]]:
+    """Return the windows of one side in stretches of neighbours."""
+    inside = {id(window) for window in side}
+    runs = groupby((window for _, window in scored), lambda window: id(window) in inside)
+    return [list(run) for of_side, run in runs if of_side]

@@ -28,6 +28,7 @@ _VERDICT = {
     "thresholds": [-1.47, 2.03],
     "spoof_prior": 0.5,
     "detector": {"name": "shipped", "version": "0.1.0", "sha256": "fe" * 32},
+    "segments": [{"start_s": 0.0, "end_s": 4.0, "score": -3.12, "decision": "spoof"}],
     "experts": [],
 }
 
