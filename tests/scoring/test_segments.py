@@ -135,7 +135,7 @@ def test_a_case_report_shows_segments_or_says_that_there_are_none() -> None:
     assert "is called synthetic, the rest is not." in spliced
     assert spliced.count('class="segment spoof"') == 1
     assert "no operating point for stretches" in plain
-    assert 'class="segment' not in plain
+    assert 'class="segment spoof"' not in plain
 
 
 @pytest.mark.parametrize("chunk", [700, 16_000, 400_000])
