@@ -1,0 +1,89 @@
+"""Do the commands in the documents exist, do the README's run, and is every page reachable?"""
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from cli_run import Run
+from unheard.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+RUN = ("score examples", "train toy", "recipes")
+"""Beginnings of those commands of the README that are short enough to run here."""
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands in a page's code blocks, without remarks and what follows a pipe."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    found = [re.sub(r"\s#.*|\s[|<>&].*|\s{3,}.*", "", line) for line in lines]
+    return [line.strip() for line in found if line.startswith("unheard ") and "..." not in line]
+
+
+def parse(line: str) -> None:
+    """Parse one command as the command line would, without running it.
+
+    Raises:
+        Exception: If there is no such command, option or choice.
+    """
+    command: Any = typer.main.get_command(app)
+    words = shlex.split(line)[1:]
+    while getattr(command, "commands", None) and words and words[0] in command.commands:
+        command = command.commands[words.pop(0)]
+    command.make_context(line, words)
+
+
+PARSED = [
+    pytest.param(line, id=f"{page.name}: {line}")
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
+    for line in dict.fromkeys(commands(page))
+]
+
+
+@pytest.mark.parametrize("line", PARSED)
+def test_a_command_of_the_documents_is_understood(line: str) -> None:
+    parse(line)
+
+
+@pytest.mark.parametrize("start", RUN)
+def test_a_short_command_of_the_readme_runs(
+    start: str, unheard: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (line,) = [
+        line
+        for line in commands(ROOT / "README.md")
+        if line.removeprefix("unheard ").startswith(start)
+    ]
+    for name in ("examples", "tests"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    run = unheard(*shlex.split(line)[1:])
+    assert run.code == 0, run.text
+
+
+def test_the_tree_of_the_readme_is_the_one_on_disk() -> None:
+    tree = (ROOT / "README.md").read_text().split("src/unheard/\n")[1].split("```")[0]
+    drawn = re.findall(r"^  (\w+)/", tree, re.MULTILINE)
+    on_disk = [path.parent.name for path in (ROOT / "src" / "unheard").glob("*/__init__.py")]
+    assert sorted(drawn) == sorted(on_disk)
+    assert len(drawn) == 13
+
+
+def test_every_page_is_in_the_index() -> None:
+    linked = set(re.findall(r"\]\((\w+\.md)", (ROOT / "docs" / "index.md").read_text()))
+    assert linked == {page.name for page in PAGES} - {"index.md"}
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda page: page.name
+)
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    files = [target.partition("#")[0] for target in targets if "://" not in target]
+    assert [name for name in files if name and not (page.parent / name).exists()] == []
