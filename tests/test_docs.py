@@ -1,16 +1,23 @@
-"""Do the commands in the documents exist, do the README's run, and is every page reachable?"""
+"""Do the commands in the documents exist, do the short ones run, and is every page reachable?"""
 
 import re
 import shlex
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer.main
 
 from cli_run import Run
-from unheard.cli.app import app
+from unheard import __version__
+from unheard.cli.app import NOW, app
+from unheard.data.clip import Manifest
+from unheard.detectors.bundle import default, load
+from unheard.metrics import fit_calibration
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -67,6 +74,38 @@ def test_a_short_command_of_the_readme_runs(
     assert run.code == 0, run.text
 
 
+def test_the_packaged_detector_is_recalibrated_as_the_page_says(
+    unheard: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (program,) = re.findall(
+        r"^```python\n((?:(?!^```).)*?\"shipped-recalibrated\".*?)^```",
+        (ROOT / "docs" / "quickstarts.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    monkeypatch.chdir(tmp_path)
+    names = [f"dev/{kind}/{number}.wav" for kind in ("bonafide", "spoof") for number in range(8)]
+    for name in names:
+        (tmp_path / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "own" / name).write_bytes(name.encode())
+    assert unheard("corpus", "import", "folders", "own", "--out", "own.parquet", "--hash").code == 0
+    manifest = Manifest.read(Path("own.parquet"))
+    ids, bonafide = manifest.column("id").tolist(), manifest.column("bonafide").tolist()
+    scores = [3.0 * human + number % 5 for number, human in enumerate(bonafide)]
+    (tmp_path / "dev").mkdir()
+    pq.write_table(
+        pa.table({"id": ids, "score": scores, "bonafide": bonafide}), "dev/scores.parquet"
+    )
+    exec(compile(program, "recalibrate.py", "exec"), {})
+    before, after = load(default()).card, load(Path("recalibrated")).card
+    line = fit_calibration(
+        [score for score, human in zip(scores, bonafide, strict=True) if human],
+        [score for score, human in zip(scores, bonafide, strict=True) if not human],
+    )
+    assert after.calibration(0.7) == pytest.approx(line(before.calibration(0.7)))
+    assert load(Path("recalibrated")).has_seen(manifest.column("sha256").tolist()).all()
+    assert not after.results
+
+
 def test_the_tree_of_the_readme_is_the_one_on_disk() -> None:
     tree = (ROOT / "README.md").read_text().split("src/unheard/\n")[1].split("```")[0]
     drawn = re.findall(r"^  (\w+)/", tree, re.MULTILINE)
@@ -87,3 +126,15 @@ def test_links_of_a_page_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
     files = [target.partition("#")[0] for target in targets if "://" not in target]
     assert [name for name in files if name and not (page.parent / name).exists()] == []
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == __version__
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_upgrade_notes_name_every_command_that_changed() -> None:
+    notes = (ROOT / "docs" / "upgrade.md").read_text()
+    assert all(f"`unheard {old}` | `unheard {new}`" in notes for old, new in NOW.items())

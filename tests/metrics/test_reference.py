@@ -1,4 +1,4 @@
-"""Our metrics against values recorded by make_metrics.py from independent implementations."""
+"""Our metrics against values recorded by make_reference.py from independent implementations."""
 
 import json
 import warnings
