@@ -58,6 +58,7 @@ def test_a_command_of_the_documents_is_understood(line: str) -> None:
     parse(line)
 
 
+@pytest.mark.timeout(600)  # seconds of work; minutes where others share the processor
 @pytest.mark.parametrize("start", RUN)
 def test_a_short_command_of_the_readme_runs(
     start: str, unheard: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
