@@ -202,7 +202,7 @@ _PLAIN_WAYS: Mapping[str, Callable[[str], str]] = {
 }
 
 
-_WAYS = {
+_WAYS: Mapping[str, Callable[[str], str]] = {
     **_PLAIN_WAYS,
     **{
         f"{name} in one Unicode form": lambda trial, way=way: normalize("NFC", way(trial))
