@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -25,7 +26,8 @@ import httpx
 import numpy as np
 from websockets.sync.client import connect
 
-from service import HOSTILE, clip, memory_mb, started
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench.service import HOSTILE, clip, memory_mb, started
 
 EVERY_S = 30.0
 LATEST_S = 240.0

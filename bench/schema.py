@@ -15,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from service import started
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench.service import started
 
 
 def main() -> None:

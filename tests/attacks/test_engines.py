@@ -331,6 +331,6 @@ def test_pico_runs_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_driver_says_which_library_it_cannot_load() -> None:
-    arguments = [Path(sys.executable), Path(pico_driver.__file__), "no-such-library.so", "a", "b"]
+    driver = Path(sys.executable), Path(pico_driver.__file__)
     with pytest.raises(AttackError, match=r"no-such-library\.so"):
-        Engines().run(arguments, stdin=b"x")
+        Engines().run([*driver, "no-such-library.so", "a", "b"], stdin=b"x")

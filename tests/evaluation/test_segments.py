@@ -10,7 +10,9 @@ from unheard.detectors.card import Card, SegmentPoint
 from unheard.evaluation.segments import noted, segment_rows
 
 
-def row(name: str, truth: str, called: Any, low_s: tuple[int, int] = (0, 0), **more: str) -> dict:
+def row(
+    name: str, truth: str, called: Any, low_s: tuple[int, int] = (0, 0), /, **more: str
+) -> dict[str, Any]:
     """A recording of 60 s with a window of 2 s each second; low scores between two times."""
     windows = [[n, n + 2.0, -3.0 if low_s[0] <= n + 1 < low_s[1] else 2.0] for n in range(59)]
     return {
@@ -31,7 +33,7 @@ def row(name: str, truth: str, called: Any, low_s: tuple[int, int] = (0, 0), **m
 SPLICED = {"engine": "flite", "inserted_s": "10"}
 
 
-def numbers(*rows: dict) -> dict[tuple[str, str, bool], Any]:
+def numbers(*rows: dict[str, Any]) -> dict[tuple[str, str, bool], Any]:
     found = segment_rows(pa.Table.from_pylist(list(rows)), ["eval"], n_draws=50)
     return {(line.by, line.group, line.people): line for line in found}
 
@@ -89,7 +91,7 @@ def test_labels_without_segments_give_none() -> None:
 
 
 def test_a_verdict_keeps_what_a_report_needs() -> None:
-    windows = [
+    windows: list[dict[str, Any]] = [
         {"start_s": float(n), "end_s": n + 3.0, "score": score, "speech_s": 3.0, "experts": []}
         for n, score in enumerate([2.0, 2.0, -6.12345, -6.0, -6.0, 2.0, None])
     ]

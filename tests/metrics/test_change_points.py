@@ -18,7 +18,8 @@ def runs(*scores: float) -> list[Run]:
 def best(scores: FloatArray) -> tuple[float, list[tuple[int, int]]]:
     """Return the largest sum of evidence less EVIDENCE a stretch, and the stretches, by trying."""
     gains = WEIGHT * (LEVEL - scores)
-    inside, outside = (-np.inf, []), (0.0, [])
+    inside: tuple[float, list[tuple[int, int]]] = (-np.inf, [])
+    outside: tuple[float, list[tuple[int, int]]] = (0.0, [])
     for place, gain in enumerate(gains):
         entered = (outside[0] - EVIDENCE + gain, [*outside[1], (place, place)])
         stayed = (

@@ -308,7 +308,7 @@ def _spoken(attack: Attack, texts: Sequence[str], n: int, rng: np.random.Generat
     spoken: list[FloatArray] = []
     order = rng.permutation(len(texts))
     for place in np.resize(order, 10 * len(order)):
-        spoken.append(attack.generate(Speech(text=texts[place], language="en"), rng))
+        spoken.append(attack.generate(Speech(text=texts[int(place)], language="en"), rng))
         if sum(part.size for part in spoken) >= n + _RATE:
             return np.concatenate(spoken)
     raise AttackError(f"{attack.name}: {len(texts)} sentences are too few for {n / _RATE:g} s")

@@ -49,7 +49,7 @@ def listed(file: str) -> Iterator[str]:
         yield from _in_parquet(Path(file))
         return
     texts = text_lines(Path(file), _A_LIST, newline=None, errors="surrogateescape")
-    lines = (line for line in texts if line.strip())
+    lines: Iterator[str] = (line for line in texts if line.strip())
     first = next(lines, "")
     if first.lstrip().startswith("{"):
         yield from _in_json(file, itertools.chain([first], lines))

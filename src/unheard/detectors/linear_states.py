@@ -129,7 +129,7 @@ class LinearStatesDetector(Detector):
 
     def pretrained_names(self) -> frozenset[str]:
         """Return the names of the frozen networks' weights, if they are published ones."""
-        published = ("encoder.",) if self.pretraining.source else ()
+        published: tuple[str, ...] = ("encoder.",) if self.pretraining.source else ()
         if self.quality is not None:
             published += ("quality.",)
         return frozenset(name for name in self.state_dict() if name.startswith(published))

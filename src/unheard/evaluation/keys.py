@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
@@ -195,6 +196,10 @@ def _file_name(name: str) -> str:
     return _without_suffix(name).replace("\\", "/").rpartition("/")[2]
 
 
+def _in_one_form(way: Callable[[str], str], name: str) -> str:
+    return normalize("NFC", way(name))
+
+
 _PLAIN_WAYS: Mapping[str, Callable[[str], str]] = {
     "id": str,
     "id without suffix": _without_suffix,
@@ -202,10 +207,10 @@ _PLAIN_WAYS: Mapping[str, Callable[[str], str]] = {
 }
 
 
-_WAYS = {
+_WAYS: Mapping[str, Callable[[str], str]] = {
     **_PLAIN_WAYS,
     **{
-        f"{name} in one Unicode form": lambda trial, way=way: normalize("NFC", way(trial))
+        f"{name} in one Unicode form": partial(_in_one_form, way)
         for name, way in _PLAIN_WAYS.items()
     },
 }

@@ -157,7 +157,8 @@ class _Recording:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> _Recording:
-        windows = [WindowScore(*window, 0.0) for window in json.loads(row["window_scores"])]
+        scores = json.loads(row["window_scores"])
+        windows = [WindowScore(start_s, end_s, score, 0.0) for start_s, end_s, score in scores]
         spoof = [(s.start_s, s.end_s) for s in read_stretches(row[NOTE]) if not s.bonafide]
         called = json.loads(row["called"]) if row["called"] else None
         return cls(
@@ -204,10 +205,9 @@ class _Recording:
 
 
 def _inside(stretches: FloatArray, times_s: FloatArray) -> BoolArray:
-    within: BoolArray = (
-        (stretches[:, :1] <= times_s[None, :]) & (stretches[:, 1:] > times_s[None, :])
-    ).any(axis=0)
-    return within
+    within = (stretches[:, :1] <= times_s[None, :]) & (stretches[:, 1:] > times_s[None, :])
+    inside: BoolArray = np.any(within, axis=0)
+    return inside
 
 
 def _groups(

@@ -198,7 +198,7 @@ def _from_json(path: Path, lines: Sequence[str], what: str) -> list[str]:
                 error
             )
     names = list(dict.fromkeys(name for row in rows for name in row))
-    table = [names, *([row.get(name) for name in names] for row in rows)]
+    table: list[list[Any]] = [names, *([row.get(name) for name in names] for row in rows)]
     written: list[str] = []
     for cells in table:
         text = io.StringIO()

@@ -132,7 +132,7 @@ def match(true: FloatArray, called: FloatArray) -> Matched:
         if len(over):
             ends_s = abs(over[:, 0].min() - start_s), abs(over[:, 1].max() - end_s)
             error_s[place] = sum(ends_s) / 2
-    return Matched(overlaps.any(axis=1), error_s, int((~overlaps.any(axis=0)).sum()))
+    return Matched(np.any(overlaps, axis=1), error_s, int((~overlaps.any(axis=0)).sum()))
 
 
 def per_hour(
@@ -165,7 +165,7 @@ def per_hour(
     if not length.sum() > 0:
         raise MetricError("no bona fide speech to count false stretches in; give some")
     drawn = by_recording(
-        lambda weight: float(weight[member] @ counts / max(weight[member] @ length, 1e-12)),
+        lambda weight: float(weight[member] @ counts / max(float(weight[member] @ length), 1e-12)),
         names.size,
         n_draws=n_draws,
         seed=seed,

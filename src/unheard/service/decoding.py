@@ -167,8 +167,8 @@ def _encoding(content: bytes) -> audio.Encoding:
     """Read how the other process says that a recording is kept: two short texts, three numbers."""
     container, codec, *layout = json.loads(content)
     rate_hz, n_channels, n_tracks = map(int, layout)
-    texts = (str(text)[:_LONGEST_FORMAT] for text in (container, codec))
-    return audio.Encoding(*texts, rate_hz, n_channels, n_tracks)
+    container, codec = (str(text)[:_LONGEST_FORMAT] for text in (container, codec))
+    return audio.Encoding(container, codec, rate_hz, n_channels, n_tracks)
 
 
 def _origin(content: bytes) -> audio.Origin:

@@ -61,7 +61,7 @@ class QualityConvolutions(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Return frames, [B, T] -> [B, F, C]."""
-        maps = self.cnn(self._spectrum(waveform))  # [B, 256, 4, F]
+        maps: Tensor = self.cnn(self._spectrum(waveform))  # [B, 256, 4, F]
         return maps.flatten(1, 2).transpose(1, 2)
 
     def pretrained(self, source: str) -> dict[str, Tensor]:
@@ -84,6 +84,6 @@ class QualityConvolutions(nn.Module):
             half = (N_WINDOW - N_HOP) // 2
             padded = nn.functional.pad(scaled, (half, half), mode="reflect")
             parts = nn.functional.conv1d(padded, self.taps, stride=N_HOP)
-            parts = parts.unflatten(1, (2, -1))
+            parts = torch.unflatten(parts, 1, (2, -1))
             magnitude = parts.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-12)
             return parts * magnitude.pow(COMPRESSION - 1.0)
