@@ -90,6 +90,8 @@ def test_frames_of_the_quality_network_come_last_and_stay_out_of_bundles(
         *("centre", "spread", "linear.weight", "linear.bias")
     }
     loaded = load(folder)
+    assert loaded.card.base is not None
+    assert loaded.card.base.source == "quality, tiny"
     assert np.array_equal(loaded.scores(waves().numpy()), window_scores(detector, waves().numpy()))
 
 
