@@ -109,7 +109,8 @@ def test_a_store_is_scored_without_an_output(unheard: Unheard, toy: Path) -> Non
 @pytest.mark.parametrize(
     ("option", "place", "made"),
     [
-        ("--report", "r.pdf", ""),
+        ("--report", "r.docx", ""),
+        ("--report", "r.pdf", "r.pdf"),
         ("--timeline", "r.jpg", ""),
         ("--report", "r.html", "r.html"),
         ("--report", "r.html/", "r.html/a.html"),
