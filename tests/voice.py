@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from audio_files import wav
 from unheard.detectors.card import SegmentPoint
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.scoring.many import Settings
@@ -112,3 +113,17 @@ def crash(verdict: Verdict, file: Path, picture: Path) -> None:
     """End the process that draws a picture of this name."""
     if "crash" in picture.name:
         os._exit(77)
+
+
+def verdict_of(samples: FloatArray, folder: Path) -> tuple[Verdict, Path]:
+    (folder / "a.wav").write_bytes(wav(samples[None]))
+    return scorer().file(folder / "a.wav"), folder / "a.wav"
+
+
+SOUNDS = {
+    "with a gap": np.concatenate([voice(3), silence(3), voice(2)]),
+    "silent": silence(1),
+    "short": voice(0.25),
+    "one sample": np.zeros(1, np.float32),
+    "empty": np.zeros(0, np.float32),
+}

@@ -12,27 +12,11 @@ from matplotlib.image import imread
 
 from audio_files import wav
 from unheard.scoring.picture import draw, standalone
-from unheard.scoring.scorer import Verdict
 from unheard.scoring.spectrogram import SmallSpectrogram
 from unheard.scoring.timeline_svg import HEIGHT, PLAIN_HEIGHT, svg
-from unheard.types import FloatArray
-from voice import scorer, silence, voice
+from voice import SOUNDS, scorer, verdict_of, voice
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def verdict_of(samples: FloatArray, folder: Path) -> tuple[Verdict, Path]:
-    (folder / "a.wav").write_bytes(wav(samples[None]))
-    return scorer().file(folder / "a.wav"), folder / "a.wav"
-
-
-SOUNDS = {
-    "with a gap": np.concatenate([voice(3), silence(3), voice(2)]),
-    "silent": silence(1),
-    "short": voice(0.25),
-    "one sample": np.zeros(1, np.float32),
-    "empty": np.zeros(0, np.float32),
-}
 
 
 @pytest.mark.parametrize("sound", SOUNDS)

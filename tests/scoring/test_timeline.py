@@ -10,24 +10,9 @@ from numpy.typing import NDArray
 
 from audio_files import wav
 from unheard.scoring import timeline
-from unheard.scoring.scorer import Verdict, WindowScore
+from unheard.scoring.scorer import WindowScore
 from unheard.scoring.verdict import ExpertScore, mean_of_experts
-from unheard.types import FloatArray
-from voice import FakeMixture, scorer, silence, voice
-
-
-def verdict_of(samples: FloatArray, folder: Path) -> tuple[Verdict, Path]:
-    (folder / "a.wav").write_bytes(wav(samples[None]))
-    return scorer().file(folder / "a.wav"), folder / "a.wav"
-
-
-SOUNDS = {
-    "with a gap": np.concatenate([voice(3), silence(3), voice(2)]),
-    "silent": silence(1),
-    "short": voice(0.25),
-    "one sample": np.zeros(1, np.float32),
-    "empty": np.zeros(0, np.float32),
-}
+from voice import SOUNDS, FakeMixture, scorer, silence, verdict_of, voice
 
 
 @pytest.mark.parametrize("sound", SOUNDS)
