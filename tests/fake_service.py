@@ -1,6 +1,7 @@
 """A service around a fake detector, in this process; no torch, no socket."""
 
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,20 @@ class Level:
     def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         none = np.empty((len(windows), 0))
         return level(windows), none, none
+
+
+class Paused(Level):
+    """A model that does not answer until `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.entered = threading.Event()
+
+    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        self.entered.set()
+        assert self.go.wait(20)
+        return super().expert_scores(windows)
 
 
 def scorer(model: Any = None) -> Scorer:

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from fake_service import Level, sent, served, speech
+from fake_service import Level, Paused, sent, served, speech
 from unheard.errors import ServiceError
 from unheard.service.engine import Engine, ScoreOptions, Upload, Work
 from unheard.service.jobs import Job, Store
@@ -30,20 +30,6 @@ from unheard.service.shares import Shares
 from unheard.service.telemetry import Telemetry
 from unheard.types import FloatArray
 from voice import RATE_HZ, voice
-
-
-class Paused(Level):
-    """A model that does not answer until `go` is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.go = threading.Event()
-        self.entered = threading.Event()
-
-    def expert_scores(self, windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        self.entered.set()
-        assert self.go.wait(20)
-        return super().expert_scores(windows)
 
 
 def ended(client: TestClient, url: str) -> dict[str, Any]:

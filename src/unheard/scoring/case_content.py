@@ -31,7 +31,7 @@ from unheard.scoring.plain_words import (
     more_like,
     reliability,
     segment_rates,
-    where,
+    where_sentence,
 )
 from unheard.scoring.verdict import clock, percent
 
@@ -99,8 +99,8 @@ def answer(case: Case) -> list[Text]:
 
 def _where(verdict: Case) -> str:
     """Return which stretches are called synthetic, as a sentence; else where to listen first."""
-    if words := where(verdict):
-        return f"{words[0].upper()}{words[1:]}."
+    if sentence := where_sentence(verdict):
+        return sentence
     if verdict.get("segments"):
         return "It is called synthetic from beginning to end."
     scored = [window for window in verdict["windows"] if window["score"] is not None]

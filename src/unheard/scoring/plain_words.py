@@ -22,6 +22,7 @@ __all__ = [
     "reliability",
     "segment_rates",
     "where",
+    "where_sentence",
 ]
 
 SAYS = {
@@ -101,6 +102,12 @@ def where(verdict: Mapping[str, Any]) -> str:
     return f"{times} {'is' if len(named) == 1 else 'are'} called synthetic, the rest is not"
 
 
+def where_sentence(verdict: Mapping[str, Any]) -> str:
+    """Return the words of `where` as a sentence; "" if there are none."""
+    words = where(verdict)
+    return f"{words[0].upper()}{words[1:]}." if words else ""
+
+
 def _times(part: Mapping[str, Any]) -> str:
     """Return from when to when, in whole seconds unless it is short: edges are no surer."""
     start_s, end_s = part["start_s"], part["end_s"]
@@ -116,7 +123,7 @@ def meaning(verdict: Mapping[str, Any]) -> list[str]:
         return [f"The recording cannot be judged: {verdict['reason']}."]
     sides = ("human", "synthetic") if score > 0 else ("synthetic", "human")
     times = math.exp(min(abs(score), 50.0))
-    stretches = where(verdict)
+    stretches = where_sentence(verdict)
     whole = "Taken as a whole, the recording" if in_part(verdict) else "The recording"
     if times < _EVEN:
         fits = f"{whole} fits the human and the synthetic speech that the detector knows alike"
@@ -128,7 +135,7 @@ def meaning(verdict: Mapping[str, Any]) -> list[str]:
         )
     if verdict["decision"] == "undecided":
         fits += ", too little to decide by"
-    lines = [f"{stretches[0].upper()}{stretches[1:]}."] if stretches else []
+    lines = [stretches] if stretches else []
     return [
         *lines,
         f"{fits}.",

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unheard.scoring.plain_words import where
+from unheard.scoring.plain_words import where_sentence
 from unheard.scoring.spectrogram import SmallSpectrogram
 from unheard.scoring.verdict import clock
 from unheard.types import FloatArray
@@ -122,8 +122,8 @@ def _described(verdict: Mapping[str, Any]) -> str:
         f"{word} {window['score']:+.1f} at {clock(window['start_s'])} to {clock(window['end_s'])}"
         for word, window in (("lowest", lowest), ("highest", highest))
     )
-    stretches = where(verdict)
-    called = f"{stretches[0].upper()}{stretches[1:]}. " if stretches else ""
+    stretches = where_sentence(verdict)
+    called = f"{stretches} " if stretches else ""
     return (
         f"{called}Scores of {len(scored)} parts along {clock(verdict['duration_s'])}, {extremes}. "
         "Higher is more like human speech; the table of parts has all of them."
