@@ -34,6 +34,7 @@ from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest, values_of
 from unheard.data.segment_labels import NOTE, Stretch, written
 from unheard.errors import AttackError, CorpusError
 from unheard.types import FloatArray
+from unheard.workers import told
 
 __all__ = ["LENGTHS_S", "OTHER", "SYSTEMS", "engine_of", "splice"]
 
@@ -101,10 +102,11 @@ def splice(  # noqa: PLR0913  each is a choice of its own
         if not source.people:
             raise CorpusError(f"part {part!r} has no clips of people; give a part that has some")
         say(f"{part}: {len(source.people)} voices or pages of people; engines {', '.join(mine)}")
-        for number, made in enumerate(_made(source, part, each, lengths_s, seed), start=1):
+        n_spliced = each * len(lengths_s) * len(source.engines())
+        n_whole = sum(2 * len(_pieces(tape.samples)) for tape in source.people)
+        recordings = _made(source, part, each, lengths_s, seed)
+        for made in told(recordings, n_spliced + n_whole, say, f"{part}: recordings"):
             clips.append(made.write(out))
-            if number % 50 == 0:
-                say(f"{part}: {number} recordings")
         Manifest.of(clips, out).write(out / "manifest.parquet")
     return out / "manifest.parquet"
 
@@ -218,12 +220,16 @@ def _made(
                     yield made
 
 
+def _pieces(samples: FloatArray) -> list[FloatArray]:
+    """Return speech cut into recordings that are not too long."""
+    longest = round(_LONGEST_S * _RATE)
+    return [samples[start : start + longest] for start in range(0, samples.size, longest)]
+
+
 def _untouched(source: _Sources, part: str, seed: int) -> Iterator[_Recording]:
     """Yield all speech of people, once as it is and once coded, nothing put into it."""
-    longest = round(_LONGEST_S * _RATE)
     for tape in source.people:
-        for number, start in enumerate(range(0, tape.samples.size, longest)):
-            samples = tape.samples[start : start + longest]
+        for number, samples in enumerate(_pieces(tape.samples)):
             name = f"{hashlib.sha256(tape.name.encode()).hexdigest()[:8]}-{number:02d}"
             for coded in (False, True):
                 own = f"{part}/people-{name}{'-coded' if coded else ''}"
