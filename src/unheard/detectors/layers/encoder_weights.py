@@ -19,7 +19,15 @@ from torch import Tensor
 
 from unheard.errors import RecipeError
 
-__all__ = ["HOME_VARIABLE", "config_of", "find", "hash_of", "local_folder", "read_weights"]
+__all__ = [
+    "HOME_VARIABLE",
+    "config_of",
+    "find",
+    "from_fairseq",
+    "hash_of",
+    "local_folder",
+    "read_weights",
+]
 
 HOME_VARIABLE = "UNHEARD_ENCODERS"
 """Environment variable with the folder that holds encoders by name."""
@@ -130,7 +138,7 @@ def read_weights(path: Path, family: str) -> dict[str, Tensor]:
         RecipeError: If there are none, or the file cannot be read without running code.
     """
     if path.is_file():
-        return _fairseq(_unpacked(path))
+        return from_fairseq(_unpacked(path))
     tensors: dict[str, Tensor] = {}
     shards = sorted(path.glob("*.safetensors"))
     if shards:
@@ -179,7 +187,7 @@ def _bare(name: str, family: str) -> str:
     return name
 
 
-def _fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def from_fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the weights of a fairseq wav2vec 2.0 model under transformers' names."""
     renamed: dict[str, Tensor] = {}
     for old, value in tensors.items():
