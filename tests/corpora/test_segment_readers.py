@@ -1,4 +1,4 @@
-"""Do the segment labels of HAD and LlamaPartialSpoof become stretches, and are wrong ones refused?"""
+"""Do segment labels of HAD and LlamaPartialSpoof become stretches? Are wrong ones refused?"""
 
 from pathlib import Path
 

@@ -27,8 +27,8 @@ from unheard.corpora.had import Had
 from unheard.corpora.in_the_wild import InTheWild
 from unheard.corpora.jsut import Jsut
 from unheard.corpora.librispeech import LibriSpeech
-from unheard.corpora.llama_partial_spoof import LlamaPartialSpoof
 from unheard.corpora.ljspeech import LjSpeech
+from unheard.corpora.llama_partial_spoof import LlamaPartialSpoof
 from unheard.corpora.m_ailabs import MAilabs
 from unheard.corpora.mlaad import Mlaad
 from unheard.corpora.partial_spoof import PartialSpoof
