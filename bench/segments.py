@@ -40,6 +40,7 @@ from unheard.corpora.splices import LENGTHS_S, level
 from unheard.data.clip import Clip, Manifest, values_of
 from unheard.data.segment_labels import NOTE, read_stretches, written
 from unheard.detectors.bundle import read_card
+from unheard.errors import AudioError
 from unheard.evaluation.scores import read_scores
 from unheard.evaluation.segments import SegmentRow, segment_rows
 from unheard.files import in_one_step
@@ -53,6 +54,7 @@ STEPS = ("splices", "fit", "dev", "people", "cases", "pictures", "page", "eval")
 DOCS = Path(__file__).parents[1] / "docs"
 LONGEST_S, LEAST_S, MOST_OF_A_SPEAKER_S = 120.0, 1.6, 3600.0
 N_PICTURES = 10
+LEVEL = 0.05
 
 
 def unheard(*words: str | Path) -> None:
@@ -83,7 +85,11 @@ def _tapes(cache: Path, voice: Sequence[Recording]) -> Iterator[FloatArray]:
     waiting: list[FloatArray] = []
     waiting_s = total_s = 0.0
     for place in order:
-        samples = load(cache, voice[place])
+        try:
+            samples = load(cache, voice[place])
+        except AudioError as error:
+            print(f"left out: {error}")
+            continue
         if samples.size < LEAST_S * RATE:
             continue
         waiting.append(samples)
@@ -118,30 +124,36 @@ def _clip(voice: Sequence[Recording], number: int, samples: FloatArray, out: Pat
 
 
 def cases(detector: Path, people: Manifest, cache: Path, work: Path) -> list[dict[str, Any]]:
-    """Return the verdicts on two recordings of people with Flite in them, with the truth."""
-    flite = attacks(cache)["flite-slt"]
-    rng = np.random.default_rng(0)
-    says: list[FloatArray] = []
-    while sum(part.size for part in says) < 60 * RATE:
-        text = SENTENCES["en"][int(rng.integers(len(SENTENCES["en"])))]
-        says.append(flite.generate(Speech(text=text, language="en"), rng))
-    spoken = np.concatenate(says)
-    clips = [audio.read(people.audio(clip), minimum_s=0.0).samples for clip in people]
-    human = np.concatenate([samples * (0.05 / max(level(samples), 1e-4)) for samples in clips])
-    spoken = spoken * (0.05 / level(spoken))
+    """Return the verdicts on two recordings of people with Flite in them, with the truth.
+
+    The shorter is of the voice or page that has most speech, the longer of all of them.
+    """
+    read = [audio.read(people.audio(clip), minimum_s=0.0).samples for clip in people]
+    read = [samples * (LEVEL / max(level(samples), 1e-4)) for samples in read]
+    spoken = _spoken(cache, 60 * RATE)
     rows: list[dict[str, Any]] = []
     for total_s, start_s, end_s in ((70, 40, 60), (600, 300, 360)):
+        human = max(read, key=np.size) if total_s < LONGEST_S else np.concatenate(read)
         real = np.resize(human, (total_s - end_s + start_s) * RATE)
-        pieces = [
-            real[: start_s * RATE],
-            spoken[: (end_s - start_s) * RATE],
-            real[start_s * RATE :],
-        ]
+        before, after = np.split(real, [start_s * RATE])
+        pieces = [before, spoken[: (end_s - start_s) * RATE], after]
         path = work / "cases" / f"{total_s}s.flac"
         audio.write(path, np.clip(np.concatenate(pieces), -1, 1).astype(np.float32))
         (row,) = score_many([Task(str(path), path)], Settings(detector))
         rows.append({**row, "truth_s": [start_s, end_s]})
     return rows
+
+
+def _spoken(cache: Path, n: int) -> FloatArray:
+    """Return Flite's slt for n samples and more, at the level of the people."""
+    flite = attacks(cache)["flite-slt"]
+    rng = np.random.default_rng(0)
+    parts: list[FloatArray] = []
+    while sum(part.size for part in parts) < n:
+        text = SENTENCES["en"][int(rng.integers(len(SENTENCES["en"])))]
+        parts.append(flite.generate(Speech(text=text, language="en"), rng))
+    spoken = np.concatenate(parts)
+    return spoken * (LEVEL / level(spoken))
 
 
 def pictures(detector: Path, manifest: Manifest, picture: Path) -> None:
