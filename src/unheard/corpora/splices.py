@@ -36,7 +36,7 @@ from unheard.errors import AttackError, CorpusError
 from unheard.types import FloatArray
 from unheard.workers import told
 
-__all__ = ["LENGTHS_S", "OTHER", "SYSTEMS", "engine_of", "splice"]
+__all__ = ["LENGTHS_S", "OTHER", "SYSTEMS", "engine_of", "level", "splice"]
 
 LENGTHS_S = (0.5, 1.0, 2.0, 5.0, 20.0, 60.0)
 """Lengths of the stretches."""
@@ -265,7 +265,7 @@ def _spliced(
     piece, label, family = _piece(source, engine, attack, host, speech, at, n, rng)
     if piece is None:
         return None
-    piece = np.clip(piece * _level(speech) / max(_level(piece), 1e-6), -1, 1)
+    piece = np.clip(piece * level(speech) / max(level(piece), 1e-6), -1, 1)
     fades = bool(rng.random() < 0.5)
     if fades:
         piece = _faded(piece, speech[at:], speech[:behind])
@@ -331,7 +331,7 @@ def _loudest(samples: FloatArray, n: int, rng: np.random.Generator) -> FloatArra
     return max(cuts, key=lambda cut: float(np.mean(np.square(cut, dtype=np.float64))))
 
 
-def _level(samples: FloatArray) -> float:
+def level(samples: FloatArray) -> float:
     """Return the root mean square of what is within 20 dB of the loudest 20 ms."""
     frames = samples[: samples.size // _FADE * _FADE].reshape(-1, _FADE).astype(np.float64)
     powers = np.square(frames).mean(axis=1)
