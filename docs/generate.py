@@ -30,6 +30,12 @@ With `--out` the rows go to a file. For Parquet and CSV they are first appended 
 `<out>.journal.jsonl`, so a killed run loses at most the files being scored; the same command
 resumes from there. Keep that file as long as you add to the output. A row stays while the path,
 size and time of change of its file and the settings are the same; failed files are tried again.
+
+`unheard score --compare OLD NEW` prints the largest moves of scores and which decisions changed.
+Its table (`--out`, or `--json`) has a row for each file: `source`, `old_score`, `new_score`,
+`change` (new less old), `old_decision`, `new_decision`, `reason` where a verdict is missing.
+Beside it, `<out>.old.jsonl` and `<out>.new.jsonl` hold the verdicts of each detector; by them the
+same command goes on. Scores compare as far as both detectors are calibrated.
 """
 
 
