@@ -21,6 +21,9 @@ from unheard.metrics import fit_calibration
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+SCORES = re.compile(r"score +([-+][\d.]+) .* (examples/\S+)$", re.MULTILINE)
+"""Score and file in a line of `unheard score`."""
+
 RUN = ("score examples", "train toy", "recipes")
 """Beginnings of those commands of the README that are short enough to run here."""
 
@@ -73,6 +76,10 @@ def test_a_short_command_of_the_readme_runs(
     monkeypatch.chdir(tmp_path)
     run = unheard(*shlex.split(line)[1:])
     assert run.code == 0, run.text
+    printed = {name: float(score) for score, name in SCORES.findall(run.out)}
+    if printed:  # on any processor: sums in 8 bits overflow on some unless they are told not to
+        shown = SCORES.findall((ROOT / "README.md").read_text())
+        assert printed == pytest.approx({name: float(score) for score, name in shown}, abs=0.03)
 
 
 def test_the_packaged_detector_is_recalibrated_as_the_page_says(
