@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test coverage cluster-test export-test page-test check fix reference bench bench-long docs clean
+.PHONY: demo test coverage cluster-test export-test page-test check fix reference bench bench-long wheel-check docs clean
 
 demo: .venv/installed          ## score the example clips with the detector inside the package
 	$(BIN)/unheard score examples --timeline demo-output
@@ -43,6 +43,9 @@ bench: .venv/developer         ## measure speed and memory, in minutes; writes d
 
 bench-long: .venv/developer    ## the same with more repeats and the long ones, hours in all
 	$(BIN)/python bench/measurements.py --long
+
+wheel-check:                   ## build the wheel and try it with each extra; downloads gigabytes
+	$(PYTHON) bench/wheel_check.py build/wheel-check
 
 docs: .venv/developer          ## write the generated pages again
 	$(BIN)/python docs/generate.py
