@@ -105,7 +105,7 @@ def test_the_card_states_the_error_on_unseen_families(calibrated: Path) -> None:
         assert set(line.metrics) >= {"cllr", "undecided"}
     assert card.limits[0].startswith("Families left out of training one by one: EER ")
     text = bundle.model_card(card)
-    assert "fitted on dev, families left out of training in turn;" in text
+    assert "fitted on dev clips of families left out of training in turn;" in text
     assert "| left out in turn | low | no |" in text
 
 

@@ -162,10 +162,67 @@ def test_a_feature_that_never_moves_leaves_scores_finite(manifest: Manifest) -> 
     for batch in batches(manifest):
         method.gradients(model, batch, OBJECTIVE)
     for rows in model.collected.batches:
-        rows[:, 1] = 7.0
+        rows[:, 2] = 7.0
     method.after_step(model, after(3))
     assert model.spread[0] == pytest.approx(0.07)
     assert torch.isfinite(model(batches(manifest)[0].waveform)).all()
+
+
+HELD_OUT = replace(
+    PROBE,
+    method=Solve(c=0.05, hold_out=True),
+    sampler=Shuffled(batch_clips=6, by="attack", bonafide_by="speaker"),
+    dev_parts=(),
+)
+
+
+def test_a_clip_is_scored_by_a_fit_without_its_domain(manifest: Manifest, tmp_path: Path) -> None:
+    trained = bundle.load(train(HELD_OUT, manifest, tmp_path / "run"))
+    clips = manifest.part("train")
+    with torch.inference_mode():
+        source = BatchSource(clips, HELD_OUT.sampler, window_s=0.4, seed=3)
+        passed = [source[step] for step in range(3)]
+        rows = np.concatenate([trained.detector.embed(b.waveform).numpy() for b in passed])
+    truth = np.concatenate([batch.bonafide.numpy() for batch in passed])
+    domain = np.where(clips.bonafide(), clips.column("speaker"), clips.column("attack"))
+    domain = domain[source.rows(3)]
+    expected = np.empty(len(truth))
+    for name in np.unique(domain):
+        own = domain == name
+        others = rows[~own].astype(float)
+        centre = others.mean(axis=0)
+        spread = np.maximum(others.std(axis=0), np.maximum(0.01 * np.abs(centre), 1e-4))
+        model = LogisticRegression(C=0.05, class_weight="balanced", tol=1e-8, max_iter=5000)
+        model.fit((others - centre) / spread, truth[~own])
+        expected[own] = model.decision_function((rows[own] - centre) / spread)
+    table = pq.read_table(tmp_path / "run/bundle/dev_scores.parquet").to_pydict()
+    assert table["id"] == clips.column("id").tolist()
+    raw = np.array(table["raw"])
+    np.testing.assert_allclose(raw[source.rows(3)], expected, atol=2e-3)
+    assert expected.std() > 0.3
+    notes = trained.card.provenance.notes
+    assert "each scored by a fit without" in notes["calibrated_on"]
+    assert sum(line.n_bonafide + line.n_spoof for line in trained.card.provenance.material) == 18
+
+
+def test_what_has_no_domain_is_in_every_fit_and_has_no_score(manifest: Manifest) -> None:
+    method = Solve(c=0.05, hold_out=True)
+    model: Any = prepared(method)
+    for number, batch in enumerate(batches(manifest)):
+        domain = torch.full((len(batch),), -1 if number == 0 else number)
+        method.gradients(model, replace(batch, domain=domain), OBJECTIVE)
+    assert method.held_out(model) is not None
+    assert not len(method.held_out(model))
+    method.after_step(model, after(3))
+    scores = method.held_out(model)
+    assert np.isnan(scores[:6]).all()
+    assert np.isfinite(scores[6:]).all()
+    assert not hasattr(method.finish(model), "scored")
+
+
+def test_no_dev_and_nothing_held_out_is_refused(manifest: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no dev_parts, and its method holds no clip out"):
+        train(replace(HELD_OUT, method=Solve()), manifest, tmp_path / "run")
 
 
 def test_clips_of_one_class_are_refused(manifest: Manifest) -> None:

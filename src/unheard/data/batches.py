@@ -190,31 +190,36 @@ class Shuffled:
 
     Attributes:
         batch_clips: Clips per batch.
-        by: Manifest column that gives a spoofed clip its domain.
+        by: Manifest column, or note such as "notes.fold", that gives a spoofed clip its domain.
+        bonafide_by: The same for bona fide clips; "" gives them none.
     """
 
     batch_clips: int = 32
     by: str = "attack"
+    bonafide_by: str = ""
 
     def __post_init__(self) -> None:
         if self.batch_clips < 1:
             raise RecipeError(f"sampler.batch_clips is {self.batch_clips}; give 1 or more")
 
     def domains(self, manifest: Manifest) -> tuple[str, ...]:
-        """Return the values of the column `by` among spoofed clips, sorted."""
-        return tuple(sorted(set(manifest.column(self.by)[~manifest.bonafide()])))
+        """Return the values that give clips their domains, sorted; "" gives none."""
+        return tuple(sorted({*self._values(manifest)} - {""}))
 
     def planner(self, manifest: Manifest, seed: int) -> Callable[[int], BatchRows]:
         """Return a function from a step to the next clips of a random order."""
-        names = self.domains(manifest)
-        index = {name: place for place, name in enumerate(names)}
-        column = manifest.column(self.by).tolist()
-        truth = manifest.bonafide().tolist()
-        domain = np.array(
-            [-1 if human else index[name] for human, name in zip(truth, column, strict=True)]
-        )
+        index = {name: place for place, name in enumerate(self.domains(manifest))} | {"": -1}
+        domain = np.array([index[name] for name in self._values(manifest)])
         everything = np.ones(len(manifest), bool)
         return partial(self._plan, RoundRobin.of(everything, everything, (seed, 2)), domain)
+
+    def _values(self, manifest: Manifest) -> list[str]:
+        """Return the name of each clip's domain, "" for none."""
+        bonafide = manifest.bonafide()
+        spoof = values_of(manifest, self.by)
+        human = values_of(manifest, self.bonafide_by) if self.bonafide_by else ""
+        names: list[str] = np.where(bonafide, human, spoof).tolist()
+        return names
 
     def _plan(self, round_robin: RoundRobin, domain: IntArray, step: int) -> BatchRows:
         rows, _ = round_robin.draw(step * self.batch_clips, self.batch_clips)
@@ -280,6 +285,10 @@ class BatchSource(Dataset[Batch]):
             generator=torch.Generator(),
         )
         return iter(loader)
+
+    def rows(self, n_steps: int) -> IntArray:
+        """Return the rows of the manifest in the first batches, in their order, shape [N]."""
+        return np.concatenate([self._plan(step).rows for step in range(n_steps)])
 
     def __getitem__(self, step: int) -> Batch:
         plan = self._plan(step)

@@ -104,7 +104,7 @@ def _operating_points(card: Card) -> list[str]:
     return [
         "## Operating points",
         "",
-        f"Thresholds on the score, fitted on dev{f', {clips}' if clips else ''}; on other speech "
+        f"Thresholds on the score, fitted on {clips or 'dev'}; on other speech "
         "their rates will differ.",
         "",
         f"- sure (the default), {points.surely_spoof:+.2f} and {points.surely_bonafide:+.2f}: "

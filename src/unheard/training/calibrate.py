@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Fold", "LeftOutFamily", "calibrate", "evaluate_folds", "fit", "without"]
 
 CALIBRATED = "calibrated"
-CALIBRATED_ON = "families left out of training in turn"
+CALIBRATED_ON = "dev clips of families left out of training in turn"
 FOLDS = "held_out"
 FEWEST_CLIPS = 10
 """A family with fewer spoofed dev clips shows too little to be held out."""

@@ -24,9 +24,17 @@ from unheard.scoring.scorer import pooled
 from unheard.training import distributed
 from unheard.training.provenance import systems_of
 from unheard.training.recipe import Recipe
-from unheard.types import BoolArray, FloatArray
+from unheard.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Checked", "check", "dev_scores", "spread", "systems"]
+__all__ = [
+    "Checked",
+    "check",
+    "check_held_out",
+    "dev_scores",
+    "held_out_clips",
+    "spread",
+    "systems",
+]
 
 
 def dev_scores(model: nn.Module, manifest: Manifest, recipe: Recipe) -> FloatArray:
@@ -107,6 +115,35 @@ def check(
     cllr = metrics.cllr(calibrate(human), calibrate(machine))
     eer, cllr, error = distributed.of_first(eer, cllr, error)
     return Checked(eer, cllr, error if groups else None)
+
+
+def held_out_clips(
+    clips: Manifest, rows: IntArray, scores: FloatArray
+) -> tuple[Manifest, FloatArray]:
+    """Return the clips that were held out, and the mean of each one's scores.
+
+    Args:
+        clips: What was trained on.
+        rows: Which clip each score is of, shape [N].
+        scores: As a method gives them, shape [N]; NaN where nothing was held out.
+    """
+    known = ~np.isnan(scores)
+    found, place = np.unique(rows[known], return_inverse=True)
+    chosen = np.zeros(len(clips), bool)
+    chosen[found] = True
+    sums = np.bincount(place, scores[known], len(found))
+    return clips.where(chosen), sums / np.bincount(place, minlength=len(found))
+
+
+def check_held_out(clips: Manifest, scores: FloatArray) -> Checked:
+    """Check the scores [N] of clips that were held out; before there are any, those of chance."""
+    bonafide = clips.bonafide()
+    if not len(clips):
+        return Checked(eer=0.5, cllr=1.0)
+    human, machine = scores[bonafide], scores[~bonafide]
+    calibrate = metrics.fit_calibration(human, machine)
+    cllr = metrics.cllr(calibrate(human), calibrate(machine))
+    return Checked(*distributed.of_first(metrics.eer(human, machine), cllr))
 
 
 def systems(dev: Manifest, clips: Manifest) -> dict[str, BoolArray]:

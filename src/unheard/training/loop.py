@@ -36,7 +36,14 @@ from unheard.training.checkpoint import (
     weights_of,
     whole_moments,
 )
-from unheard.training.dev_clips import check, dev_scores, spread, systems
+from unheard.training.dev_clips import (
+    check,
+    check_held_out,
+    dev_scores,
+    held_out_clips,
+    spread,
+    systems,
+)
 from unheard.training.distributed import Rank
 from unheard.training.initial_weights import (
     BUNDLE,
@@ -48,6 +55,7 @@ from unheard.training.methods import Progress, Supervised
 from unheard.training.precision import autocast, gains
 from unheard.training.provenance import card_of, dev_table, seen_keys
 from unheard.training.recipe import Recipe, recipe_to_json
+from unheard.types import FloatArray
 
 __all__ = ["train"]
 
@@ -82,7 +90,8 @@ def train(
 
     The best step is the one with the lowest EER on dev, pooled or the mean over systems as the
     recipe chooses; of equal ones that with the lowest Cllr after calibration, then the first. The
-    recipe may average its weights with those of checks before it.
+    recipe may average its weights with those of checks before it. A recipe without dev parts is
+    calibrated on training clips that its method held out.
 
     Processes that torchrun started share out the batches of each step and the dev clips; the first
     one alone writes and reports progress. The run may resume with another number of them.
@@ -108,7 +117,7 @@ def train(
     clips, dev = _parts(recipe, manifest)
     method, n_steps, budget = recipe.method, recipe.budget.n_steps, recipe.budget
     few_dev = spread(dev, budget.dev_clips)
-    groups = systems(few_dev, clips) if budget.choose_by == "systems" else {}
+    groups = systems(few_dev, clips) if budget.choose_by == "systems" and len(dev) else {}
 
     with distributed.joined() as rank, _repeatable(recipe.seed, rank.device), ExitStack() as opened:
         _check_shares(recipe, rank, sharded=sharded)
@@ -143,9 +152,8 @@ def train(
 
         per_step = budget.batches_per_step
         mine = rank.share(step * per_step, n_steps * per_step)
-        batches = _source(recipe, clips).batches(
-            mine.start, mine.stop, every=mine.step, workers=workers
-        )
+        source = _source(recipe, clips)
+        batches = source.batches(mine.start, mine.stop, every=mine.step, workers=workers)
         while step < n_steps:
             rate = recipe.schedule.at(step, n_steps)
             _set_rate(optimizer, rate, step / n_steps)
@@ -178,7 +186,10 @@ def train(
             checking = step % budget.eval_every == 0 or step == n_steps
             if checking:
                 distributed.average_statistics(model)
-                checked = check(model, few_dev, groups, recipe)
+                if len(dev):
+                    checked = check(model, few_dev, groups, recipe)
+                else:
+                    checked = check_held_out(*_held_out(recipe, model, source, step * per_step))
                 line |= checked.line()
                 spec = method.spec(model, recipe.detector)
                 recent = [*recent, weights_of(model)][-budget.average :]
@@ -205,14 +216,18 @@ def train(
         assert best is not None
         model = method.prepare(fresh(best.spec))
         restore(model, best.weights)
+        held_out: FloatArray | None = None
+        if not len(dev):
+            dev, held_out = _held_out(recipe, model, source, n_steps * per_step)
         detector = method.finish(model.to(rank.device)).eval()
-        scores = dev_scores(detector, dev, recipe)
+        scores = dev_scores(detector, dev, recipe) if held_out is None else held_out
         if not rank.is_first:
             return out / BUNDLE
         before = {initial.path: initial.bundle.card for initial in starts}
         seconds = time.monotonic() - started
         card = card_of(recipe, clips, dev, scores, best, seconds=seconds, before=before)
-        say(f"best step {best.step}; calibrated on {len(dev)} dev clips")
+        kind = "dev" if held_out is None else "held out"
+        say(f"best step {best.step}; calibrated on {len(dev)} {kind} clips")
         return weights.save(
             out / BUNDLE,
             detector,
@@ -233,6 +248,8 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
                 "set train_parts and dev_parts to other parts"
             )
     clips, dev = manifest.part(*recipe.train_parts), manifest.part(*recipe.dev_parts)
+    if not recipe.dev_parts:
+        return clips, dev
     train_name, dev_name = "+".join(recipe.train_parts), "+".join(recipe.dev_parts)
     for name, part in ((train_name, clips), (dev_name, dev)):
         bonafide = part.bonafide()
@@ -252,6 +269,19 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
                 "own split, name the column in the recipe's may_share"
             )
     return clips, dev
+
+
+def _held_out(
+    recipe: Recipe, model: nn.Module, source: BatchSource, n_batches: int
+) -> tuple[Manifest, FloatArray]:
+    """Return the training clips that were held out of a fit in turn, and their scores; or raise."""
+    scores = recipe.method.held_out(model)
+    if scores is None:
+        raise TrainingError(
+            "the recipe names no dev_parts, and its method holds no clip out to calibrate on; name "
+            "a part, as dev_parts=dev, or take the method solve with hold_out"
+        )
+    return held_out_clips(source.manifest, source.rows(n_batches)[: len(scores)], scores)
 
 
 def _known(part: Manifest, column: str) -> set[str]:

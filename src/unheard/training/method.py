@@ -1,4 +1,4 @@
-"""What every training method is: a value with five verbs that the loop calls in turn.
+"""What every training method is: a value with six verbs that the loop calls in turn.
 
 The loop alone averages gradients over processes, clips them, steps and schedules. A method only
 fills `.grad`, so bilevel methods run unchanged on one process or on many.
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from unheard.data.batches import Batch, Terms
 from unheard.detectors.detector import Detector, Outputs, Spec
+from unheard.types import FloatArray
 
 __all__ = ["Method", "Moments", "Objective", "Progress"]
 
@@ -78,6 +79,15 @@ class Method(Protocol):
         """Return what builds the model as it stands, given what was built at the start.
 
         A checkpoint and a bundle are read back through it, so it holds widths that grew.
+        """
+        ...
+
+    def held_out(self, model: nn.Module) -> FloatArray | None:
+        """Return scores of clips that passed, each by weights fitted without clips of its domain.
+
+        In the order in which they passed, shape [N], NaN for those that nothing was fitted without;
+        empty before there are any. They calibrate a detector that was trained on all clips. None
+        if the method makes none.
         """
         ...
 

@@ -143,6 +143,9 @@ class Mldg:
         """Return the spec of the start."""
         return started
 
+    def held_out(self, model: nn.Module) -> None:
+        """Return None: no clip is held out."""
+
     def finish(self, model: nn.Module) -> Detector:
         """Return the model itself."""
         assert isinstance(model, Detector)

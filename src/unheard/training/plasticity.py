@@ -248,6 +248,9 @@ class Plasticity:
         assert isinstance(started, Resizable)
         return started.with_widths({part.name: len(part.is_new) for part in state})
 
+    def held_out(self, model: nn.Module) -> None:
+        """Return None: no clip is held out."""
+
     def finish(self, model: nn.Module) -> Detector:
         """Return the detector without what only the method needs."""
         assert isinstance(model, Detector)

@@ -37,6 +37,7 @@ __all__ = [
     "systems_of",
 ]
 
+HELD_OUT = "clips of training, each scored by a fit without the laboratories of its fold"
 FEW_HOURS = 100.0
 """With less speech to train on, a card warns that it was little."""
 
@@ -56,7 +57,7 @@ def card_of(
     Args:
         recipe: What was run.
         clips: What was trained on.
-        dev: What selected the best step.
+        dev: What selected the best step, or clips of these that were held out of a fit in turn.
         scores: Raw scores of the dev clips, shape [len(dev)].
         best: The step that was kept.
         seconds: How long the run took, interruptions left out.
@@ -65,13 +66,15 @@ def card_of(
     bonafide = dev.bonafide()
     calibration = fit_calibration(scores[bonafide], scores[~bonafide])
     llr = calibration(scores)
+    heard = (clips, dev) if recipe.dev_parts else (clips,)
+    calibrated_on = {} if recipe.dev_parts else {"calibrated_on": HELD_OUT}
     provenance = Provenance(
         recipe=recipe.name,
         settings=recipe_to_json(recipe),
         seed=recipe.seed,
         revision=revision(),
         manifests={"train": clips.sha256(), "dev": dev.sha256()},
-        material=material_of(clips, dev, before=before.values()),
+        material=material_of(*heard, before=before.values()),
         families=families_of(clips, before=before.values()),
         systems=systems_of(clips, dev, before=before.values()),
         pages=pages_of(clips, dev, before=before.values()),
@@ -85,7 +88,8 @@ def card_of(
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "parts": {path: card.name for path, card in before.items()},
-        },
+        }
+        | calibrated_on,
     )
     return Card(
         name=recipe.name,
