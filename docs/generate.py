@@ -1,5 +1,6 @@
 """Writes the pages that are made from the code: run `make docs` after changing what they show."""
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ def _commands(command: Any, path: str) -> Iterator[str]:
     parameters = [each for each in command.params if each.name != "help"]
     arguments = [each for each in parameters if each.param_type_name == "argument"]
     usage = "".join(f" {_argument(argument)}" for argument in arguments)
-    yield f"\n## {path}{usage}\n\n{' '.join(command.help.split())}\n"
+    yield f"\n## {path}{usage}\n\n{textwrap.fill(command.help, 100, break_on_hyphens=False)}\n"
     if parameters:
         yield "\n| | | default |\n|---|---|---|\n"
     for parameter in parameters:

@@ -80,7 +80,7 @@ def test_a_short_command_of_the_readme_runs(
     run = unheard(*shlex.split(line)[1:])
     assert run.code == 0, run.text
     printed = {name: float(score) for score, name in SCORES.findall(run.out)}
-    if printed:  # on any processor: sums in 8 bits overflow on some unless they are told not to
+    if printed:  # on any processor: sums in 8 bits overflow on some unless that is prevented
         shown = SCORES.findall((ROOT / "README.md").read_text())
         assert printed == pytest.approx({name: float(score) for score, name in shown}, abs=0.03)
 

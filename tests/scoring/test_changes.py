@@ -1,4 +1,4 @@
-"""Is what changes between two detectors told of each recording?"""
+"""Is what changes between two detectors reported for each recording?"""
 
 import csv
 import json
