@@ -1,12 +1,9 @@
-# Six verbs and a demonstration. Everything runs inside .venv, made on first use.
+# Verbs and a demonstration. Everything runs inside .venv, made on first use.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-# Those that are left out measure a corpus or runs that the user names: see their first lines.
-BENCHES := $(filter-out $(addprefix bench/,dev_conditions.py reconstruct.py seeds.py segments.py speech.py stream.py), $(wildcard bench/*.py))
-
-.PHONY: demo test coverage cluster-test export-test page-test check fix reference bench docs clean
+.PHONY: demo test coverage cluster-test export-test page-test check fix reference bench bench-long wheel-check docs clean
 
 demo: .venv/installed          ## score the example clips with the detector inside the package
 	$(BIN)/unheard score examples --timeline demo-output
@@ -41,8 +38,14 @@ reference: .venv/reference     ## record the numbers of independent implementati
 	.venv/reference/bin/python tests/metrics/make_reference.py
 	.venv/reference/bin/python tests/detectors/layers/make_reference.py
 
-bench: .venv/developer         ## measure speed and memory, hours in all; prints Markdown
-	set -e; for script in $(BENCHES); do echo "\n# $$script\n"; $(BIN)/python $$script; done
+bench: .venv/developer         ## measure speed and memory, in minutes; writes docs/measurements.md
+	$(BIN)/python bench/measurements.py
+
+bench-long: .venv/developer    ## the same with more repeats and the long ones, hours in all
+	$(BIN)/python bench/measurements.py --long
+
+wheel-check:                   ## build the wheel and try it with each extra; downloads gigabytes
+	$(PYTHON) bench/wheel_check.py build/wheel-check
 
 docs: .venv/developer          ## write the generated pages again
 	$(BIN)/python docs/generate.py

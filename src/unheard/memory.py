@@ -1,7 +1,7 @@
 """Freed memory, kept for the next step instead of being given back to the system.
 
 Every pass over a batch takes and frees the same large arrays. glibc's allocator returns each of
-them to the system and asks for it anew, and the system fills every page with zeros first: a third
+them to the system and asks for it again, and the system fills every page with zeros first: a third
 of the time of a step of the light CNN. bench/memory.py measures it.
 """
 

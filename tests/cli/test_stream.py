@@ -1,4 +1,4 @@
-"""Does `unheard stream` say what it hears while it hears it, and what the file gets at the end?"""
+"""Does `unheard stream` report while it listens, and what the file gets at the end?"""
 
 import io
 import json

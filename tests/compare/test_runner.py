@@ -1,4 +1,4 @@
-"""Jobs are done once, in order, by whoever comes; a kill or a failure costs nothing else."""
+"""Jobs are done once, in order, by any process; a kill or a failure costs nothing else."""
 
 import fcntl
 import os
@@ -121,10 +121,10 @@ def test_a_job_that_failed_is_known_by_its_log_and_tried_again(tmp_path: Path) -
     worker([broken]).work()
     (state,) = overview([broken]).states  # type: ignore[list-item]
     assert (state.state, state.why) == ("failed", "train: error: it broke; fix it")
-    mended = Job(tmp_path / "job")
-    assert worker([mended]).work() == []
-    assert mended.attempts() == ["train", *STEPS]
-    assert overview([mended]).states[0].state == "done"  # type: ignore[list-item]
+    repaired = Job(tmp_path / "job")
+    assert worker([repaired]).work() == []
+    assert repaired.attempts() == ["train", *STEPS]
+    assert overview([repaired]).states[0].state == "done"  # type: ignore[list-item]
 
 
 def test_several_processes_at_once_never_do_a_job_twice(tmp_path: Path, process: Start) -> None:

@@ -217,7 +217,7 @@ def test_a_page_of_another_site_opens_no_stream(client: TestClient, place: dict[
 
 
 def refused(client: TestClient, path: str, headers: dict[str, str]) -> tuple[int, str, set[str]]:
-    """Status, code and fields of what a stream is told that is not opened."""
+    """Status, code and fields of what a stream gets that is not opened."""
     with (
         pytest.raises(WebSocketDenialResponse) as caught,
         client.websocket_connect(path, headers=headers),

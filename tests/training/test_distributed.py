@@ -269,7 +269,7 @@ def test_a_lost_process_is_reported_with_what_to_do(message: str) -> None:
 def test_a_process_that_is_sent_sigterm_reports_it_undisturbed() -> None:
     before = signal.getsignal(signal.SIGTERM)
     try:
-        remedy = r"told to stop.*give the same command again"
+        remedy = r"asked to stop.*give the same command again"
         with pytest.raises(TrainingError, match=remedy), distributed._stoppable():
             signal.raise_signal(signal.SIGTERM)
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN

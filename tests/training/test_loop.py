@@ -318,7 +318,7 @@ def test_a_copy_of_a_dev_recording_is_refused_in_training(
     clips = [
         replace(c, source_clip="dev-human-1") if c.id == "train-saw-1" else c for c in manifest
     ]
-    with pytest.raises(TrainingError, match=r"'dev-human-1'.*split the manifest anew"):
+    with pytest.raises(TrainingError, match=r"'dev-human-1'.*split the manifest again"):
         train(TINY, Manifest.of(clips, manifest.root), tmp_path / "run")
 
 

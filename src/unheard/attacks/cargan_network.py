@@ -1,4 +1,4 @@
-"""The generator of chunked autoregressive GAN: each chunk is told how the one before it ended.
+"""The generator of chunked autoregressive GAN: each chunk is given how the one before it ended.
 
 B clips, C channels, F frames of a chunk, M mel bands, P samples of the past, T samples.
 """

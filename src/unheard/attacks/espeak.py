@@ -34,7 +34,7 @@ _VARIANTS = ("", "f2", "m3", "klatt", "klatt4")
 
 @dataclass(frozen=True)
 class Espeak:
-    """One espeak-ng voice; speed and pitch are drawn anew for each text.
+    """One espeak-ng voice; speed and pitch are drawn again for each text.
 
     Attributes:
         name: As in `ATTACKS`.

@@ -26,7 +26,7 @@ _FAMILY = {
 
 @dataclass(frozen=True)
 class Flite:
-    """One flite voice; the speaking rate is drawn anew for each text.
+    """One flite voice; the speaking rate is drawn again for each text.
 
     Attributes:
         name: As in `ATTACKS`.

@@ -37,7 +37,7 @@ _VOICES = ("male", "female", "large_child", "small_child", "baby")
 
 @dataclass(frozen=True)
 class GnuSpeech:
-    """One GnuSpeech voice; tempo and pitch are drawn anew for each text.
+    """One GnuSpeech voice; tempo and pitch are drawn again for each text.
 
     Attributes:
         name: As in `ATTACKS`.

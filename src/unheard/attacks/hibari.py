@@ -25,7 +25,7 @@ PACKAGES = ("pypi:hibari-tts==0.2.1", "pypi:onnxruntime")
 
 @dataclass(frozen=True)
 class Hibari:
-    """The one voice that the package holds; speed is drawn anew for each text.
+    """The one voice that the package holds; speed is drawn again for each text.
 
     The other voices of hibari would be downloaded by it, which we never let it do.
 

@@ -53,7 +53,7 @@ _TIED = {
 
 @dataclass(frozen=True)
 class Kokoro:
-    """One Kokoro voice; speed is drawn anew for each text.
+    """One Kokoro voice; speed is drawn again for each text.
 
     Attributes:
         name: As in `ATTACKS`.

@@ -1,4 +1,4 @@
-"""The generator of Parallel WaveGAN: noise into speech by gated convolutions that hear mel frames.
+"""The generator of Parallel WaveGAN: noise into speech by gated convolutions that read mel frames.
 
 B clips, C channels, F frames, M mel bands, S channels of the sum, T samples.
 """

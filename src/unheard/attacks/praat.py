@@ -73,7 +73,7 @@ Save as WAV file: after$
 
 @dataclass(frozen=True)
 class PraatLpc:
-    """A recording filtered anew: its linear prediction filter over pulses and noise.
+    """A recording filtered again: its linear prediction filter over pulses and noise.
 
     Attributes:
         name: As in `ATTACKS`.

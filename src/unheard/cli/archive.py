@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from unheard.scoring.cluster import Engine
     from unheard.scoring.many import Settings
 
-__all__ = ["into_shards", "show", "tell_found", "wants_shards"]
+__all__ = ["into_shards", "show", "show_changes", "tell_found", "wants_shards"]
 
 COLOURS = {"bonafide": "green", "spoof": "red", "undecided": "yellow"}
 WORDS = {"bonafide": "bona fide", "spoof": "spoof", "undecided": "undecided"}
 
 _TELL_S = 10.0
+_LARGEST = 20
+"""Recordings that are shown of those whose score moved; a screen holds them."""
 
 
 def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = False) -> None:
@@ -54,6 +56,37 @@ def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = Fal
 def _part(row: dict[str, Any]) -> str:
     track = "" if row["track"] == "default" else f", track {row['track']}"
     return f"{row['source']}, channel {row['channel']}{track}"
+
+
+def show_changes(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Write rows of `unheard.scoring.changes`: as JSON; or the largest moves and what they add to.
+
+    Errors and missing verdicts are written too, to standard error.
+    """
+    from unheard.scoring.changes import NO_VERDICT, decisions_changed, largest_first
+
+    for row in rows:
+        if as_json:
+            typer.echo(json.dumps(row, allow_nan=False))
+        if row["change"] is None:
+            say(f"no score by both: {shown(row['source'])}: {shown(row['reason'])}")
+    if as_json:
+        return
+    moved, words = largest_first(rows), {**WORDS, NO_VERDICT: NO_VERDICT}
+    typer.echo(f"{'old':>7} {'new':>7} {'change':>7}  {'old':10}  {'new':10}  file")
+    for row in moved[:_LARGEST]:
+        numbers = " ".join(f"{row[name]:+7.2f}" for name in ("old_score", "new_score", "change"))
+        decisions = "  ".join(f"{words[row[name]]:10}" for name in ("old_decision", "new_decision"))
+        typer.echo(f"{numbers}  {decisions}  {shown(row['source'])}")
+    if len(moved) > _LARGEST:
+        typer.echo(f"and {len(moved) - _LARGEST} that moved less; --out or --json lists them")
+    if moved:
+        mean = sum(row["change"] for row in moved) / len(moved)
+        typer.echo(f"mean change {mean:+.2f}; up is bona fide")
+    changed = decisions_changed(rows)
+    typer.echo(f"{changed.total()} of {len(rows)} decisions changed")
+    for (old, new), n in changed.most_common():
+        typer.echo(f"  {n:6} from {words[old]} to {words[new]}")
 
 
 def tell_found(search: Search, *, as_json: bool = False) -> None:

@@ -41,7 +41,7 @@ def compare(  # noqa: PLR0913  a command has the options that it has
         bool, typer.Option("--dry-run", help="Say what would be done, and how far it is.")
     ] = False,
     report: Annotated[
-        bool, typer.Option("--report", help="Make the report anew from what is there.")
+        bool, typer.Option("--report", help="Make the report again from what is there.")
     ] = False,
     draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws behind an interval.")] = 5000,
 ) -> None:

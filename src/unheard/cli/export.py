@@ -52,7 +52,7 @@ def export(  # noqa: PLR0913  a command has the options that it has
         bool, typer.Option("--public", help="Let everyone see a repository that --push makes.")
     ] = False,
     licence: Annotated[
-        str, typer.Option(help="With --to hub: licence that the hub is told, as in apache-2.0.")
+        str, typer.Option(help="With --to hub: licence that the hub is given, as in apache-2.0.")
     ] = "",
 ) -> None:
     """Write a detector for use without torch, or for a model hub.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unheard.cli.archive import into_shards, show, tell_found, wants_shards
+from unheard.cli.archive import into_shards, show, show_changes, tell_found, wants_shards
 from unheard.cli.drawn import Drawn, pictures_of, what_to_draw
 from unheard.cli.interrupt import ending_soon
 from unheard.cli.shared import (
@@ -23,6 +23,7 @@ from unheard.cli.shared import (
     SpoofPrior,
     Threshold,
     Track,
+    detector_folder,
     say,
     settings_of,
     shown,
@@ -31,11 +32,15 @@ from unheard.cli.shared import (
 if TYPE_CHECKING:
     from unheard.data.recordings import Search
     from unheard.data.rows import RowFile
-    from unheard.scoring.many import Task
+    from unheard.scoring.many import Row, Settings, Task
 
 __all__ = ["score"]
 
 NOT_WITH_SHARDS = "a folder of shards has no --json, --timeline, --explain or --report"
+NOT_WITH_COMPARE = (
+    "--compare names both detectors and writes one table: leave out --detector, --timeline, "
+    "--explain, --report, --engine, and a folder as --out"
+)
 
 
 def score(  # noqa: PLR0913  a command has the options that it has
@@ -47,6 +52,14 @@ def score(  # noqa: PLR0913  a command has the options that it has
         ),
     ],
     detector: Detector = SHIPPED,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="OLD NEW",
+            help="Score with two detectors instead, named as --detector names one: what changes in "
+            "scores and decisions, the largest moves first. --out writes all of it as a table.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON object per file and line.")
     ] = False,
@@ -129,12 +142,16 @@ def score(  # noqa: PLR0913  a command has the options that it has
         channel=channel,
         track=track,
     )
-    from unheard.data import storage
     from unheard.data.recordings import Search
-    from unheard.scoring.many import score_many
 
     search = Search(every_file, follow_symlinks)
     drawn = what_to_draw(settings, timeline, explain, report)
+    if compare:
+        if drawn or wants_shards(out, engine) or detector != detector_folder(SHIPPED):
+            raise typer.BadParameter(NOT_WITH_COMPARE)
+        pair = tuple(replace(settings, detector=detector_folder(name)) for name in compare)
+        _compare(paths, pair, search, out, jobs or 1, as_json)
+        return
     if wants_shards(out, engine):
         from unheard.scoring.cluster import Engine
 
@@ -145,24 +162,71 @@ def score(  # noqa: PLR0913  a command has the options that it has
     with ending_soon(_how_to_resume(out)), contextlib.ExitStack() as opened:
         tasks = _tasks(paths, drawn, search, out is not None, opened)
         row_file = _row_file(out, settings.key(), opened)
-        new, n_verdicts = tasks, 0
-        if row_file is not None:
-            stamps = {task.source: storage.stamp(task.place) for task in tasks}
-            new = [task for task in tasks if not row_file.is_done(task.source, stamps[task.source])]
-            old = set(stamps) - {task.source for task in new}
-            n_verdicts = sum(map(row_file.has_verdict, old))
         tell_found(search, as_json=as_json)
-        advance = opened.enter_context(_progress(len(new), quiet=row_file is not None))
-        for row in score_many(new, settings, n_jobs=jobs or 1, draw=drawn and drawn.draw):
+        n_new = n_verdicts = 0
+        for row in _scored(tasks, settings, row_file, jobs or 1, drawn):
+            n_new += 1
             n_verdicts += row.get("score") is not None
-            if row_file is not None:
-                row_file.add(row, stamps[row["source"]])
             show(row, as_json=as_json, quiet=row_file is not None, explain=bool(explain))
-            advance()
         if row_file is not None:
             row_file.finish()
+            n_verdicts = sum(row_file.has_verdict(task.source) for task in tasks)
     n_asked = len(tasks) + len(search.errors)
-    _sum_up(n_verdicts, n_asked, len(tasks) - len(new), out, None if as_json else settings.detector)
+    detectors = {} if as_json else {"detector": settings.detector}
+    _sum_up(n_verdicts, n_asked, len(tasks) - n_new, out, detectors)
+
+
+def _compare(
+    paths: list[str],
+    pair: tuple[Settings, ...],
+    search: Search,
+    out: str | None,
+    n_jobs: int,
+    as_json: bool,
+) -> None:
+    """Score with the old and the new detector and show what changes; leave by the code."""
+    from unheard.scoring.changes import brief, changes, write
+
+    with ending_soon(_how_to_resume(out)), contextlib.ExitStack() as opened:
+        tasks = _tasks(paths, None, search, out is not None, opened)
+        _check_name(out)
+        tell_found(search, as_json=as_json)
+        found: list[list[Row]] = []
+        for word, settings in zip(("old", "new"), pair, strict=True):
+            kept = None if out is None else f"{out}.{word}.jsonl"
+            row_file = _row_file(kept, settings.key(), opened)
+            rows = [brief(row) for row in _scored(tasks, settings, row_file, n_jobs)]
+            found.append(rows if row_file is None else list(map(brief, row_file.rows())))
+        changed = changes([task.source for task in tasks], *found)
+        if out is not None:
+            write(changed, Path(out))
+    show_changes(changed, as_json=as_json)
+    n_both = sum(row["change"] is not None for row in changed)
+    detectors = {} if as_json else {"old": pair[0].detector, "new": pair[1].detector}
+    _sum_up(n_both, len(tasks) + len(search.errors), 0, out, detectors)
+
+
+def _scored(
+    tasks: list[Task],
+    settings: Settings,
+    row_file: RowFile | None,
+    n_jobs: int,
+    drawn: Drawn | None = None,
+) -> Iterator[Row]:
+    """Score what a row file does not have yet, or all without one; its new rows, as they come."""
+    from unheard.data import storage
+    from unheard.scoring.many import score_many
+
+    stamps: dict[str, storage.Stamp] = {}
+    if row_file is not None:
+        stamps = {task.source: storage.stamp(task.place) for task in tasks}
+        tasks = [task for task in tasks if not row_file.is_done(task.source, stamps[task.source])]
+    with _progress(len(tasks), quiet=row_file is not None) as advance:
+        for row in score_many(tasks, settings, n_jobs=n_jobs, draw=drawn and drawn.draw):
+            if row_file is not None:
+                row_file.add(row, stamps[row["source"]])
+            yield row
+            advance()
 
 
 def _tasks(
@@ -208,15 +272,22 @@ def _standard_input(opened: contextlib.ExitStack) -> Path:
 
 
 def _row_file(out: str | None, settings: str, opened: contextlib.ExitStack) -> RowFile | None:
-    from unheard.data.rows import SUFFIXES, RowFile
+    from unheard.data.rows import RowFile
 
     if out is None:
         return None
-    if not out.endswith(SUFFIXES):
+    _check_name(out)
+    return opened.enter_context(RowFile(Path(out), settings))
+
+
+def _check_name(out: str | None) -> None:
+    """Refuse an output whose name does not say what it is."""
+    from unheard.data.rows import SUFFIXES
+
+    if out is not None and not out.endswith(SUFFIXES):
         raise typer.BadParameter(
             f"--out {out}: end its name in one of {', '.join(SUFFIXES)}, or in / for a folder"
         )
-    return opened.enter_context(RowFile(Path(out), settings))
 
 
 @contextlib.contextmanager
@@ -235,17 +306,17 @@ def _progress(n_files: int, *, quiet: bool) -> Iterator[Callable[[], None]]:
 
 
 def _sum_up(
-    n_verdicts: int, n_asked: int, n_before: int, out: str | None, detector: Path | None
+    n_verdicts: int, n_asked: int, n_before: int, out: str | None, detectors: dict[str, Path]
 ) -> None:
     """Say what was done if there is more than a line to read, and who spoke; leave by the code."""
     if out is not None or n_asked > 1:
         before = f" ({n_before} of them before)" if n_before else ""
         where = f": {out}" if out else ""
         say(f"{n_verdicts} of {n_asked} files have a verdict{before}{where}")
-    if detector is not None:
+    for word, detector in detectors.items():
         from unheard.detectors.bundle import read_card
 
         card = read_card(detector)
-        say(f"detector: {shown(card.name)} {shown(card.version)}")
+        say(f"{word}: {shown(card.name)} {shown(card.version)}")
     if n_verdicts < n_asked:
         raise typer.Exit(1)

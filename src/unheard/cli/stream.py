@@ -90,7 +90,7 @@ def stream(  # noqa: PLR0913  a command has the options that it has
         track=track,
     )
     if channel == "each" or track == "all":
-        raise typer.BadParameter("a stream is heard once: choose one --channel and one --track")
+        raise typer.BadParameter("a stream is read once: choose one --channel and one --track")
     if raw is None and (rate is not None or channels is not None):
         raise typer.BadParameter("--rate and --channels are of headerless samples: give --raw too")
     if sys.stdin.isatty():
@@ -119,7 +119,7 @@ def stream(  # noqa: PLR0913  a command has the options that it has
 
 @dataclass(frozen=True)
 class _Reader:
-    """Hears standard input, and tells of each window."""
+    """Reads standard input, and reports each window."""
 
     scorer: Scorer
     rule: EarlyDecision
@@ -195,7 +195,7 @@ class _Reader:
 
 
 class _CtrlC:
-    """Makes Ctrl-C end what is heard, at once while waiting, after the window while scoring."""
+    """Makes Ctrl-C end what is read, at once while waiting, after the window while scoring."""
 
     def __init__(self) -> None:
         self._is_waiting = False

@@ -125,7 +125,7 @@ def calibrate(
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load clips.")] = 0,
 ) -> None:
-    """Calibrate a detector for families that it has not heard, by leaving out each in turn.
+    """Calibrate a detector for families that it was not trained on, by leaving out each in turn.
 
     The recipe is trained once more without each attack family of dev; what these detectors say of
     the family that they lack is what the new calibration and thresholds are fitted on. The new

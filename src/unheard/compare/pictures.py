@@ -79,7 +79,7 @@ def families(result: ComparisonResult) -> bytes:
 
 
 def ranks(ranking: Ranking) -> bytes:
-    """Draw mean ranks on a line, with bars over methods that cannot be told apart."""
+    """Draw mean ranks on a line, with bars over methods that cannot be distinguished."""
     ordered = sorted(ranking.means.items(), key=lambda item: item[1])
     n_left = (len(ordered) + 1) // 2
     top = 0.55 + 0.16 * len(ranking.alike)

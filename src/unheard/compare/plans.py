@@ -92,9 +92,9 @@ racl = Comparison(
 """The two tables of the reconstruction paper (2604.26465) in our terms, on the open corpus.
 
 Which generator makes the most useful twins, and what the sum over layers and each term of RACL add.
-Twins are those of part train, by generators that training may hear: a small diffusion model of the
+Twins are those of part train, by generators that training may use: a small diffusion model of the
 bona fide clips of train, and WORLD, of which train has clips. Of the other copies of the open
-corpus Griffin-Lim from mel bands is told by its band, and the rest speak in test parts alone.
+corpus Griffin-Lim from mel bands is recognised by its band, and the rest speak in test parts alone.
 
 Run: unheard generate train diffusion --data MANIFEST --out MODEL
      unheard generate copies --with diffusion --set source=MODEL --parts train --data MANIFEST
@@ -165,7 +165,7 @@ growth_ssl = Comparison(
     ),
     baseline="ssl_frozen",
 )
-"""Dropin and plasticity for Whisper-tiny with AASIST, and what a gain must be told from.
+"""Dropin and plasticity for Whisper-tiny with AASIST, and what a gain must be distinguished from.
 
 As it is (the baseline), grown from the start, random new units beside an old part that stays, LoRA;
 dropin and plasticity, which are our reading of the paper (2603.24343).
@@ -186,7 +186,7 @@ growth_resnet18 = Comparison(
     ),
     baseline="resnet18_small",
 )
-"""Dropin and plasticity for ResNet18, and what a gain must be told from.
+"""Dropin and plasticity for ResNet18, and what a gain must be distinguished from.
 
 As it is (the baseline), grown from the start, random new units beside an old part that stays;
 dropin and plasticity, which are our reading of the paper (2603.24343).
@@ -205,7 +205,7 @@ growth_grnn = Comparison(
     ),
     baseline="grnn",
 )
-"""Dropin and plasticity for a gated recurrent network, and what a gain must be told from.
+"""Dropin and plasticity for a gated recurrent network, and what a gain must be distinguished from.
 
 As it is (the baseline), grown from the start, random new units beside an old part that stays;
 dropin and plasticity, which are our reading of the paper (2603.24343).

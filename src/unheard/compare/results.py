@@ -107,7 +107,7 @@ class Ranking:
         p: Friedman's test of all ranking alike.
         critical_difference: Mean ranks further apart than this differ (Nemenyi).
         n_tasks: Families times seeds.
-        alike: Runs of methods, by mean rank, that cannot be told apart.
+        alike: Runs of methods, by mean rank, that cannot be distinguished.
     """
 
     means: Mapping[str, float]

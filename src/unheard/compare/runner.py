@@ -1,7 +1,7 @@
 """Do jobs: a few at a time, each a command of its own process; continue when one fails.
 
-Whoever does a job holds a lock on its log, and so does the command that writes there: it goes with
-them, however they end. Several processes of one machine may so work in one folder.
+The process that does a job holds a lock on its log, and so does the command that writes there: it
+goes with them, however they end. Several processes of one machine may so work in one folder.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ PICTURES = {
     "seeds.png": "Mean over unknown families: each seed a dot, the mean over seeds a stroke "
     "with its 95 % interval over clips; in another colour the baseline.",
     "families.png": "EER of each family against all bona fide clips of its part, mean over seeds.",
-    "ranks.png": "Mean ranks, 1 is best; methods joined by a bar cannot be told apart (Nemenyi).",
+    "ranks.png": "Mean ranks, 1 is best; methods under one bar do not differ (Nemenyi).",
 }
 """Captions of pictures, by file name."""
 

@@ -1,4 +1,4 @@
-"""What the steps of a job have cost so far, in a file that outlives whoever does the job."""
+"""What the steps of a job have cost so far, in a file that outlives the process."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ There is no list in the archives: what stands before "+" in a file's name, or el
 the system, and "genuine" is human. The names of files before "+" are as one public reader found
 them; how files of genuine and of the talkers are named was not available, so both forms are read.
 The split is by speaker, from the authors' code: dev is p226 and p229, eval p227 and p228, train all
-others. What a talker says is in eval, whoever speaks (ours: it must not be trained on).
+others. What a talker says is in eval, no matter who speaks (ours: it must not be trained on).
 
 Counts: 707,872 clips over all in the Parquet tables by their card, which is sixteen times 44,242:
 VCTK once and each of its fifteen codecs once. By part they are not known here, so none is compared;

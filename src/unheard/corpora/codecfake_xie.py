@@ -32,7 +32,7 @@ Deepfake Audio", arXiv 2405.04880, 2024.
 
 Known defects: clips have several rates, users report, and readers that take all for 16 kHz learn
 the rate; a fake clip says what its real one says, in the same voice, with only the codec between;
-whoever counts codec re-synthesis as human speech (one public benchmark does) turns the labels of C1
+who counts codec re-synthesis as human speech (one public benchmark does) turns the labels of C1
 to C7 over; real clips are those of AISHELL-3 and VCTK (one public list adds LibriTTS), so this and
 ASVspoof share voices; real clips of C1 to C6 are the same 13,228 in each, so ids hold the part.
 """

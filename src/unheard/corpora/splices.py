@@ -81,7 +81,7 @@ def splice(  # noqa: PLR0913  each is a choice of its own
         each: Recordings for each length, source of stretches and part.
         lengths_s: Lengths of the stretches.
         seed: Of all that is drawn.
-        say: Told about progress.
+        say: Takes lines of progress.
 
     Returns:
         The manifest file.

@@ -153,7 +153,7 @@ def _speakers(path: Path) -> dict[str, dict[str, str]]:
     for _, line in lines(path, "speaker-info.txt"):
         speaker, *cells = line.split()
         if speaker != "ID":
-            # Regions have no fixed number of words, so nothing after the accent can be told apart.
+            # Regions have no fixed number of words, so what follows the accent stays together.
             notes = dict(zip(("age", "gender", "accent"), cells, strict=False))
             if "gender" in notes:
                 notes["gender"] = _GENDER.get(notes["gender"], notes["gender"])

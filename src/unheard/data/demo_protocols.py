@@ -89,7 +89,7 @@ def without_group(manifest: Manifest, group: str) -> Manifest:
 
 
 def lab_fold(manifest: Manifest, fold: str) -> Manifest:
-    """Return train and dev of a corpus, cut anew: dev is one fold of laboratories, train the rest.
+    """Return train and dev of a corpus, cut again: dev is one fold of laboratories, train the rest.
 
     Args:
         manifest: The corpus; clips without the note "fold", as those of eval, are left out.

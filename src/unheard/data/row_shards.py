@@ -4,9 +4,9 @@
     rows/00000017.parquet      the rows of a shard, complete, with the columns of any Parquet output
     partial/00000017.parquet   those so far of a shard that is in work
 
-A recording belongs to one shard for good, and a shard is written in one step by whoever has scored
-it. So a shard that two machines score, because one was thought dead, is still there once; and a
-killed run resumes with the recordings that have no row.
+A recording belongs to one shard for good, and a shard is written in one step by the process that
+has scored it. So a shard that two machines score, because one was thought dead, is still there
+once; and a killed run resumes with the recordings that have no row.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):  # a row that could not be written: it was told then
+        with contextlib.suppress(OSError):  # a row that could not be written: it was reported then
             self._opened.close()
 
     def __iter__(self) -> Iterator[tuple[int, Row]]:

@@ -146,7 +146,7 @@ def read(place: str) -> bytes:
 
 
 def write(place: str, content: bytes) -> None:
-    """Write a file in one step: whoever looks sees all of it, or what was there before.
+    """Write a file in one step: a reader sees all of it, or what was there before.
 
     Machines that write the same place at once do not mix their files: the last one stays.
     """

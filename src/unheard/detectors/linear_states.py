@@ -1,4 +1,4 @@
-"""A linear probe: statistics over time of what frozen networks hear, and one linear layer.
+"""A linear probe: statistics over time of what frozen networks compute, and one linear layer.
 
 B clips, T samples, F frames, C features of the encoder, D embedding.
 """

@@ -66,7 +66,7 @@ def save(
     init_from: Sequence[Bundle] = (),
     dev_scores: pa.Table | None = None,
 ) -> Path:
-    """Write a bundle, in one step: whoever looks sees the whole bundle or none.
+    """Write a bundle, in one step: a reader sees the whole bundle or none.
 
     A bundle that is already there is replaced.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["calibration", "conditions", "det", "figure_of", "histogram", "png_of"]
 
-# Okabe and Ito's palette, told apart under every common colour blindness.
+# Okabe and Ito's palette, distinguishable under every common colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
 BONAFIDE, SPOOF = COLOURS[0], COLOURS[1]
 DASHES = ("-", "--", "-.", ":")

@@ -52,7 +52,7 @@ GROUPS = {
     "plasticity": "Paper 4: dropin and plasticity",
     "racl": "Paper 5: twins and RACL",
     "compositions": "Compositions of several papers",
-    "controls": "Controls: what a gain must be told from",
+    "controls": "Controls: what a gain must be distinguished from",
     "toys": "Toys",
 }
 """Headings of `unheard recipes`, in its order; files, and the controls out of all of them."""

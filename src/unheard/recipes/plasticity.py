@@ -88,7 +88,7 @@ It is compared with
     it grows to in between is grnn_w192_control;
 (d) new units drawn at random, and nothing else trained after the first growth: --set
     method.init=kaiming --set method.train=new.
-Which units go is told apart from when by --set method.score=random.
+Which units go is separated from when by --set method.score=random.
 
 Expects: EER 37.6 % on eval_in, 43.5 % on eval_out, open corpus medium, mean of 3 seeds, 2026-11-22;
          docs/plasticity.md.
@@ -163,7 +163,7 @@ It is compared with
     it grows to in between is resnet18_mel_w24_control;
 (d) new channels drawn at random, and nothing else trained after the first growth:
     --set method.init=kaiming --set method.train=new.
-Which channels go is told apart from when by --set method.score=random.
+Which channels go is separated from when by --set method.score=random.
 
 Expects: EER 25.6 % on eval_in, 42.9 % on eval_out, open corpus medium, mean of 3 seeds, 2026-11-22;
          docs/plasticity.md.
@@ -236,7 +236,7 @@ It is compared with
 (c) LoRA: recipe lora_small;
 (d) new units drawn at random, and nothing else trained after the first growth, the back-end
     neither: --set method.init=kaiming --set method.train=new.
-Which units go is told apart from when by --set method.score=random.
+Which units go is separated from when by --set method.score=random.
 
 Expects: EER 24.4 % on eval_in, 40.6 % on eval_out, open corpus medium, mean of 3 seeds, 2026-11-22;
          docs/plasticity.md.

@@ -1,6 +1,6 @@
 """What a case report says, as sections of plain blocks: HTML and PDF are written of the same.
 
-From the JSON of a case, so that what was kept can be written anew.
+From the JSON of a case, so that what was kept can be written again.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def score_archive(
     """Give every recording a row in a folder of shards, and yield each shard once it is complete.
 
     All that was ever added to the folder is completed: what was killed resumes, failed recordings
-    are tried again, changed ones are scored anew.
+    are tried again, changed ones are scored again.
 
     Args:
         recordings: Their paths or URLs; rows have them from the root, on any engine.

@@ -193,7 +193,7 @@ class Guard:
                 401,
                 "no_key" if not key else "wrong_key",
                 "this service wants a key: send the header 'Authorization: Bearer KEY'; "
-                "whoever runs it makes one with: unheard serve --make-key",
+                "who runs it makes one with: unheard serve --make-key",
             )
         return owner
 

@@ -26,7 +26,7 @@ __all__ = ["Address", "run"]
 _MOST_CONNECTIONS = 512
 _FINISH_S = 60
 _LATE_S = 30.0
-"""When those that still wait are told that they are not answered: a decoder may hold out longer."""
+"""When requests that still wait are refused: a decoder may hold out longer."""
 
 
 class Address(NamedTuple):

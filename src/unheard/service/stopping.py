@@ -28,5 +28,5 @@ class Stopping:
 
 
 def stopped() -> Refusal:
-    """Return what a request is told that can no longer be answered."""
+    """Return what a request gets that can no longer be answered."""
     return Refusal(503, "stopped", "the service is stopping; send it again", retry_after_s=30)

@@ -107,7 +107,7 @@ def calibrate(
         out: Folder of the run, as `train` has it.
         families: To hold out; none takes all with at least ten spoofed dev clips.
         workers: Processes that load clips.
-        say: Told about progress, a line at a time.
+        say: Takes lines of progress.
 
     Returns:
         The folder of the new bundle: the same weights with another calibration, other operating

@@ -32,7 +32,7 @@ WIDTH = "_width "
 """What the name of a number of units starts with."""
 
 INK = "#23272b"
-# Okabe and Ito's palette, told apart under every common colour blindness.
+# Okabe and Ito's palette, distinguishable under every common colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
 DASHES = ("-", "--", ":", "-.")
 MARKS = {"grew": "^", "shrank": "v"}

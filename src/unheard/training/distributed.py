@@ -387,7 +387,7 @@ def _stoppable() -> Iterator[None]:
 
     def stop(number: int, frame: object) -> None:
         raise TrainingError(
-            f"process {_rank()} was told to stop, as torchrun does when another one ended; "
+            f"process {_rank()} was asked to stop, as torchrun does when another one ended; "
             f"{RESUME_HINT}"
         )
 

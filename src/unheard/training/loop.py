@@ -104,7 +104,7 @@ def train(
         workers: Processes that load clips next to this one; the result does not depend on it.
         resume: Resume the run in the folder, if there is one; False starts over.
         sharded: Split the encoder over processes, for one that does not fit; see `processes.shard`.
-        say: Told about progress, a line at a time.
+        say: Takes lines of progress.
 
     Returns:
         The folder of the bundle.
@@ -266,7 +266,7 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
             raise TrainingError(
                 f"parts {train_name!r} and {dev_name!r} share {len(shared)} "
                 f"values of {column!r}, such as {min(shared)!r}, so dev would flatter the "
-                "detector; split the manifest anew, set other dev_parts, or, if it is the corpus' "
+                "detector; split the manifest again, set other dev_parts, or, if it is the corpus' "
                 "own split, name the column in the recipe's may_share"
             )
     return clips, dev

@@ -291,7 +291,7 @@ class _Part(nn.Module):
         return [place for place in unit_axes(model, self.width) if place.name in named]
 
     def follow(self, change: Change) -> None:
-        """Let what is known go along with the units; scores start anew."""
+        """Let what is known go along with the units; scores start again."""
         self.is_new = change.of_units(self.is_new)
         self.is_new[torch.tensor(change.source) < 0] = True
         self.importance = torch.zeros_like(change.of_units(self.importance))

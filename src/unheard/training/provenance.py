@@ -217,9 +217,9 @@ def _lines(manifest: Manifest) -> list[Material]:
 def _limits(clips: Manifest, families: Iterable[str]) -> list[str]:
     """Return, as sentences, which kinds of speech the detector has never seen."""
     languages = sorted(set(clips.column("language")) - {""})
-    limits = [f"In training it heard spoofed speech of these kinds only: {', '.join(families)}."]
+    limits = [f"It was trained on spoofed speech of these kinds only: {', '.join(families)}."]
     if languages:
-        limits.append(f"In training it heard these languages only: {', '.join(languages)}.")
+        limits.append(f"It was trained on these languages only: {', '.join(languages)}.")
     hours = float(clips.column("duration_s").astype(float).sum()) / 3600
     if 0 < hours < FEW_HOURS:
         limits.append(

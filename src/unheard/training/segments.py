@@ -89,7 +89,7 @@ def fit_segments(
         manifest: Recordings with the note "segments", as `unheard generate splices` writes them.
         parts: Parts to choose on, for dev alone.
         jobs: Processes that score.
-        say: Told about progress.
+        say: Takes lines of progress.
 
     Returns:
         The new card. The bundle's hash changes with it, the scores do not.
@@ -126,7 +126,7 @@ def choose(
     Args:
         recordings: R of them, of people and with splices.
         weight: What a window weighs, hop over window.
-        say: Told what was found.
+        say: Takes a line on what was found.
 
     Raises:
         TrainingError: If there are not recordings of both kinds, or no pair keeps the rate.

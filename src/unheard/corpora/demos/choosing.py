@@ -26,7 +26,7 @@ _ORDER = ("eval", "dev", "train")
 """A file of two pages belongs to the one of the part that comes first: evaluation stays whole."""
 
 _MORE_PEOPLE = 3
-"""How many times as many people as of a system; all people of a page are one, whoever speaks."""
+"""How many times as many people as of a system; all people of a page count as one."""
 
 _EXTRA = {"train": "train", "dev": "dev_extra", "eval": "eval_extra"}
 

@@ -72,8 +72,8 @@ SINGLE_CUES: dict[str, SingleCue] = {
     ),
     "original length": SingleCue(
         note="original_s",
-        training="windows of one length: no detector hears it",
-        evaluation="nothing to do: the length of the file that a clip was cut from cannot be heard",
+        training="windows of one length: no detector sees it",
+        evaluation="nothing to do: no clip shows the length of the file it was cut from",
     ),
     "container": SingleCue(
         note="container",

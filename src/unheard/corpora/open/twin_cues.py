@@ -1,4 +1,4 @@
-"""Can a twin be told from its source by something that is not how it was made?
+"""Can a twin be distinguished from its source by something that is not how it was made?
 
 The shallow probes of the open corpus are trained to tell sources from twins instead of bona fide
 clips from spoofed ones, and the cues of both sides are laid side by side.

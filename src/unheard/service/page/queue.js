@@ -14,7 +14,7 @@ export class Queue {
   #held = false;
   #stop = new AbortController();
 
-  /** `changed(entry)` is told of every step, `ended(entry)` of the last, `key(problem)` if one is wanted. */
+  /** `changed(entry)` is called at every step, `ended(entry)` of the last, `key(problem)` if one is wanted. */
   constructor(service, { changed, ended, key }) {
     this.service = service;
     this.waiting = [];

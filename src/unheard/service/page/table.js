@@ -69,7 +69,7 @@ export class Table {
     if (focused) this.#rows.get(focused)?.querySelector('a, button')?.focus();
   }
 
-  /** Draw one row anew, where it stands. */
+  /** Draw one row again, where it stands. */
   update(entry) {
     const old = this.#rows.get(entry.id);
     if (old?.isConnected) old.replaceWith(this.#row(entry));

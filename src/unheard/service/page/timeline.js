@@ -15,7 +15,7 @@ export class Timeline {
   #drag = null;
   #anchorS = 0;
 
-  /** `place` holds the drawing and what lies over it; `player` plays; `changed()` is told of all that changes. */
+  /** `place` holds the drawing and what lies over it; `player` plays; `changed()` is called when anything changes. */
   constructor(place, player, changed) {
     this.place = place;
     this.player = player;
