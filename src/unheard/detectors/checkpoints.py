@@ -17,8 +17,8 @@ from unheard.audio import SAMPLE_RATE_HZ
 from unheard.detectors.aasist import RawAasist
 from unheard.detectors.card import Card, Provenance
 from unheard.detectors.detector import Detector, Spec
-from unheard.detectors.layers.encoder import XLS_R_300M
 from unheard.detectors.layers import fairseq
+from unheard.detectors.layers.encoder import XLS_R_300M
 from unheard.detectors.layers.weight_files import tensors_of
 from unheard.detectors.ssl_aasist import SslAasist
 from unheard.detectors.weights import save
