@@ -17,7 +17,7 @@ from unheard.cli.compare import compare
 from unheard.cli.corpus import corpus
 from unheard.cli.encoder import encoder
 from unheard.cli.evaluate import evaluate, scores
-from unheard.cli.export import export, pull
+from unheard.cli.export import export, import_checkpoint, pull
 from unheard.cli.generate import generate
 from unheard.cli.info import info
 from unheard.cli.inspect import inspect
@@ -45,7 +45,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "encoder": encoder,
         "generate": generate,
     },
-    "Ship": {"export": export, "pull": pull},
+    "Ship": {"export": export, "pull": pull, "import": import_checkpoint},
 }
 """The commands in order of use; a group of commands is a Typer of its own."""
 

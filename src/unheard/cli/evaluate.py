@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -74,6 +75,17 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
             "part:NAME or all. Of the corpora of a paper: moe_lora, mldg_lora, attention_moe, "
             "dropin_la, dropin_pa, dropin_for or racl."
         ),
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            help="Score with a detector that others published: aasist, aasist_l, rawgat_st or "
+            "lfcc_lcnn, by its authors' own code and weights in --code."
+        ),
+    ] = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(help="With --published: the authors' repository at the pinned commit."),
     ] = None,
     scores: Annotated[
         Path | None,
@@ -151,37 +163,29 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
     ] = False,
 ) -> None:
     """Report on a detector, or on anyone's scores: metrics with intervals, tables, pictures."""
-    if (scores is None) == (bundle is None):
-        raise typer.BadParameter("give either a DETECTOR with --data, or --scores FILE")
+    if sum(given is not None for given in (scores, bundle, published)) != 1:
+        raise typer.BadParameter(
+            "give one of these: a DETECTOR with --data, --published NAME with --data, --scores FILE"
+        )
     extras = _extras(official, asv_scores, asv_rates, by)
     how = _intake(keys, format, bonafide_label, higher_is, allow_missing, where)
     how = _with_columns(how, score_column, label_column, id_column)
     if scores is not None:
-        if data or into_card or allow_missing_sets or conditions or sample:
+        if data or code or into_card or allow_missing_sets or conditions or sample:
             raise typer.BadParameter(
-                "--data, --into-card, --allow-missing-sets, --conditions and --sample go with a "
-                "DETECTOR, not with --scores"
+                "--data, --code, --into-card, --allow-missing-sets, --conditions and --sample go "
+                "with a detector, not with --scores"
             )
         dev = None if calibrate_on is None else (calibrate_on, dev_keys, calibration)
         result = _from_scores(scores, how, dev, out, extras, draws, protocol)
-    elif bundle is not None:
+    else:
         if keys or format or where or calibrate_on or higher_is == "spoof":
             raise typer.BadParameter(
                 "--keys, --format, --where, --higher-is and --calibrate-on go with --scores"
             )
-        from unheard.data.protocols import fitting
-        from unheard.data.protocols import protocol as named
-        from unheard.evaluation.evaluate import evaluate as run
-
-        if not data:
-            raise typer.BadParameter("give the manifest to test on with --data")
         options = _options(extras, draws, into_card, allow_missing_sets, sample, conditions)
-        chosen = named(protocol) if protocol else None
-        manifests = [manifest_of(path) for path in data]
-        if chosen is None:
-            chosen = fitting(manifests)
-            say(f"protocol: {chosen.name}")
-        result = run(bundle, manifests, chosen, out, jobs=jobs, say=say, options=options)
+        score = _scoring(bundle, published, code, into_card)
+        result = _from_clips(score, data or [], protocol, out, jobs, options)
     _show(result, out)
     if against:
         _compare(out, against, how, draws)
@@ -250,6 +254,49 @@ def scores_fuse(
     for note in facts.notes:
         say(f"note: {note}")
     say(f"scores: {out}")
+
+
+def _scoring(
+    bundle: Path | None, published: str | None, code: Path | None, into_card: bool
+) -> Callable[..., Report]:
+    """Return what scores clips and reports: a detector of ours, or of others."""
+    if published is None:
+        if code:
+            raise typer.BadParameter("--code goes with --published")
+        from unheard.evaluation.evaluate import evaluate as run
+
+        return partial(run, bundle)
+    from unheard.evaluation.authors import published as known
+    from unheard.evaluation.published import Authors, evaluate_published
+
+    if into_card:
+        raise typer.BadParameter("--into-card goes with a DETECTOR, which has a card")
+    if code is None:
+        raise typer.BadParameter(
+            f"give the authors' files as --code FOLDER; to get them: {known(published).how_to_get}"
+        )
+    return partial(evaluate_published, Authors(published, code))
+
+
+def _from_clips(
+    score: Callable[..., Report],
+    data: Sequence[Path],
+    protocol: str | None,
+    out: Path,
+    jobs: int,
+    options: Options,
+) -> Report:
+    from unheard.data.protocols import fitting
+    from unheard.data.protocols import protocol as named
+
+    if not data:
+        raise typer.BadParameter("give the manifest to test on with --data")
+    chosen = named(protocol) if protocol else None
+    manifests = [manifest_of(path) for path in data]
+    if chosen is None:
+        chosen = fitting(manifests)
+        say(f"protocol: {chosen.name}")
+    return score(manifests, chosen, out, jobs=jobs, say=say, options=options)
 
 
 def _options(

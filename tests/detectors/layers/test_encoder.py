@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from small_detectors import TINY_ENCODER
+from tiny_encoders import as_fairseq
 from unheard import audio
 from unheard.detectors.detector import window_scores
 from unheard.detectors.layers.encoder import (
@@ -206,29 +207,6 @@ def test_weights_load_from_the_older_binary_with_older_names(tmp_path: Path) -> 
     weights = read_weights(tmp_path, "wav2vec2")
     assert weights.keys() == network.state_dict().keys()
     assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
-
-
-FAIRSEQ = {
-    "feature_projection.layer_norm.": "layer_norm.",
-    "feature_projection.projection.": "post_extract_proj.",
-    "encoder.pos_conv_embed.conv.parametrizations.weight.original0": "encoder.pos_conv.0.weight_g",
-    "encoder.pos_conv_embed.conv.parametrizations.weight.original1": "encoder.pos_conv.0.weight_v",
-    "encoder.pos_conv_embed.conv.bias": "encoder.pos_conv.0.bias",
-    ".attention.": ".self_attn.",
-    ".feed_forward.intermediate_dense.": ".fc1.",
-    ".feed_forward.output_dense.": ".fc2.",
-}
-
-
-def as_fairseq(name: str, layer_norm: bool) -> str:
-    if name.startswith("feature_extractor"):
-        norm = ".2.1." if layer_norm else ".2."
-        return name.replace(".conv.", ".0.").replace(".layer_norm.", norm)
-    for ours, theirs in FAIRSEQ.items():
-        name = name.replace(ours, theirs)
-    if name.startswith("encoder.layers.") and ".layer_norm." in name:
-        name = name.replace(".layer_norm.", ".self_attn_layer_norm.")
-    return name
 
 
 @pytest.mark.parametrize("norm", ["layer", "group"])
