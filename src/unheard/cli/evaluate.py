@@ -1,4 +1,4 @@
-"""`unheard evaluate` and `unheard scores ...`."""
+"""`unheard evaluate`, and the options that commands on score files share."""
 
 from __future__ import annotations
 
@@ -27,9 +27,18 @@ if TYPE_CHECKING:
     from unheard.evaluation.intake import Intake
     from unheard.evaluation.results import Extras, Report
 
-__all__ = ["evaluate", "scores"]
-
-scores = typer.Typer(help="Convert and fuse score files.", no_args_is_help=True)
+__all__ = [
+    "AllowMissing",
+    "BonafideLabel",
+    "DevKeys",
+    "Format",
+    "FormatIn",
+    "HigherIs",
+    "Keys",
+    "evaluate",
+    "intake_of",
+    "with_columns",
+]
 
 Format = Literal["unheard", "asvspoof2019", "asvspoof2021", "asvspoof5", "csv"]
 Keys = Annotated[
@@ -168,8 +177,8 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
             "give one of these: a DETECTOR with --data, --published NAME with --data, --scores FILE"
         )
     extras = _extras(official, asv_scores, asv_rates, by)
-    how = _intake(keys, format, bonafide_label, higher_is, allow_missing, where)
-    how = _with_columns(how, score_column, label_column, id_column)
+    how = intake_of(keys, format, bonafide_label, higher_is, allow_missing, where)
+    how = with_columns(how, score_column, label_column, id_column)
     if scores is not None:
         if data or code or into_card or allow_missing_sets or conditions or sample:
             raise typer.BadParameter(
@@ -189,71 +198,6 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
     _show(result, out)
     if against:
         _compare(out, against, how, draws)
-
-
-@scores.command("convert")
-def scores_convert(  # noqa: PLR0913  a command has the options that it has
-    source: Annotated[Path, typer.Argument(help="Score file of any format.")],
-    out: Annotated[Path, typer.Argument(help="File to write.")],
-    to: Annotated[Format, typer.Option(help="Format to write.")],
-    keys: Keys = None,
-    format: FormatIn = None,
-    higher_is: HigherIs = "bonafide",
-    bonafide_label: BonafideLabel = "",
-    score_column: ScoreColumn = "",
-    label_column: LabelColumn = "",
-    id_column: IdColumn = "",
-    allow_missing: AllowMissing = False,
-) -> None:
-    """Write a score file in another format; numbers keep every digit."""
-    from unheard.evaluation.intake import convert
-
-    how = _intake(keys, format, bonafide_label, higher_is, allow_missing, None)
-    how = _with_columns(how, score_column, label_column, id_column)
-    for note in convert(source, out, to, how):
-        say(f"note: {note}")
-    typer.echo(out)
-
-
-@scores.command("fuse")
-def scores_fuse(
-    files: Annotated[
-        list[Path], typer.Argument(help="Score files of the same trials, two or more.")
-    ],
-    out: Annotated[
-        Path, typer.Option(help="Score file to write, Parquet; its name is the fusion's name.")
-    ],
-    how: Annotated[
-        Literal["mean", "logistic"],
-        typer.Option(help="Plain mean, or a logistic regression fitted to --dev."),
-    ] = "mean",
-    dev: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Dev scores of each system, in the order of the score files: a score file, or a "
-            "bundle, which holds those of its dev clips."
-        ),
-    ] = None,
-    keys: Keys = None,
-    dev_keys: DevKeys = None,
-) -> None:
-    """Make one score file of those of several systems; a trial without a score in one has none."""
-    from unheard.evaluation.fusion import fused
-    from unheard.evaluation.intake import Intake
-
-    facts = fused(
-        files,
-        out,
-        how=how,
-        dev=dev or (),
-        intake=Intake(keys=keys),
-        dev_intake=Intake(keys=dev_keys),
-    )
-    for name, weight in facts.fusion.items():
-        typer.echo(f"{weight:+9.4f}  {name}")
-    for note in facts.notes:
-        say(f"note: {note}")
-    say(f"scores: {out}")
 
 
 def _scoring(
@@ -336,7 +280,7 @@ def _extras(
     return Extras(official=official, asv=asv, by=tables)
 
 
-def _intake(
+def intake_of(
     keys: Path | None,
     format: str | None,
     bonafide_label: str,
@@ -362,7 +306,7 @@ def _intake(
     )
 
 
-def _with_columns(how: Intake, score: str, label: str, name: str) -> Intake:
+def with_columns(how: Intake, score: str, label: str, name: str) -> Intake:
     from unheard.evaluation.trials import Columns
 
     return replace(how, columns=Columns(id=name, score=score, label=label))

@@ -207,7 +207,8 @@ def _lfcc_lcnn(project: str, folder: Path, weights: Mapping[str, Tensor], _: boo
     import torch
 
     sys.path.insert(0, str(folder / project))
-    importlib.import_module("config").optional_argument = [os.devnull]
+    config: Any = importlib.import_module("config")
+    config.optional_argument = [os.devnull]
     network = importlib.import_module("model").Model(1, 1, None)
     network = _with_weights(network, weights)
 
