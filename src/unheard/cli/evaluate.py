@@ -288,6 +288,7 @@ def intake_of(
     allow_missing: bool,
     where: Iterable[str] | None,
 ) -> Intake:
+    """Return how a score file of others is read."""
     from unheard.evaluation.intake import Intake
 
     wanted = {}
@@ -307,6 +308,7 @@ def intake_of(
 
 
 def with_columns(how: Intake, score: str, label: str, name: str) -> Intake:
+    """Return the same with columns that the user names."""
     from unheard.evaluation.trials import Columns
 
     return replace(how, columns=Columns(id=name, score=score, label=label))
