@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 # Those that are left out measure a corpus or runs that the user names: see their first lines.
-BENCHES := $(filter-out $(addprefix bench/,dev_conditions.py reconstruct.py seeds.py segments.py speech.py stream.py), $(wildcard bench/*.py))
+BENCHES := $(filter-out $(addprefix bench/,dev_conditions.py reconstruct.py seeds.py segment_rules.py segments.py speech.py stream.py), $(wildcard bench/*.py))
 
 .PHONY: demo test coverage cluster-test export-test page-test check fix reference bench docs clean
 

@@ -30,7 +30,7 @@ from unheard.scoring.segments import bounds_s
 from unheard.scoring.verdict import WindowScore
 from unheard.types import BoolArray, FloatArray
 
-__all__ = ["MOST_PER_HOUR", "Spliced", "choose", "fit_segments"]
+__all__ = ["MOST_PER_HOUR", "Spliced", "choose", "fit_segments", "scored"]
 
 MOST_PER_HOUR = 1.0
 """False segments in an hour of people's speech that the operating point may give on dev."""
@@ -107,7 +107,7 @@ def fit_segments(
             )
     chosen = manifest.part(*parts)
     card = bundles.read_card(bundle)
-    recordings = _scored(bundle, chosen, jobs, say)
+    recordings = scored(bundle, chosen, jobs=jobs, say=say)
     point = choose(recordings, card.hop_s / card.window_s, say=say)
     return bundles.set_segments(
         bundle,
@@ -231,7 +231,26 @@ def _overlap(true: FloatArray, called: FloatArray) -> float:
     return both / either if either else 1.0
 
 
-def _scored(bundle: Path, clips: Manifest, jobs: int, say: Say) -> list[Spliced]:
+def scored(
+    bundle: Path,
+    clips: Manifest,
+    *,
+    hop_s: float | None = None,
+    jobs: int = 1,
+    say: Say = lambda _: None,
+) -> list[Spliced]:
+    """Return recordings with known stretches as the rule sees them; those without a score are not.
+
+    Args:
+        bundle: Folder of the detector.
+        clips: Recordings with the note "segments".
+        hop_s: From window to window; that of the detector if left out.
+        jobs: Processes that score.
+        say: Told about progress, and which are left out.
+
+    Raises:
+        TrainingError: If a clip has no note.
+    """
     notes = values_of(clips, f"notes.{NOTE}")
     if (notes == "").any():
         raise TrainingError(
@@ -240,10 +259,12 @@ def _scored(bundle: Path, clips: Manifest, jobs: int, say: Say) -> list[Spliced]
         )
     tasks = {str(clips.file(clip)): clip for clip in clips}
     recordings: list[Spliced] = []
-    scored = score_many(
-        [Task(source, Path(source)) for source in tasks], Settings(bundle), n_jobs=jobs
+    rows = score_many(
+        [Task(source, Path(source)) for source in tasks],
+        Settings(bundle, hop_s=hop_s),
+        n_jobs=jobs,
     )
-    for n_done, row in enumerate(scored, start=1):
+    for n_done, row in enumerate(rows, start=1):
         if n_done % 100 == 0 or n_done == len(tasks):
             say(f"{n_done} of {len(tasks)} recordings scored")
         if row.get("score") is None:
