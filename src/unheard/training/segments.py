@@ -11,14 +11,15 @@ R recordings, L levels, E amounts of evidence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from unheard.data.clip import Manifest, values_of
+from unheard.data.clip import Clip, Manifest, values_of
 from unheard.data.segment_labels import NOTE, read_stretches
 from unheard.detectors import bundle as bundles
 from unheard.detectors.card import Card, SegmentPoint
@@ -270,25 +271,24 @@ def scored(
         if row.get("score") is None:
             say(f"left out: {row.get('error') or row['reason']}")
             continue
-        clip = tasks[row["source"]]
-        windows = [
-            WindowScore(window["start_s"], window["end_s"], window["score"], window["speech_s"])
-            for window in row["windows"]
-            if window["score"] is not None
-        ]
-        truth = [
-            (part.start_s, part.end_s)
-            for part in read_stretches(clip.notes[NOTE])
-            if not part.bonafide
-        ]
-        recordings.append(
-            Spliced(
-                host=clip.speaker,
-                recording=clip.notes.get("recording", clip.id),
-                scores=np.array([window.score for window in windows], np.float64),
-                edges_s=np.array(bounds_s(windows, row["duration_s"])),
-                truth=np.array(truth, np.float64).reshape(-1, 2),
-                duration_s=row["duration_s"],
-            )
-        )
+        recordings.append(_recording(tasks[row["source"]], row))
     return recordings
+
+
+def _recording(clip: Clip, row: Mapping[str, Any]) -> Spliced:
+    windows = [
+        WindowScore(window["start_s"], window["end_s"], window["score"], window["speech_s"])
+        for window in row["windows"]
+        if window["score"] is not None
+    ]
+    truth = [
+        (part.start_s, part.end_s) for part in read_stretches(clip.notes[NOTE]) if not part.bonafide
+    ]
+    return Spliced(
+        host=clip.speaker,
+        recording=clip.notes.get("recording", clip.id),
+        scores=np.array([window.score for window in windows], np.float64),
+        edges_s=np.array(bounds_s(windows, row["duration_s"])),
+        truth=np.array(truth, np.float64).reshape(-1, 2),
+        duration_s=row["duration_s"],
+    )
