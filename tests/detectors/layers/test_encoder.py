@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from torch import nn
 
 from small_detectors import TINY_ENCODER
-from tiny_encoders import as_fairseq
 from unheard import audio
 from unheard.detectors.detector import window_scores
 from unheard.detectors.layers.encoder import (
