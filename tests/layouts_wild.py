@@ -172,6 +172,41 @@ def fakeavceleb(root: Path) -> Expected:
     )
 
 
+def had(root: Path) -> Expected:
+    for part, names in (
+        ("train", ("HAD_train_fake_00000001", "HAD_train_real_00000001")),
+        ("dev", ("HAD_dev_fake_00000001", "HAD_dev_real_00000001")),
+        ("test", ("HAD_test_00000001", "HAD_test_00000002")),
+    ):
+        text(
+            root / f"HAD/HAD_{part}/HAD_{part}_label.txt",
+            f"{names[0]} 0.00-0.10-T/0.10-0.30-F/0.30-0.50-T 0",
+            f"{names[1]} 0.00-0.50-T 1",
+        )
+        place = {"train": "train/conbine", "dev": "conbine", "test": "test/test"}[part]
+        tones(root, *(f"HAD/HAD_{part}/{place}/{name}.wav" for name in names))
+    return Expected({"train": (1, 1), "dev": (1, 1), "test": (1, 1)})
+
+
+def llama_partial_spoof(root: Path) -> Expected:
+    human, utterance = "dev-clean_1462_170145_000020_000002", "1272_128104_000007_000001"
+    whole, faded = (f"dev01-cosyvoice-{how}_{utterance}" for how in ("full", "partial-cf"))
+    pasted = f"dev01-cosyvoice-partial-cp_{utterance}"
+    text(
+        root / "label_R01TTS.0.a.txt",
+        f"{human} 0.5000 bonafide 0.0000-0.5000-bonafide",
+        f"{whole} 0.5000 spoof 0.0000-0.5000-spoof",
+        f"{faded} 0.5000 spoof 0.0000-0.0970-bonafide 0.0970-0.3000-spoof 0.3000-0.5000-bonafide",
+    )
+    text(
+        root / "label_R01TTS.0.b.txt",
+        f"{pasted} 0.5000 spoof 0.0000-0.2000-spoof 0.2000-0.3000-spoof 0.3000-0.5000-bonafide",
+    )
+    tones(root, *(f"R01TTS.0.a/{name}.wav" for name in (human, whole, faded)))
+    tones(root, f"R01TTS.0.b/{pasted}.wav")
+    return Expected({"R01TTS.0.a": (1, 2), "R01TTS.0.b": (0, 1)})
+
+
 def mp3(root: Path, name: str) -> None:
     """Write half a second of sound as .mp3."""
     (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +219,9 @@ LAYOUTS: dict[str, Callable[[Path], Expected]] = {
     "diffssd": diffssd,
     "fake_or_real": fake_or_real,
     "fakeavceleb": fakeavceleb,
+    "had": had,
     "in_the_wild": in_the_wild,
+    "llama_partial_spoof": llama_partial_spoof,
     "mlaad": mlaad,
     "purdue": diffssd,
     "spoofceleb": spoofceleb,

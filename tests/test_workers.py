@@ -3,10 +3,11 @@
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from unheard.workers import Died, in_processes
+from unheard.workers import Died, in_processes, told
 
 
 def work(task: str) -> str:
@@ -37,3 +38,15 @@ def test_a_task_that_hangs_is_ended() -> None:
 
 def test_no_tasks_need_no_process() -> None:
     assert list(in_processes(work, [], 2)) == []
+
+
+def test_long_work_tells_how_far_it_is_and_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0.0, 2.0, 6.0, 8.0, 200.0, 201.0])
+    clock = SimpleNamespace(monotonic=lambda: next(seconds))
+    monkeypatch.setattr("unheard.workers.time", clock)
+    said: list[str] = []
+    assert list(told("abcde", 1_005, said.append, "clips scored")) == list("abcde")
+    assert said == [
+        "clips scored: 2 of 1,005, about 50 min left",
+        "clips scored: 4 of 1,005, about 834 min left",
+    ]

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from transformers import (
     HubertConfig,
     HubertModel,
+    Wav2Vec2BertConfig,
+    Wav2Vec2BertModel,
     Wav2Vec2Config,
     Wav2Vec2Model,
     WavLMConfig,
@@ -44,10 +46,22 @@ _WHISPER = {
     "max_source_positions": 30,
     "num_mel_bins": 20,
 }
+_BERT = {
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "conv_depthwise_kernel_size": 5,
+    "feature_projection_input_dim": 40,
+    "layerdrop": 0.0,
+    "conformer_conv_dropout": 0.0,
+    "apply_spec_augment": False,
+}
 FAMILIES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model, _WAV2VEC2),
     "hubert": (HubertConfig, HubertModel, _WAV2VEC2),
     "wavlm": (WavLMConfig, WavLMModel, _WAV2VEC2),
+    "wav2vec2-bert": (Wav2Vec2BertConfig, Wav2Vec2BertModel, _BERT),
     "whisper": (WhisperConfig, WhisperEncoder, _WHISPER),
 }
 
@@ -73,9 +87,10 @@ def layers(encoder: Any) -> nn.ModuleList:
 
 
 def inputs(encoder: Any, n_clips: int = 3, *, seed: int = 1) -> Tensor:
-    """Return waveforms, or features for Whisper, that give about 30 frames."""
+    """Return waveforms, or features where a model wants them, that give about 30 frames."""
     generator = torch.Generator().manual_seed(seed)
-    shape = (20, 60) if encoder.config.model_type == "whisper" else (2400,)
+    features = {"whisper": (20, 60), "wav2vec2-bert": (30, 40)}
+    shape = features.get(encoder.config.model_type, (2400,))
     return torch.randn(n_clips, *shape, generator=generator)
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
-__all__ = ["Died", "Worker", "in_processes"]
+__all__ = ["Died", "Worker", "in_processes", "told"]
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
+
+_TELL_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,29 @@ class Died:
 
     why: str
     exit_code: int | None = None
+
+
+def told(
+    results: Iterable[ResultT], n_all: int, say: Callable[[str], None], what: str
+) -> Iterator[ResultT]:
+    """Pass results of long work on; say every five seconds how far it is and what is left.
+
+    Args:
+        results: As they come.
+        n_all: How many there will be.
+        say: Told lines such as "clips scored: 20 of 80, about 3 min left".
+        what: What a result is.
+    """
+    started_s = told_s = time.monotonic()
+    for n_done, result in enumerate(results, start=1):
+        yield result
+        now_s = time.monotonic()
+        if now_s - told_s < _TELL_EVERY_S:
+            continue
+        told_s = now_s
+        left_s = (now_s - started_s) / n_done * (n_all - n_done)
+        left = f"{left_s:.0f} s" if left_s < 100 else f"{left_s / 60:.0f} min"
+        say(f"{what}: {n_done:,} of {n_all:,}, about {left} left")
 
 
 def in_processes(

@@ -196,3 +196,28 @@ def test_evaluating_scores_loads_no_torch(published: Path) -> None:
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, check=False, capture_output=True, text=True, cwd=published)
     assert run.returncode == 0, run.stderr
+
+
+def test_scores_in_columns_of_any_name_are_fused(unheard: Unheard, published: Path) -> None:
+    rng = np.random.default_rng(4)
+    for name in ("a", "b"):
+        for part in ("eval", "dev"):
+            lines = ["clip;llr;kind"]
+            for index in range(60):
+                human = index % 2 == 0
+                score = f"{rng.normal(0 if human else 3):.3f}".replace(".", ",")
+                lines.append(f"{part}_{index};{score};{'person' if human else 'machine'}")
+            (published / f"{name}_{part}.csv").write_text("\n".join(lines) + "\n")
+    named = ("--id-column", "clip", "--score-column", "llr", "--label-column", "kind")
+    named += ("--bonafide-label", "person", "--higher-is", "spoof")
+    dev = ("--how", "logistic", "--dev", "a_dev.csv", "--dev", "b_dev.csv")
+    run = unheard("scores", "fuse", "a_eval.csv", "b_eval.csv", "--out", "f.parquet", *named, *dev)
+    assert run.code == 0, run.err
+    table = read_scores(published / "f.parquet")
+    human = table.column("bonafide").to_numpy(zero_copy_only=False)
+    scores = table.column("score").to_numpy()
+    assert human.sum() == 30
+    assert eer(scores[human], scores[~human]) < 0.2
+    run = unheard("scores", "fuse", "a_eval.csv", "b_eval.csv", "--out", "g.parquet")
+    assert run.code == 1
+    assert "a_eval.csv: does not say which clips are bona fide" in run.err

@@ -153,7 +153,7 @@ def test_what_is_under_way_when_a_server_stops_has_an_answer(tmp_path: Path) -> 
         finally:
             program.kill()
     assert last["verdict"]["decision"]
-    assert "the service stopped after 4.0 s of the stream" in last["verdict"]["warnings"][-1]
+    assert "the service stopped after 4.0 s of it" in last["verdict"]["warnings"][-1]
     for answer in answers:
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopped")
     assert len(answers) == 2

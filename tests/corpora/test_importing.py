@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import layouts_asvspoof
+from audio_files import encoded, tone
 from corpus_layout import text, tones
 from unheard import audio
 from unheard.corpora import CORPORA, corpus_named, importing, inspecting
@@ -192,8 +193,14 @@ def test_git_lfs_pointers_are_no_audio_and_the_remedy_is_given(
 
 @pytest.mark.parametrize(
     ("content", "headers"),
-    [(b"", True), (b"", False), (b"<html>not found</html>", True)],
-    ids=["empty", "empty, only hashed", "a web page"],
+    [
+        (b"", True),
+        (b"", False),
+        (b"<html>not found</html>", True),
+        (b"<html>not found</html>", False),
+        (bytes(5000), False),
+    ],
+    ids=["empty", "empty, hashed", "a web page", "a web page, hashed", "zeros, hashed"],
 )
 def test_files_that_are_no_audio_are_skipped(
     root: Path, out: Path, content: bytes, headers: bool
@@ -203,6 +210,14 @@ def test_files_that_are_no_audio_are_skipped(
     assert imported.unreadable == (f"{FLAC}/{NAMES[0]}.flac",)
     assert sum(map(sum, imported.counts.values())) == len(Manifest.read(out)) == 3
     assert "no audio: fetch or unpack them again" in imported.render()
+
+
+def test_audio_that_does_not_begin_like_audio_is_hashed_too(root: Path, out: Path) -> None:
+    file = root / FLAC / f"{NAMES[0]}.flac"
+    mp3 = bytes(500) + encoded(tone(1.0), ".mp3")
+    file.write_bytes(mp3)
+    imported = import_corpus("asvspoof2021_la", root, out, hashes=True)
+    assert imported.unreadable == ()
 
 
 def test_audio_in_tars_is_imported_where_it_is(root: Path, out: Path) -> None:

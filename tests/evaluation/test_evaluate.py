@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from unheard.data.clip import Clip, Manifest
 from unheard.data.protocol import Protocol
 from unheard.data.protocols import PROTOCOLS, Selection
 from unheard.detectors import bundle as bundles
-from unheard.detectors import weights
+from unheard.detectors import bundle_files, weights
 from unheard.detectors.card import SegmentPoint
 from unheard.detectors.toy import Toy
 from unheard.errors import EvaluationError, ManifestError
@@ -167,6 +168,17 @@ def test_a_detector_is_not_tested_on_what_it_was_trained_on(
     assert not (tmp_path / "out").exists()
     other = PROTOCOLS["open_in" if clip.part == "eval_out" else "open_out"]
     evaluate(trained, manifest, other, tmp_path / "out", options=QUICK)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_clip_is_known_in_another_unicode_form(forms: tuple[str, str], tmp_path: Path) -> None:
+    trained, asked = (normalize(form, "Mädchen/ñ_1") for form in forms)
+    bundle = bundles.load(make_bundle(tmp_path / "trained", seen=[trained]))
+    assert bundle.has_seen([asked, "Madchen/n_1", trained]).tolist() == [True, False, True]
+    of_old = replace(
+        bundle, _seen=bundle_files._hashed([trained])
+    )  # as earlier versions wrote them
+    assert of_old.has_seen([asked, "Madchen/n_1"]).tolist() == [True, False]
 
 
 class Killed(BaseException):

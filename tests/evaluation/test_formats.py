@@ -171,6 +171,8 @@ def test_scores_survive_every_format_to_the_last_digit(format: str, tmp_path: Pa
         assert read_scores(out).column("bonafide").to_pylist() == ROWS["bonafide"]
     if format == "asvspoof2021":
         assert out.read_text().splitlines()[0] == "x 0.30000000000000004"
+    if format == "asvspoof5":
+        assert out.read_text().splitlines()[:2] == ["filename\tcm-score", "x\t0.30000000000000004"]
 
 
 def _columns() -> dict[str, Any]:

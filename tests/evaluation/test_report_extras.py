@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -311,6 +312,19 @@ def test_decisions_are_not_compared_without_thresholds_from_other_clips(tmp_path
     assert all(pair.mcnemar is None and pair.mcnemar_holm is None for pair in result.pairs)
     text = write_comparison(result, tmp_path)[1].read_text()
     assert "need a threshold fitted on other clips" in text
+
+
+def test_trials_of_two_systems_may_be_named_in_two_unicode_forms(tmp_path: Path) -> None:
+    ours, worse, _ = systems(tmp_path)
+
+    def named(system: System, form: str) -> System:
+        ids = [normalize(form, f"é{name}") for name in system.table.column("id").to_pylist()]
+        index = system.table.column_names.index("id")
+        return replace(system, table=system.table.set_column(index, "id", [ids]))
+
+    result = compare_scores([named(ours, "NFC"), named(worse, "NFD")], n_draws=20)
+    assert result.pairs[0].n_trials == 180
+    assert result.pairs == compare_scores([ours, worse], n_draws=20).pairs
 
 
 def test_systems_must_have_scored_the_same_trials(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unheard.service.batching import BATCH_WINDOWS, Batcher
-from unheard.service.shares import Shares, Turns
+from unheard.service.limits import Refusal
+from unheard.service.shares import Allowance, Shares, Turns
 
 
 @given(
@@ -105,3 +106,32 @@ def test_windows_of_the_key_that_was_given_least_go_first(
     while batcher._waiting:
         taken += [float(windows[0, 0]) for windows, _ in batcher._next()]
     assert taken == sorted(given_s)
+
+
+@given(
+    taken=st.lists(st.tuples(st.floats(0, 100), st.floats(0, 500)), min_size=1, max_size=20),
+    per_minute_s=st.floats(1, 600),
+)
+def test_a_key_waits_until_what_it_took_is_what_it_may(
+    taken: list[tuple[float, float]], per_minute_s: float
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        now_s = 1000.0
+        patch.setattr("unheard.service.shares.time.monotonic", lambda: now_s)
+        allowance, left_s = Allowance(per_minute_s), per_minute_s
+        for audio_s, pause_s in taken:
+            allowance.take("ann", audio_s)
+            left_s -= audio_s
+            now_s += pause_s
+            left_s = min(per_minute_s, left_s + pause_s * per_minute_s / 60)
+            if left_s < -1e-6:
+                with pytest.raises(Refusal, match=r"more than .* s of audio a minute") as refused:
+                    allowance.check("ann")
+                assert refused.value.retry_after_s is not None
+                now_s += refused.value.retry_after_s
+                left_s += refused.value.retry_after_s * per_minute_s / 60
+                left_s = min(per_minute_s, left_s)
+                allowance.check("ann")
+            elif left_s > 1e-6:
+                allowance.check("ann")
+        allowance.check("bob")

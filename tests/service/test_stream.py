@@ -122,6 +122,21 @@ def test_a_stream_that_falls_silent_is_closed(tmp_path: Path) -> None:
         for frames in ([], [opening()], [opening(), bytes(640)]):
             messages = conversation(client, *frames)
             assert messages[-2]["error"]["code"] == "too_slow"
+            assert ("verdict" in messages[-2]) == (len(frames) == 2)
+
+
+def test_a_stream_that_passes_a_limit_ends_with_the_verdict_so_far_and_the_reason(
+    tmp_path: Path,
+) -> None:
+    samples = (voice(4.0) * 32_767).astype("<i2").tobytes()
+    with served(tmp_path, longest_job_s=5.0) as client:
+        messages = conversation(client, opening(), samples, samples)
+    last = messages[-2]
+    assert messages[-1] == {"closed": 1008}
+    assert last["error"]["code"] == "too_long"
+    assert last["verdict"]["duration_s"] == 4.0
+    assert last["verdict"]["score"] is not None
+    assert "the stream was cut off (too_long) after 4.0 s of it" in last["verdict"]["warnings"][-1]
 
 
 async def trickled(client: TestClient, frames: list[bytes | str]) -> list[dict[str, Any]]:

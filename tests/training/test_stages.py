@@ -1,6 +1,7 @@
 """A detector that stands on others takes their weights, and records what they have seen."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,28 @@ def test_what_a_recipe_starts_from_is_trained_first_with_its_seed(
     assert (settings["name"], settings["seed"]) == ("first", 7)
     first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
     assert all(torch.equal(first[name], second[name]) for name in first)  # at rate 0 nothing moved
+
+
+def test_a_run_that_ended_explains_itself_and_shows_its_curves(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    out = tmp_path / "first"
+    train_stages(FIRST, manifest, out)
+    page = (out / "run.md").read_text()
+    card = bundle.read_card(out / "bundle")
+    assert page.startswith("# first, seed 5\n")
+    assert f"Of 4 steps, step {card.provenance.notes['best_step']} was best on dev" in page
+    assert f"unheard score --detector {out} FILES" in page
+    assert "| train | hum | 6 | 12 |" in page
+    assert set(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)) == {
+        path.name for path in out.iterdir()
+    }
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    (out / "run.md").write_text("my notes")
+    train_stages(FIRST, manifest, out)
+    assert (out / "run.md").read_text() == "my notes"  # a finished run is left as it is
+    train_stages(FIRST, manifest, out, resume=False)
+    assert (out / "run.md").read_text().startswith("# first, seed 5\n")
 
 
 def test_a_bundle_that_is_there_is_taken_as_it_is(manifest: Manifest, tmp_path: Path) -> None:

@@ -112,7 +112,11 @@ def corpus_import(
         bool, typer.Option("--headers", help="Open every file: durations, unreadable files.")
     ] = False,
     hashes: Annotated[
-        bool, typer.Option("--hash", help="Hash every file; an interrupted run goes on.")
+        bool,
+        typer.Option(
+            "--hash",
+            help="Hash every file; those that are no audio are named and left out. Resumes.",
+        ),
     ] = False,
     jobs: Jobs = 1,
     settings: Annotated[

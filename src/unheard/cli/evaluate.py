@@ -212,7 +212,7 @@ def scores_convert(  # noqa: PLR0913  a command has the options that it has
 
 
 @scores.command("fuse")
-def scores_fuse(
+def scores_fuse(  # noqa: PLR0913  a command has the options that it has
     files: Annotated[
         list[Path], typer.Argument(help="Score files of the same trials, two or more.")
     ],
@@ -232,18 +232,28 @@ def scores_fuse(
     ] = None,
     keys: Keys = None,
     dev_keys: DevKeys = None,
+    format: FormatIn = None,
+    higher_is: HigherIs = "bonafide",
+    bonafide_label: BonafideLabel = "",
+    score_column: ScoreColumn = "",
+    label_column: LabelColumn = "",
+    id_column: IdColumn = "",
 ) -> None:
-    """Make one score file of those of several systems; a trial without a score in one has none."""
-    from unheard.evaluation.fusion import fused
-    from unheard.evaluation.intake import Intake
+    """Make one score file of those of several systems; a trial without a score in one has none.
 
+    How files are read holds for all score files, those of dev too; a bundle's are known.
+    """
+    from unheard.evaluation.fusion import fused
+
+    intake = _intake(keys, format, bonafide_label, higher_is, False, None)
+    intake = _with_columns(intake, score_column, label_column, id_column)
     facts = fused(
         files,
         out,
         how=how,
         dev=dev or (),
-        intake=Intake(keys=keys),
-        dev_intake=Intake(keys=dev_keys),
+        intake=intake,
+        dev_intake=replace(intake, keys=dev_keys),
     )
     for name, weight in facts.fusion.items():
         typer.echo(f"{weight:+9.4f}  {name}")

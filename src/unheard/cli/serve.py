@@ -53,6 +53,10 @@ def serve(  # noqa: PLR0913  a command has the options that it has
     at_once: Annotated[int, typer.Option(min=1, help="Requests that are scored at once.")] = 4,
     waiting: Annotated[int, typer.Option(min=0, help="Requests that may wait for that.")] = 32,
     queue: Annotated[int, typer.Option(min=1, help="Jobs that may wait.")] = 100,
+    max_audio_per_minute: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds of audio that one key may send a minute; 0 for any."),
+    ] = 0,
     threads: Annotated[
         int | None,
         typer.Option(min=1, help="Detector passes at once; one for each processor if left out."),
@@ -89,6 +93,7 @@ def serve(  # noqa: PLR0913  a command has the options that it has
         n_active=at_once,
         n_waiting=waiting,
         n_queued=queue,
+        audio_s_per_minute=max_audio_per_minute,
     )
     hosts = None if keys else frozenset({"localhost", "127.0.0.1", "::1", host})
     app = _app(bundle, limits, jobs, keys, hosts, threads or os.cpu_count() or 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ from unheard.cli.shared import Data, Jobs, detector_argument, folder_option, man
 __all__ = ["calibrate", "fuse", "recipes", "segments", "train"]
 
 
-def train(
+def train(  # noqa: PLR0913  a command has the options that it has
     recipe: Annotated[
         str,
         typer.Argument(help="Name of a recipe, see `unheard recipes`, or path of your own (.py)."),
@@ -34,8 +35,13 @@ def train(
             help="Under torchrun, split a speech encoder over the processes, if it does not fit.",
         ),
     ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Log to OUT/tensorboard as well.")
+    ] = False,
 ) -> None:
     """Train a detector; an interrupted run goes on where it stopped.
+
+    At the end OUT/run.md says what came of it, with OUT/curves.png.
 
     What the recipe starts from, such as the experts of a mixture, is trained first, in folders
     beside OUT, unless their bundles are there.
@@ -52,7 +58,15 @@ def train(
     chosen = with_settings(recipes.load(recipe), settings or [])
     manifest = manifest_of(data)
     resume = not start_over
-    bundle = run(chosen, manifest, out, workers=workers, resume=resume, sharded=sharded, say=say)
+    with ExitStack() as opened:
+        tell = say
+        if tensorboard and distributed.is_first():
+            from unheard.training.tensorboard import Mirror
+
+            tell = opened.enter_context(Mirror(out, say)).say
+        bundle = run(
+            chosen, manifest, out, workers=workers, resume=resume, sharded=sharded, say=tell
+        )
     if distributed.is_first():
         typer.echo(bundle)
 

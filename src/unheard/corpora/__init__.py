@@ -23,10 +23,12 @@ from unheard.corpora.diffssd import Diffssd, Purdue
 from unheard.corpora.fake_or_real import FakeOrReal
 from unheard.corpora.fakeavceleb import FakeAvCeleb
 from unheard.corpora.folders import Folders
+from unheard.corpora.had import Had
 from unheard.corpora.in_the_wild import InTheWild
 from unheard.corpora.jsut import Jsut
 from unheard.corpora.librispeech import LibriSpeech
 from unheard.corpora.ljspeech import LjSpeech
+from unheard.corpora.llama_partial_spoof import LlamaPartialSpoof
 from unheard.corpora.m_ailabs import MAilabs
 from unheard.corpora.mlaad import Mlaad
 from unheard.corpora.partial_spoof import PartialSpoof
@@ -51,9 +53,11 @@ CORPORA: dict[str, Corpus] = {
     "fake_or_real": FakeOrReal(),
     "fakeavceleb": FakeAvCeleb(),
     "folders": Folders(),
+    "had": Had(),
     "in_the_wild": InTheWild(),
     "jsut": Jsut(),
     "librispeech": LibriSpeech(),
+    "llama_partial_spoof": LlamaPartialSpoof(),
     "ljspeech": LjSpeech(),
     "m_ailabs": MAilabs(),
     "mlaad": Mlaad(),

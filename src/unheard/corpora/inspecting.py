@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from unheard.audio.containers import looks_like_audio
 from unheard.data.rows import Lines
 from unheard.data.shards import MARK, source
 from unheard.data.tables import LFS_HEAD
@@ -31,6 +32,7 @@ UNREADABLE = "unreadable"
 """State of a file that is empty, cannot be opened, or holds no audio."""
 
 _CHUNK = 64
+_HEAD_BYTES = 4096
 _SAMPLE = 64
 _REPORT_EVERY_S = 5.0
 
@@ -158,28 +160,34 @@ def _inspect(root: Path, path: str, headers: bool, hashes: bool) -> Inspected:
     state, duration_s, sha256 = "", None, None
     try:
         content = source(root, path)
-        head = content[: len(LFS_HEAD)] if isinstance(content, bytes) else _head(content)
+        head = content[:_HEAD_BYTES] if isinstance(content, bytes) else _head(content)
         if hashes:
             sha256 = _hash(content)
+        is_pointer = head.startswith(LFS_HEAD)
         if headers:
-            duration_s = 0.0 if head == LFS_HEAD else _duration_s(content)
-        if head == LFS_HEAD:
+            duration_s = 0.0 if is_pointer else _duration_s(content)
+        if is_pointer:
             state = POINTER
-        elif not head or duration_s == 0:
+        elif not head or duration_s == 0 or not (headers or _is_audio(head, content)):
             state = UNREADABLE
     except (AudioError, OSError):
         state, duration_s, sha256 = UNREADABLE, 0.0, ""
     return Inspected(path, size_bytes, changed_ns, state, duration_s, sha256)
 
 
-def _head(path: Path) -> bytes:
+def _head(path: Path, n_bytes: int = _HEAD_BYTES) -> bytes:
     with path.open("rb", buffering=0) as stream:
-        return stream.read(len(LFS_HEAD))
+        return stream.read(n_bytes)
+
+
+def _is_audio(head: bytes, content: Path | bytes) -> bool:
+    """Return whether a file begins like audio, or is some though it does not."""
+    return looks_like_audio(head) or _duration_s(content) > 0
 
 
 def _is_pointer(path: Path) -> bool:
     try:
-        return _head(path) == LFS_HEAD
+        return _head(path, len(LFS_HEAD)) == LFS_HEAD
     except OSError:
         return False
 

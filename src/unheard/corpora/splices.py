@@ -34,8 +34,9 @@ from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest, values_of
 from unheard.data.segment_labels import NOTE, Stretch, written
 from unheard.errors import AttackError, CorpusError
 from unheard.types import FloatArray
+from unheard.workers import told
 
-__all__ = ["LENGTHS_S", "OTHER", "SYSTEMS", "engine_of", "splice"]
+__all__ = ["LENGTHS_S", "OTHER", "SYSTEMS", "engine_of", "level", "splice"]
 
 LENGTHS_S = (0.5, 1.0, 2.0, 5.0, 20.0, 60.0)
 """Lengths of the stretches."""
@@ -101,10 +102,11 @@ def splice(  # noqa: PLR0913  each is a choice of its own
         if not source.people:
             raise CorpusError(f"part {part!r} has no clips of people; give a part that has some")
         say(f"{part}: {len(source.people)} voices or pages of people; engines {', '.join(mine)}")
-        for number, made in enumerate(_made(source, part, each, lengths_s, seed), start=1):
+        n_spliced = each * len(lengths_s) * len(source.engines())
+        n_whole = sum(2 * len(_pieces(tape.samples)) for tape in source.people)
+        recordings = _made(source, part, each, lengths_s, seed)
+        for made in told(recordings, n_spliced + n_whole, say, f"{part}: recordings"):
             clips.append(made.write(out))
-            if number % 50 == 0:
-                say(f"{part}: {number} recordings")
         Manifest.of(clips, out).write(out / "manifest.parquet")
     return out / "manifest.parquet"
 
@@ -218,12 +220,16 @@ def _made(
                     yield made
 
 
+def _pieces(samples: FloatArray) -> list[FloatArray]:
+    """Return speech cut into recordings that are not too long."""
+    longest = round(_LONGEST_S * _RATE)
+    return [samples[start : start + longest] for start in range(0, samples.size, longest)]
+
+
 def _untouched(source: _Sources, part: str, seed: int) -> Iterator[_Recording]:
     """Yield all speech of people, once as it is and once coded, nothing put into it."""
-    longest = round(_LONGEST_S * _RATE)
     for tape in source.people:
-        for number, start in enumerate(range(0, tape.samples.size, longest)):
-            samples = tape.samples[start : start + longest]
+        for number, samples in enumerate(_pieces(tape.samples)):
             name = f"{hashlib.sha256(tape.name.encode()).hexdigest()[:8]}-{number:02d}"
             for coded in (False, True):
                 own = f"{part}/people-{name}{'-coded' if coded else ''}"
@@ -259,7 +265,7 @@ def _spliced(
     piece, label, family = _piece(source, engine, attack, host, speech, at, n, rng)
     if piece is None:
         return None
-    piece = np.clip(piece * _level(speech) / max(_level(piece), 1e-6), -1, 1)
+    piece = np.clip(piece * level(speech) / max(level(piece), 1e-6), -1, 1)
     fades = bool(rng.random() < 0.5)
     if fades:
         piece = _faded(piece, speech[at:], speech[:behind])
@@ -325,7 +331,7 @@ def _loudest(samples: FloatArray, n: int, rng: np.random.Generator) -> FloatArra
     return max(cuts, key=lambda cut: float(np.mean(np.square(cut, dtype=np.float64))))
 
 
-def _level(samples: FloatArray) -> float:
+def level(samples: FloatArray) -> float:
     """Return the root mean square of what is within 20 dB of the loudest 20 ms."""
     frames = samples[: samples.size // _FADE * _FADE].reshape(-1, _FADE).astype(np.float64)
     powers = np.square(frames).mean(axis=1)

@@ -7,15 +7,17 @@ the note is of one piece as far as its corpus says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from unheard.errors import ManifestError
+from unheard.errors import CorpusError, ManifestError
 
-__all__ = ["NOTE", "Stretch", "read_stretches", "written"]
+__all__ = ["NOTE", "Stretch", "read_stretches", "spoofed_pieces", "written"]
 
 NOTE = "segments"
 _NONE = "-"
+_ROUNDING_S = 1e-3
 
 
 @dataclass(frozen=True)
@@ -68,3 +70,41 @@ def read_stretches(text: str) -> tuple[Stretch, ...]:
             )
         stretches.append(Stretch(start_s, end_s, label == "bonafide", source))
     return tuple(sorted(stretches, key=lambda part: part.start_s))
+
+
+def spoofed_pieces(
+    pieces: Iterable[str], labels: Mapping[str, bool], where: str
+) -> tuple[Stretch, ...]:
+    """Return the spoofed stretches of a clip that its corpus gives as pieces from end to end.
+
+    Spoofed pieces that touch become one; a piece without length is none.
+
+    Args:
+        pieces: "START-END-LABEL", seconds.
+        labels: What each label means, True for bona fide.
+        where: File and line, for the message.
+
+    Raises:
+        CorpusError: If a piece is none, or begins before the one in front of it has ended.
+    """
+    spoofed: list[Stretch] = []
+    at_s = 0.0
+    for piece in pieces:
+        start, _, rest = piece.partition("-")
+        end, _, label = rest.partition("-")
+        try:
+            start_s, end_s = float(start), float(end)
+        except ValueError:
+            start_s, end_s = 0.0, -1.0
+        if label not in labels or not at_s - _ROUNDING_S <= start_s <= end_s < math.inf:
+            raise CorpusError(
+                f"{where}: {piece!r} after {at_s:g} s is no next piece; START-END-LABEL in "
+                f"seconds is wanted, labels {', '.join(labels)}: get the label file again"
+            )
+        at_s = end_s
+        if labels[label] or start_s == end_s:
+            continue
+        if spoofed and start_s - spoofed[-1].end_s < _ROUNDING_S:
+            start_s = spoofed.pop().start_s
+        spoofed.append(Stretch(start_s, end_s, False))
+    return tuple(spoofed)

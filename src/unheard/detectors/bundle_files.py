@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from unicodedata import normalize
 
 import numpy as np
 from safetensors import numpy as safetensors
@@ -119,9 +120,15 @@ class Bundle:
         """Return whether the detector was trained or tuned on clips, shape [len(keys)].
 
         Args:
-            keys: Of each clip the sha256 of its file, or its id where that is not known.
+            keys: Of each clip the sha256 of its file, or its id where that is not known; in any
+                Unicode form.
         """
-        return np.isin(_hashed(keys), self._seen)
+        seen: BoolArray = np.isin(_hashed(keys), self._seen)
+        for form in ("NFC", "NFD"):  # bundles of earlier versions have ids as they were written
+            in_form = [normalize(form, key) for key in keys]
+            if in_form != list(keys):
+                seen |= np.isin(_hashed(in_form), self._seen)
+        return seen
 
 
 def replace(folder: Path, card: Card, contents: Mapping[str, bytes]) -> Path:
@@ -168,7 +175,8 @@ def seen_bytes(keys: Iterable[str], init_from: Sequence[Bundle] = ()) -> bytes:
         keys: Of clips that a detector was trained or tuned on; see `Bundle.has_seen`.
         init_from: Detectors that it took weights from; what they have seen, it has.
     """
-    known = np.concatenate([_hashed(list(keys)), *(bundle._seen for bundle in init_from)])
+    in_one_form = [normalize("NFC", key) for key in keys]
+    known = np.concatenate([_hashed(in_one_form), *(bundle._seen for bundle in init_from)])
     content: bytes = safetensors.save({"seen": np.unique(known)})
     return content
 

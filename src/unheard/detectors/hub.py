@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -139,9 +140,11 @@ def push(bundle: Path, repo: str, hub: Client, *, private: bool = True, licence:
         layout = to_layout(bundle, Path(folder) / "layout", licence=licence)
         try:
             hub.create_repo(repo, private=private, exist_ok=True)
-            hub.upload_folder(
-                repo_id=repo, folder_path=layout, allow_patterns=[*NAMES.values(), README]
-            )
+            with warnings.catch_warnings():  # dev scores are data in a repository of models
+                warnings.filterwarnings("ignore", "It seems that you are about to commit a data")
+                hub.upload_folder(
+                    repo_id=repo, folder_path=layout, allow_patterns=[*NAMES.values(), README]
+                )
         except Exception as error:  # whatever the network or the hub comes up with
             raise BundleError(
                 f"{repo}: the hub did not take it ({type(error).__name__}: {error}); check the "

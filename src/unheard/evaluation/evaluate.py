@@ -38,7 +38,16 @@ if TYPE_CHECKING:
     from unheard.detectors.bundle import Bundle
     from unheard.scoring.scorer import Scorer
 
-__all__ = ["Options", "add_result", "evaluate", "refuse_seen", "task_under"]
+__all__ = [
+    "Options",
+    "Scoring",
+    "add_result",
+    "evaluate",
+    "refuse_seen",
+    "sample_note",
+    "score_file",
+    "task_under",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,34 +123,78 @@ def evaluate(
     chosen = protocol.chosen(manifests, allow_missing=options.allow_missing_sets)
     detector = load(bundle)
     refuse_seen(detector, chosen)
-    n_clips, conditions = len(chosen), options.conditions or (RAW,)
+    n_clips = len(chosen)
     if options.sample is not None:
         chosen = sampled(chosen, options.sample)
     facts = _facts(Scorer(detector), chosen, protocol, options, n_clips)
-    scores, unfinished = out / "scores.parquet", out / "scores.partial"
-    if scores.is_file():
-        if read_facts(scores).key != facts.key:
-            raise _other(scores)
-        say(f"{scores} is complete; making the report from it (delete it to score again)")
-    else:
-        with _lines(unfinished, facts.key) as lines:
-            done = {
-                row["id"]: row for _, row in lines if "id" in row and row["status"] != "unreadable"
-            }
-            if done:
-                say(f"{len(done)} of {len(chosen) * len(conditions)} clips were scored before")
-            trials = ((clip, condition) for clip in chosen for condition in conditions)
-            waiting = (trial for trial in trials if _trial_id(trial[0].id, trial[1]) not in done)
-            _score_all(bundle, waiting, chosen, lines, jobs=jobs, say=say)
-            rows = {row["id"]: row for _, row in lines if "id" in row}
-        _refuse_empty(rows, chosen)
-        write_scores(scores, _columns(chosen, rows, options.conditions), facts)
-        unfinished.unlink()
+    settings = Settings(bundle)
+    scoring = Scoring(facts, partial(score_many, settings=settings, n_jobs=jobs), read_card(bundle))
+    scores = score_file(out, chosen, scoring, conditions=options.conditions, say=say)
     extras = replace(options.extras, sets=protocol.columns())
     result = report(scores, out, n_draws=options.n_draws, seed=options.seed, extras=extras)
     if options.into_card:
         add_result(bundle, result)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """What scores clips, and what its score file says of it.
+
+    Attributes:
+        facts: For the score file; their key tells whether an unfinished one is of the same.
+        score: Gives a row for each task, in any order: "source" and "score" (None without one),
+            "duration_s", "decision" and "reason", or "source" and "error".
+        card: Of the detector; None for one that is not ours.
+    """
+
+    facts: Facts
+    score: Callable[[Sequence[Task]], Iterable[Mapping[str, Any]]]
+    card: Card | None = None
+
+
+def score_file(
+    out: Path,
+    chosen: Manifest,
+    scoring: Scoring,
+    *,
+    conditions: Sequence[str] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Score clips, and write a score file once all are done; resume where an earlier run stopped.
+
+    Args:
+        out: Folder for the score file.
+        chosen: The clips.
+        scoring: What scores them.
+        conditions: Conditions that each is scored under; empty scores clips as they are.
+        say: Called with a line of progress now and then.
+
+    Returns:
+        The score file.
+
+    Raises:
+        EvaluationError: If no clip can be scored, or `out` holds another evaluation.
+    """
+    facts, under = scoring.facts, conditions or (RAW,)
+    scores, unfinished = out / "scores.parquet", out / "scores.partial"
+    if scores.is_file():
+        if read_facts(scores).key != facts.key:
+            raise _other(scores)
+        say(f"{scores} is complete; making the report from it (delete it to score again)")
+        return scores
+    with _lines(unfinished, facts.key) as lines:
+        done = {row["id"]: row for _, row in lines if "id" in row and row["status"] != "unreadable"}
+        if done:
+            say(f"{len(done)} of {len(chosen) * len(under)} clips were scored before")
+        trials = ((clip, condition) for clip in chosen for condition in under)
+        waiting = (trial for trial in trials if _trial_id(trial[0].id, trial[1]) not in done)
+        _score_all(waiting, chosen, scoring, lines, say=say)
+        rows = {row["id"]: row for _, row in lines if "id" in row}
+    _refuse_empty(rows, chosen)
+    write_scores(scores, _columns(chosen, rows, conditions), facts)
+    unfinished.unlink()
+    return scores
 
 
 def add_result(bundle: Path, result: Report) -> None:
@@ -201,11 +254,6 @@ def _facts(
     identity = same.model_dump_json(exclude=left_out)
     changes = "".join(f"\n{CONDITIONS[name].as_text()}" for name in options.conditions)
     made_of = f"{identity}\n{manifest_sha256}\n{protocol.name}{changes}"
-    sample = (
-        f"a sample of {len(chosen):,} of the {n_clips:,} clips of the protocol, spread evenly over "
-        "part, class, family, attack and speaker: rates over all attacks weigh them otherwise than "
-        "the whole protocol does"
-    )
     return Facts(
         bundle=f"{card.name} {card.version}",
         bundle_sha256=detector.sha256,
@@ -220,7 +268,16 @@ def _facts(
         trained_families=tuple(sorted(card.provenance.families)),
         trained_systems=tuple(card.provenance.systems),
         conditions=options.conditions,
-        notes=(sample,) if len(chosen) < n_clips else (),
+        notes=(sample_note(len(chosen), n_clips),) if len(chosen) < n_clips else (),
+    )
+
+
+def sample_note(n_chosen: int, n_clips: int) -> str:
+    """Say that not all clips of a protocol were scored, and what that means."""
+    return (
+        f"a sample of {n_chosen:,} of the {n_clips:,} clips of the protocol, spread evenly over "
+        "part, class, family, attack and speaker: rates over all attacks weigh them otherwise than "
+        "the whole protocol does"
     )
 
 
@@ -244,16 +301,14 @@ def _lines(unfinished: Path, key: str) -> Iterator[Lines]:
 
 
 def _score_all(
-    bundle: Path,
     waiting: Iterable[tuple[Clip, str]],
     chosen: Manifest,
+    scoring: Scoring,
     lines: Lines,
     *,
-    jobs: int,
     say: Callable[[str], None],
 ) -> None:
     """Score clips and note each as it is done; a file that is two clips is scored once."""
-    card = read_card(bundle)
     tasks: dict[str, Task] = {}
     clips_of: dict[str, list[tuple[str, Clip]]] = {}
     for clip, condition in waiting:
@@ -261,10 +316,10 @@ def _score_all(
         tasks.setdefault(task.source, task)
         clips_of.setdefault(task.source, []).append((_trial_id(clip.id, condition), clip))
     started = reported_s = time.monotonic()
-    scored = score_many(list(tasks.values()), Settings(bundle), n_jobs=jobs)
+    scored = scoring.score(list(tasks.values()))
     for n_done, verdict in enumerate(scored, start=1):
         for trial, clip in clips_of[verdict["source"]]:
-            lines.add(_row(trial, clip, verdict, card))
+            lines.add(_row(trial, clip, verdict, scoring.card))
         now = time.monotonic()
         if now - reported_s > 5 or n_done == len(tasks):
             reported_s = now
@@ -288,12 +343,12 @@ def task_under(file: Path, clip: Clip, condition: str) -> Task:
     return Task(f"{file} under {condition}", file, change=change)
 
 
-def _row(trial: str, clip: Clip, verdict: Mapping[str, Any], card: Card) -> dict[str, Any]:
+def _row(trial: str, clip: Clip, verdict: Mapping[str, Any], card: Card | None) -> dict[str, Any]:
     """Return what is noted of a trial, from its verdict or the error in its place."""
     row = {"id": trial, "score": None, "decision": "", "duration_s": clip.duration_s}
     if "error" in verdict:
         return {**row, "status": "unreadable", "reason": verdict["error"]}
-    if NOTE in clip.notes:
+    if card is not None and NOTE in clip.notes:
         row |= noted(verdict, card)
     row |= {"score": verdict["score"], "duration_s": verdict["duration_s"]}
     if verdict["score"] is None:

@@ -70,13 +70,15 @@ def fused(
             f"{len(dev)} dev score files for {len(files)} systems fused by {how}; logistic wants "
             "one for each in the same order, the mean none"
         )
-    test = _Trials.read(files, intake)
+    test = _Trials.read(files, [intake] * len(files))
     agreed = _shared_facts(test, f"{out.stem} ({how} of {', '.join(test.names)})")
     if how == "mean":
         note = _mean_note(test.facts, test.names)
         facts = replace(agreed, notes=(*_notes(test), note))
         return _write(out, test, np.mean(test.scores, axis=1), facts)
-    learnt = _Trials.read([_dev_file(path) for path in dev], dev_intake)
+    ours = Intake(keys=dev_intake.keys)  # a bundle's dev scores have our names of columns
+    hows = [ours if path.is_dir() else dev_intake for path in dev]
+    learnt = _Trials.read([_dev_file(path) for path in dev], hows)
     _refuse_other_order(dev, learnt, files, test)
     twice = set(learnt.ids) & set(test.ids)
     if twice:
@@ -100,9 +102,9 @@ class _Trials:
     scores: FloatArray
 
     @classmethod
-    def read(cls, files: Sequence[Path], how: Intake) -> _Trials:
+    def read(cls, files: Sequence[Path], hows: Sequence[Intake]) -> _Trials:
         """Read score files; each may have its own order, but all must have the same trials."""
-        tables, facts = zip(*(read_with_keys(path, how) for path in files), strict=True)
+        tables, facts = zip(*map(read_with_keys, files, hows), strict=True)
         first = tables[0]
         ids = in_one_form(first.column("id").to_pylist())
         bonafide = first.column("bonafide").to_numpy(zero_copy_only=False).astype(bool)

@@ -13,6 +13,7 @@ import numpy as np
 
 from unheard.errors import EvaluationError
 from unheard.evaluation.conditions import SURE, conditions_to_compare, parts_with_condition
+from unheard.evaluation.keys import in_one_form
 from unheard.evaluation.markup import Block, Bullets, Heading, Table, Words, markdown
 from unheard.evaluation.scores import SCORED, Facts
 from unheard.metrics import (
@@ -172,7 +173,7 @@ def write_comparison(report: PairedReport, out: Path) -> list[Path]:
 def _rows(system: System) -> dict[str, int]:
     """Return the row of each scored trial."""
     status = system.table.column("status").to_pylist()
-    ids = system.table.column("id").to_pylist()
+    ids = in_one_form(system.table.column("id").to_pylist())
     return {name: row for row, (name, state) in enumerate(zip(ids, status, strict=True))
             if state == SCORED}  # fmt: skip
 

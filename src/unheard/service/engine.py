@@ -26,7 +26,7 @@ from unheard.scoring.spectrogram import SmallSpectrogram
 from unheard.service.batching import Batcher, Scores
 from unheard.service.decoding import Decoded
 from unheard.service.limits import Limits, Refusal
-from unheard.service.shares import Shares
+from unheard.service.shares import Allowance, Shares
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ class Engine:
         limits: What it takes.
         batcher: Where all windows go through.
         shares: What each key was given of late.
+        allowance: What each key may send.
     """
 
     def __init__(self, scorer: Scorer, limits: Limits, *, n_threads: int = 1) -> None:
@@ -160,6 +161,7 @@ class Engine:
         """
         self.limits = limits
         self.shares = Shares()
+        self.allowance = Allowance(limits.audio_s_per_minute)
         self.batcher = Batcher(scorer.bundle.expert_scores, n_threads=n_threads, shares=self.shares)
         self._scorer = scorer
 
@@ -238,6 +240,11 @@ class Engine:
         report = render(case(result, scorer.bundle.card), picture) if options.report else None
         return {**result, "report_html": report}
 
+    def count(self, owner: str, audio_s: float) -> None:
+        """Note that audio of a key is scored."""
+        self.shares.add(owner, audio_s)
+        self.allowance.take(owner, audio_s)
+
     def _part(
         self, upload: Upload, scorer: Scorer, work: Work, picture: SmallSpectrogram | None
     ) -> tuple[Verdict, Encoding]:
@@ -253,7 +260,7 @@ class Engine:
         ) as decoded:
             for samples in decoded:
                 work.check(upload.name)
-                self.shares.add(work.owner, samples.size / SAMPLE_RATE_HZ)
+                self.count(work.owner, samples.size / SAMPLE_RATE_HZ)
                 stream.push(samples)
                 if picture is not None:
                     picture.push(samples)

@@ -19,15 +19,27 @@ from unheard.errors import suggestion
 from unheard.service.engine import ScoreOptions
 from unheard.service.limits import Refusal
 
-__all__ = ["Bounded", "MinimumSpeech", "OperatingPoint", "SpoofPrior", "Threshold", "score_options"]
+__all__ = [
+    "MOST_FILES",
+    "Bounded",
+    "BoundedMany",
+    "MinimumSpeech",
+    "OperatingPoint",
+    "SpoofPrior",
+    "Threshold",
+    "score_options",
+]
 
 OperatingPoint = Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"]
 Threshold = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 SpoofPrior = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 MinimumSpeech = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+MOST_FILES = 64
+"""Recordings of one request."""
+
 _LONGEST_FIELD = 4096
-_FIELDS = ["file", *(field.name for field in fields(ScoreOptions))]
+_FIELDS = [field.name for field in fields(ScoreOptions)]
 _AS_FILE = "send the recording as a file with a name, as `curl -F file=@call.wav` does"
 _CHANNEL = "^(mix|left|right|each|[1-9][0-9]?)$"
 _TRACK = "^(default|all|[1-9][0-9]?)$"
@@ -77,14 +89,23 @@ def score_options(
 
 
 class _SmallForm(Request):
-    """A request whose form has one file and few, short fields: only the file may be large."""
+    """A request whose form has few files and few, short fields: only files may be large."""
+
+    most_files = 1
 
     def form(self, **_: Any) -> Any:
-        return super().form(max_files=1, max_fields=16, max_part_size=_LONGEST_FIELD)
+        return super().form(max_files=self.most_files, max_fields=16, max_part_size=_LONGEST_FIELD)
+
+
+class _ManyFiles(_SmallForm):
+    most_files = MOST_FILES
 
 
 class Bounded(APIRoute):
     """A route that refuses fields and query parameters which nobody reads, and large ones."""
+
+    form_of: type[_SmallForm] = _SmallForm
+    file_field = "file"
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
@@ -93,18 +114,26 @@ class Bounded(APIRoute):
         has_form = self.body_field is not None
 
         async def bounded(request: Request) -> Response:
-            asked = _SmallForm(request.scope, request.receive)
-            _check_names("query parameter", request.query_params.multi_items(), [])
+            asked = self.form_of(request.scope, request.receive)
+            known = [field.alias for field in self.dependant.query_params]
+            _check_names("query parameter", request.query_params.multi_items(), known)
             if has_form:
                 form = await _form(asked)
                 try:
-                    _check_form(form)
+                    _check_form(form, self.file_field)
                 except Refusal:
                     await form.close()
                     raise
             return await answer(asked)
 
         return bounded
+
+
+class BoundedMany(Bounded):
+    """The same for a form with several files."""
+
+    form_of = _ManyFiles
+    file_field = "files"
 
 
 async def _form(request: Request) -> FormData:
@@ -121,12 +150,16 @@ async def _form(request: Request) -> FormData:
         ) from None
 
 
-def _check_form(form: FormData) -> None:
+def _check_form(form: FormData, name: str) -> None:
     """Refuse fields that nobody reads, and a recording that was sent as text."""
-    _check_names("field", form.multi_items(), _FIELDS)
-    if isinstance(form.get("file"), str):
+    several = name == "files"
+    given = [
+        (known, value) for known, value in form.multi_items() if not (several and known == name)
+    ]
+    _check_names("field", given, [name, *_FIELDS])
+    if any(isinstance(part, str) for part in form.getlist(name)):
         raise Refusal(
-            422, "bad_field", f"file: its part has no filename, so it is text; {_AS_FILE}"
+            422, "bad_field", f"{name}: its part has no filename, so it is text; {_AS_FILE}"
         )
 
 

@@ -21,13 +21,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unheard.service.keys import Keys
 from unheard.service.limits import Limits, Refusal
+from unheard.service.shares import Allowance
 from unheard.service.stopping import Stopping, stopped
 from unheard.service.telemetry import Telemetry, error_fields
 
 __all__ = ["Guard", "refused"]
 
 _OPEN = frozenset({"/", "/healthz", "/openapi.json", "/favicon.ico"})
-_UPLOADS = frozenset({"/v1/score", "/v1/jobs"})
+_UPLOADS = frozenset({"/v1/score", "/v1/scores", "/v1/jobs"})
 _STREAM = "/v1/stream"
 _FORM_BYTES = 64 << 10
 """What a form may hold next to its file."""
@@ -59,6 +60,7 @@ class Guard:
         keys: Keys | None = None,
         hosts: frozenset[str] | None = None,
         stopping: Stopping,
+        allowance: Allowance,
     ) -> None:
         """Take what to hold requests to.
 
@@ -70,7 +72,9 @@ class Guard:
             hosts: Names that the service answers to; None takes any. Without keys this keeps a web
                 page from reaching a service on loopback through a name of its own.
             stopping: Whether the service is about to end.
+            allowance: How much audio a key may send.
         """
+        self._allowance = allowance
         self._stopping = stopping
         self._app = app
         self._limits = limits
@@ -209,6 +213,8 @@ class Guard:
                 "one may have; wait for one of them",
                 retry_after_s=5,
             )
+
+        self._allowance.check(owner)
 
     def _n_inside(self) -> int:
         return self._inside.total()

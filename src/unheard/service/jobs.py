@@ -26,7 +26,10 @@ from unheard.errors import ServiceError
 from unheard.service.engine import ScoreOptions
 from unheard.service.limits import Limits, Refusal
 
-__all__ = ["Job", "Store"]
+__all__ = ["AFTER", "Job", "Store"]
+
+AFTER = r"^[0-9]{1,12}\.[0-9]{1,12}_[A-Za-z0-9_-]{1,40}$"
+"""How a place in the list of jobs is written: when the last was made, and its id."""
 
 _MOST_ATTEMPTS = 3
 _SCHEMA = """
@@ -56,6 +59,7 @@ class Job:
         owner: Name of the key that it belongs to.
         status: "queued", "running", "done" or "failed".
         request_id: Of the request that brought it.
+        created_s: When that was, seconds since 1970.
         name: What its sender calls the recording.
         n_bytes: Size of the recording.
         sha256: Hash of the recording.
@@ -70,6 +74,7 @@ class Job:
     owner: str
     status: str
     request_id: str
+    created_s: float
     name: str
     n_bytes: int
     sha256: str
@@ -159,6 +164,25 @@ class Store:
             *(job, owner, time.time() - self._limits.keep_s),
         )
         return _job(rows[0]) if rows else None
+
+    def page(self, owner: str, limit: int, after: str | None) -> tuple[list[Job], str | None]:
+        """Return a page of an owner's jobs, newest first, and what comes after; None at the end.
+
+        Args:
+            owner: Whose.
+            limit: Jobs on the page.
+            after: What the page before gave; None for the first. A job may have gone since.
+        """
+        created, _, job = (after or "").partition("_")
+        rows = self._do(
+            "SELECT * FROM jobs WHERE owner = ? AND (ended_s IS NULL OR ended_s >= ?) "
+            "AND (created_s, id) < (?, ?) ORDER BY created_s DESC, id DESC LIMIT ?",
+            *(owner, time.time() - self._limits.keep_s),
+            *(float(created or "inf"), job, limit + 1),
+        )
+        jobs = [_job(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return jobs, f"{jobs[-1].created_s!r}_{jobs[-1].id}" if more else None
 
     def take(
         self, given: Callable[[str], float] = lambda _: 0.0, *, suspects: bool = True
@@ -352,6 +376,7 @@ def _job(row: sqlite3.Row) -> Job:
         owner=row["owner"],
         status=row["status"],
         request_id=row["request_id"],
+        created_s=row["created_s"],
         name=row["name"],
         n_bytes=row["bytes"],
         sha256=row["sha256"],

@@ -49,6 +49,7 @@ class Limits:
         n_jobs: Jobs that are scored at once.
         n_queued: Jobs that may wait.
         n_queued_per_key: Jobs of one key that may wait; 0 stands for half of all, at least one.
+        audio_s_per_minute: Audio that a key may send in a minute, over time; 0 does not bound it.
         stored_bytes: Size of all uploads of waiting jobs.
         keep_s: How long the result of a job is kept.
     """
@@ -70,6 +71,7 @@ class Limits:
     n_jobs: int = 1
     n_queued: int = 100
     n_queued_per_key: int = 0
+    audio_s_per_minute: float = 0.0
     stored_bytes: int = 4 << 30
     keep_s: float = 24 * 3600.0
 

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from unheard.errors import ServiceError
-from unheard.service.app import App
+from unheard.service.state import App
 from unheard.service.stream import MOST_FRAME_BYTES
 from unheard.service.telemetry import JsonLines
 

@@ -10,7 +10,17 @@ from unheard import __version__
 from unheard.audio import Encoding
 from unheard.scoring.verdict import Verdict
 
-__all__ = ["Accepted", "Health", "Info", "JobState", "Problem", "Result", "problems"]
+__all__ = [
+    "Accepted",
+    "Health",
+    "Info",
+    "JobState",
+    "Jobs",
+    "Problem",
+    "Result",
+    "Results",
+    "problems",
+]
 
 
 _VERDICT = {
@@ -78,6 +88,21 @@ class Problem(BaseModel):
     error: Error
 
 
+class Row(BaseModel):
+    """One of several recordings: its result, or why there is none."""
+
+    name: str = Field(description="What its sender calls it.", examples=["call.wav"])
+    result: Result | None
+    error: Error | None
+
+
+class Results(BaseModel):
+    """A row for each recording, in the order in which they were sent."""
+
+    rows: list[Row]
+    n_failed: int = Field(ge=0, description="Rows without a result.")
+
+
 class Accepted(BaseModel):
     """A job that waits."""
 
@@ -94,6 +119,24 @@ class JobState(BaseModel):
     progress_s: float = Field(ge=0, description="Seconds of audio that are scored.")
     result: Result | None = Field(description="Once it is done.")
     error: Error | None = Field(description="If it failed.")
+
+
+class ListedJob(BaseModel):
+    """A job, without its result."""
+
+    id: str = Field(examples=["q7rJ0v3mQyC1b9kT0dXz2A"])
+    name: str = Field(description="What its sender calls the recording.", examples=["call.wav"])
+    status: Literal["queued", "running", "done", "failed"]
+    progress_s: float = Field(ge=0, description="Seconds of audio that are scored.")
+    created_at: str = Field(description="ISO 8601, UTC.", examples=["2026-11-22T10:00:00+00:00"])
+    url: str = Field(examples=["/v1/jobs/q7rJ0v3mQyC1b9kT0dXz2A"])
+
+
+class Jobs(BaseModel):
+    """A page of the jobs of a key, newest first."""
+
+    jobs: list[ListedJob]
+    after: str | None = Field(description="Give it as `after` for the next page; null at the end.")
 
 
 class Info(BaseModel):
@@ -122,7 +165,7 @@ _MEANS = {
     413: "Too large, or too long for an answer at once.",
     415: "The file is not audio.",
     422: "The audio cannot be scored, or a field does not fit.",
-    429: "Too many requests of this key at once.",
+    429: "Too many requests of this key at once, or too much audio.",
     503: "No room now; Retry-After says when to come again.",
 }
 

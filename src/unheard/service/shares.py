@@ -1,15 +1,18 @@
-"""Who goes next: the key that was given least audio of late."""
+"""Who goes next, the key that was given least audio of late, and how much one may send."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-__all__ = ["Shares", "Turns"]
+from unheard.service.limits import Refusal
+
+__all__ = ["Allowance", "Shares", "Turns"]
 
 _HALF_S = 60.0
 _FORGOTTEN_S = 0.01
@@ -35,6 +38,47 @@ class Shares:
         """Return the seconds that a key was given of late."""
         with self._lock:
             return _left(self._given.get(owner), time.monotonic())
+
+
+class Allowance:
+    """Seconds of audio that a key may send in a minute, over time.
+
+    A key that has sent nothing for a minute may send a minute's allowance at once. How long a
+    recording is shows only while it is decoded, so one may go beyond: what it took too much is
+    waited for before the next.
+    """
+
+    def __init__(self, per_minute_s: float) -> None:
+        self._per_minute_s = per_minute_s
+        self._left: dict[str, tuple[float, float]] = {}  # by key: seconds, and when
+        self._lock = threading.Lock()
+
+    def take(self, owner: str, audio_s: float) -> None:
+        """Note that audio of a key is scored; without keys nothing is noted."""
+        if owner and self._per_minute_s:
+            with self._lock:
+                self._left[owner] = self._left_s(owner) - audio_s, time.monotonic()
+
+    def check(self, owner: str) -> None:
+        """Refuse a key that has sent more than it may, until a time that is told."""
+        if not (owner and self._per_minute_s):
+            return
+        with self._lock:
+            left_s = self._left_s(owner)
+        if left_s < 0:
+            wait_s = math.ceil(-left_s * 60 / self._per_minute_s) or 1
+            raise Refusal(
+                429,
+                "too_much_audio",
+                f"this key has sent more than {self._per_minute_s:g} s of audio a minute; send the "
+                f"next in {wait_s} s",
+                retry_after_s=wait_s,
+            )
+
+    def _left_s(self, owner: str) -> float:
+        left_s, when_s = self._left.get(owner, (self._per_minute_s, 0.0))
+        gained_s = (time.monotonic() - when_s) * self._per_minute_s / 60
+        return min(self._per_minute_s, left_s + gained_s)
 
 
 class Turns:

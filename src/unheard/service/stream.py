@@ -2,8 +2,8 @@
 
 The client sends a text frame that says what will come, binary frames of samples, and the text frame
 {"end": true}. The service sends {"window": ..., "running": ...} after each window, then
-{"verdict": ...} and closes; or {"error": ...} and closes. If the service is to stop, the verdict is
-that until then.
+{"verdict": ...} and closes; or {"error": ...} and closes. If the service is to stop, or the stream
+passes a limit, the verdict is that until then, with a warning that says why.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ MOST_FRAME_BYTES = 1 << 20
 """Size of a frame; the server that speaks the protocol refuses larger ones."""
 
 _REFUSED, _OUR_FAULT, _RESTART = 1008, 1011, 1012
+_CUT = frozenset({"too_long", "too_slow"})
+"""Ends of a stream that leave a verdict on what came before."""
 _EXAMPLE = '{"format": "s16le", "rate_hz": 16000, "channels": 1}'
 
 T = TypeVar("T")
@@ -75,6 +77,7 @@ class _Line:
     socket: WebSocket
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     is_revoked: bool = False
+    so_far: Verdict | None = None
 
 
 class Streams:
@@ -115,7 +118,7 @@ class Streams:
             expected = isinstance(error, UnheardError)
             if not expected:
                 self._telemetry.fault(error, request_id)
-            await self._fail(socket, problem, _REFUSED if expected else _OUR_FAULT)
+            await self._fail(line, problem, _REFUSED if expected else _OUR_FAULT)
         finally:
             self._lines.discard(line)
         self._telemetry.note("stream", request_id=request_id, key=socket.state.owner, code=code)
@@ -166,36 +169,54 @@ class Streams:
         return opening
 
     async def _score_windows(self, line: _Line, opening: Opening) -> Verdict:
-        limits, socket = self._limits, line.socket
-        owner = socket.state.owner
+        owner = line.socket.state.owner
         options = ScoreOptions(**opening.model_dump(include=set(ScoreOptions.__dataclass_fields__)))
         reader = PcmReader(opening.format, opening.rate_hz, opening.channels, opening.channel)
         live = LiveVerdict(self._engine.scorer(options, owner), origin=lambda: reader.origin)
+        self._engine.allowance.check(owner)
         with self._counted(owner):
-            n_samples = 0
-            deadline_s = time.monotonic() + limits.idle_s
-            while isinstance(frame := await self._receive(line, deadline_s), bytes):
-                samples = reader.push(frame)
-                n_samples += samples.size
-                if n_samples > limits.longest_job_s * SAMPLE_RATE_HZ:
-                    text = f"longer than {limits.longest_job_s:g} s; start another stream"
-                    raise Refusal(413, "too_long", text)
-                self._engine.shares.add(owner, samples.size / SAMPLE_RATE_HZ)
-                await self._send(socket, await self._in_thread(partial(live.push, samples)))
-                if samples.size:
-                    deadline_s = time.monotonic() + limits.idle_s
-            if frame is not None:
-                _check_end(frame)
+            is_whole, cut = False, None
+            try:
+                is_whole = await self._hear(line, live, reader)
+            except Refusal as refusal:
+                if refusal.code not in _CUT:
+                    raise
+                cut = refusal
             last = partial(live.push, reader.close())
-            await self._send(socket, await self._in_thread(last))
+            await self._send(line.socket, await self._in_thread(last))
             verdict = await self._in_thread(live.close)
-            if frame is not None:
-                return verdict
-            note = (
-                f"the service stopped after {verdict.duration_s:.1f} s of the stream: what came "
-                "later was not heard"
-            )
-            return replace(verdict, warnings=(*verdict.warnings, note))
+        if is_whole:
+            return verdict
+        cause = f"the stream was cut off ({cut.code})" if cut else "the service stopped"
+        note = f"{cause} after {verdict.duration_s:.1f} s of it: what came later was not heard"
+        verdict = replace(verdict, warnings=(*verdict.warnings, note))
+        if cut is None:
+            return verdict
+        line.so_far = verdict if verdict.duration_s else None
+        raise cut
+
+    async def _hear(self, line: _Line, live: LiveVerdict, reader: PcmReader) -> bool:
+        """Score samples as they come; tell whether their client ended them, not the service.
+
+        Raises:
+            Refusal: If no more may come.
+        """
+        limits, owner = self._limits, line.socket.state.owner
+        n_samples = 0
+        deadline_s = time.monotonic() + limits.idle_s
+        while isinstance(frame := await self._receive(line, deadline_s), bytes):
+            samples = reader.push(frame)
+            n_samples += samples.size
+            if n_samples > limits.longest_job_s * SAMPLE_RATE_HZ:
+                text = f"longer than {limits.longest_job_s:g} s; start another stream"
+                raise Refusal(413, "too_long", text)
+            self._engine.count(owner, samples.size / SAMPLE_RATE_HZ)
+            await self._send(line.socket, await self._in_thread(partial(live.push, samples)))
+            if samples.size:
+                deadline_s = time.monotonic() + limits.idle_s
+        if frame is not None:
+            _check_end(frame)
+        return frame is not None
 
     @contextmanager
     def _counted(self, owner: str) -> Iterator[None]:
@@ -249,10 +270,13 @@ class Streams:
         for update in updates:
             await socket.send_json(update.to_dict())
 
-    async def _fail(self, socket: WebSocket, problem: dict[str, str], why: int) -> None:
+    async def _fail(self, line: _Line, problem: dict[str, str], why: int) -> None:
+        last: dict[str, object] = {"error": problem}
+        if line.so_far is not None:
+            last["verdict"] = line.so_far.to_dict()
         try:
-            await socket.send_json({"error": problem})
-            await socket.close(why)
+            await line.socket.send_json(last)
+            await line.socket.close(why)
         except (WebSocketDisconnect, RuntimeError):  # it has gone in the meantime
             return
 

@@ -55,6 +55,7 @@ from unheard.training.methods import Progress, Supervised
 from unheard.training.precision import autocast, gains
 from unheard.training.provenance import card_of, dev_table, seen_keys
 from unheard.training.recipe import Recipe, recipe_to_json
+from unheard.training.run_page import CURVES, EVENTS, PAGE
 from unheard.types import FloatArray
 
 __all__ = ["train"]
@@ -370,9 +371,9 @@ def _repeatable(seed: int, device: torch.device) -> Iterator[None]:
 
 def _forget(out: Path) -> None:
     """Remove what an earlier run left in a folder, and nothing else."""
-    for name in (CHECKPOINTS, BUNDLE):
+    for name in (CHECKPOINTS, BUNDLE, EVENTS):
         shutil.rmtree(out / name, ignore_errors=True)
-    for name in (LOG, SETTINGS):
+    for name in (LOG, SETTINGS, PAGE, CURVES):
         (out / name).unlink(missing_ok=True)
 
 

@@ -29,6 +29,7 @@ from unheard.scoring.many import Settings, Task, score_many
 from unheard.scoring.segments import bounds_s
 from unheard.scoring.verdict import WindowScore
 from unheard.types import BoolArray, FloatArray
+from unheard.workers import told
 
 __all__ = ["MOST_PER_HOUR", "Spliced", "choose", "fit_segments"]
 
@@ -243,9 +244,7 @@ def _scored(bundle: Path, clips: Manifest, jobs: int, say: Say) -> list[Spliced]
     scored = score_many(
         [Task(source, Path(source)) for source in tasks], Settings(bundle), n_jobs=jobs
     )
-    for n_done, row in enumerate(scored, start=1):
-        if n_done % 100 == 0 or n_done == len(tasks):
-            say(f"{n_done} of {len(tasks)} recordings scored")
+    for row in told(scored, len(tasks), say, "recordings scored"):
         if row.get("score") is None:
             say(f"left out: {row.get('error') or row['reason']}")
             continue

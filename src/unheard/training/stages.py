@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from unheard.data.clip import Manifest
+from unheard.training import distributed, run_page
 from unheard.training.initial_weights import BUNDLE
 from unheard.training.loop import train
 from unheard.training.recipe import Recipe
@@ -28,7 +29,8 @@ def train_stages(
 
     They lie next to its run: runs/attention_mixture stands on runs/mel_lcnn. A bundle that is there
     is taken as it is, whichever run made it; one that is not is trained with the seed and on the
-    parts of the recipe that asks for it. Arguments and errors are those of `train.train`.
+    parts of the recipe that asks for it. Each run that ends writes its page and its curves.
+    Arguments and errors are those of `loop.train`.
 
     Returns:
         The folder of the bundle.
@@ -47,4 +49,7 @@ def train_stages(
             may_share=recipe.may_share,
         )
         train_stages(first, manifest, folder, workers=workers, say=say)
-    return train(recipe, manifest, out, workers=workers, resume=resume, sharded=sharded, say=say)
+    bundle = train(recipe, manifest, out, workers=workers, resume=resume, sharded=sharded, say=say)
+    if distributed.is_first() and not (out / run_page.PAGE).is_file():
+        run_page.write(out)
+    return bundle

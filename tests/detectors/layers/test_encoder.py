@@ -22,6 +22,7 @@ from unheard.detectors.layers.encoder import (
     SpeechEncoder,
 )
 from unheard.detectors.layers.encoder_weights import config_of, find, read_weights
+from unheard.detectors.layers.kaldi_mel import KaldiMel
 from unheard.detectors.layers.log_mel import LogMel
 from unheard.detectors.ssl_aasist import SslAasist
 from unheard.errors import RecipeError
@@ -36,12 +37,23 @@ TINY_WHISPER = Encoder(
     ),
 )
 STABLE = replace(TINY_ENCODER, settings=(*TINY_ENCODER.settings, ("do_stable_layer_norm", True)))
+TINY_BERT = Encoder(
+    family="wav2vec2-bert",
+    settings=(
+        ("conv_depthwise_kernel_size", 5),
+        ("hidden_size", 16),
+        ("intermediate_size", 24),
+        ("num_attention_heads", 2),
+        ("num_hidden_layers", 2),
+    ),
+)
 TINY = {
     "wav2vec2": TINY_ENCODER,
     "wav2vec2 with norm before": STABLE,
     "hubert": replace(TINY_ENCODER, family="hubert"),
     "wavlm": replace(TINY_ENCODER, family="wavlm"),
     "wavlm with norm before": replace(STABLE, family="wavlm"),
+    "wav2vec2-bert": TINY_BERT,
 }
 every_encoder = pytest.mark.parametrize("name", TINY)
 
@@ -70,7 +82,8 @@ def test_states_are_those_of_the_library(name: str) -> None:
     encoder = built(TINY[name])
     with torch.inference_mode():
         ours = encoder(waves())
-        theirs = encoder.model(waves(), output_hidden_states=True)
+        read = encoder.kaldi_mel(waves()) if name == "wav2vec2-bert" else waves()
+        theirs = encoder.model(read, output_hidden_states=True)
     assert len(ours) == len(theirs.hidden_states)
     for state, other in zip(ours[:-1], theirs.hidden_states[:-1], strict=True):
         assert torch.equal(state, other)
@@ -92,6 +105,39 @@ def test_log_mel_is_that_of_the_library() -> None:
         waves(1, 480_000)[0].numpy(), sampling_rate=16_000, return_tensors="pt"
     ).input_features
     assert torch.allclose(LogMel(80)(waves(1, 480_000)), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_samples", [8_000, 8_160, 640])  # 48 frames, 49, 2
+def test_kaldi_mel_is_that_of_the_library(n_samples: int) -> None:
+    from transformers import SeamlessM4TFeatureExtractor
+
+    wave = waves(1, n_samples)
+    theirs = SeamlessM4TFeatureExtractor()(
+        wave[0].numpy(), sampling_rate=16_000, return_tensors="pt"
+    )
+    heard = theirs.input_features[:, theirs.attention_mask[0].bool()]
+    assert torch.allclose(KaldiMel(80)(wave), heard, atol=2e-3)  # theirs is in float64
+
+
+def test_states_of_w2v_bert_are_those_of_the_library_with_a_frame_that_is_left_over() -> None:
+    from transformers import SeamlessM4TFeatureExtractor
+
+    encoder = built(TINY_BERT)
+    wave = waves(1, 8_160)
+    theirs = SeamlessM4TFeatureExtractor()(
+        wave[0].numpy(), sampling_rate=16_000, return_tensors="pt"
+    )
+    with torch.inference_mode():
+        states = encoder(wave)[-1]
+        other = encoder.model(**theirs).last_hidden_state[:, : states.shape[1]]
+    assert states.shape == (1, 24, 16)
+    assert torch.allclose(states, other, atol=1e-3)
+
+
+def test_w2v_bert_with_other_positions_is_refused() -> None:
+    settings = (*TINY_BERT.settings, ("position_embeddings_type", "rotary"))
+    with pytest.raises(RecipeError, match="only the relative keys"):
+        replace(TINY_BERT, settings=settings).build()
 
 
 def test_whisper_encodes_windows_of_any_length_and_more_than_thirty_seconds() -> None:
@@ -205,42 +251,6 @@ def test_weights_load_from_the_older_binary_with_older_names(tmp_path: Path) -> 
     )
     weights = read_weights(tmp_path, "wav2vec2")
     assert weights.keys() == network.state_dict().keys()
-    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
-
-
-FAIRSEQ = {
-    "feature_projection.layer_norm.": "layer_norm.",
-    "feature_projection.projection.": "post_extract_proj.",
-    "encoder.pos_conv_embed.conv.parametrizations.weight.original0": "encoder.pos_conv.0.weight_g",
-    "encoder.pos_conv_embed.conv.parametrizations.weight.original1": "encoder.pos_conv.0.weight_v",
-    "encoder.pos_conv_embed.conv.bias": "encoder.pos_conv.0.bias",
-    ".attention.": ".self_attn.",
-    ".feed_forward.intermediate_dense.": ".fc1.",
-    ".feed_forward.output_dense.": ".fc2.",
-}
-
-
-def as_fairseq(name: str, layer_norm: bool) -> str:
-    if name.startswith("feature_extractor"):
-        norm = ".2.1." if layer_norm else ".2."
-        return name.replace(".conv.", ".0.").replace(".layer_norm.", norm)
-    for ours, theirs in FAIRSEQ.items():
-        name = name.replace(ours, theirs)
-    if name.startswith("encoder.layers.") and ".layer_norm." in name:
-        name = name.replace(".layer_norm.", ".self_attn_layer_norm.")
-    return name
-
-
-@pytest.mark.parametrize("norm", ["layer", "group"])
-def test_weights_load_from_a_fairseq_checkpoint(norm: str, tmp_path: Path) -> None:
-    encoder = replace(TINY_ENCODER, settings=(*TINY_ENCODER.settings, ("feat_extract_norm", norm)))
-    network = built(encoder).model
-    theirs = {as_fairseq(name, norm == "layer"): v for name, v in network.state_dict().items()}
-    assert "mask_emb" not in theirs
-    theirs["mask_emb"] = torch.zeros(16)
-    torch.save({"model": theirs}, tmp_path / "xlsr.pt")
-    weights = read_weights(tmp_path / "xlsr.pt", "wav2vec2")
-    assert set(network.state_dict()) <= weights.keys()
     assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
 
 

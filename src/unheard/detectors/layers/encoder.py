@@ -1,4 +1,4 @@
-"""Speech foundation models as a front end: wav2vec 2.0, HuBERT, WavLM and the Whisper encoder.
+"""Speech foundation models as a front end: wav2vec 2.0, HuBERT, WavLM, w2v-BERT 2.0, Whisper.
 
 The networks are those of the transformers library, so its weights load by name; the path through
 them is ours: no masking, no dropped layers, input of any length, layers that are not wanted are
@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from unheard.detectors.layers.encoder_weights import config_of, find, local_folder, read_weights
+from unheard.detectors.layers.encoder_weights import config_of, find, is_local, read_weights
+from unheard.detectors.layers.fairseq import family_and_settings
+from unheard.detectors.layers.kaldi_mel import KaldiMel
 from unheard.detectors.layers.log_mel import LogMel
 from unheard.errors import MissingExtra, RecipeError, suggestion
 
@@ -37,13 +39,14 @@ FAMILIES = {
     "wav2vec2": ("Wav2Vec2Config", "Wav2Vec2Model", "num_hidden_layers"),
     "hubert": ("HubertConfig", "HubertModel", "num_hidden_layers"),
     "wavlm": ("WavLMConfig", "WavLMModel", "num_hidden_layers"),
+    "wav2vec2-bert": ("Wav2Vec2BertConfig", "Wav2Vec2BertModel", "num_hidden_layers"),
     "whisper": ("WhisperConfig", "WhisperEncoder", "encoder_layers"),
 }
 """By family: transformers' config, its model, and what the config calls the number of layers."""
 
 DROPOUTS = (
     *("activation_dropout", "attention_dropout", "hidden_dropout", "feat_proj_dropout"),
-    *("dropout", "layerdrop", "encoder_layerdrop", "final_dropout"),
+    *("dropout", "layerdrop", "encoder_layerdrop", "final_dropout", "conformer_conv_dropout"),
 )
 SHORTEST = 400
 """Samples that the first convolutions of the wav2vec 2.0 family span together."""
@@ -67,7 +70,7 @@ class Encoder:
             the papers follow, feeds the waveform as it is.
     """
 
-    family: Literal["wav2vec2", "hubert", "wavlm", "whisper"] = "wav2vec2"
+    family: Literal["wav2vec2", "hubert", "wavlm", "wav2vec2-bert", "whisper"] = "wav2vec2"
     settings: tuple[tuple[str, Setting], ...] = ()
     source: str = ""
     n_layers: int = 0
@@ -86,13 +89,17 @@ class Encoder:
 
     @classmethod
     def of(cls, source: str) -> Encoder:
-        """Return the encoder whose config and weights a folder or hub id holds.
+        """Return the encoder whose config and weights a folder, fairseq file or hub id holds.
 
         Raises:
             RecipeError: If there is none, or it is not of one of the families.
         """
-        written = config_of(find(source))
-        family = str(written.get("model_type", ""))
+        place = find(source)
+        if place.is_file():
+            family, written = family_and_settings(place)
+        else:
+            written = config_of(place)
+            family = str(written.get("model_type", ""))
         if family not in FAMILIES:
             raise RecipeError(
                 f"{source}: holds a model of type {family!r}{suggestion(family, FAMILIES)}"
@@ -110,13 +117,13 @@ class Encoder:
     def at(self, source: str) -> Encoder:
         """Return the encoder with the weights of another source.
 
-        Family and shape are read there if it is a transformers folder; of what must be fetched
-        first, such as a hub's id, they are taken to be the same.
+        Family and shape are read there if it is a transformers folder or a fairseq file; of what
+        must be fetched first, such as a hub's id, they are taken to be the same.
 
         Raises:
-            RecipeError: If the folder holds another kind of model.
+            RecipeError: If it holds another kind of model.
         """
-        if not source or not local_folder(source):
+        if not source or not is_local(source):
             return replace(self, source=source)
         other = type(self).of(source)
         return replace(self, family=other.family, settings=other.settings, source=source)
@@ -148,7 +155,8 @@ class SpeechEncoder(nn.Module):
 
     Source:
         Baevski et al., wav2vec 2.0, 2020; Hsu et al., HuBERT, 2021; Chen et al., WavLM, 2022;
-        Radford et al., Robust speech recognition via large-scale weak supervision, 2022.
+        Barrault et al., Seamless, 2023 (w2v-BERT 2.0); Radford et al., Robust speech recognition
+        via large-scale weak supervision, 2022.
 
         Differences: nothing is masked and no layer is skipped in training. Whisper reads windows of
         any length instead of 30 s padded with zeros: its table of positions is cut to the frames
@@ -167,8 +175,12 @@ class SpeechEncoder(nn.Module):
         whole = dict(encoder.settings).get(depth_name, getattr(type(config)(), depth_name))
         self.is_whole = encoder.n_layers in (0, whole)
         self.n_features = int(config.hidden_size)
+        self.shortest = SHORTEST
         if self.family == "whisper":
             self.log_mel = LogMel(int(config.num_mel_bins))
+        if self.family == "wav2vec2-bert":
+            self.kaldi_mel = KaldiMel(int(config.feature_projection_input_dim) // 2)
+            self.shortest = KaldiMel.shortest
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -184,10 +196,14 @@ class SpeechEncoder(nn.Module):
         return int(self.model.max_source_positions) * 2 * LogMel.n_hop
 
     def feed_forward(self, layer: int) -> tuple[str, str]:
-        """Return the names in this module of the two projections of a layer's feed-forward part."""
+        """Return the names in this module of the two projections of a layer's feed-forward part.
+
+        Of the two such parts of a layer of w2v-BERT 2.0, it is the second.
+        """
         if self.family == "whisper":
             return f"model.layers.{layer}.fc1", f"model.layers.{layer}.fc2"
-        part = f"model.encoder.layers.{layer}.feed_forward"
+        own = "ffn2" if self.family == "wav2vec2-bert" else "feed_forward"
+        part = f"model.encoder.layers.{layer}.{own}"
         return f"{part}.intermediate_dense", f"{part}.output_dense"
 
     def set_feed_forward(self, layer: int, n_units: int) -> None:
@@ -211,13 +227,16 @@ class SpeechEncoder(nn.Module):
 
     def forward(self, waveform: Tensor) -> list[Tensor]:
         """Return the states of all layers, [B, T] -> (1 + layers) times [B, F, C]."""
-        if waveform.shape[1] < SHORTEST:
-            waveform = nn.functional.pad(waveform, (0, SHORTEST - waveform.shape[1]))
+        if waveform.shape[1] < self.shortest:
+            waveform = nn.functional.pad(waveform, (0, self.shortest - waveform.shape[1]))
         if self.normalise:
             centred = waveform - waveform.mean(dim=1, keepdim=True)
             waveform = centred / (centred.square().mean(dim=1, keepdim=True) + 1e-7).sqrt()
         if self.family == "whisper":
             return self._whisper(waveform)
+        if self.family == "wav2vec2-bert":
+            frames = self.model.feature_projection(self.kaldi_mel(waveform))[0]
+            return self._through(self.model.encoder.dropout(frames))
         return self._wav2vec2(waveform)
 
     def _wav2vec2(self, waveform: Tensor) -> list[Tensor]:
@@ -302,7 +321,12 @@ def _config(encoder: Encoder, config_name: str, depth_name: str) -> Any:
     settings[depth_name] = encoder.n_layers or depth
     off = {"apply_spec_augment": False, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
     off |= dict.fromkeys(DROPOUTS, encoder.dropout)
-    off |= {"layerdrop": 0.0, "encoder_layerdrop": 0.0}
+    off |= {"layerdrop": 0.0, "encoder_layerdrop": 0.0, "add_adapter": False}
+    if settings.get("position_embeddings_type", "relative_key") != "relative_key":
+        raise RecipeError(
+            f"position_embeddings_type={settings['position_embeddings_type']!r}; only the relative "
+            "keys of the published w2v-BERT 2.0 are built: give a model that has them"
+        )
     return kind(**settings | {name: value for name, value in off.items() if hasattr(usual, name)})
 
 

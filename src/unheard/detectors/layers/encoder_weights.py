@@ -1,8 +1,8 @@
 """Pretrained weights of encoders: where they are, and under which names they are written.
 
 Read are transformers folders (safetensors, whole or in shards, or the older pytorch_model.bin) and
-checkpoints of fairseq with wav2vec 2.0 models. Nothing in a file can run: files that are pickles
-are opened by torch's restricted reader, which knows tensors and plain values and refuses the rest.
+checkpoints of fairseq (`fairseq.py`). Nothing in a file can run: files that are pickles are opened
+by torch's restricted reader.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from unheard.detectors.layers.fairseq import renamed, unpacked
 from unheard.errors import RecipeError
 
-__all__ = ["HOME_VARIABLE", "config_of", "find", "hash_of", "local_folder", "read_weights"]
+__all__ = ["HOME_VARIABLE", "config_of", "find", "hash_of", "is_local", "read_weights"]
 
 HOME_VARIABLE = "UNHEARD_ENCODERS"
 """Environment variable with the folder that holds encoders by name."""
@@ -28,22 +28,13 @@ PREFIXES = {
     "wav2vec2": ("wav2vec2.",),
     "hubert": ("hubert.",),
     "wavlm": ("wavlm.",),
+    "wav2vec2-bert": ("wav2vec2_bert.",),
     "whisper": ("model.encoder.", "encoder."),
     "distillmos": (),
 }
 OLD_NAMES = (
     ("pos_conv_embed.conv.weight_g", "pos_conv_embed.conv.parametrizations.weight.original0"),
     ("pos_conv_embed.conv.weight_v", "pos_conv_embed.conv.parametrizations.weight.original1"),
-)
-FAIRSEQ_NAMES = (
-    ("encoder.pos_conv.0.weight_g", OLD_NAMES[0][1].replace("pos", "encoder.pos", 1)),
-    ("encoder.pos_conv.0.weight_v", OLD_NAMES[1][1].replace("pos", "encoder.pos", 1)),
-    ("encoder.pos_conv.0.bias", "encoder.pos_conv_embed.conv.bias"),
-    ("post_extract_proj.", "feature_projection.projection."),
-    ("self_attn_layer_norm.", "layer_norm."),
-    ("self_attn.", "attention."),
-    ("fc1.", "feed_forward.intermediate_dense."),
-    ("fc2.", "feed_forward.output_dense."),
 )
 
 
@@ -69,10 +60,9 @@ def find(source: str) -> Path:
     )
 
 
-def local_folder(source: str) -> Path | None:
-    """Return the transformers folder that a source names on this machine, if there is one."""
-    folders = (path for path in _places(source) if (path / "config.json").is_file())
-    return next(folders, None)
+def is_local(source: str) -> bool:
+    """Return whether a source names a transformers folder or a checkpoint on this machine."""
+    return any((path / "config.json").is_file() or path.is_file() for path in _places(source))
 
 
 def _places(source: str) -> tuple[Path, Path]:
@@ -130,7 +120,7 @@ def read_weights(path: Path, family: str) -> dict[str, Tensor]:
         RecipeError: If there are none, or the file cannot be read without running code.
     """
     if path.is_file():
-        return _fairseq(_unpacked(path))
+        return renamed(_tensors(path))
     tensors: dict[str, Tensor] = {}
     shards = sorted(path.glob("*.safetensors"))
     if shards:
@@ -139,7 +129,7 @@ def read_weights(path: Path, family: str) -> dict[str, Tensor]:
         for shard in shards:
             tensors |= load_file(shard)
     elif (path / BINARY).is_file():
-        tensors = _unpacked(path / BINARY)
+        tensors = _tensors(path / BINARY)
     else:
         raise RecipeError(
             f"{path}: neither model.safetensors nor {BINARY} in it; give the folder of an encoder "
@@ -158,16 +148,9 @@ def hash_of(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _unpacked(file: Path) -> dict[str, Tensor]:
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or hostile file provokes
-        raise RecipeError(
-            f"{file}: holds more than tensors or is damaged, and is not opened, for such a file "
-            "can run code; convert it to safetensors where you trust it "
-            "(fairseq: save {'model': checkpoint['model']} alone)"
-        ) from error
-    weights = checkpoint.get("model", checkpoint) if isinstance(checkpoint, dict) else {}
+def _tensors(file: Path) -> dict[str, Tensor]:
+    checkpoint = unpacked(file)
+    weights = checkpoint.get("model", checkpoint)
     return {name: value for name, value in weights.items() if isinstance(value, Tensor)}
 
 
@@ -177,26 +160,3 @@ def _bare(name: str, family: str) -> str:
     for old, new in OLD_NAMES:
         name = name.replace(old, new)
     return name
-
-
-def _fairseq(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of a fairseq wav2vec 2.0 model under transformers' names."""
-    renamed: dict[str, Tensor] = {}
-    for old, value in tensors.items():
-        name = old.removeprefix("w2v_encoder.w2v_model.")
-        for theirs, ours in FAIRSEQ_NAMES:
-            name = name.replace(theirs, ours)
-        if name.startswith("layer_norm."):
-            name = f"feature_projection.{name}"
-        if name.startswith("feature_extractor.conv_layers."):
-            *head, index, place, kind = _split(name)
-            part = "conv" if place == "0" else "layer_norm"
-            name = ".".join([*head, index, part, kind])
-        renamed[name] = value.float()
-    return renamed
-
-
-def _split(name: str) -> list[str]:
-    """Return "feature_extractor.conv_layers.3.2.1.weight" as its stem, "3", "2" and "weight"."""
-    parts = name.split(".")
-    return ["feature_extractor.conv_layers", parts[2], parts[3], parts[-1]]

@@ -38,14 +38,14 @@ __all__ = [
 ]
 
 PROJECTIONS: dict[str, tuple[str, ...]] = {
-    "q": ("attention.q_proj", "self_attn.q_proj"),
-    "k": ("attention.k_proj", "self_attn.k_proj"),
-    "v": ("attention.v_proj", "self_attn.v_proj"),
-    "out": ("attention.out_proj", "self_attn.out_proj"),
-    "ff_in": ("feed_forward.intermediate_dense", "fc1"),
-    "ff_out": ("feed_forward.output_dense", "fc2"),
+    "q": ("attention.q_proj", "self_attn.q_proj", "self_attn.linear_q"),
+    "k": ("attention.k_proj", "self_attn.k_proj", "self_attn.linear_k"),
+    "v": ("attention.v_proj", "self_attn.v_proj", "self_attn.linear_v"),
+    "out": ("attention.out_proj", "self_attn.out_proj", "self_attn.linear_out"),
+    "ff_in": ("feed_forward.intermediate_dense", "fc1", "ffn2.intermediate_dense"),
+    "ff_out": ("feed_forward.output_dense", "fc2", "ffn2.output_dense"),
 }
-"""What transformers calls each projection: in wav2vec 2.0, HuBERT and WavLM; in Whisper."""
+"""What transformers calls each: in wav2vec 2.0, HuBERT and WavLM; in Whisper; in w2v-BERT 2.0."""
 
 ROUTERS = ("frame", "clip")
 
@@ -242,7 +242,7 @@ def adapt(layers: Sequence[nn.Module] | nn.ModuleList, adapters: LoraExperts) ->
     The rest of the layers is left as it is. New weights come from torch's global generator.
 
     Args:
-        layers: Transformer layers of a Wav2Vec2, HuBERT, WavLM or Whisper encoder of transformers.
+        layers: Transformer layers of one of the encoders of `encoder.py`.
         adapters: What to put where.
 
     Raises:
@@ -277,7 +277,7 @@ def _place(layer: nn.Module, projection: str) -> tuple[nn.Module, str]:
     known = " or ".join(PROJECTIONS[projection])
     raise RecipeError(
         f"{type(layer).__name__} has no linear layer {known}; give the transformer layers of a "
-        "Wav2Vec2, HuBERT, WavLM or Whisper encoder"
+        "Wav2Vec2, HuBERT, WavLM, w2v-BERT 2.0 or Whisper encoder"
     )
 
 
