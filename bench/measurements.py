@@ -53,10 +53,11 @@ LONG = {
 }
 HEAD = """# Measurements
 
-Made by `make bench` (the short ones) and `make bench-long`; do not edit. Every number of time and
-size stands here and nowhere else. A section is one run of one program of `bench/`, whose first
-lines say what is measured and how. Times are those of processors unless a table says otherwise.
-Other work shares these machines: the load is stated, and ratios within one run are what counts.
+Made by `make bench` (the short ones) and `make bench-long`; do not edit. What the benches measure
+stands here alone, other pages link to it. A section is one run of one program of `bench/`, whose
+first lines say what is measured and how. Times are those of processors unless a table says "by the
+clock". Other work shares these machines: the load is stated, and ratios within one run are what
+counts.
 """
 
 

@@ -106,7 +106,7 @@ def _list_jobs(request: Request, app: AppState, limit: Limit = 50, after: After 
         raise Refusal(
             403,
             "keys_needed",
-            "without keys nobody is told from another, so jobs are shown to who knows their id "
+            "without keys all clients are one, so jobs are shown to who knows their id "
             "alone; start the service with --keys to list them",
         )
     jobs, following = app.store.page(request.state.owner, limit, after)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from unheard import __version__
 from unheard.audio import Encoding
 from unheard.scoring.verdict import Verdict
 
@@ -141,7 +142,7 @@ class Jobs(BaseModel):
 class Info(BaseModel):
     """Which program and detector answer, and what they take."""
 
-    unheard: str = Field(description="Version of the program.", examples=["0.1.0"])
+    unheard: str = Field(description="Version of the program.", examples=[__version__])
     detector: dict[str, Any] = Field(description="The detector's card, its limits and results.")
     limits: dict[str, float] = Field(description="In bytes, seconds and counts, by name.")
     operating_points: list[str] = Field(description="Names that operating_point may have.")

@@ -15,7 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["at_least", "largest_in_parts", "power_spectrogram", "recurrent", "share_of"]
+from unheard.types import FloatArray
+
+__all__ = [
+    "at_least",
+    "fourier_matrix",
+    "largest_in_parts",
+    "power_spectrogram",
+    "recurrent",
+    "share_of",
+]
 
 
 _free: Any = torch
@@ -46,12 +55,26 @@ def power_spectrogram(
     before = (n_fft - n_window) // 2
     after = n_fft - n_window - before
     padded = nn.functional.pad(waveform[:, None], (half, half), mode=pad_mode)
-    turns = np.outer(np.arange(n_bins), np.arange(before, before + n_window)) % n_fft / n_fft
-    waves = np.concatenate([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)])
+    waves = fourier_matrix(n_fft, before, n_window)
     taps = torch.from_numpy(waves.astype(np.float32)) * window  # [2 K, n_window]
     framed = padded[:, :, before : padded.shape[2] - after]
     parts = nn.functional.conv1d(framed, taps[:, None], stride=n_hop).square()
     return (parts[:, :n_bins] + parts[:, n_bins:]).transpose(1, 2)
+
+
+def fourier_matrix(n_fft: int, first: int, n_samples: int) -> FloatArray:
+    """Return cosines and sines of a Fourier transform at some of its samples.
+
+    Args:
+        n_fft: Length of the transform.
+        first: First sample.
+        n_samples: How many.
+
+    Returns:
+        Shape [2 K, n_samples] float64, K = n_fft // 2 + 1: K rows of cosines, then K of sines.
+    """
+    turns = np.outer(np.arange(n_fft // 2 + 1), np.arange(first, first + n_samples)) % n_fft / n_fft
+    return np.concatenate([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)])
 
 
 def largest_in_parts(maps: Tensor, n_parts: tuple[int, int]) -> Tensor:

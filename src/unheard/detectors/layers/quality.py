@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unheard.detectors.layers.encoder_weights import find, read_weights
+from unheard.detectors.layers.exporting import fourier_matrix
 from unheard.detectors.layers.features import full_precision
 
 __all__ = ["QualityConvolutions"]
@@ -53,8 +54,8 @@ class QualityConvolutions(nn.Module):
             n_bins = (n_bins - 3) // stride[0] + 1
         self.cnn = nn.Sequential(*layers)
         self.n_features = CHANNELS[-1] * n_bins
-        turns = np.outer(np.arange(N_WINDOW // 2 + 1), np.arange(N_WINDOW)) % N_WINDOW / N_WINDOW
-        waves = np.concatenate([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)])
+        waves = fourier_matrix(N_WINDOW, 0, N_WINDOW)
+        waves[N_WINDOW // 2 + 1 :] *= -1  # the imaginary part, as the source has it
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_WINDOW) / N_WINDOW)
         taps = torch.from_numpy((waves * window).astype(np.float32))[:, None]
         self.register_buffer("taps", taps, persistent=False)
