@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import signal
 import sys
@@ -137,23 +138,30 @@ def same(what: str, found: object, wanted: object) -> None:
 
 
 def score(kills: Kills, n_kills: int) -> None:
-    """Kill bulk scoring into each kind of output."""
+    """Kill bulk scoring into each kind of output, twice each."""
+    outs = ["rows.jsonl", "rows.parquet", "rows.csv", "rows/"]
+    wanted, whole_s = left_alone(kills)
+    for number in range(math.ceil(n_kills / 2)):
+        out = f"{number}-{outs[number % len(outs)]}"
+        kills.until_done(_scoring(kills, out), 2, whole_s)
+        same(f"score into {out}", rows_of(kills.folder / out), wanted)
+
+
+def left_alone(kills: Kills) -> tuple[list[tuple[str, float]], float]:
+    """Return the rows of a run over the clips that is left alone, and the seconds that it takes."""
     clips = kills.folder / "clips"
     for index in range(N_CLIPS):
         audio.write(clips / f"{index:02d}.flac", babble(8.0, index))
-    outs = ["rows.jsonl", "rows.parquet", "rows.csv", "rows/"]
-
-    def command(out: str) -> Work:
-        words = ["score", str(clips), "--out", f"{kills.folder}/{out}"]
-        return lambda: unheard([*words, "--detector", str(kills.detector)])
-
-    whole_s = kills.finished(command("whole.jsonl"))
+    whole_s = kills.finished(_scoring(kills, "whole.jsonl"))
     wanted = rows_of(kills.folder / "whole.jsonl")
     assert len(wanted) == N_CLIPS
-    for number in range(n_kills // 2):
-        out = f"{number}-{outs[number % len(outs)]}"
-        kills.until_done(command(out), 2, whole_s)
-        same(f"score into {out}", rows_of(kills.folder / out), wanted)
+    (kills.folder / "whole.jsonl").unlink()
+    return wanted, whole_s
+
+
+def _scoring(kills: Kills, out: str) -> Work:
+    words = ["score", str(kills.folder / "clips"), "--out", f"{kills.folder}/{out}"]
+    return lambda: unheard([*words, "--detector", str(kills.detector)])
 
 
 def training(kills: Kills, n_kills: int) -> None:
@@ -177,7 +185,7 @@ def training(kills: Kills, n_kills: int) -> None:
         return {name: values.tobytes() for name, values in weights.items()}
 
     whole_s = kills.finished(run("whole"))
-    for number in range(n_kills // 5):
+    for number in range(math.ceil(n_kills / 5)):
         kills.until_done(run(f"train-{number}"), 5, whole_s)
         same(f"train {number}", made(f"train-{number}"), made("whole"))
 
@@ -186,6 +194,7 @@ def watch(kills: Kills, n_kills: int) -> None:
     """Kill what watches a folder while clips come into it."""
     source, inbox, out = kills.folder / "clips", kills.folder / "inbox", kills.folder / "w.jsonl"
     inbox.mkdir()
+    wanted, _ = left_alone(kills)
     words = ["watch", str(inbox), "--out", str(out), "--detector", str(kills.detector)]
     words += ["--settle", "0.1", "--every", "0.1"]
     names = sorted(os.listdir(source))
@@ -203,7 +212,7 @@ def watch(kills: Kills, n_kills: int) -> None:
         time.sleep(0.2)
     os.kill(process, signal.SIGTERM)
     os.waitpid(process, 0)
-    same("watch", rows_of(out), rows_of(kills.folder / "whole.jsonl"))
+    same("watch", rows_of(out), wanted)
 
 
 def _source(line: bytes) -> str:
@@ -235,7 +244,7 @@ def served(kills: Kills, folder: Path) -> Iterator[tuple[int, httpx.Client]]:
 
 def jobs(kills: Kills, n_kills: int) -> None:
     """Kill a service that has jobs."""
-    for number in range(n_kills // 3):
+    for number in range(math.ceil(n_kills / 3)):
         folder = kills.folder / f"jobs-{number}"
         urls: list[str] = []
         for _ in range(3):
@@ -287,7 +296,7 @@ def main() -> None:
         kills = Kills(Path(folder), asked.seed)
         for name in asked.parts:
             before = kills.n_killed, kills.n_ended
-            PARTS[name](kills, asked.kills // len(PARTS))
+            PARTS[name](kills, asked.kills // len(asked.parts))
             killed, ended = kills.n_killed - before[0], kills.n_ended - before[1]
             print(f"{name}: {killed} kills, {ended} had ended before; nothing lost", flush=True)
 

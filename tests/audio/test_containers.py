@@ -74,6 +74,7 @@ def test_a_chained_ogg_of_another_coding_is_counted(other: tuple[str, int]) -> N
     seconds, notes = notes_of(first + later)
     assert seconds == pytest.approx(1.0, abs=0.05)
     assert "3.0 s of it were not read: they are a later part of the file" in notes
+    assert "damaged" not in notes
     assert notes_of(first + first)[0] == pytest.approx(2.0, abs=0.05)
 
 

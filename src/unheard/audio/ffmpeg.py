@@ -232,7 +232,8 @@ class FfmpegTrack:
             try:
                 packet = next(packets, None)
             except av.FFmpegError:
-                reading.n_bad_packets += 1
+                # It stops where a part with another codec begins, which is counted as not read.
+                reading.n_bad_packets += not reading.lost_s
                 return
             if packet is None:
                 return
