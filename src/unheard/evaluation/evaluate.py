@@ -127,8 +127,11 @@ def evaluate(
     if options.sample is not None:
         chosen = sampled(chosen, options.sample)
     facts = _facts(Scorer(detector), chosen, protocol, options, n_clips)
-    settings = Settings(bundle)
-    scoring = Scoring(facts, partial(score_many, settings=settings, n_jobs=jobs), read_card(bundle))
+
+    def score(tasks: Sequence[Task]) -> Iterable[Mapping[str, Any]]:
+        return score_many(tasks, Settings(bundle), n_jobs=jobs)
+
+    scoring = Scoring(facts, score, read_card(bundle))
     scores = score_file(out, chosen, scoring, conditions=options.conditions, say=say)
     extras = replace(options.extras, sets=protocol.columns())
     result = report(scores, out, n_draws=options.n_draws, seed=options.seed, extras=extras)
