@@ -26,8 +26,8 @@ USE = f"""
 import sys
 from pathlib import Path
 from unheard_client import Client
-from unheard_client.api.default import score_v1_score_post, score_many_v1_scores_post
-from unheard_client.models import BodyScoreV1ScorePost, BodyScoreManyV1ScoresPost
+from unheard_client.api.default import score, score_many
+from unheard_client.models import BodyScore, BodyScoreMany
 from unheard_client.types import File
 
 def file(path):
@@ -35,10 +35,10 @@ def file(path):
 
 client = Client(base_url="{URL}", timeout=120)
 paths = [Path(name) for name in sys.argv[1:]]
-one = score_v1_score_post.sync(client=client, body=BodyScoreV1ScorePost(file=file(paths[0])))
+one = score.sync(client=client, body=BodyScore(file=file(paths[0])))
 print("one:", one.verdict.decision, one.verdict.score)
-body = BodyScoreManyV1ScoresPost(files=[file(path) for path in paths])
-many = score_many_v1_scores_post.sync(client=client, body=body)
+body = BodyScoreMany(files=[file(path) for path in paths])
+many = score_many.sync(client=client, body=body)
 print("many:", [(row.name, row.result.verdict.decision) for row in many.rows])
 assert many.n_failed == 0 and many.rows[0].result.verdict.score == one.verdict.score
 """

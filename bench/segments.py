@@ -245,6 +245,16 @@ def page(detector: Path, work: Path) -> str:
             "![Ten recordings](pictures/segments.png)",
             "",
         ]
+    made = {
+        "dev": work / "dev" / "scores.parquet",
+        "people": work / "people-scores" / "scores.parquet",
+        "cases": work / "cases.json",
+        "pictures": DOCS / "pictures" / "segments.png",
+        "eval": work / "eval" / "scores.parquet",
+    }
+    missing = [step for step, output in made.items() if not output.exists()]
+    if missing:
+        lines += [f"Steps that are not made yet: {', '.join(missing)}.", ""]
     return "\n".join(lines)
 
 

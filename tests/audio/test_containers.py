@@ -255,6 +255,52 @@ def test_coded_pauses_of_opus_are_sound_of_known_length(container: str) -> None:
     assert "damaged" not in notes
 
 
+def ogg_page(packets: list[bytes], *, flags: int, samples: int, number: int) -> bytes:
+    """An Ogg page of packets that each end in it; samples are those until its end."""
+    laces = b"".join(b"\xff" * (len(p) // 255) + bytes([len(p) % 255]) for p in packets)
+    head = b"OggS\0" + struct.pack("<BqIII", flags, samples, 7, number, 0) + bytes([len(laces)])
+    page = bytearray(head + laces + b"".join(packets))
+    checksum = 0
+    for byte in page:
+        checksum ^= byte << 24
+        for _ in range(8):
+            checksum = checksum << 1 & 0xFFFFFFFF ^ (0x04C11DB7 if checksum >> 31 else 0)
+    page[22:26] = struct.pack("<I", checksum)
+    return bytes(page)
+
+
+def speex(n_per_packet: int) -> bytes:
+    """One second of speech frames, four without speech, one of speech, in narrow band."""
+    words = (8_000, 0, 4, 1, -1, 160, 1, n_per_packet, 0, 0, 0)
+    head = b"Speex   " + b"1.2".ljust(20, b"\0") + struct.pack("<13i", 1, 80, *words)
+    comment = struct.pack("<I", 4) + b"test" + struct.pack("<I", 0)
+    n_frames = 160 * n_per_packet
+    # A frame of 160 bits of mode 3; frames of five zero bits, and the end: 0, then ones.
+    frames = [b"\x18" + np.random.default_rng(n).bytes(19) for n in range(n_per_packet)]
+    bits = "00000" * n_per_packet + "0"
+    bits += "1" * (-len(bits) % 8)
+    pause = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    packets = [b"".join(frames)] * (50 // n_per_packet) + [pause] * (200 // n_per_packet)
+    packets += [b"".join(frames)] * (50 // n_per_packet)
+    pages = [ogg_page([head], flags=2, samples=0, number=0)]
+    pages.append(ogg_page([comment], flags=0, samples=0, number=1))
+    for index, packet in enumerate(packets):
+        last = 4 if index == len(packets) - 1 else 0
+        samples = (index + 1) * n_frames
+        pages.append(ogg_page([packet], flags=last, samples=samples, number=index + 2))
+    return b"".join(pages)
+
+
+@pytest.mark.parametrize("n_per_packet", [1, 2])
+def test_coded_pauses_of_speex_are_sound_of_known_length(n_per_packet: int) -> None:
+    seconds, notes = notes_of(speex(n_per_packet))
+    assert seconds == pytest.approx(6.0, abs=0.05)
+    assert notes == "4.0 s of it hold no sound data: coded pauses of the sender"
+    samples = audio.read(speex(n_per_packet)).samples
+    loud, pause = np.std(samples[: RATE_HZ // 2]), np.std(samples[2 * RATE_HZ : 4 * RATE_HZ])
+    assert pause < 0.05 * loud
+
+
 def without_packets(data: bytes, container: str, from_s: float, until_s: float) -> bytes:
     """The same file without the packets of a stretch, as a sender that pauses leaves them out."""
     file = io.BytesIO()

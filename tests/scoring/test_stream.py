@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unheard.audio.activity import Gauge
 from unheard.scoring.scorer import Scorer, Stream
+from unheard.scoring.windowed import WindowTrack
+from unheard.types import FloatArray
 from voice import scorer, silence, voice
 
 few = settings(max_examples=25, derandomize=True, deadline=None)
@@ -75,3 +78,36 @@ def test_a_stream_holds_at_most_two_windows_of_audio() -> None:
     for part in np.split(np.tile(SPEECH, 3), 40):
         stream.push(part)
         assert 0 < held_s(stream) <= 2.0
+
+
+@pytest.mark.parametrize(
+    ("judged", "scored"),
+    [
+        ("mxxm", "...."),  # all that the two in the middle hear is music
+        ("mxxxm", ".xxx."),  # here some is not
+        ("xmxmmxx", "x....xx"),
+        ("xxm", "xx."),
+        ("mx", ".x"),
+    ],
+)
+@pytest.mark.parametrize("n_chunk", [700, 16_000, 10**6])
+def test_windows_whose_sound_lies_in_music_are_left_out(
+    judged: str, scored: str, n_chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = iter(judged)
+    monkeypatch.setattr(Gauge, "speech_s", lambda *_: 1.0 if next(kinds) == "x" else 0.0)
+    monkeypatch.setattr(Gauge, "is_music", lambda *_: True)
+
+    def score_windows(windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        none = np.empty((len(windows), 0))
+        return windows.mean(axis=1), none, none
+
+    track = WindowTrack(score_windows, window_s=1.5, hop_s=0.5, gate_s=0.25)
+    samples = voice(1.0 + 0.5 * len(judged))
+    came = [track.push(samples[at : at + n_chunk]) for at in range(0, samples.size, n_chunk)]
+    windows = [window for each in came for window in each] + track.close()[0]
+    starts_s = [window.start_s for window in windows]
+    assert starts_s == sorted(starts_s)
+    assert "".join("." if window.score is None else "x" for window in windows) == scored
+    assert [window.speech_s > 0 for window in windows] == [kind == "x" for kind in scored]
+    assert track.scored().size == scored.count("x")

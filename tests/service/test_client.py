@@ -23,7 +23,7 @@ class Generated:
         self.document, self.http = document, http
         self.key = {"authorization": f"Bearer {key}"}
         self.calls: dict[str, Callable[..., Any]] = {
-            operation["summary"]: self._call(method, path, operation)
+            operation["operationId"]: self._call(method, path, operation)
             for path, methods in document["paths"].items()
             for method, operation in methods.items()
         }
@@ -32,7 +32,7 @@ class Generated:
         places = {one["name"]: one["in"] for one in operation.get("parameters", [])}
         form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data")
         fields = self._resolved(form["schema"])["properties"] if form else {}
-        is_file = {name for name, schema in fields.items() if "contentMediaType" in str(schema)}
+        is_file = {name for name, schema in fields.items() if "'format': 'binary'" in str(schema)}
 
         def call(**given: Any) -> tuple[int, Any]:
             unknown = given.keys() - places.keys() - fields.keys()
@@ -78,27 +78,23 @@ def test_a_client_made_from_the_document_scores_lists_and_deletes(tmp_path: Path
     with served(tmp_path, keys=Keys.read(tmp_path / "keys")) as http:
         client = Generated(http.get("/openapi.json").json(), http, key)
         ask = client.calls
-        assert ask["Is it up?"]() == (200, {"status": "ok"})
-        status, one = ask["Score a recording at once"](
-            file=("a.wav", speech()), spoof_prior=0.2, report=True
-        )
+        assert ask["healthz"]() == (200, {"status": "ok"})
+        status, one = ask["score"](file=("a.wav", speech()), spoof_prior=0.2, report=True)
         assert (status, one["verdict"]["spoof_prior"]) == (200, 0.2)
-        status, many = ask["Score several recordings at once, each by itself"](
-            files=[("a.wav", speech()), ("b.wav", b"text")]
-        )
+        status, many = ask["score_many"](files=[("a.wav", speech()), ("b.wav", b"text")])
         assert (status, many["n_failed"]) == (200, 1)
-        status, accepted = ask["Leave a long recording to be scored"](file=("a.wav", speech()))
+        status, accepted = ask["add_job"](file=("a.wav", speech()))
         assert status == 202
-        status, page = ask["List the jobs of this key, newest first"](limit=1)
+        status, page = ask["list_jobs"](limit=1)
         assert [job["id"] for job in page["jobs"]] == [accepted["id"]]
-        status, job = ask["See where a job stands"](job_id=accepted["id"])
+        status, job = ask["show_job"](job_id=accepted["id"])
         assert (status, job["id"]) == (200, accepted["id"])
-        delete = ask["Stop a job and forget its recording and result"]
+        delete = ask["delete_job"]
         assert delete(job_id=accepted["id"])[0] == 204
-        status, gone = ask["See where a job stands"](job_id=accepted["id"])
+        status, gone = ask["show_job"](job_id=accepted["id"])
         assert (status, gone["error"]["code"]) == (404, "not_found")
-        status, problem = ask["Score a recording at once"](file=("a.wav", b"text"))
+        status, problem = ask["score"](file=("a.wav", b"text"))
         assert (status, problem["error"]["code"]) == (415, "not_audio")
-        assert ask["Which detector answers, and what it takes"]()[0] == 200
-        assert "unheard_verdicts_total" in ask["Counters for Prometheus"]()[1]
+        assert ask["info"]()[0] == 200
+        assert "unheard_verdicts_total" in ask["metrics"]()[1]
         assert len(ask) == 9

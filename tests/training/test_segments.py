@@ -10,7 +10,8 @@ import pytest
 from unheard.data.clip import Clip, Manifest
 from unheard.detectors.card import Card, SegmentPoint
 from unheard.errors import TrainingError
-from unheard.training.segments import MOST_PER_HOUR, Spliced, choose, fit_segments
+from unheard.scoring.many import Settings
+from unheard.training.segments import MOST_PER_HOUR, Spliced, choose, fit_segments, scored
 
 WEIGHT = 1 / 3
 
@@ -93,7 +94,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         written["point"] = point
         return card
 
-    def scored(tasks: list[Any], *_: Any, **__: Any) -> Any:
+    def score(tasks: list[Any], how: Settings, **_: Any) -> Any:
+        written["hop_s"] = how.hop_s
         for task in tasks:
             seed, inserted_s = map(int, task.audio.stem.split("-"))
             one = recording(seed, inserted_s)
@@ -104,7 +106,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             yield {"source": task.source, "score": 1.0, "duration_s": 240.0, "windows": windows}
 
     monkeypatch.setattr("unheard.detectors.bundle.set_segments", keep)
-    monkeypatch.setattr("unheard.training.segments.score_many", scored)
+    monkeypatch.setattr("unheard.training.segments.score_many", score)
     return written
 
 
@@ -143,3 +145,13 @@ def test_clips_to_test_on_are_refused(tmp_path: Path, settings: dict[str, Any]) 
     with pytest.raises(TrainingError, match="40 of 40 clips have no note 'segments'"):
         fit_segments(tmp_path, clips_of(tmp_path, page="x"))
     assert not settings
+
+
+def test_recordings_are_scored_at_a_hop_that_is_asked_for(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    recordings = scored(tmp_path, clips_of(tmp_path).part("dev"), hop_s=0.5)
+    assert settings["hop_s"] == 0.5
+    assert sum(len(one.truth) for one in recordings) == 20
+    scored(tmp_path, clips_of(tmp_path).part("dev"))
+    assert settings["hop_s"] is None

@@ -209,14 +209,21 @@ class Gauge:
         """Return the seconds of speech in the whole frames between two times; none if music.
 
         Signal tones are no speech.
-        Whether it is music is judged over at least the 4 s before the end; nothing is called so
-        where fewer than 3 s have come.
         """
-        first, last = _frames(start_s, end_s)
-        if self._is_music(max(0, min(first, last - _MUSIC_FRAMES)), last):
+        if self.is_music(start_s, end_s):
             return 0.0
+        first, last = _frames(start_s, end_s)
         spoken = np.frombuffer(self._speech[first:last], np.uint8) == 1
         return int((spoken & ~self._tones.signals(first, last)[: spoken.size]).sum()) * FRAME_S
+
+    def is_music(self, start_s: float, end_s: float) -> bool:
+        """Return whether what is active between two times is music.
+
+        Judged over at least the 4 s before the end; nothing is called so where fewer than 3 s have
+        come.
+        """
+        first, last = _frames(start_s, end_s)
+        return self._is_music(max(0, min(first, last - _MUSIC_FRAMES)), last)
 
     def active_s(self, start_s: float, end_s: float) -> float:
         """Return the seconds active at speech frequencies between two times, music or not."""

@@ -30,6 +30,11 @@ _PAUSE_TYPES = {"amr_nb": 8, "amr_wb": 9}
 _PAUSE_BYTES = 3
 """Size of an Opus packet, at most, that holds no speech."""
 
+_SPEEX_PAUSE_BITS, _SPEEX_FRAME_S = 9, 0.02
+"""Size of a Speex frame, at most, that holds no speech: its first five bits are zero."""
+
+_WITH_PAUSES = {*_PAUSE_TYPES, "opus", "speex"}
+
 _CLOCKED = ("ogg", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "mpegts", "flv")
 """Formats whose time stamps are those of the recording; others count what came before."""
 
@@ -246,13 +251,17 @@ class FfmpegTrack:
     def _count_pause(self, packet: Packet[Any]) -> None:
         """Count a packet by which a sender says that it sends no sound."""
         codec = self.reading.codec
-        if not packet.size or packet.time_base is None or codec not in {*_PAUSE_TYPES, "opus"}:
+        if not packet.size or packet.time_base is None or codec not in _WITH_PAUSES:
             return
+        seconds = float((packet.duration or 0) * packet.time_base)
         is_pause = packet.size <= _PAUSE_BYTES
+        kind = bytes(packet)[0] >> 3
         if codec in _PAUSE_TYPES:
-            is_pause = bytes(packet)[0] >> 3 & 0xF >= _PAUSE_TYPES[codec]
+            is_pause = kind & 0xF >= _PAUSE_TYPES[codec]
+        elif codec == "speex":
+            most_bits = _SPEEX_PAUSE_BITS * seconds / _SPEEX_FRAME_S + 8
+            is_pause = kind == 0 and 8 * packet.size <= most_bits
         if is_pause:
-            seconds = float((packet.duration or 0) * packet.time_base)
             self.reading.add(self.reading.pauses_s, "coded pauses of the sender", seconds)
 
     def _follow_clock(self, packet: Packet[Any], before_bytes: int) -> None:

@@ -16,12 +16,13 @@ from unheard import __version__
 from unheard.cli.compare import compare
 from unheard.cli.corpus import corpus
 from unheard.cli.encoder import encoder
-from unheard.cli.evaluate import evaluate, scores
-from unheard.cli.export import export, pull
+from unheard.cli.evaluate import evaluate
+from unheard.cli.export import export, import_checkpoint, pull
 from unheard.cli.generate import generate
 from unheard.cli.info import info
 from unheard.cli.inspect import inspect
 from unheard.cli.score import score
+from unheard.cli.scores import scores
 from unheard.cli.serve import serve
 from unheard.cli.shared import say
 from unheard.cli.stream import stream
@@ -45,7 +46,7 @@ PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
         "encoder": encoder,
         "generate": generate,
     },
-    "Ship": {"export": export, "pull": pull},
+    "Ship": {"export": export, "pull": pull, "import": import_checkpoint},
 }
 """The commands in order of use; a group of commands is a Typer of its own."""
 

@@ -1,11 +1,12 @@
-"""`unheard evaluate` and `unheard scores ...`."""
+"""`unheard evaluate`, and the options that commands on score files share."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,9 +27,18 @@ if TYPE_CHECKING:
     from unheard.evaluation.intake import Intake
     from unheard.evaluation.results import Extras, Report
 
-__all__ = ["evaluate", "scores"]
-
-scores = typer.Typer(help="Convert and fuse score files.", no_args_is_help=True)
+__all__ = [
+    "AllowMissing",
+    "BonafideLabel",
+    "DevKeys",
+    "Format",
+    "FormatIn",
+    "HigherIs",
+    "Keys",
+    "evaluate",
+    "intake_of",
+    "with_columns",
+]
 
 Format = Literal["unheard", "asvspoof2019", "asvspoof2021", "asvspoof5", "csv"]
 Keys = Annotated[
@@ -74,6 +84,17 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
             "part:NAME or all. Of the corpora of a paper: moe_lora, mldg_lora, attention_moe, "
             "dropin_la, dropin_pa, dropin_for or racl."
         ),
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            help="Score with a detector that others published: aasist, aasist_l, rawgat_st or "
+            "lfcc_lcnn, by its authors' own code and weights in --code."
+        ),
+    ] = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(help="With --published: the authors' repository at the pinned commit."),
     ] = None,
     scores: Annotated[
         Path | None,
@@ -151,115 +172,75 @@ def evaluate(  # noqa: PLR0913  a command has the options that it has
     ] = False,
 ) -> None:
     """Report on a detector, or on anyone's scores: metrics with intervals, tables, pictures."""
-    if (scores is None) == (bundle is None):
-        raise typer.BadParameter("give either a DETECTOR with --data, or --scores FILE")
+    if sum(given is not None for given in (scores, bundle, published)) != 1:
+        raise typer.BadParameter(
+            "give one of these: a DETECTOR with --data, --published NAME with --data, --scores FILE"
+        )
     extras = _extras(official, asv_scores, asv_rates, by)
-    how = _intake(keys, format, bonafide_label, higher_is, allow_missing, where)
-    how = _with_columns(how, score_column, label_column, id_column)
+    how = intake_of(keys, format, bonafide_label, higher_is, allow_missing, where)
+    how = with_columns(how, score_column, label_column, id_column)
     if scores is not None:
-        if data or into_card or allow_missing_sets or conditions or sample:
+        if data or code or into_card or allow_missing_sets or conditions or sample:
             raise typer.BadParameter(
-                "--data, --into-card, --allow-missing-sets, --conditions and --sample go with a "
-                "DETECTOR, not with --scores"
+                "--data, --code, --into-card, --allow-missing-sets, --conditions and --sample go "
+                "with a detector, not with --scores"
             )
         dev = None if calibrate_on is None else (calibrate_on, dev_keys, calibration)
         result = _from_scores(scores, how, dev, out, extras, draws, protocol)
-    elif bundle is not None:
+    else:
         if keys or format or where or calibrate_on or higher_is == "spoof":
             raise typer.BadParameter(
                 "--keys, --format, --where, --higher-is and --calibrate-on go with --scores"
             )
-        from unheard.data.protocols import fitting
-        from unheard.data.protocols import protocol as named
-        from unheard.evaluation.evaluate import evaluate as run
-
-        if not data:
-            raise typer.BadParameter("give the manifest to test on with --data")
         options = _options(extras, draws, into_card, allow_missing_sets, sample, conditions)
-        chosen = named(protocol) if protocol else None
-        manifests = [manifest_of(path) for path in data]
-        if chosen is None:
-            chosen = fitting(manifests)
-            say(f"protocol: {chosen.name}")
-        result = run(bundle, manifests, chosen, out, jobs=jobs, say=say, options=options)
+        score = _scoring(bundle, published, code, into_card)
+        result = _from_clips(score, data or [], protocol, out, jobs, options)
     _show(result, out)
     if against:
         _compare(out, against, how, draws)
 
 
-@scores.command("convert")
-def scores_convert(  # noqa: PLR0913  a command has the options that it has
-    source: Annotated[Path, typer.Argument(help="Score file of any format.")],
-    out: Annotated[Path, typer.Argument(help="File to write.")],
-    to: Annotated[Format, typer.Option(help="Format to write.")],
-    keys: Keys = None,
-    format: FormatIn = None,
-    higher_is: HigherIs = "bonafide",
-    bonafide_label: BonafideLabel = "",
-    score_column: ScoreColumn = "",
-    label_column: LabelColumn = "",
-    id_column: IdColumn = "",
-    allow_missing: AllowMissing = False,
-) -> None:
-    """Write a score file in another format; numbers keep every digit."""
-    from unheard.evaluation.intake import convert
+def _scoring(
+    bundle: Path | None, published: str | None, code: Path | None, into_card: bool
+) -> Callable[..., Report]:
+    """Return what scores clips and reports: a detector of ours, or of others."""
+    if published is None:
+        if code:
+            raise typer.BadParameter("--code goes with --published")
+        from unheard.evaluation.evaluate import evaluate as run
 
-    how = _intake(keys, format, bonafide_label, higher_is, allow_missing, None)
-    how = _with_columns(how, score_column, label_column, id_column)
-    for note in convert(source, out, to, how):
-        say(f"note: {note}")
-    typer.echo(out)
+        return partial(run, bundle)
+    from unheard.evaluation.authors import published as known
+    from unheard.evaluation.published import Authors, evaluate_published
+
+    if into_card:
+        raise typer.BadParameter("--into-card goes with a DETECTOR, which has a card")
+    if code is None:
+        raise typer.BadParameter(
+            f"give the authors' files as --code FOLDER; to get them: {known(published).how_to_get}"
+        )
+    return partial(evaluate_published, Authors(published, code))
 
 
-@scores.command("fuse")
-def scores_fuse(  # noqa: PLR0913  a command has the options that it has
-    files: Annotated[
-        list[Path], typer.Argument(help="Score files of the same trials, two or more.")
-    ],
-    out: Annotated[
-        Path, typer.Option(help="Score file to write, Parquet; its name is the fusion's name.")
-    ],
-    how: Annotated[
-        Literal["mean", "logistic"],
-        typer.Option(help="Plain mean, or a logistic regression fitted to --dev."),
-    ] = "mean",
-    dev: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Dev scores of each system, in the order of the score files: a score file, or a "
-            "bundle, which holds those of its dev clips."
-        ),
-    ] = None,
-    keys: Keys = None,
-    dev_keys: DevKeys = None,
-    format: FormatIn = None,
-    higher_is: HigherIs = "bonafide",
-    bonafide_label: BonafideLabel = "",
-    score_column: ScoreColumn = "",
-    label_column: LabelColumn = "",
-    id_column: IdColumn = "",
-) -> None:
-    """Make one score file of those of several systems; a trial without a score in one has none.
+def _from_clips(
+    score: Callable[..., Report],
+    data: Sequence[Path],
+    protocol: str | None,
+    out: Path,
+    jobs: int,
+    options: Options,
+) -> Report:
+    from unheard.data.protocols import fitting
+    from unheard.data.protocols import protocol as named
 
-    How files are read holds for all score files, those of dev too; a bundle's are known.
-    """
-    from unheard.evaluation.fusion import fused
-
-    intake = _intake(keys, format, bonafide_label, higher_is, False, None)
-    intake = _with_columns(intake, score_column, label_column, id_column)
-    facts = fused(
-        files,
-        out,
-        how=how,
-        dev=dev or (),
-        intake=intake,
-        dev_intake=replace(intake, keys=dev_keys),
-    )
-    for name, weight in facts.fusion.items():
-        typer.echo(f"{weight:+9.4f}  {name}")
-    for note in facts.notes:
-        say(f"note: {note}")
-    say(f"scores: {out}")
+    if not data:
+        raise typer.BadParameter("give the manifest to test on with --data")
+    chosen = named(protocol) if protocol else None
+    manifests = [manifest_of(path) for path in data]
+    if chosen is None:
+        chosen = fitting(manifests)
+        say(f"protocol: {chosen.name}")
+    return score(manifests, chosen, out, jobs=jobs, say=say, options=options)
 
 
 def _options(
@@ -299,7 +280,7 @@ def _extras(
     return Extras(official=official, asv=asv, by=tables)
 
 
-def _intake(
+def intake_of(
     keys: Path | None,
     format: str | None,
     bonafide_label: str,
@@ -307,6 +288,7 @@ def _intake(
     allow_missing: bool,
     where: Iterable[str] | None,
 ) -> Intake:
+    """Return how a score file of others is read."""
     from unheard.evaluation.intake import Intake
 
     wanted = {}
@@ -325,7 +307,8 @@ def _intake(
     )
 
 
-def _with_columns(how: Intake, score: str, label: str, name: str) -> Intake:
+def with_columns(how: Intake, score: str, label: str, name: str) -> Intake:
+    """Return the same with columns that the user names."""
     from unheard.evaluation.trials import Columns
 
     return replace(how, columns=Columns(id=name, score=score, label=label))

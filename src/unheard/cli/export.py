@@ -1,4 +1,4 @@
-"""`unheard export` and `unheard pull`: graphs without torch, folders of model hubs."""
+"""`unheard export`, `pull`, `import`: graphs without torch, model hubs, others' checkpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unheard.cli.shared import detector_argument, folder_option, manifest_of, sa
 if TYPE_CHECKING:
     from unheard.evaluation.rounding import RoundedScores
 
-__all__ = ["export", "pull"]
+__all__ = ["export", "import_checkpoint", "pull"]
 
 
 def export(  # noqa: PLR0913  a command has the options that it has
@@ -97,6 +97,42 @@ def pull(
         typer.echo(hub.from_layout(Path(source), out))
         return
     typer.echo(hub.pull(source, out, hub.client(), revision=revision))
+
+
+def import_checkpoint(
+    architecture: Annotated[
+        str, typer.Argument(help="What the weights are of: aasist, aasist_l or ssl_aasist.")
+    ],
+    weights: Annotated[
+        Path, typer.Argument(help="File of tensors: a state_dict by torch.save, or safetensors.")
+    ],
+    out: Annotated[Path, folder_option("Folder of the bundle to write.")],
+    name: Annotated[
+        str, typer.Option(help="What to call the detector; the file's name if left out.")
+    ] = "",
+    origin: Annotated[
+        str, typer.Option(help="Where the weights come from and what they heard, for the card.")
+    ] = "",
+    code: Annotated[
+        Path | None,
+        typer.Option(
+            help="The authors' repository at the pinned commit: their code scores noise with these "
+            "weights too, and a difference above 1e-5 is refused. For aasist and aasist_l."
+        ),
+    ] = None,
+) -> None:
+    """Make a bundle of a checkpoint that others trained with an architecture that is here too.
+
+    Every tensor must have a known name and a shape that fits. Calibration and thresholds are not
+    known, as the card says: every clip is undecided until it is calibrated.
+    """
+    from unheard.detectors.checkpoints import import_checkpoint as run
+    from unheard.evaluation.published import Authors, check_against_authors
+
+    if code is not None:
+        difference = check_against_authors(Authors(architecture, code), weights)
+        say(f"scores of noise differ from those of the authors' code by {difference:.1g} at most")
+    typer.echo(run(weights, architecture, out, name=name or weights.stem, origin=origin))
 
 
 def _to_hub(bundle: Path, out: Path, push: str | None, *, public: bool, licence: str) -> None:

@@ -25,7 +25,14 @@ from unheard.detectors.weights import save
 from unheard.errors import BundleError, suggestion
 from unheard.metrics import Calibration, OperatingPoints
 
-__all__ = ["CHECKPOINTS", "Checkpoint", "import_checkpoint", "renamed"]
+__all__ = [
+    "CHECKPOINTS",
+    "Checkpoint",
+    "detector_of",
+    "import_checkpoint",
+    "known",
+    "renamed",
+]
 
 N_SAMPLES = 64_600
 """Samples of the windows that all of these were trained on."""
@@ -103,7 +110,7 @@ class Checkpoint:
 
 
 def import_checkpoint(
-    weights: Path, checkpoint: Checkpoint, out: Path, *, name: str, origin: str = ""
+    weights: Path, architecture: str, out: Path, *, name: str, origin: str = ""
 ) -> Path:
     """Write the bundle of a published checkpoint.
 
@@ -112,7 +119,7 @@ def import_checkpoint(
 
     Args:
         weights: File of tensors, as `unheard.detectors.layers.weight_files.tensors_of` takes it.
-        checkpoint: What it is a checkpoint of.
+        architecture: Row of `CHECKPOINTS`.
         out: Folder of the bundle.
         name: Of the detector.
         origin: Where the weights come from and what they were trained on, to be stated.
@@ -121,15 +128,39 @@ def import_checkpoint(
         The folder.
 
     Raises:
-        BundleError: If the file is no mapping of tensors, or they do not fit the detector.
+        BundleError: If there is no such architecture, the file is no mapping of tensors, or they do
+            not fit the detector.
+    """
+    checkpoint = known(architecture)
+    card = _card(weights, checkpoint, name, origin)
+    detector = detector_of(weights, checkpoint)
+    return save(out, detector, checkpoint.spec, card, seen=())
+
+
+def known(architecture: str) -> Checkpoint:
+    """Return a row of `CHECKPOINTS`.
+
+    Raises:
+        BundleError: If there is none of that name.
+    """
+    if architecture not in CHECKPOINTS:
+        raise BundleError(
+            f"no checkpoints of {architecture!r} are known{suggestion(architecture, CHECKPOINTS)}"
+        )
+    return CHECKPOINTS[architecture]
+
+
+def detector_of(weights: Path, checkpoint: Checkpoint) -> Detector:
+    """Return a detector with the weights of a checkpoint, in evaluation mode.
+
+    Raises:
+        BundleError: If the file is no mapping of tensors, or they do not fit.
     """
     tensors = renamed(tensors_of(weights), checkpoint, str(weights))
     with torch.random.fork_rng(devices=[]):
         detector = checkpoint.spec.build()
     detector.load_state_dict(tensors)
-    return save(
-        out, detector.eval(), checkpoint.spec, _card(weights, checkpoint, name, origin), seen=()
-    )
+    return detector.eval()
 
 
 def renamed(tensors: Mapping[str, Tensor], checkpoint: Checkpoint, where: str) -> dict[str, Tensor]:
@@ -219,7 +250,7 @@ def _ssl_aasist(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         {name: value for name, value in inside.items() if not name.startswith(ONLY_PRETRAINING)}
     )
     back_end = {name: value for name, value in tensors.items() if not name.startswith(ENCODER)}
-    return {f"encoder.{name}": value for name, value in encoder.items()} | {
+    return {f"encoder.model.{name}": value for name, value in encoder.items()} | {
         f"back_end.{name}": value for name, value in _aasist(back_end).items()
     }
 

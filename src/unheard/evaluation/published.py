@@ -24,12 +24,16 @@ from unheard.evaluation.report import report
 from unheard.evaluation.results import Report
 from unheard.evaluation.scores import Facts
 from unheard.scoring.many import Task
+from unheard.types import FloatArray
 from unheard.workers import Died, in_processes
 
-__all__ = ["Authors", "evaluate_published"]
+__all__ = ["Authors", "check_against_authors", "evaluate_published"]
 
 LONGEST_S = 600
 """Seconds after which the process that scores one clip is ended."""
+
+CLOSE = 1e-5
+"""How far scores of a checkpoint may be from those of its authors' code, in logits."""
 
 SEEN = ("asvspoof2019_la", ("train", "dev"))
 """Corpus and parts that all of them were trained and chosen on."""
@@ -92,6 +96,57 @@ def evaluate_published(
     scores = score_file(out, chosen, scoring, conditions=options.conditions, say=say)
     extras = replace(options.extras, sets=protocol.columns())
     return report(scores, out, n_draws=options.n_draws, seed=options.seed, extras=extras)
+
+
+def check_against_authors(authors: Authors, weights: Path) -> float:
+    """Return the largest difference of scores between the authors' code and a checkpoint's bundle.
+
+    Both score the same noise, by the difference of two logits, with the same weights.
+
+    Args:
+        authors: Whose; their name is also a row of `unheard.detectors.checkpoints.CHECKPOINTS`.
+        weights: The checkpoint, which may be another than the published one.
+
+    Raises:
+        EvaluationError: If a file of theirs is not the pinned one, their code cannot be run, or a
+            difference is above 1e-5.
+        BundleError: If the weights are no plain tensors, or do not fit the detector.
+    """
+    from unheard.detectors.checkpoints import detector_of, known
+    from unheard.detectors.detector import window_scores
+
+    ours = window_scores(detector_of(weights, known(authors.name)), _noise())
+    verified(published(authors.name), authors.folder, {published(authors.name).weights})
+    work = partial(_noise_scores, authors)
+    ((_, theirs),) = in_processes(work, [weights], 1, longest_s=LONGEST_S)
+    if isinstance(theirs, UnheardError):
+        raise theirs
+    if isinstance(theirs, Died):
+        raise EvaluationError(f"the authors' code could not be run: {theirs.why}")
+    difference = float(np.abs(ours - theirs).max())
+    if not difference <= CLOSE:
+        raise EvaluationError(
+            f"{weights}: scores of noise differ from those of the authors' code by "
+            f"{difference:.2g}, {CLOSE:g} at most wanted; it is no checkpoint of "
+            f"{published(authors.name).title} with its usual settings"
+        )
+    return difference
+
+
+def _noise() -> FloatArray:
+    """Windows [3, T] of noise, quiet to loud."""
+    rng = np.random.default_rng(0)
+    loudness = np.array([[0.01], [0.1], [0.3]])
+    return np.asarray(loudness * rng.standard_normal((3, 64_600)), np.float32)
+
+
+def _noise_scores(authors: Authors, weights: Path) -> FloatArray | UnheardError:
+    """Score noise by the authors' code, in a process of its own."""
+    try:
+        score = open_detector(authors.name, authors.folder, weights, logits=True)
+    except UnheardError as error:
+        return error
+    return np.array([score(window) for window in _noise()])
 
 
 def _facts(

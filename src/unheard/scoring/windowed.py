@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,12 +92,23 @@ class RawWindow:
     weights: list[float]
 
 
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """A window that is not yet scored: where it is, its speech, and its samples [T]."""
+
+    start_s: float
+    end_s: float
+    speech_s: float
+    samples: FloatArray
+
+
 class WindowTrack:
     """Cuts samples into windows, measures their speech, scores those with enough of it.
 
     Pauses are cut short first, and signal tones as if they were pauses, so that windows are laid
     over speech, unless all is to be scored (a gate of 0 s). Windows keep the recording's times.
-    What comes waits for 0.09 s, or 0.33 s where it may be a tone, until it is known what it is.
+    What comes waits for 0.09 s, or 0.33 s where it may be a tone, until it is known what it is;
+    a window that follows music waits for those that overlap with the music.
     """
 
     def __init__(
@@ -116,6 +127,9 @@ class WindowTrack:
         self._gate_s = gate_s
         self._scores: list[float] = []
         self._speech_s: list[float] = []
+        self._n_overlap = self._windower.n_window // self._windower.n_hop
+        self._n_since_music = self._n_overlap
+        self._after_music: list[_Window] = []
         self._closed = False
         self._n_cut = 0  # frames that the cutter has
         self._waiting: FloatArray = np.zeros(0, np.float32)  # until it is known what they are
@@ -172,7 +186,9 @@ class WindowTrack:
         self._closed = True
         scored = self._windows_of(self._without_pauses(_NONE, at_end=True))
         last = self._windower.close()
-        return scored + self._scored(last), last.repeated
+        scored += self._scored(last)
+        waiting, self._after_music = self._after_music, []
+        return scored + self._with_scores(waiting), last.repeated
 
     def scored(self) -> FloatArray:
         """Return the raw scores of the windows that count, until now."""
@@ -188,29 +204,59 @@ class WindowTrack:
         return full[POOLING[pooling](self.scored()[full])]
 
     def _scored(self, framed: audio.Windows) -> list[RawWindow]:
+        """Return the windows of which it is known what they are, scored if they hold speech."""
         starts_s, ends_s = framed.starts_s, framed.ends_s
         if self._cutter is not None:
             starts_s, ends_s = self._cutter.times_s(starts_s, ends_s)
-        times = list(zip(starts_s.tolist(), ends_s.tolist(), strict=True))
-        speech_s = [self.gauge.speech_s(start_s, end_s) for start_s, end_s in times]
-        enough = np.array([amount_s >= self._gate_s for amount_s in speech_s], bool)
+        settled: list[_Window] = []
+        times = zip(starts_s.tolist(), ends_s.tolist(), strict=True)
+        for samples, (start_s, end_s) in zip(framed.samples, times, strict=True):
+            speech_s = self.gauge.speech_s(start_s, end_s)
+            is_music = not speech_s and self._gate_s > 0 and self.gauge.is_music(start_s, end_s)
+            settled += self._settled(_Window(start_s, end_s, speech_s, samples), is_music)
+        return self._with_scores(settled)
+
+    def _settled(self, window: _Window, is_music: bool) -> list[_Window]:
+        """Return the windows whose being music is known with the next one, in order.
+
+        Those between two that are music, and overlap or touch, are music too: all of their sound
+        is. So a window that follows music waits until music can no more come back in time.
+        """
+        self._n_since_music += 1
+        waiting = [*self._after_music, window]
+        self._after_music = []
+        if is_music:
+            if self._n_since_music <= self._n_overlap:
+                waiting = [replace(each, speech_s=0.0) for each in waiting]
+            self._n_since_music = 0
+        elif self._n_since_music < self._n_overlap:
+            self._after_music = waiting
+            return []
+        return waiting
+
+    def _with_scores(self, windows: list[_Window]) -> list[RawWindow]:
+        enough = [window for window in windows if window.speech_s >= self._gate_s]
         scores: Iterator[tuple[float, list[float], list[float]]] = iter(())
-        if enough.any():
-            samples = framed.samples if enough.all() else framed.samples[enough]
-            inputs = _without_offset(samples)
+        if enough:
+            inputs = _without_offset(np.stack([window.samples for window in enough]))
             outputs = [np.asarray(output, np.float64) for output in self._score_windows(inputs)]
             if not all((np.abs(output) < _LARGEST_SCORE).all() for output in outputs):
                 raise BundleError(
                     f"the detector gave a score that is not finite, or beyond "
-                    f"{_LARGEST_SCORE:.0e}, near {times[0][0]:g} s; "
+                    f"{_LARGEST_SCORE:.0e}, near {enough[0].start_s:g} s; "
                     "its weights are damaged: train it again, or use another detector"
                 )
             self._scores += outputs[0].tolist()
-            self._speech_s += [amount_s for amount_s in speech_s if amount_s >= self._gate_s]
+            self._speech_s += [window.speech_s for window in enough]
             scores = zip(*(output.tolist() for output in outputs), strict=True)
         return [
-            RawWindow(start_s, end_s, amount_s, *(next(scores) if counts else (None, [], [])))
-            for (start_s, end_s), amount_s, counts in zip(times, speech_s, enough, strict=True)
+            RawWindow(
+                window.start_s,
+                window.end_s,
+                window.speech_s,
+                *(next(scores) if window.speech_s >= self._gate_s else (None, [], [])),
+            )
+            for window in windows
         ]
 
 

@@ -51,27 +51,19 @@ def write(out: Path) -> Path:
 
 def _text(out: Path, card: Card) -> str:
     made, notes = card.provenance, card.provenance.notes
-    settings = json.loads((out / "recipe.json").read_text())["recipe"]
+    n_steps = json.loads((out / "recipe.json").read_text())["recipe"]["budget"]["n_steps"]
     picture = (
-        f"\n![Loss and errors on dev over steps]({CURVES})\n" if (out / CURVES).is_file() else ""
-    )
-    clips = "\n".join(
-        f"| {row.part} | {row.corpus} | {row.n_bonafide:,} | {row.n_spoof:,} | {row.hours:.1f} |"
-        for row in made.material
-    )
-    files = "\n".join(
-        f"| `{name}` | {what} |"
-        for name, what in _FILES.items()
-        if name == PAGE or (out / name).exists()
+        f"![Loss and errors on dev over steps]({CURVES})\n" if (out / CURVES).is_file() else ""
     )
     return f"""# {card.name}, seed {made.seed}
 
 Written by `unheard train` {card.version} at the end of the run, revision {made.revision}.
 
-Of {_number(settings, "budget", "n_steps")} steps, step {notes["best_step"]} was best on dev and is
-the detector: EER {_share(notes["dev_eer"])}, Cllr {notes["dev_cllr"]:.3f} bits on all dev clips.
-**Both chose it, so they flatter it**: test it on other clips. The run took
-{_minutes(notes["seconds"])} with {notes["processes"]} processes of {notes["threads"]} threads.
+Of {n_steps:,} steps, step {notes["best_step"]} was best on dev and is the detector: EER
+{_share(notes["dev_eer"])}, Cllr {notes["dev_cllr"]:.3f} bits on all dev clips. **Both chose it, so
+they flatter it**: test it on other clips. The run took {_minutes(notes["seconds"])} with
+{notes["processes"]} processes of {notes["threads"]} threads.
+
 {picture}
 ## Go on with it
 
@@ -83,26 +75,33 @@ unheard info {out}
 
 ## What it was trained on
 
-| part | corpus | bona fide | spoof | hours |
-|---|---|---:|---:|---:|
-{clips}
+{_clips(card)}
 
 Recipe `{made.recipe}`; every value is in `recipe.json`. The same recipe, clips, machine and number
 of threads and processes give the same weights to the bit.
 
 ## What lies here
 
-| | |
-|---|---|
-{files}
+{_files(out)}
 """
 
 
-def _number(settings: dict[str, Any], *path: str) -> str:
-    value: Any = settings
-    for name in path:
-        value = value[name]
-    return f"{value:,}"
+def _clips(card: Card) -> str:
+    rows = [
+        f"| {row.part} | {row.corpus} | {row.n_bonafide:,} | {row.n_spoof:,} | {row.hours:.1f} |"
+        for row in card.provenance.material
+    ]
+    head = ["| part | corpus | bona fide | spoof | hours |", "|---|---|---:|---:|---:|"]
+    return "\n".join([*head, *rows])
+
+
+def _files(out: Path) -> str:
+    rows = [
+        f"| `{name}` | {what} |"
+        for name, what in _FILES.items()
+        if name == PAGE or (out / name).exists()
+    ]
+    return "\n".join(["| | |", "|---|---|", *rows])
 
 
 def _share(value: Any) -> str:

@@ -11,14 +11,15 @@ R recordings, L levels, E amounts of evidence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from unheard.data.clip import Manifest, values_of
+from unheard.data.clip import Clip, Manifest, values_of
 from unheard.data.segment_labels import NOTE, read_stretches
 from unheard.detectors import bundle as bundles
 from unheard.detectors.card import Card, SegmentPoint
@@ -31,7 +32,7 @@ from unheard.scoring.verdict import WindowScore
 from unheard.types import BoolArray, FloatArray
 from unheard.workers import told
 
-__all__ = ["MOST_PER_HOUR", "Spliced", "choose", "fit_segments"]
+__all__ = ["MOST_PER_HOUR", "Spliced", "choose", "fit_segments", "scored"]
 
 MOST_PER_HOUR = 1.0
 """False segments in an hour of people's speech that the operating point may give on dev."""
@@ -108,7 +109,7 @@ def fit_segments(
             )
     chosen = manifest.part(*parts)
     card = bundles.read_card(bundle)
-    recordings = _scored(bundle, chosen, jobs, say)
+    recordings = scored(bundle, chosen, jobs=jobs, say=say)
     point = choose(recordings, card.hop_s / card.window_s, say=say)
     return bundles.set_segments(
         bundle,
@@ -232,7 +233,26 @@ def _overlap(true: FloatArray, called: FloatArray) -> float:
     return both / either if either else 1.0
 
 
-def _scored(bundle: Path, clips: Manifest, jobs: int, say: Say) -> list[Spliced]:
+def scored(
+    bundle: Path,
+    clips: Manifest,
+    *,
+    hop_s: float | None = None,
+    jobs: int = 1,
+    say: Say = lambda _: None,
+) -> list[Spliced]:
+    """Return recordings with known stretches as the rule sees them; those without a score are not.
+
+    Args:
+        bundle: Folder of the detector.
+        clips: Recordings with the note "segments".
+        hop_s: From window to window; that of the detector if left out.
+        jobs: Processes that score.
+        say: Takes lines of progress, and which are left out.
+
+    Raises:
+        TrainingError: If a clip has no note.
+    """
     notes = values_of(clips, f"notes.{NOTE}")
     if (notes == "").any():
         raise TrainingError(
@@ -241,32 +261,33 @@ def _scored(bundle: Path, clips: Manifest, jobs: int, say: Say) -> list[Spliced]
         )
     tasks = {str(clips.file(clip)): clip for clip in clips}
     recordings: list[Spliced] = []
-    scored = score_many(
-        [Task(source, Path(source)) for source in tasks], Settings(bundle), n_jobs=jobs
+    rows = score_many(
+        [Task(source, Path(source)) for source in tasks],
+        Settings(bundle, hop_s=hop_s),
+        n_jobs=jobs,
     )
-    for row in told(scored, len(tasks), say, "recordings scored"):
+    for row in told(rows, len(tasks), say, "recordings scored"):
         if row.get("score") is None:
             say(f"left out: {row.get('error') or row['reason']}")
             continue
-        clip = tasks[row["source"]]
-        windows = [
-            WindowScore(window["start_s"], window["end_s"], window["score"], window["speech_s"])
-            for window in row["windows"]
-            if window["score"] is not None
-        ]
-        truth = [
-            (part.start_s, part.end_s)
-            for part in read_stretches(clip.notes[NOTE])
-            if not part.bonafide
-        ]
-        recordings.append(
-            Spliced(
-                host=clip.speaker,
-                recording=clip.notes.get("recording", clip.id),
-                scores=np.array([window.score for window in windows], np.float64),
-                edges_s=np.array(bounds_s(windows, row["duration_s"])),
-                truth=np.array(truth, np.float64).reshape(-1, 2),
-                duration_s=row["duration_s"],
-            )
-        )
+        recordings.append(_recording(tasks[row["source"]], row))
     return recordings
+
+
+def _recording(clip: Clip, row: Mapping[str, Any]) -> Spliced:
+    windows = [
+        WindowScore(window["start_s"], window["end_s"], window["score"], window["speech_s"])
+        for window in row["windows"]
+        if window["score"] is not None
+    ]
+    truth = [
+        (part.start_s, part.end_s) for part in read_stretches(clip.notes[NOTE]) if not part.bonafide
+    ]
+    return Spliced(
+        host=clip.speaker,
+        recording=clip.notes.get("recording", clip.id),
+        scores=np.array([window.score for window in windows], np.float64),
+        edges_s=np.array(bounds_s(windows, row["duration_s"])),
+        truth=np.array(truth, np.float64).reshape(-1, 2),
+        duration_s=row["duration_s"],
+    )

@@ -80,7 +80,7 @@ def unpacked(file: Path) -> Mapping[str, Any]:
             unknown = torch.serialization.get_unsafe_globals_in_checkpoint(file)
             names = [name for name in unknown if name.partition(".")[0] in KEPT]
         with torch.serialization.safe_globals([(Placeholder, name) for name in names]):
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=zipped)
+            checkpoint = torch.load(file, map_location="cpu", mmap=zipped, weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file provokes
         raise RecipeError(
             f"{file}: holds more than tensors or is damaged, and is not opened, for such a file "

@@ -29,6 +29,7 @@ def tensors_of(file: Path) -> dict[str, Tensor]:
         BundleError: If the file is missing or damaged, holds anything but tensors and plain values,
             such as a whole module, or no tensors.
     """
+    stored: object
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -48,8 +49,8 @@ def tensors_of(file: Path) -> dict[str, Tensor]:
     for name in INSIDE:
         if isinstance(stored, dict) and isinstance(stored.get(name), dict):
             stored = stored[name]
-    tensors = stored if isinstance(stored, dict) else {}
-    tensors = {str(name): value for name, value in tensors.items() if isinstance(value, Tensor)}
+    entries = stored.items() if isinstance(stored, dict) else ()
+    tensors = {str(name): value for name, value in entries if isinstance(value, Tensor)}
     if not tensors:
         raise BundleError(f"{file}: no tensors by name in it; give a saved state_dict")
     if all(name.startswith(PARALLEL) for name in tensors):
