@@ -248,7 +248,7 @@ def scored(
         clips: Recordings with the note "segments".
         hop_s: From window to window; that of the detector if left out.
         jobs: Processes that score.
-        say: Told about progress, and which are left out.
+        say: Takes lines of progress, and which are left out.
 
     Raises:
         TrainingError: If a clip has no note.
