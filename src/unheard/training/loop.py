@@ -227,8 +227,7 @@ def train(
         before = {initial.path: initial.bundle.card for initial in starts}
         seconds = time.monotonic() - started
         card = card_of(recipe, clips, dev, scores, best, seconds=seconds, before=before)
-        kind = "dev" if held_out is None else "held out"
-        say(f"best step {best.step}; calibrated on {len(dev)} {kind} clips")
+        say(f"best step {best.step}; calibrated on {len(dev)} clips")
         return weights.save(
             out / BUNDLE,
             detector,
