@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from unheard.data.batches import BatchSource, Terms, total
 from unheard.data.clip import Manifest
 from unheard.detectors import weights
-from unheard.detectors.detector import fresh, restore
+from unheard.detectors.detector import Detector, fresh, restore
 from unheard.errors import TrainingError
 from unheard.training import checkpoint, distributed
 from unheard.training.checkpoint import (
@@ -217,11 +217,7 @@ def train(
         assert best is not None
         model = method.prepare(fresh(best.spec))
         restore(model, best.weights)
-        held_out: FloatArray | None = None
-        if not len(dev):
-            dev, held_out = _held_out(recipe, model, source, n_steps * per_step)
-        detector = method.finish(model.to(rank.device)).eval()
-        scores = dev_scores(detector, dev, recipe) if held_out is None else held_out
+        detector, dev, scores = _finished(recipe, model.to(rank.device), dev, source)
         if not rank.is_first:
             return out / BUNDLE
         before = {initial.path: initial.bundle.card for initial in starts}
@@ -269,6 +265,16 @@ def _parts(recipe: Recipe, manifest: Manifest) -> tuple[Manifest, Manifest]:
                 "own split, name the column in the recipe's may_share"
             )
     return clips, dev
+
+
+def _finished(
+    recipe: Recipe, model: nn.Module, dev: Manifest, source: BatchSource
+) -> tuple[Detector, Manifest, FloatArray]:
+    """Return the detector, the clips that calibrate it, and their scores."""
+    n_batches = recipe.budget.n_steps * recipe.budget.batches_per_step
+    held_out = None if len(dev) else _held_out(recipe, model, source, n_batches)
+    detector = recipe.method.finish(model).eval()
+    return detector, *(held_out or (dev, dev_scores(detector, dev, recipe)))
 
 
 def _held_out(

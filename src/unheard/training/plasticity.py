@@ -39,12 +39,10 @@ class Plasticity:
     dropin is one growth without removal: `Plasticity(n_growths=1, remove=0.0)`. Without growths it
     is supervised training, step for step.
 
-    Times are shares of the run's steps, so a longer run grows as often. A check on dev that comes
-    at the same step as a change sees the changed network.
+    Times are shares of the run's steps. A check on dev at the step of a change sees the change.
 
-    Of the paper is known that dropin adds neurons to chosen layers, that plasticity also adjusts
-    their number downwards (so the survey of its authors), and that for wav2vec 2.0 base the third
-    layer was the best place. Every number and every choice below is our reading of it.
+    Of the paper is known that dropin adds neurons to chosen layers, that plasticity also removes
+    some, and that the third layer of wav2vec 2.0 base was best. All else is our reading of it.
 
     Attributes:
         layers: Names of the widths that change, such as "blocks.6"; () is the detector's default.
