@@ -44,7 +44,7 @@ shipped = replace(
     linear_states,
     name="shipped",
     detector=LinearStates(layers=(0, 1, 2, 3, 4), spectral=True, quality="distillmos"),
-    method=Solve(c=1e-3, hold_out=True),
+    method=Solve(c=3e-3, hold_out=True),
     sampler=Shuffled(batch_clips=14, by="notes.fold", bonafide_by="notes.fold"),
     augment=MILD_AND_CALLS,
     budget=Budget(n_steps=660, eval_every=200, log_every=20, precision="bfloat16"),
