@@ -58,7 +58,8 @@ def export(  # noqa: PLR0913  a command has the options that it has
     """Write a detector for use without torch, or for a model hub.
 
     The graph takes any number of windows of any length. Its scores are compared with torch's before
-    it is written; a difference above 1e-4 is refused, and what was found is on the card.
+    it is written; a difference above 1e-4, or above 1e-4 of the largest score, is refused, and what
+    was found is on the card.
     """
     if to == "hub":
         if int8:
