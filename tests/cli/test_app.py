@@ -102,7 +102,7 @@ def test_info_prints_the_card_for_people_and_programs(unheard: Unheard, toy: Pat
             2,
             "did you mean 'n_steps'?",
         ),
-        (["evaluate", "--out", "y"], 2, "either a DETECTOR with --data, or --scores FILE"),
+        (["evaluate", "--out", "y"], 2, "give one of these: a DETECTOR with"),
         (["evaluate", "b", "--out", "y"], 2, "with --data"),
         (
             ["evaluate", "b", "--data", "x", "--protocol", "opn", "--out", "y"],
