@@ -172,9 +172,11 @@ def training(kills: Kills, n_kills: int) -> None:
         wave = babble(1.0, index)
         wave += (0.05 if bonafide else 0.0) * kills.rng.standard_normal(wave.size)
         audio.write(kills.folder / "corpus" / name, wave.astype(np.float32))
-        attack = {} if bonafide else {"attack": "a", "family": "f"}
         part = "train" if index < 12 else "dev"
-        clips.append(Clip(id=name, path=name, bonafide=bonafide, part=part, **attack))
+        attack, family = ("-", "-") if bonafide else ("a", "f")
+        clips.append(
+            Clip(id=name, path=name, bonafide=bonafide, part=part, attack=attack, family=family)
+        )
     file = Manifest.of(clips, kills.folder / "corpus").write(kills.folder / "corpus" / "m.parquet")
 
     def run(out: str) -> Work:

@@ -22,7 +22,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import lru_cache, partial
 from itertools import takewhile
@@ -222,7 +222,7 @@ def main() -> None:
     numbers = range(asked.mutants) if asked.only is None else [asked.only]
     files = recordings()
     counts: dict[str, Counter[str]] = {name: Counter() for name in files}
-    slowest_s: Counter[str] = Counter()
+    slowest_s: defaultdict[str, float] = defaultdict(float)
     faults: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         work = partial(judged, toy(Path(folder) / "toy"), asked.seed)

@@ -208,8 +208,8 @@ def test_scores_in_columns_of_any_name_are_fused(unheard: Unheard, published: Pa
                 score = f"{rng.normal(0 if human else 3):.3f}".replace(".", ",")
                 lines.append(f"{part}_{index};{score};{'person' if human else 'machine'}")
             (published / f"{name}_{part}.csv").write_text("\n".join(lines) + "\n")
-    named = ("--id-column", "clip", "--score-column", "llr", "--label-column", "kind")
-    named += ("--bonafide-label", "person", "--higher-is", "spoof")
+    named = ["--id-column", "clip", "--score-column", "llr", "--label-column", "kind"]
+    named += ["--bonafide-label", "person", "--higher-is", "spoof"]
     dev = ("--how", "logistic", "--dev", "a_dev.csv", "--dev", "b_dev.csv")
     run = unheard("scores", "fuse", "a_eval.csv", "b_eval.csv", "--out", "f.parquet", *named, *dev)
     assert run.code == 0, run.err

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unicodedata import normalize
 
 import numpy as np
@@ -171,7 +171,9 @@ def test_a_detector_is_not_tested_on_what_it_was_trained_on(
 
 
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
-def test_a_clip_is_known_in_another_unicode_form(forms: tuple[str, str], tmp_path: Path) -> None:
+def test_a_clip_is_known_in_another_unicode_form(
+    forms: tuple[Literal["NFC", "NFD"], Literal["NFC", "NFD"]], tmp_path: Path
+) -> None:
     trained, asked = (normalize(form, "Mädchen/ñ_1") for form in forms)
     bundle = bundles.load(make_bundle(tmp_path / "trained", seen=[trained]))
     assert bundle.has_seen([asked, "Madchen/n_1", trained]).tolist() == [True, False, True]

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unicodedata import normalize
 
 import numpy as np
@@ -317,7 +317,7 @@ def test_decisions_are_not_compared_without_thresholds_from_other_clips(tmp_path
 def test_trials_of_two_systems_may_be_named_in_two_unicode_forms(tmp_path: Path) -> None:
     ours, worse, _ = systems(tmp_path)
 
-    def named(system: System, form: str) -> System:
+    def named(system: System, form: Literal["NFC", "NFD"]) -> System:
         ids = [normalize(form, f"é{name}") for name in system.table.column("id").to_pylist()]
         index = system.table.column_names.index("id")
         return replace(system, table=system.table.set_column(index, "id", [ids]))

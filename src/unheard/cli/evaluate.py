@@ -209,6 +209,7 @@ def _scoring(
             raise typer.BadParameter("--code goes with --published")
         from unheard.evaluation.evaluate import evaluate as run
 
+        assert bundle is not None, "checked before"
         return partial(run, bundle)
     from unheard.evaluation.authors import published as known
     from unheard.evaluation.published import Authors, evaluate_published

@@ -67,7 +67,6 @@ def card_of(
     calibration = fit_calibration(scores[bonafide], scores[~bonafide])
     llr = calibration(scores)
     heard = (clips, dev) if recipe.dev_parts else (clips,)
-    calibrated_on = {} if recipe.dev_parts else {"calibrated_on": HELD_OUT}
     provenance = Provenance(
         recipe=recipe.name,
         settings=recipe_to_json(recipe),
@@ -88,9 +87,10 @@ def card_of(
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "parts": {path: card.name for path, card in before.items()},
-        }
-        | calibrated_on,
+        },
     )
+    if not recipe.dev_parts:
+        provenance.notes["calibrated_on"] = HELD_OUT
     return Card(
         name=recipe.name,
         version=__version__,
