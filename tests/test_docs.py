@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer.main
 
 from cli_run import Run
-from unheard import __version__
+from unheard import __version__, audio
 from unheard.cli.app import NOW, app
 from unheard.data.clip import Manifest
 from unheard.detectors.bundle import default, load
@@ -95,9 +96,9 @@ def test_the_packaged_detector_is_recalibrated_as_the_page_says(
     )
     monkeypatch.chdir(tmp_path)
     names = [f"dev/{kind}/{number}.wav" for kind in ("bonafide", "spoof") for number in range(8)]
-    for name in names:
+    for number, name in enumerate(names):
         (tmp_path / "own" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "own" / name).write_bytes(name.encode())
+        audio.write(tmp_path / "own" / name, np.full(1600, number / 100, np.float32))
     assert unheard("corpus", "import", "folders", "own", "--out", "own.parquet", "--hash").code == 0
     manifest = Manifest.read(Path("own.parquet"))
     ids, bonafide = manifest.column("id").tolist(), manifest.column("bonafide").tolist()

@@ -98,8 +98,8 @@ def test_scores_are_fused_and_reported(unheard: Unheard, toy: Path, data: Path) 
 @pytest.mark.parametrize(
     ("arguments", "code", "remedy"),
     [
-        (["evaluate", "--scores", "x", "--conditions", "safe"], 2, "go with a DETECTOR"),
-        (["evaluate", "--scores", "x", "--sample", "9"], 2, "go with a DETECTOR"),
+        (["evaluate", "--scores", "x", "--conditions", "safe"], 2, "go with a detector"),
+        (["evaluate", "--scores", "x", "--sample", "9"], 2, "go with a detector"),
         (["evaluate", "TOY", "--data", "m.parquet", "--sample", "9", "--into-card"], 2,
          "leave --sample out"),
         (["evaluate", "TOY", "--data", "m.parquet", "--conditions", "save"], 2,

@@ -105,7 +105,7 @@ def test_scores_are_converted(unheard: Unheard, published: Path) -> None:
         (["--scores", "eval.txt", "--keys", "none"], 1, "no such key file"),
         (["--scores", "eval.txt", "--keys", "dev.txt"], 1, "give a key file"),
         (["--scores", "none.txt"], 1, "no such score file"),
-        (["--scores", "eval.txt", "--data", "x"], 2, "go with a DETECTOR"),
+        (["--scores", "eval.txt", "--data", "x"], 2, "go with a detector"),
         (["--scores", "eval.txt", "bundle"], 2, "give one of these: a DETECTOR with"),
         (["bundle", "--data", "x", "--keys", "keys.txt"], 2, "go with --scores"),
         (["--scores", "dev.txt", "--where", "part"], 2, "write it as COLUMN=VALUE"),
