@@ -111,3 +111,18 @@ def test_windows_whose_sound_lies_in_music_are_left_out(
     assert "".join("." if window.score is None else "x" for window in windows) == scored
     assert [window.speech_s > 0 for window in windows] == [kind == "x" for kind in scored]
     assert track.scored().size == scored.count("x")
+
+
+def test_windows_that_overlap_reach_the_detector_as_one_stretch() -> None:
+    """By the strides it knows what they share, and computes that once."""
+    came: list[FloatArray] = []
+
+    def score_windows(windows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        came.append(windows)
+        none = np.empty((len(windows), 0))
+        return windows.mean(axis=1), none, none
+
+    WindowTrack(score_windows, window_s=1.5, hop_s=0.5, gate_s=0.25).push(voice(10.0))
+    windows = max(came, key=len)
+    assert len(windows) > 2
+    assert windows.strides == (8_000 * 4, 4)

@@ -94,12 +94,16 @@ class RawWindow:
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """A window that is not yet scored: where it is, its speech, and its samples [T]."""
+    """A window that is not yet scored: where it is, its speech, and which row of a cut it is.
+
+    The rows of a cut [N, T] may overlap in one stretch of sound; see `_samples_of`.
+    """
 
     start_s: float
     end_s: float
     speech_s: float
-    samples: FloatArray
+    cut: FloatArray
+    row: int
 
 
 class WindowTrack:
@@ -210,10 +214,11 @@ class WindowTrack:
             starts_s, ends_s = self._cutter.times_s(starts_s, ends_s)
         settled: list[_Window] = []
         times = zip(starts_s.tolist(), ends_s.tolist(), strict=True)
-        for samples, (start_s, end_s) in zip(framed.samples, times, strict=True):
+        for row, (start_s, end_s) in enumerate(times):
             speech_s = self.gauge.speech_s(start_s, end_s)
             is_music = not speech_s and self._gate_s > 0 and self.gauge.is_music(start_s, end_s)
-            settled += self._settled(_Window(start_s, end_s, speech_s, samples), is_music)
+            window = _Window(start_s, end_s, speech_s, framed.samples, row)
+            settled += self._settled(window, is_music)
         return self._with_scores(settled)
 
     def _settled(self, window: _Window, is_music: bool) -> list[_Window]:
@@ -238,7 +243,7 @@ class WindowTrack:
         enough = [window for window in windows if window.speech_s >= self._gate_s]
         scores: Iterator[tuple[float, list[float], list[float]]] = iter(())
         if enough:
-            inputs = _without_offset(np.stack([window.samples for window in enough]))
+            inputs = _without_offset(_samples_of(enough))
             outputs = [np.asarray(output, np.float64) for output in self._score_windows(inputs)]
             if not all((np.abs(output) < _LARGEST_SCORE).all() for output in outputs):
                 raise BundleError(
@@ -258,6 +263,21 @@ class WindowTrack:
             )
             for window in windows
         ]
+
+
+def _samples_of(windows: list[_Window]) -> FloatArray:
+    """Return the samples of windows, [N, T]: those in one stretch as a view of it, not copied.
+
+    A detector sees by the strides that windows overlap, and computes what they share once.
+    """
+    first, n_windows = windows[0], len(windows)
+    end = first.row + n_windows
+    if all(
+        window.cut is first.cut and window.row == row
+        for window, row in zip(windows, range(first.row, end), strict=True)
+    ):
+        return first.cut[first.row : end]
+    return np.stack([window.cut[window.row] for window in windows])
 
 
 def _without_offset(windows: FloatArray) -> FloatArray:
