@@ -22,6 +22,7 @@ from unheard.training.loop import train
 from unheard.training.methods import Progress, Solve
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Budget, Recipe
+from unheard.training.run_page import write
 
 OBJECTIVE = WeightedCrossEntropy()
 PROBE = Recipe(
@@ -202,6 +203,9 @@ def test_a_clip_is_scored_by_a_fit_without_its_domain(manifest: Manifest, tmp_pa
     assert expected.std() > 0.3
     notes = trained.card.provenance.notes
     assert "each scored by a fit without" in str(notes["calibrated_on"])
+    page = write(tmp_path / "run").read_text()
+    assert "on clips of training, each scored by a fit without its domain.\n" in page
+    assert "dev clips" not in page
     assert sum(line.n_bonafide + line.n_spoof for line in trained.card.provenance.material) == 18
 
 

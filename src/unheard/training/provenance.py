@@ -37,7 +37,9 @@ __all__ = [
     "systems_of",
 ]
 
-HELD_OUT = "clips of training, each scored by a fit without the laboratories of its fold"
+HELD_OUT = "clips of training, each scored by a fit without its domain"
+"""What calibrated a detector of a recipe without dev parts."""
+
 FEW_HOURS = 100.0
 """With less speech to train on, a card warns that it was little."""
 

@@ -59,9 +59,7 @@ def _text(out: Path, card: Card) -> str:
 
 Written by `unheard train` {card.version} at the end of the run, revision {made.revision}.
 
-Of {n_steps:,} steps, step {notes["best_step"]} was best on dev and is the detector: EER
-{_share(notes["dev_eer"])}, Cllr {notes["dev_cllr"]:.3f} bits on all dev clips. **Both chose it, so
-they flatter it**: test it on other clips. The run took {_minutes(notes["seconds"])} with
+Of {n_steps:,} steps, {_chosen(card)} The run took {_minutes(notes["seconds"])} with
 {notes["processes"]} processes of {notes["threads"]} threads.
 
 {picture}
@@ -84,6 +82,21 @@ of threads and processes give the same weights to the bit.
 
 {_files(out)}
 """
+
+
+def _chosen(card: Card) -> str:
+    """Return which step is the detector, and what it does on the clips that decided something."""
+    notes = card.provenance.notes
+    eer, cllr = _share(notes["dev_eer"]), f"{notes['dev_cllr']:.3f} bits"
+    if on := notes.get("calibrated_on"):
+        return (
+            f"step {notes['best_step']} is the detector: EER\n{eer}, Cllr {cllr} on {on}.\n"
+            "These calibrate it: test it on other clips."
+        )
+    return (
+        f"step {notes['best_step']} was best on dev and is the detector: EER\n{eer}, Cllr {cllr} "
+        "on all dev clips. **Both chose it, so\nthey flatter it**: test it on other clips."
+    )
 
 
 def _clips(card: Card) -> str:
