@@ -17,7 +17,7 @@ from transformers import (
 )
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-__all__ = ["FAMILIES", "WIDTH", "as_fairseq", "build", "inputs", "layers", "run"]
+__all__ = ["FAMILIES", "WIDTH", "build", "inputs", "layers", "run"]
 
 WIDTH = 32
 _WAV2VEC2 = {
@@ -98,27 +98,3 @@ def run(encoder: Any, x: Tensor) -> Tensor:
     """Return the last states, [B, F, C]."""
     states: Tensor = encoder(x).last_hidden_state
     return states
-
-
-FAIRSEQ = {
-    "feature_projection.layer_norm.": "layer_norm.",
-    "feature_projection.projection.": "post_extract_proj.",
-    "encoder.pos_conv_embed.conv.parametrizations.weight.original0": "encoder.pos_conv.0.weight_g",
-    "encoder.pos_conv_embed.conv.parametrizations.weight.original1": "encoder.pos_conv.0.weight_v",
-    "encoder.pos_conv_embed.conv.bias": "encoder.pos_conv.0.bias",
-    ".attention.": ".self_attn.",
-    ".feed_forward.intermediate_dense.": ".fc1.",
-    ".feed_forward.output_dense.": ".fc2.",
-}
-
-
-def as_fairseq(name: str, layer_norm: bool) -> str:
-    """Return what fairseq calls a tensor of a wav2vec 2.0 model of the transformers library."""
-    if name.startswith("feature_extractor"):
-        norm = ".2.1." if layer_norm else ".2."
-        return name.replace(".conv.", ".0.").replace(".layer_norm.", norm)
-    for ours, theirs in FAIRSEQ.items():
-        name = name.replace(ours, theirs)
-    if name.startswith("encoder.layers.") and ".layer_norm." in name:
-        name = name.replace(".layer_norm.", ".self_attn_layer_norm.")
-    return name

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from fairseq_files import as_fairseq
 from small_detectors import TINY_ENCODER
-from tiny_encoders import as_fairseq
 from unheard.detectors import bundle
 from unheard.detectors.aasist import RawAasist
 from unheard.detectors.checkpoints import (

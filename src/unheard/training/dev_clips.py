@@ -104,7 +104,10 @@ def check(
     """
     scores = dev_scores(model.eval(), dev, recipe)
     model.train()
-    bonafide = dev.bonafide()
+    return _checked(dev.bonafide(), scores, groups)
+
+
+def _checked(bonafide: BoolArray, scores: FloatArray, groups: Mapping[str, BoolArray]) -> Checked:
     human, machine = scores[bonafide], scores[~bonafide]
     calibrate = metrics.fit_calibration(human, machine)
     with warnings.catch_warnings():
@@ -137,13 +140,7 @@ def held_out_clips(
 
 def check_held_out(clips: Manifest, scores: FloatArray) -> Checked:
     """Check the scores [N] of clips that were held out; before there are any, those of chance."""
-    bonafide = clips.bonafide()
-    if not len(clips):
-        return Checked(eer=0.5, cllr=1.0)
-    human, machine = scores[bonafide], scores[~bonafide]
-    calibrate = metrics.fit_calibration(human, machine)
-    cllr = metrics.cllr(calibrate(human), calibrate(machine))
-    return Checked(*distributed.of_first(metrics.eer(human, machine), cllr))
+    return _checked(clips.bonafide(), scores, {}) if len(clips) else Checked(eer=0.5, cllr=1.0)
 
 
 def systems(dev: Manifest, clips: Manifest) -> dict[str, BoolArray]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unheard.audio import SAMPLE_RATE_HZ
+from unheard.detectors.layers.exporting import fourier_matrix
 
 __all__ = ["KaldiMel"]
 
@@ -42,8 +43,7 @@ class KaldiMel(nn.Module):
         centred = np.eye(n) - 1 / n
         emphasis = np.eye(n) - 0.97 * np.eye(n, k=-1)
         emphasis[0, 0] = 1 - 0.97
-        turns = np.outer(np.arange(n_bins), np.arange(n)) % self.n_fft / self.n_fft
-        waves = np.concatenate([np.cos(2 * np.pi * turns), np.sin(2 * np.pi * turns)])
+        waves = fourier_matrix(self.n_fft, 0, n)
         taps = waves * window_function(n, "povey", periodic=False) @ emphasis @ centred
         filters = mel_filter_bank(
             n_bins,
