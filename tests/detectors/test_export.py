@@ -65,8 +65,8 @@ SPECS: dict[str, Spec] = {
     "whisper, weighted sum": SslAasist(
         encoder=TINY_WHISPER, adapters=TINY_EXPERTS, reading="weighted"
     ),
-    "linear states, spectrum and quality": LinearStates(
-        encoder=TINY_ENCODER, layers=(0, 1), spectral=True, quality="none"
+    "linear states, spectrum and speaker": LinearStates(
+        encoder=TINY_ENCODER, layers=(0, 1), spectral=True, speaker="none"
     ),
     "mixture by waveform": Mixture(experts=PAIR, gate=WaveformGate(n_samples=12_000)),
     "mixture of probabilities": Mixture(

@@ -13,7 +13,7 @@ from unheard.detectors.bundle import Card, load
 from unheard.detectors.detector import fresh, window_scores
 from unheard.detectors.layers.features import Framing, SpectralStatistics, Spectrogram
 from unheard.detectors.layers.pooling import statistics
-from unheard.detectors.layers.quality import QualityConvolutions
+from unheard.detectors.layers.speaker import SpeakerStages
 from unheard.detectors.linear_states import LinearStates, LinearStatesDetector
 from unheard.detectors.weights import save
 from unheard.errors import RecipeError
@@ -72,26 +72,27 @@ def test_spectral_statistics_come_last() -> None:
     assert both.n_embedding == 32 + 360
 
 
-def test_frames_of_the_quality_network_come_last_and_stay_out_of_bundles(
+def test_stages_of_the_speaker_network_come_last_and_stay_out_of_bundles(
     encoders: Path, tmp_path: Path
 ) -> None:
     torch.manual_seed(5)
-    network = QualityConvolutions()
-    (encoders / "quality").mkdir()
-    save_file(network.state_dict(), encoders / "quality/model.safetensors")
-    spec = LinearStates(encoder=PUBLISHED, layers=(0,), quality="quality")
+    network = SpeakerStages().eval()
+    (encoders / "speaker").mkdir()
+    save_file(network.state_dict(), encoders / "speaker/model.safetensors")
+    spec = LinearStates(encoder=PUBLISHED, layers=(0,), speaker="speaker")
     detector = fresh(spec).eval()
     assert isinstance(detector, LinearStatesDetector)
     with torch.inference_mode():
-        embedding, frames = detector.embed(waves()), network(waves())
-    torch.testing.assert_close(embedding[:, 32:], statistics(frames))
+        embedding, stages = detector.embed(waves()), network(waves())
+    expected = torch.cat([statistics(stage) for stage in stages], dim=1)
+    torch.testing.assert_close(embedding[:, 32:], expected)
     folder = save(tmp_path / "bundle", detector, spec, CARD, seen=[])
     assert load_file(folder / "weights.safetensors").keys() == {
         *("centre", "spread", "linear.weight", "linear.bias")
     }
     loaded = load(folder)
     assert loaded.card.base is not None
-    assert loaded.card.base.source == "quality, tiny"
+    assert loaded.card.base.source == "speaker, tiny"
     assert np.array_equal(loaded.scores(waves().numpy()), window_scores(detector, waves().numpy()))
 
 

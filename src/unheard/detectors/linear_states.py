@@ -15,7 +15,7 @@ from unheard.detectors.detector import Detector
 from unheard.detectors.layers.encoder import WHISPER_BASE, Encoder
 from unheard.detectors.layers.features import Framing, SpectralStatistics, Spectrogram
 from unheard.detectors.layers.pooling import statistics
-from unheard.detectors.layers.quality import QualityConvolutions
+from unheard.detectors.layers.speaker import SpeakerStages
 from unheard.errors import RecipeError
 
 __all__ = ["LinearStates", "LinearStatesDetector"]
@@ -30,8 +30,8 @@ class LinearStates:
         layers: States that are read, ascending: 0 is the input of the first layer, n the output of
             the n-th; after the last layer of all comes the encoder's own final norm, if it has one.
         spectral: Read statistics of the spectrum too; see `SpectralStatistics`.
-        quality: Read the frames of a speech quality network too: a folder, or a name that `unheard
-            encoder` builds, with its weights; "" reads none. See `QualityConvolutions`.
+        speaker: Read the stages of a speaker network too: a folder, or a name that `unheard
+            encoder` builds, with its weights; "" reads none. See `SpeakerStages`.
     """
 
     kind: ClassVar[str] = "linear_states"
@@ -39,7 +39,7 @@ class LinearStates:
     encoder: Encoder = WHISPER_BASE
     layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
     spectral: bool = False
-    quality: str = ""
+    speaker: str = ""
 
     def __post_init__(self) -> None:
         if not self.layers or list(self.layers) != sorted({*self.layers}) or self.layers[0] < 0:
@@ -86,11 +86,11 @@ class LinearStatesDetector(Detector):
             spectral = SpectralStatistics(Framing())
             self.spectrum = nn.Sequential(Spectrogram(Framing()), spectral)
             self.n_embedding += spectral.n_features
-        self.quality: QualityConvolutions | None = None
-        if spec.quality:
-            self.quality_source = spec.quality
-            self.quality = QualityConvolutions().requires_grad_(False)
-            self.n_embedding += 2 * self.quality.n_features
+        self.speaker: SpeakerStages | None = None
+        if spec.speaker:
+            self.speaker_source = spec.speaker
+            self.speaker = SpeakerStages().requires_grad_(False)
+            self.n_embedding += 2 * sum(self.speaker.n_features)
         self.register_buffer("centre", torch.zeros(self.n_embedding))
         self.register_buffer("spread", torch.ones(self.n_embedding))
         self.linear = nn.Linear(self.n_embedding, 1)
@@ -107,8 +107,8 @@ class LinearStatesDetector(Detector):
         parts = [statistics(states[layer].float()) for layer in self.layers]
         if self.spectrum is not None:
             parts.append(self.spectrum(waveform))
-        if self.quality is not None:
-            parts.append(statistics(self.quality(waveform).float()))
+        if self.speaker is not None:
+            parts += [statistics(stage) for stage in self.speaker(waveform)]
         return torch.cat(parts, dim=1)
 
     def classify(self, embedding: Tensor) -> Tensor:
@@ -122,16 +122,16 @@ class LinearStatesDetector(Detector):
         weights = {
             f"encoder.{name}": value for name, value in self.pretraining.pretrained().items()
         }
-        if self.quality is not None:
-            published = self.quality.pretrained(self.quality_source)
-            weights |= {f"quality.{name}": value for name, value in published.items()}
+        if self.speaker is not None:
+            published = self.speaker.pretrained(self.speaker_source)
+            weights |= {f"speaker.{name}": value for name, value in published.items()}
         return {name: value for name, value in weights.items() if name in wanted}
 
     def pretrained_names(self) -> frozenset[str]:
         """Return the names of the frozen networks' weights, if they are published ones."""
         published: tuple[str, ...] = ("encoder.",) if self.pretraining.source else ()
-        if self.quality is not None:
-            published += ("quality.",)
+        if self.speaker is not None:
+            published += ("speaker.",)
         return frozenset(name for name in self.state_dict() if name.startswith(published))
 
     def frozen_names(self) -> frozenset[str]:

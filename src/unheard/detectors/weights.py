@@ -151,9 +151,9 @@ def _base(spec: Spec, state: Mapping[str, Tensor], frozen_names: frozenset[str])
 def _sources(spec: Spec) -> set[str]:
     """Return where published weights of a detector, or of a mixture's experts, come from."""
     own = str(getattr(getattr(spec, "encoder", spec), "source", ""))
-    quality = str(getattr(spec, "quality", ""))
+    speaker = str(getattr(spec, "speaker", ""))
     experts: tuple[Spec, ...] = getattr(spec, "experts", ())
-    return ({own, quality} - {""}).union(*(_sources(expert) for expert in experts))
+    return ({own, speaker} - {""}).union(*(_sources(expert) for expert in experts))
 
 
 def _frozen(detector: Detector, base: Base | None, where: str) -> dict[str, Tensor]:

@@ -65,12 +65,7 @@ _XLSR = "GPU, XLS-R 300M, ASVspoof 2019 LA"
 _POOLED = "GPU, pooled corpora"
 
 RECIPES = {
-    "shipped": Row(
-        "shipped", f"{_PAGES}, DistillMOS", "15 min", "to make the packaged detector again"
-    ),
-    "shipped_calls": Row(
-        "shipped", f"{_PAGES}, DistillMOS", "46 min", "more pages of people, calls in training"
-    ),
+    "shipped": Row("shipped", f"{_PAGES}, CAM++", "20 min", "to make the packaged detector again"),
     "linear_states": Row("baselines", _PROBED, "10 min", "first of all: what any method must beat"),
     "linear_states_spectral": Row(
         "baselines", _PROBED, "10 min", "the same, with statistics of the spectrum"

