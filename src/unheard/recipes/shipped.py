@@ -48,7 +48,7 @@ shipped = replace(
     linear_states,
     name="shipped",
     detector=LinearStates(layers=(0, 1, 2, 3, 4), spectral=True, speaker="campplus"),
-    method=Solve(c=1e-3),
+    method=Solve(c=3e-3),
     sampler=Shuffled(batch_clips=14, by="notes.fold", bonafide_by="notes.fold"),
     augment=MILD_AND_CALLS,
     budget=Budget(n_steps=906, eval_every=906, log_every=30, precision="bfloat16"),
