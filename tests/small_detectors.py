@@ -1,23 +1,20 @@
 """Each row of DETECTORS at a size that trains in milliseconds; a new row is tested by joining."""
 
-from unheard.detectors.detector import Resizable
-from unheard.detectors.table import (
-    DETECTORS,
-    AttentionGate,
-    Encoder,
-    Grnn,
-    Lcnn,
-    LinearStates,
-    LoraExperts,
-    MelLcnn,
-    Mixture,
-    RawAasist,
-    ResNet18,
-    Spec,
-    SslAasist,
-    SslPooled,
-    Toy,
-)
+from unheard.detectors.aasist import RawAasist
+from unheard.detectors.detector import Resizable, Spec
+from unheard.detectors.grnn import Grnn
+from unheard.detectors.layers.encoder import Encoder
+from unheard.detectors.layers.gates import AttentionGate
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.lcnn import Lcnn
+from unheard.detectors.linear_states import LinearStates
+from unheard.detectors.mel_lcnn import MelLcnn
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.resnet18 import ResNet18
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.ssl_pooled import SslPooled
+from unheard.detectors.table import DETECTORS
+from unheard.detectors.toy import Toy
 from unheard.training.methods import METHODS
 
 TINY_ENCODER = Encoder(

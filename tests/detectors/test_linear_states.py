@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from small_detectors import TINY_ENCODER
-from unheard.detectors.bundle import Card, load
+from unheard.detectors.bundle import load
+from unheard.detectors.card import Card
 from unheard.detectors.detector import fresh, window_scores
 from unheard.detectors.layers.features import Framing, SpectralStatistics, Spectrogram
 from unheard.detectors.layers.pooling import statistics

@@ -12,11 +12,13 @@ from safetensors.torch import load_file, save_file
 from small_detectors import TINY_ENCODER, TINY_EXPERTS
 from synthetic_corpus import corpus
 from unheard.data.batches import Balanced, Batch
-from unheard.detectors.bundle import load, model_card, read_card
-from unheard.detectors.detector import fresh
+from unheard.detectors.bundle import load, read_card
+from unheard.detectors.card_text import model_card
+from unheard.detectors.detector import fresh, outputs
 from unheard.detectors.layers.aggregation import Adaptive, AdaptiveSum, WeightedSum, summed
+from unheard.detectors.layers.lora import LoraExperts
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.detectors.table import LoraExperts, SslAasist, outputs
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.errors import BundleError, RecipeError
 from unheard.training.distributed import average_gradients
 from unheard.training.loop import train

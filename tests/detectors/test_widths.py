@@ -12,11 +12,15 @@ from safetensors.torch import load_file, save_file
 
 from small_detectors import PAIRS, SMALL, TINY_ENCODER
 from tiny_encoders import FAMILIES
-from unheard.detectors.bundle import Card, load
-from unheard.detectors.detector import Detector, Resizable, Spec, fresh
+from unheard.detectors.bundle import load
+from unheard.detectors.card import Card
+from unheard.detectors.detector import Detector, Resizable, Spec, fresh, window_scores
+from unheard.detectors.layers.encoder import Encoder
 from unheard.detectors.layers.growth import grow, remove, size, unit_axes
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.detectors.table import Encoder, LoraExperts, ResNet18, SslAasist, window_scores
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.detectors.weights import save
 from unheard.errors import RecipeError
 from unheard.metrics import Calibration, OperatingPoints

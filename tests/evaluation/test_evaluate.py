@@ -11,20 +11,22 @@ import numpy as np
 import pytest
 
 from unheard import audio
-from unheard.data import protocols  # not TestSet itself, which pytest would collect
+from unheard.data import protocol as protocols  # not TestSet itself, which pytest would collect
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocol import Protocol
-from unheard.data.protocols import PROTOCOLS, Selection
+from unheard.data.protocol import Protocol, Selection
+from unheard.data.protocols import PROTOCOLS
 from unheard.detectors import bundle as bundles
 from unheard.detectors import bundle_files, weights
-from unheard.detectors.card import SegmentPoint
+from unheard.detectors.card import Card
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.detectors.toy import Toy
 from unheard.errors import EvaluationError, ManifestError
 from unheard.evaluation.evaluate import Options, add_result, evaluate
 from unheard.evaluation.scores import read_scores
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.scoring.many import Settings, Task, score_many
-from unheard.scoring.scorer import Scorer, Verdict
+from unheard.scoring.scorer import Scorer
+from unheard.scoring.verdict import Verdict
 
 OPEN = PROTOCOLS["open"]
 QUICK = Options(date="2026-11-22", n_draws=20)
@@ -82,7 +84,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def make_bundle(folder: Path, *, seen: list[str]) -> Path:
-    card = bundles.Card(
+    card = Card(
         name="toy",
         version="1",
         window_s=1.0,

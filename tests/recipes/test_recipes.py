@@ -24,11 +24,16 @@ from unheard.data.batches import Balanced, Batch, BatchSource
 from unheard.data.clip import Manifest
 from unheard.data.samplers import ByDomain, WithTwins
 from unheard.detectors import bundle
+from unheard.detectors.detector import Spec
+from unheard.detectors.linear_states import LinearStates
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.detectors.table import DETECTORS, LinearStates, Mixture, ResNet18, Spec, SslAasist
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.table import DETECTORS
 from unheard.scoring.scorer import Scorer
 from unheard.training.loop import train
-from unheard.training.methods import Mldg
+from unheard.training.mldg import Mldg
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Budget, Constant, Recipe, recipe_to_json
 

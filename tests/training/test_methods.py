@@ -17,10 +17,12 @@ from unheard import audio
 from unheard.data.batches import Balanced, Batch, BatchSource, Terms
 from unheard.data.clip import Manifest
 from unheard.detectors import bundle as bundles
-from unheard.detectors.table import Detector, Spec, Toy
+from unheard.detectors.detector import Detector, Spec
+from unheard.detectors.toy import Toy
 from unheard.scoring.scorer import Scorer
 from unheard.training.loop import train
-from unheard.training.methods import METHODS, Method
+from unheard.training.method import Method
+from unheard.training.methods import METHODS
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Budget, Recipe
 from unheard.training.supervised import Supervised

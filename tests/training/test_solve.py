@@ -19,10 +19,11 @@ from unheard.detectors import bundle
 from unheard.detectors.linear_states import LinearStatesDetector
 from unheard.errors import RecipeError, TrainingError
 from unheard.training.loop import train
-from unheard.training.methods import Progress, Solve
+from unheard.training.method import Progress
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Budget, Recipe
 from unheard.training.run_page import write
+from unheard.training.solve import Solve
 
 OBJECTIVE = WeightedCrossEntropy()
 PROBE = Recipe(

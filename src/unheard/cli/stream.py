@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from unheard.audio import Origin
     from unheard.scoring.live import EarlyDecision, LiveVerdict, Update
-    from unheard.scoring.scorer import Scorer, Verdict
+    from unheard.scoring.scorer import Scorer
+    from unheard.scoring.verdict import Verdict
     from unheard.types import FloatArray
 
 __all__ = ["stream"]

@@ -26,7 +26,6 @@ __all__ = [
     "Provenance",
     "Rate",
     "Result",
-    "SegmentPoint",
     "Shift",
     "parse_card",
     "parse_rates",

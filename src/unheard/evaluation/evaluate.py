@@ -35,7 +35,7 @@ from unheard.evaluation.segments import noted
 from unheard.scoring.many import Settings, Task, score_many
 
 if TYPE_CHECKING:
-    from unheard.detectors.bundle import Bundle
+    from unheard.detectors.bundle_files import Bundle
     from unheard.scoring.scorer import Scorer
 
 __all__ = [

@@ -20,10 +20,10 @@ from dataclasses import replace
 
 from unheard.audio.augment import Augment, Step
 from unheard.data.batches import Shuffled
-from unheard.detectors.table import LinearStates
+from unheard.detectors.linear_states import LinearStates
 from unheard.recipes.baselines import MILD, linear_states
-from unheard.training.methods import Solve
 from unheard.training.recipe import Budget
+from unheard.training.solve import Solve
 
 __all__ = ["shipped", "shipped_calls"]
 

@@ -22,9 +22,10 @@ import numpy as np
 from unheard.data.clip import Clip, Manifest, values_of
 from unheard.data.segment_labels import NOTE, read_stretches
 from unheard.detectors import bundle as bundles
-from unheard.detectors.card import Card, SegmentPoint
+from unheard.detectors.card import Card
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.errors import TrainingError
-from unheard.metrics.change_points import find_runs
+from unheard.metrics import find_runs
 from unheard.metrics.segments import match, per_hour
 from unheard.scoring.many import Settings, Task, score_many
 from unheard.scoring.segments import bounds_s
