@@ -146,8 +146,9 @@ def test_nothing_is_unpickled() -> None:
     for path in FILES:
         text = path.read_text()
         assert "pickle" not in {package(name) for name in imports(path)}, path
-        loads = text.count("torch.load(")
-        assert loads == len(re.findall(r"torch\.load\([^)]*weights_only=True\)", text)), path
+        loads = re.findall(r"torch\.load\(.*", text)
+        assert not loads or path.stem == "weight_files", path
+        assert all("weights_only=True" in load for load in loads), path
 
 
 def test_each_name_is_imported_from_one_place() -> None:

@@ -31,7 +31,7 @@ from unheard.scoring.many import Settings, Task, score_many
 from unheard.scoring.segments import bounds_s
 from unheard.scoring.verdict import WindowScore
 from unheard.types import BoolArray, FloatArray
-from unheard.workers import told
+from unheard.workers import with_progress
 
 __all__ = ["MOST_PER_HOUR", "Spliced", "choose", "fit_segments", "scored"]
 
@@ -267,7 +267,7 @@ def scored(
         Settings(bundle, hop_s=hop_s),
         n_jobs=jobs,
     )
-    for row in told(rows, len(tasks), say, "recordings scored"):
+    for row in with_progress(rows, len(tasks), say, "recordings scored"):
         if row.get("score") is None:
             say(f"left out: {row.get('error') or row['reason']}")
             continue

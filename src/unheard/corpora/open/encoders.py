@@ -241,10 +241,9 @@ def _whisper(content: bytes, heads: int) -> tuple[Arrays, dict[str, Any]]:
 
 def _quality_network(content: bytes) -> tuple[Arrays, dict[str, Any]]:
     """Return the convolutions of DistillMOS."""
-    import torch
+    from unheard.detectors.layers.weight_files import torch_file
 
-    file = io.BytesIO(content)
-    weights = torch.load(file, map_location="cpu", weights_only=True)["model"]
+    weights = torch_file(io.BytesIO(content))["model"]
     named = {name: value.numpy() for name, value in weights.items() if name.startswith("cnn.")}
     return {name.removeprefix("cnn."): value for name, value in named.items()}, QUALITY
 
