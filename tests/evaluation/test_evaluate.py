@@ -22,8 +22,8 @@ from unheard.detectors.segment_point import SegmentPoint
 from unheard.detectors.toy import Toy
 from unheard.errors import EvaluationError, ManifestError
 from unheard.evaluation.evaluate import Options, add_result, evaluate
-from unheard.evaluation.scores import read_scores
-from unheard.metrics import Calibration, OperatingPoints
+from unheard.evaluation.scores import Facts, read_scores
+from unheard.metrics import NEVER, Calibration, OperatingPoints
 from unheard.scoring.many import Settings, Task, score_many
 from unheard.scoring.scorer import Scorer
 from unheard.scoring.verdict import Verdict
@@ -360,3 +360,9 @@ def test_without_a_class_no_report_is_made_up(
 
 def test_protocols_are_listed_under_their_names() -> None:
     assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
+
+
+def test_imported_weights_are_not_called_calibrated() -> None:
+    unknown = {"balanced": 0.0, "false_alarm_1pct": -NEVER, "miss_1pct": NEVER}
+    assert not Facts(bundle="imported 1", operating_points=unknown).calibrated
+    assert Facts(bundle="trained 1", operating_points={"balanced": 0.3}).calibrated
