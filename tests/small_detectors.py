@@ -1,5 +1,10 @@
 """Each row of DETECTORS at a size that trains in milliseconds; a new row is tested by joining."""
 
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
 from unheard.detectors.aasist import RawAasist
 from unheard.detectors.detector import Resizable, Spec
 from unheard.detectors.grnn import Grnn
@@ -58,3 +63,11 @@ PAIRS = [
 ]
 """Each method with each detector that it can train: what has no width cannot grow, and what is not
 linear in its embedding has no closed form."""
+
+
+def published(folder: Path, seed: int = 11) -> None:
+    """Write the tiny encoder with random weights, as encoders are published."""
+    torch.manual_seed(seed)
+    network = TINY_ENCODER.build().model
+    network.config.save_pretrained(folder)
+    save_file(network.state_dict(), folder / "model.safetensors")

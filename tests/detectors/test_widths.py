@@ -25,22 +25,13 @@ from unheard.detectors.weights import save
 from unheard.errors import RecipeError
 from unheard.metrics import Calibration, OperatingPoints
 
+pytestmark = pytest.mark.usefixtures("encoders")
+
 RESIZABLE = [detector for method, detector in PAIRS if method == "plasticity"]
 every_resizable = pytest.mark.parametrize("name", RESIZABLE)
 
 # Added zeros change the order of sums; scores are of order one and in float32.
 TOLERANCE = 1e-5
-
-
-@pytest.fixture(autouse=True)
-def encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of encoders with one of a random tiny one, called "tiny"."""
-    torch.manual_seed(11)
-    network = TINY_ENCODER.build().model
-    network.config.save_pretrained(tmp_path / "encoders/tiny")
-    save_file(network.state_dict(), tmp_path / "encoders/tiny/model.safetensors")
-    monkeypatch.setenv("UNHEARD_ENCODERS", str(tmp_path / "encoders"))
-    return tmp_path / "encoders"
 
 
 PUBLISHED = replace(TINY_ENCODER, source="tiny")

@@ -17,10 +17,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from interruption import Interrupted, interrupt_before
 from small_detectors import SMALL, TINY_ENCODER
 from synthetic_corpus import corpus, with_twins
 from unheard import audio, recipes
-from unheard.data.batches import Balanced, Batch, BatchSource
+from unheard.data.batches import Balanced
 from unheard.data.clip import Manifest
 from unheard.data.samplers import ByDomain, WithTwins
 from unheard.detectors import bundle
@@ -200,18 +201,7 @@ def test_recipe_trains_resumes_to_the_bit_and_scores(
     manifest = twins if isinstance(recipe.sampler, WithTwins) else manifest
     bundle_folder = train(recipe, manifest, tmp_path / "whole")
 
-    class Interrupted(BaseException):
-        pass
-
-    load, stops = BatchSource.__getitem__, [3]
-
-    def get(source: BatchSource, step: int) -> Batch:
-        if stops and step == stops[0]:
-            stops.pop()
-            raise Interrupted
-        return load(source, step)
-
-    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    interrupt_before([3], monkeypatch)
     with pytest.raises(Interrupted):
         train(recipe, manifest, tmp_path / "stopped")
     train(recipe, manifest, tmp_path / "stopped")

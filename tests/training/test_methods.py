@@ -195,16 +195,7 @@ def test_a_model_that_grew_resumes_and_is_saved_as_it_grew(
 ) -> None:
     small = recipe(Growing(), SMALL["toy"])
     bundle_folder = train(small, manifest, tmp_path / "whole")
-    load = BatchSource.__getitem__
-    stops = [5]
-
-    def get(source: BatchSource, step: int) -> Batch:
-        if stops and step == stops[0]:
-            stops.pop()
-            raise Interrupted
-        return load(source, step)
-
-    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    interrupt_before([5], monkeypatch)
     with pytest.raises(Interrupted):
         train(small, manifest, tmp_path / "stopped")
     train(small, manifest, tmp_path / "stopped")
