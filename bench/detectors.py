@@ -20,7 +20,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from unheard.detectors.table import Lcnn, ResNet18, Spec, Toy, window_scores
+from unheard.detectors.detector import Spec, window_scores
+from unheard.detectors.lcnn import Lcnn
+from unheard.detectors.resnet18 import ResNet18
+from unheard.detectors.toy import Toy
 
 SAMPLE_RATE_HZ = 16_000
 BATCH_CLIPS = 32

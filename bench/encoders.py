@@ -21,8 +21,10 @@ from pathlib import Path
 
 import torch
 
+from unheard.detectors.detector import Detector
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
-from unheard.detectors.table import Detector, LoraExperts, SslAasist
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.ssl_aasist import SslAasist
 
 ENCODER = replace(WHISPER_TINY_EN, source="")
 FULL = "everything tuned"

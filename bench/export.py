@@ -33,7 +33,7 @@ from unheard.detectors import bundle, exported, onnx
 from unheard.detectors.detector import Detector, Spec, window_scores
 from unheard.detectors.layers.encoder import XLS_R_300M, Encoder
 from unheard.detectors.spec_json import spec_from_json
-from unheard.detectors.table import SslAasist
+from unheard.detectors.ssl_aasist import SslAasist
 
 WINDOW_S, RATE_HZ = 4.0, 16_000
 REDUCED = replace(

@@ -31,8 +31,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from unheard.data.batches import Batch
 from unheard.recipes import load
 from unheard.training.checkpoint import moments_of, optimizer_of
-from unheard.training.methods import Method, Plasticity, Progress
+from unheard.training.method import Method, Progress
 from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.plasticity import Plasticity
 from unheard.training.recipe import Recipe
 
 N_CLIPS, N_SAMPLES = 16, 64_000

@@ -43,7 +43,7 @@ from unheard import audio
 from unheard.cli.app import main as unheard
 from unheard.data.clip import Clip, Manifest
 from unheard.data.rows import RowFile  # noqa: F401  imported before the first fork, as those below
-from unheard.detectors.table import Toy
+from unheard.detectors.toy import Toy
 from unheard.scoring.scorer import Scorer  # noqa: F401
 from unheard.training.loop import train
 from unheard.training.recipe import Budget, Constant, Recipe

@@ -6,7 +6,7 @@
     python bench/measurements.py reconstruct --with 'MANIFEST --model MODEL'
 
 A bench that is run replaces its section; the others stay as they were measured. Each states its own
-machine, load and revision.
+command, machine, date and revision; `bench/uniform.py` gives all rows one form.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench.uniform import uniform
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "measurements.md"
@@ -55,9 +58,10 @@ HEAD = """# Measurements
 
 Made by `make bench` (the short ones) and `make bench-long`; do not edit. What the benches measure
 stands here alone, other pages link to it. A section is one run of one program of `bench/`, whose
-first lines say what is measured and how. Times are those of processors unless a table says "by the
-clock". Other work shares these machines: the load is stated, and ratios within one run are what
-counts.
+first lines say what is measured and how. Times are those of processors unless a row says "by the
+clock". A ratio is the peer's cost over ours: above 1, ours costs less. A goal is what we set out to
+reach; where there is none the cell is empty. Other work shares these machines: the load is stated,
+and ratios within one run are what counts.
 """
 
 
@@ -100,12 +104,12 @@ def section(name: str, options: str) -> str:
         check=True,
     ).stdout
     minutes = (time.monotonic() - start_s) / 60
-    tables = re.sub(r"^#+ ", "### ", output.strip(), flags=re.MULTILINE)
+    day, load = f"{datetime.now(UTC):%Y-%m-%d}", os.getloadavg()[0]
     return (
-        f"## {name}\n\n{about(name)}\n\n- `OMP_NUM_THREADS=1 python {' '.join(words)}`\n"
-        f"- {machine()}; load {before:.0f} before and {os.getloadavg()[0]:.0f} after\n"
-        f"- revision {revision()}, {datetime.now(UTC):%Y-%m-%d}, {minutes:.0f} minutes by the clock"
-        f"\n\n{tables}\n"
+        f"## {name}\n\n{about(name)}\n\n- command: `OMP_NUM_THREADS=1 python {' '.join(words)}`\n"
+        f"- machine: {machine()}; load {before:.0f} before and {load:.0f} after\n"
+        f"- date: {day}, revision {revision()}, {minutes:.0f} minutes by the clock\n\n"
+        f"{uniform(name, output)}"
     )
 
 

@@ -19,18 +19,17 @@ from dataclasses import replace
 
 import torch
 
-from unheard.detectors.layers.gates import Gate
-from unheard.detectors.table import (
+from unheard.detectors.detector import Detector, Spec
+from unheard.detectors.layers.gates import (
     AttentionGate,
-    Detector,
     EnhancedGate,
     FixedGate,
-    MelLcnn,
-    Mixture,
-    ResNet18,
-    Spec,
+    Gate,
     WaveformGate,
 )
+from unheard.detectors.mel_lcnn import MelLcnn
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.resnet18 import ResNet18
 
 GATES: dict[str, Gate] = {
     "attention": AttentionGate(),

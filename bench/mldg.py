@@ -23,10 +23,13 @@ from typing import Any
 import torch
 
 from unheard.data.batches import Batch
-from unheard.detectors.table import Detector, SslAasist
+from unheard.detectors.detector import Detector
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.recipes import load
-from unheard.training.methods import Method, Mldg, Supervised
+from unheard.training.method import Method
+from unheard.training.mldg import Mldg
 from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.supervised import Supervised
 
 N_CLIPS, N_DOMAINS, N_SAMPLES = 16, 4, 64_000
 OBJECTIVE = WeightedCrossEntropy()

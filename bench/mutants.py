@@ -80,7 +80,7 @@ def toy(folder: Path) -> Path:
     """Save an untrained detector that costs next to nothing, and return its folder."""
     from unheard.detectors import weights
     from unheard.detectors.card import Card
-    from unheard.detectors.table import Toy
+    from unheard.detectors.toy import Toy
     from unheard.metrics import Calibration, OperatingPoints
 
     points = OperatingPoints(0.0, -1.0, 1.0, surely_spoof=-1.0, surely_bonafide=1.0)

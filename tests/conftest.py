@@ -46,7 +46,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of the toy detector."""
     from unheard.detectors import weights
     from unheard.detectors.card import Card
-    from unheard.detectors.table import Toy
+    from unheard.detectors.toy import Toy
     from unheard.metrics import Calibration, OperatingPoints
 
     card = Card(

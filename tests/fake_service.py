@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from starlette.testclient import TestClient
 
-from unheard.detectors.bundle import Bundle
+from unheard.detectors.bundle_files import Bundle
 from unheard.detectors.card import Card
 from unheard.scoring.scorer import Scorer
 from unheard.service.app import create_app

@@ -24,13 +24,15 @@ from small_detectors import SMALL, TINY_ENCODER
 from unheard.audio.augment import Augment, Step
 from unheard.data.batches import Balanced, Batch, BatchSource
 from unheard.data.clip import Manifest
-from unheard.detectors.table import SslAasist
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.errors import TrainingError
 from unheard.training import dev_clips, distributed
 from unheard.training import loop as training
-from unheard.training.methods import METHODS, Plasticity, Solve
+from unheard.training.methods import METHODS
 from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.plasticity import Plasticity
 from unheard.training.recipe import Adam, Budget, Constant, Recipe
+from unheard.training.solve import Solve
 
 LONGEST_WAIT_S = 400
 TOY = Recipe(

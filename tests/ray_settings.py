@@ -4,7 +4,8 @@ import os
 import time
 from typing import Any
 
-from unheard.scoring.scorer import Scorer, Verdict
+from unheard.scoring.scorer import Scorer
+from unheard.scoring.verdict import Verdict
 from voice import FakeSettings
 
 __all__ = ["LOG", "SlowSettings"]

@@ -1,23 +1,25 @@
 """Each row of DETECTORS at a size that trains in milliseconds; a new row is tested by joining."""
 
-from unheard.detectors.detector import Resizable
-from unheard.detectors.table import (
-    DETECTORS,
-    AttentionGate,
-    Encoder,
-    Grnn,
-    Lcnn,
-    LinearStates,
-    LoraExperts,
-    MelLcnn,
-    Mixture,
-    RawAasist,
-    ResNet18,
-    Spec,
-    SslAasist,
-    SslPooled,
-    Toy,
-)
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from unheard.detectors.aasist import RawAasist
+from unheard.detectors.detector import Resizable, Spec
+from unheard.detectors.grnn import Grnn
+from unheard.detectors.layers.encoder import Encoder
+from unheard.detectors.layers.gates import AttentionGate
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.lcnn import Lcnn
+from unheard.detectors.linear_states import LinearStates
+from unheard.detectors.mel_lcnn import MelLcnn
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.resnet18 import ResNet18
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.ssl_pooled import SslPooled
+from unheard.detectors.table import DETECTORS
+from unheard.detectors.toy import Toy
 from unheard.training.methods import METHODS
 
 TINY_ENCODER = Encoder(
@@ -61,3 +63,11 @@ PAIRS = [
 ]
 """Each method with each detector that it can train: what has no width cannot grow, and what is not
 linear in its embedding has no closed form."""
+
+
+def published(folder: Path, seed: int = 11) -> None:
+    """Write the tiny encoder with random weights, as encoders are published."""
+    torch.manual_seed(seed)
+    network = TINY_ENCODER.build().model
+    network.config.save_pretrained(folder)
+    save_file(network.state_dict(), folder / "model.safetensors")

@@ -129,6 +129,16 @@ def test_the_tree_of_the_readme_is_the_one_on_disk() -> None:
     assert len(drawn) == 13
 
 
+def test_every_measurement_has_one_form() -> None:
+    page = (ROOT / "docs" / "measurements.md").read_text()
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        assert re.findall(r"^- (\w+): .", section, re.MULTILINE) == ["command", "machine", "date"]
+        head, _, *rows = re.findall(r"^\|.*\|$", section, re.MULTILINE)
+        assert head == "| what | ours | peer | limit or goal | ratio |", section
+        assert rows
+        assert all(row.count("|") == 6 for row in rows), section
+
+
 def test_every_page_is_in_the_index() -> None:
     linked = set(re.findall(r"\]\((\w+\.md)", (ROOT / "docs" / "index.md").read_text()))
     assert linked == {page.name for page in PAGES} - {"index.md"}

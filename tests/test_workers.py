@@ -1,21 +1,12 @@
 """A process that dies costs the task it works on."""
 
-import os
 import signal
-import time
 from types import SimpleNamespace
 
 import pytest
 
-from unheard.workers import Died, in_processes, told
-
-
-def work(task: str) -> str:
-    if task == "dies":
-        os._exit(7)
-    if task == "hangs":
-        time.sleep(60)
-    return task.upper()
+from unheard.workers import Died, in_processes, with_progress
+from worker_task import work
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -45,8 +36,16 @@ def test_long_work_tells_how_far_it_is_and_what_is_left(monkeypatch: pytest.Monk
     clock = SimpleNamespace(monotonic=lambda: next(seconds))
     monkeypatch.setattr("unheard.workers.time", clock)
     said: list[str] = []
-    assert list(told("abcde", 1_005, said.append, "clips scored")) == list("abcde")
+    assert list(with_progress("abcde", 1_005, said.append, "clips scored")) == list("abcde")
     assert said == [
         "clips scored: 2 of 1,005, about 50 min left",
         "clips scored: 4 of 1,005, about 834 min left",
     ]
+
+
+def test_work_of_unknown_length_and_of_parcels_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(monotonic=iter(range(0, 100, 6)).__next__)
+    monkeypatch.setattr("unheard.workers.time", clock)
+    said: list[str] = []
+    list(with_progress(["ab", "c"], None, said.append, "clips cut", len))
+    assert said == ["clips cut: 2", "clips cut: 3"]

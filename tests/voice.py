@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from audio_files import wav
-from unheard.detectors.card import SegmentPoint
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.scoring.many import Settings
-from unheard.scoring.scorer import Scorer, Verdict
+from unheard.scoring.scorer import Scorer
+from unheard.scoring.verdict import Verdict
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
-    from unheard.detectors.bundle import Bundle
+    from unheard.detectors.bundle_files import Bundle
 
 RATE_HZ = 16_000
 CALIBRATION = Calibration(scale=2.0, offset=0.5)

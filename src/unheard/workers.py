@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
-__all__ = ["Died", "Worker", "in_processes", "told"]
+__all__ = ["Died", "Worker", "in_processes", "with_progress"]
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -36,24 +36,34 @@ class Died:
     exit_code: int | None = None
 
 
-def told(
-    results: Iterable[ResultT], n_all: int, say: Callable[[str], None], what: str
+def with_progress(
+    results: Iterable[ResultT],
+    n_all: int | None,
+    say: Callable[[str], None],
+    what: str,
+    size: Callable[[ResultT], int] = lambda _: 1,
 ) -> Iterator[ResultT]:
     """Pass results of long work on; say every five seconds how far it is and what is left.
 
     Args:
         results: As they come.
-        n_all: How many there will be.
-        say: Told lines such as "clips scored: 20 of 80, about 3 min left".
+        n_all: How many there will be; None if that is not known.
+        say: Receives lines such as "clips scored: 20 of 80, about 3 min left".
         what: What a result is.
+        size: How many of them a result stands for.
     """
-    started_s = told_s = time.monotonic()
-    for n_done, result in enumerate(results, start=1):
+    started_s = said_s = time.monotonic()
+    n_done = 0
+    for result in results:
         yield result
+        n_done += size(result)
         now_s = time.monotonic()
-        if now_s - told_s < _TELL_EVERY_S:
+        if now_s - said_s < _TELL_EVERY_S or not n_done:
             continue
-        told_s = now_s
+        said_s = now_s
+        if n_all is None:
+            say(f"{what}: {n_done:,}")
+            continue
         left_s = (now_s - started_s) / n_done * (n_all - n_done)
         left = f"{left_s:.0f} s" if left_s < 100 else f"{left_s / 60:.0f} min"
         say(f"{what}: {n_done:,} of {n_all:,}, about {left} left")

@@ -11,7 +11,8 @@ from audio_files import wav
 from cli_run import Run
 from unheard.detectors import bundle, weights
 from unheard.detectors.mixture import Mixture
-from unheard.detectors.table import ResNet18, Toy
+from unheard.detectors.resnet18 import ResNet18
+from unheard.detectors.toy import Toy
 from unheard.scoring.scorer import Scorer
 from voice import silence, voice
 

@@ -7,7 +7,7 @@ import pytest
 
 from unheard.cli.app import main
 from unheard.cli.archive import show
-from unheard.detectors.card import SegmentPoint
+from unheard.detectors.segment_point import SegmentPoint
 from voice import FakeBundle, FakeCard, scorer, voice
 
 

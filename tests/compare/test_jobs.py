@@ -17,7 +17,8 @@ from unheard.compare.time_used import TimeUsed, core_s_of, read_time_used, write
 from unheard.data.clip import Clip, Manifest
 from unheard.detectors import bundle, weights
 from unheard.detectors.card import Card, Provenance
-from unheard.detectors.table import SslAasist, Toy
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.toy import Toy
 from unheard.errors import EvaluationError, ManifestError, RecipeError
 from unheard.evaluation.scores import COLUMNS, Facts, write_scores
 from unheard.metrics import Calibration, OperatingPoints

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from corpus_layout import text, tones
 from unheard import audio
 from unheard.corpora import CORPORA
 from unheard.corpora.importing import import_corpus
+from unheard.corpora.table import Table
 from unheard.data.clip import Manifest
 from unheard.errors import CorpusError
 
@@ -67,6 +69,15 @@ def test_missing_extra_and_unreadable_files_are_reported(asvspoof: Path, tmp_pat
     assert imported.unreadable == ("LA/ASVspoof2019_LA_dev/flac/LA_D_1.flac",)
     assert imported.counts["dev"] == (0, 1)
     assert "1 files listed, not there" in imported.render()
+
+
+def test_files_next_to_which_nothing_is_listed_are_not_called_extra(tmp_path: Path) -> None:
+    text(tmp_path / "a.csv", "path,label", "a/1.wav,real", "a/2.wav,fake")
+    text(tmp_path / "b.csv", "path,label", "b/1.wav,real", "b/2.wav,fake")
+    tones(tmp_path, "a/1.wav", "a/2.wav", "a/3.wav", "b/1.wav", "b/2.wav")
+    imported = import_corpus(Table(table="a.csv"), tmp_path, tmp_path / "a.parquet")
+    assert (imported.extra, imported.elsewhere) == (("a/3.wav",), ("b/1.wav", "b/2.wav"))
+    assert "2 files in folders of which nothing is listed, perhaps another" in imported.render()
 
 
 @pytest.mark.parametrize(

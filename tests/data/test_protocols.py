@@ -7,18 +7,11 @@ import numpy as np
 import pytest
 
 from unheard.corpora import CORPORA
-from unheard.data import protocols
+from unheard.data import protocol as protocols  # not TestSet itself, which pytest would collect
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocols import (
-    PROTOCOLS,
-    Protocol,
-    Selection,
-    gathered,
-    held_out_values,
-    leave_one_out,
-    moved,
-    protocol,
-)
+from unheard.data.hold_out import held_out_values, leave_one_out
+from unheard.data.protocol import Protocol, Selection, gathered, moved
+from unheard.data.protocols import PROTOCOLS, protocol
 from unheard.errors import EvaluationError, ManifestError, RecipeError
 
 ROOT = Path("/corpora")

@@ -15,10 +15,10 @@ from unheard import audio
 from unheard.data.batches import BatchSource
 from unheard.data.clip import RECONSTRUCTION, Clip, Manifest
 from unheard.data.samplers import WithTwins
-from unheard.detectors.table import Toy
+from unheard.detectors.toy import Toy
 from unheard.errors import RecipeError, TrainingError
 from unheard.training.loop import train
-from unheard.training.methods import Mldg
+from unheard.training.mldg import Mldg
 from unheard.training.objectives import Racl
 from unheard.training.recipe import Recipe
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import aasist_reference as reference
+from unheard.detectors.aasist import RawAasist
 from unheard.detectors.layers.sinc import SincFilters
-from unheard.detectors.table import RawAasist
 from unheard.errors import RecipeError
 
 SMALL = RawAasist(n_filters=12, n_taps=31, widths=(3, 4), graph_widths=(6, 4), kept=(0.7, 0.5, 0.7))

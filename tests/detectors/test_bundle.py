@@ -22,18 +22,14 @@ from safetensors.torch import load_file, save_file
 import voice
 from unheard.detectors import bundle as bundles
 from unheard.detectors import bundle_files
-from unheard.detectors.bundle import (
-    FORMAT,
-    Card,
-    add_results,
-    default,
-    load,
-    model_card,
-    read_card,
-)
-from unheard.detectors.card import Material, Provenance, parse_card
+from unheard.detectors.bundle import add_results, default, load, read_card
+from unheard.detectors.card import FORMAT, Card, Material, Provenance, parse_card
+from unheard.detectors.card_text import model_card
+from unheard.detectors.detector import Detector, Spec
+from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.detectors.table import DETECTORS, Detector, ResNet18, Spec, Toy
+from unheard.detectors.table import DETECTORS
+from unheard.detectors.toy import Toy
 from unheard.detectors.weights import save
 from unheard.errors import BundleError
 from unheard.files import write_through

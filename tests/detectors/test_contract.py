@@ -11,25 +11,21 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from small_detectors import TINY_ENCODER
-from unheard.detectors.bundle import Card, load
+from unheard.detectors.aasist import RawAasist
+from unheard.detectors.bundle import load
+from unheard.detectors.card import Card
+from unheard.detectors.detector import Detector, Spec, outputs, window_scores
+from unheard.detectors.grnn import Grnn
+from unheard.detectors.layers.gates import AttentionGate
+from unheard.detectors.linear_states import LinearStates
+from unheard.detectors.mel_lcnn import MelLcnn
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.detectors.table import (
-    DETECTORS,
-    AttentionGate,
-    Detector,
-    Grnn,
-    LinearStates,
-    MelLcnn,
-    Mixture,
-    RawAasist,
-    ResNet18,
-    Spec,
-    SslAasist,
-    SslPooled,
-    Toy,
-    outputs,
-    window_scores,
-)
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.ssl_pooled import SslPooled
+from unheard.detectors.table import DETECTORS
+from unheard.detectors.toy import Toy
 from unheard.detectors.weights import save
 from unheard.metrics import Calibration, OperatingPoints
 

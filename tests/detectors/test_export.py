@@ -12,23 +12,17 @@ from onnxruntime import InferenceSession
 
 from small_detectors import SMALL, TINY_ENCODER, TINY_EXPERTS
 from unheard.detectors import exported, onnx
-from unheard.detectors.detector import window_expert_scores
+from unheard.detectors.detector import Spec, window_expert_scores
+from unheard.detectors.grnn import Grnn
 from unheard.detectors.layers.encoder import Encoder
+from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, FixedGate, WaveformGate
 from unheard.detectors.layers.pooling import deviation
-from unheard.detectors.table import (
-    AttentionGate,
-    EnhancedGate,
-    FixedGate,
-    Grnn,
-    LinearStates,
-    MelLcnn,
-    Mixture,
-    ResNet18,
-    Spec,
-    SslAasist,
-    Toy,
-    WaveformGate,
-)
+from unheard.detectors.linear_states import LinearStates
+from unheard.detectors.mel_lcnn import MelLcnn
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.resnet18 import ResNet18
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.toy import Toy
 from unheard.errors import BundleError
 
 pytestmark = pytest.mark.export

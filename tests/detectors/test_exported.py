@@ -17,12 +17,17 @@ import unheard.detectors.onnx as module
 from unheard.detectors import bundle as bundles
 from unheard.detectors import exported, weights
 from unheard.detectors import onnx as exporting
-from unheard.detectors.bundle import Bundle, Card, load, model_card
-from unheard.detectors.card import Shift
+from unheard.detectors.bundle import load
+from unheard.detectors.bundle_files import Bundle
+from unheard.detectors.card import Card, Shift
+from unheard.detectors.card_text import model_card
+from unheard.detectors.grnn import Grnn
 from unheard.detectors.layers.exporting import largest_in_parts
 from unheard.detectors.layers.features import Framing, Spectrogram
+from unheard.detectors.layers.gates import EnhancedGate
 from unheard.detectors.layers.graph import GraphPool, JointGraphAttention
-from unheard.detectors.table import EnhancedGate, Grnn, Mixture, Toy
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.toy import Toy
 from unheard.errors import BundleError
 from unheard.metrics import Calibration, OperatingPoints
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from unheard.detectors.detector import Detector, Resizable
+from unheard.detectors.grnn import Grnn
 from unheard.detectors.layers.growth import grow, remove, size
-from unheard.detectors.table import Grnn
 from unheard.errors import RecipeError
 
 SMALL = Grnn(n_filters=6, n_mels=12, channels=4, hidden=(5, 3), embedding=4)

@@ -12,8 +12,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from unheard.detectors import hub, weights
-from unheard.detectors.bundle import Card, load
-from unheard.detectors.table import Toy
+from unheard.detectors.bundle import load
+from unheard.detectors.card import Card
+from unheard.detectors.toy import Toy
 from unheard.errors import BundleError, MissingExtra
 from unheard.metrics import Calibration, OperatingPoints
 

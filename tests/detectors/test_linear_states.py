@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from small_detectors import TINY_ENCODER
-from unheard.detectors.bundle import Card, load
+from unheard.detectors.bundle import load
+from unheard.detectors.card import Card
 from unheard.detectors.detector import fresh, window_scores
 from unheard.detectors.layers.features import Framing, SpectralStatistics, Spectrogram
 from unheard.detectors.layers.pooling import statistics
@@ -18,6 +19,8 @@ from unheard.detectors.linear_states import LinearStates, LinearStatesDetector
 from unheard.detectors.weights import save
 from unheard.errors import RecipeError
 from unheard.metrics import Calibration, OperatingPoints
+
+pytestmark = pytest.mark.usefixtures("encoders")
 
 PUBLISHED = replace(TINY_ENCODER, source="tiny")
 CARD = Card(
@@ -28,17 +31,6 @@ CARD = Card(
     calibration=Calibration(1.0, 0.0),
     operating_points=OperatingPoints(0.0, -1.0, 1.0, -1.0, 1.0),
 )
-
-
-@pytest.fixture(autouse=True)
-def encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of encoders with one of a random tiny one, called "tiny"."""
-    torch.manual_seed(11)
-    network = TINY_ENCODER.build().model
-    network.config.save_pretrained(tmp_path / "encoders/tiny")
-    save_file(network.state_dict(), tmp_path / "encoders/tiny/model.safetensors")
-    monkeypatch.setenv("UNHEARD_ENCODERS", str(tmp_path / "encoders"))
-    return tmp_path / "encoders"
 
 
 def waves(n_clips: int = 3) -> torch.Tensor:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unheard.detectors.table import Lcnn, MelLcnn
+from unheard.detectors.lcnn import Lcnn
+from unheard.detectors.mel_lcnn import MelLcnn
 from unheard.errors import RecipeError
 
 CONVOLUTIONS = [  # kernel side, in, out, and whether pooling and normalisation follow

@@ -19,28 +19,18 @@ from synthetic_corpus import corpus
 from unheard import recipes
 from unheard.data.batches import Balanced
 from unheard.detectors.bundle import load, read_card
-from unheard.detectors.detector import window_expert_scores
+from unheard.detectors.detector import Detector, Spec, outputs, window_expert_scores, window_scores
 from unheard.detectors.layers.features import Spectrogram
-from unheard.detectors.mixture import blended
+from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, FixedGate, WaveformGate
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.lcnn import Lcnn
+from unheard.detectors.mel_lcnn import MelLcnn
+from unheard.detectors.mixture import Mixture, blended
+from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.detectors.table import (
-    DETECTORS,
-    AttentionGate,
-    Detector,
-    EnhancedGate,
-    FixedGate,
-    Lcnn,
-    LoraExperts,
-    MelLcnn,
-    Mixture,
-    ResNet18,
-    Spec,
-    SslAasist,
-    Toy,
-    WaveformGate,
-    outputs,
-    window_scores,
-)
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.table import DETECTORS
+from unheard.detectors.toy import Toy
 from unheard.errors import BundleError, RecipeError
 from unheard.training.loop import train
 from unheard.training.recipe import Budget, Constant, Recipe, with_settings

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from unheard.detectors.detector import window_scores
 from unheard.detectors.layers.max_feature_map import MaxFeatureMap
-from unheard.detectors.resnet18 import BasicBlock
-from unheard.detectors.table import Lcnn, ResNet18, Toy, window_scores
+from unheard.detectors.lcnn import Lcnn
+from unheard.detectors.resnet18 import BasicBlock, ResNet18
+from unheard.detectors.toy import Toy
 from unheard.errors import RecipeError
 
 

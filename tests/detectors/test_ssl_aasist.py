@@ -9,33 +9,26 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from small_detectors import TINY_ENCODER, TINY_EXPERTS
+from small_detectors import TINY_ENCODER, TINY_EXPERTS, published
 from synthetic_corpus import corpus
 from unheard.data.batches import Balanced, Batch
-from unheard.detectors.bundle import load, model_card, read_card
-from unheard.detectors.detector import fresh
+from unheard.detectors.bundle import load, read_card
+from unheard.detectors.card_text import model_card
+from unheard.detectors.detector import fresh, outputs
 from unheard.detectors.layers.aggregation import Adaptive, AdaptiveSum, WeightedSum, summed
+from unheard.detectors.layers.lora import LoraExperts
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.detectors.table import LoraExperts, SslAasist, outputs
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.errors import BundleError, RecipeError
 from unheard.training.distributed import average_gradients
 from unheard.training.loop import train
 from unheard.training.objectives import WithTerms
 from unheard.training.recipe import Adam, Budget, Recipe
 
+pytestmark = pytest.mark.usefixtures("encoders")
+
 BACK_END = 447_242
 NEVER_USED = 512  # a normalisation that the source has and does not use; see ResidualBlock
-
-
-@pytest.fixture(autouse=True)
-def encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of encoders with one of a random tiny one, called "tiny"."""
-    torch.manual_seed(11)
-    network = TINY_ENCODER.build().model
-    network.config.save_pretrained(tmp_path / "encoders/tiny")
-    save_file(network.state_dict(), tmp_path / "encoders/tiny/model.safetensors")
-    monkeypatch.setenv("UNHEARD_ENCODERS", str(tmp_path / "encoders"))
-    return tmp_path / "encoders"
 
 
 PUBLISHED = replace(TINY_ENCODER, source="tiny")
@@ -211,10 +204,7 @@ def test_pretrained_weights_can_learn_more_slowly() -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the adapted detector; the encoder is the one of every test here."""
     folder = tmp_path_factory.mktemp("run")
-    torch.manual_seed(11)
-    network = TINY_ENCODER.build().model
-    network.config.save_pretrained(folder / "tiny")
-    save_file(network.state_dict(), folder / "tiny/model.safetensors")
+    published(folder / "tiny")
     recipe = Recipe(
         name="adapted",
         detector=ADAPTED,

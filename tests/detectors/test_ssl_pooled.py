@@ -7,7 +7,7 @@ import torch
 
 from small_detectors import SMALL, TINY_ENCODER
 from unheard.detectors.layers.pooling import AttentiveStatistics, statistics
-from unheard.detectors.table import SslPooled
+from unheard.detectors.ssl_pooled import SslPooled
 from unheard.errors import RecipeError
 
 

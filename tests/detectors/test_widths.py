@@ -12,31 +12,26 @@ from safetensors.torch import load_file, save_file
 
 from small_detectors import PAIRS, SMALL, TINY_ENCODER
 from tiny_encoders import FAMILIES
-from unheard.detectors.bundle import Card, load
-from unheard.detectors.detector import Detector, Resizable, Spec, fresh
+from unheard.detectors.bundle import load
+from unheard.detectors.card import Card
+from unheard.detectors.detector import Detector, Resizable, Spec, fresh, window_scores
+from unheard.detectors.layers.encoder import Encoder
 from unheard.detectors.layers.growth import grow, remove, size, unit_axes
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.detectors.table import Encoder, LoraExperts, ResNet18, SslAasist, window_scores
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.detectors.weights import save
 from unheard.errors import RecipeError
 from unheard.metrics import Calibration, OperatingPoints
+
+pytestmark = pytest.mark.usefixtures("encoders")
 
 RESIZABLE = [detector for method, detector in PAIRS if method == "plasticity"]
 every_resizable = pytest.mark.parametrize("name", RESIZABLE)
 
 # Added zeros change the order of sums; scores are of order one and in float32.
 TOLERANCE = 1e-5
-
-
-@pytest.fixture(autouse=True)
-def encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of encoders with one of a random tiny one, called "tiny"."""
-    torch.manual_seed(11)
-    network = TINY_ENCODER.build().model
-    network.config.save_pretrained(tmp_path / "encoders/tiny")
-    save_file(network.state_dict(), tmp_path / "encoders/tiny/model.safetensors")
-    monkeypatch.setenv("UNHEARD_ENCODERS", str(tmp_path / "encoders"))
-    return tmp_path / "encoders"
 
 
 PUBLISHED = replace(TINY_ENCODER, source="tiny")

@@ -11,13 +11,14 @@ import pytest
 
 from unheard import audio
 from unheard.audio.conditions import CONDITIONS
-from unheard.data import protocols  # not TestSet itself, which pytest would collect
+from unheard.data import protocol as protocols  # not TestSet itself, which pytest would collect
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocol import Protocol
-from unheard.data.protocols import PROTOCOLS, Selection, sampled
+from unheard.data.protocol import Protocol, Selection
+from unheard.data.protocols import PROTOCOLS
+from unheard.data.sample import sampled
 from unheard.detectors import bundle as bundles
 from unheard.detectors import weights
-from unheard.detectors.card import parse_results
+from unheard.detectors.card import Card, parse_results
 from unheard.detectors.toy import Toy
 from unheard.errors import RecipeError
 from unheard.evaluation.evaluate import Options, evaluate
@@ -25,7 +26,8 @@ from unheard.evaluation.report import report
 from unheard.evaluation.scores import read_facts, read_scores
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.scoring.many import Task, score_many
-from unheard.scoring.scorer import Scorer, Verdict
+from unheard.scoring.scorer import Scorer
+from unheard.scoring.verdict import Verdict
 from unheard.types import FloatArray
 from voice import FakeSettings, voice
 
@@ -63,7 +65,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    card = bundles.Card(
+    card = Card(
         name="toy",
         version="1",
         window_s=0.5,

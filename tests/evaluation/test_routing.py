@@ -13,8 +13,12 @@ from cli_run import runner
 from small_detectors import TINY_ENCODER, TINY_EXPERTS
 from synthetic_corpus import corpus
 from unheard.data.clip import Manifest
-from unheard.detectors.bundle import Bundle, Card, load
-from unheard.detectors.table import Adaptive, SslAasist, Toy
+from unheard.detectors.bundle import load
+from unheard.detectors.bundle_files import Bundle
+from unheard.detectors.card import Card
+from unheard.detectors.layers.aggregation import Adaptive
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.toy import Toy
 from unheard.detectors.weights import save
 from unheard.errors import EvaluationError
 from unheard.evaluation.routing import BONAFIDE, draw, measure, measure_layers, spread_bits

@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from unheard.detectors.card import Card, SegmentPoint
+from unheard.detectors.card import Card
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.evaluation.segments import noted, segment_rows
 
 

@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from unheard import recipes
-from unheard.detectors.table import Detector, SslAasist
-from unheard.training.methods import Plasticity, Progress, Supervised
+from unheard.detectors.detector import Detector
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.training.method import Progress
+from unheard.training.plasticity import Plasticity
 from unheard.training.recipe import Recipe, with_settings
+from unheard.training.supervised import Supervised
 
 GROWN = {
     "resnet18_mel_w16": "resnet18_mel_w24_control",

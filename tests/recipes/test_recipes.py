@@ -17,18 +17,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from interruption import Interrupted, interrupt_before
 from small_detectors import SMALL, TINY_ENCODER
 from synthetic_corpus import corpus, with_twins
 from unheard import audio, recipes
-from unheard.data.batches import Balanced, Batch, BatchSource
+from unheard.data.batches import Balanced
 from unheard.data.clip import Manifest
 from unheard.data.samplers import ByDomain, WithTwins
 from unheard.detectors import bundle
+from unheard.detectors.detector import Spec
+from unheard.detectors.linear_states import LinearStates
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.spec_json import spec_from_json, spec_to_json
-from unheard.detectors.table import DETECTORS, LinearStates, Mixture, ResNet18, Spec, SslAasist
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.table import DETECTORS
 from unheard.scoring.scorer import Scorer
 from unheard.training.loop import train
-from unheard.training.methods import Mldg
+from unheard.training.mldg import Mldg
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Budget, Constant, Recipe, recipe_to_json
 
@@ -195,18 +201,7 @@ def test_recipe_trains_resumes_to_the_bit_and_scores(
     manifest = twins if isinstance(recipe.sampler, WithTwins) else manifest
     bundle_folder = train(recipe, manifest, tmp_path / "whole")
 
-    class Interrupted(BaseException):
-        pass
-
-    load, stops = BatchSource.__getitem__, [3]
-
-    def get(source: BatchSource, step: int) -> Batch:
-        if stops and step == stops[0]:
-            stops.pop()
-            raise Interrupted
-        return load(source, step)
-
-    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    interrupt_before([3], monkeypatch)
     with pytest.raises(Interrupted):
         train(recipe, manifest, tmp_path / "stopped")
     train(recipe, manifest, tmp_path / "stopped")

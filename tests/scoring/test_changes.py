@@ -12,7 +12,7 @@ from audio_files import wav
 from cli_run import Run
 from unheard.detectors import weights
 from unheard.detectors.bundle import load
-from unheard.detectors.table import Toy
+from unheard.detectors.toy import Toy
 from unheard.metrics import Calibration
 from unheard.scoring.changes import NO_VERDICT, brief, changes, decisions_changed, largest_first
 from voice import silence, voice

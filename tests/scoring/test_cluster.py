@@ -18,7 +18,8 @@ from unheard.data.row_shards import Filled, RowShards
 from unheard.errors import AudioError, BundleError, RecipeError
 from unheard.scoring.cluster import Engine, score_archive
 from unheard.scoring.many import Settings
-from unheard.scoring.scorer import Scorer, Verdict
+from unheard.scoring.scorer import Scorer
+from unheard.scoring.verdict import Verdict
 from voice import FakeSettings, silence, voice
 
 SPEECH = wav(voice(1.2)[None])

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from unheard.data.rows import SUFFIXES, RowFile
 from unheard.data.storage import stamp
-from unheard.detectors.detector import window_expert_scores
-from unheard.detectors.table import Detector, Toy, window_scores
+from unheard.detectors.detector import Detector, window_expert_scores, window_scores
+from unheard.detectors.toy import Toy
 from unheard.errors import BundleError
-from unheard.scoring.scorer import Verdict
-from unheard.scoring.verdict import ExpertScore, WindowScore, mean_of_experts
+from unheard.scoring.verdict import ExpertScore, Verdict, WindowScore, mean_of_experts
 from unheard.types import FloatArray
 from voice import CALIBRATION, FakeCard, FakeMixture, scorer, silence, voice
 

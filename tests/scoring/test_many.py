@@ -7,11 +7,11 @@ import pytest
 from audio_files import wav
 from unheard.detectors import bundle, weights
 from unheard.detectors.card import Card
-from unheard.detectors.table import Toy
+from unheard.detectors.toy import Toy
 from unheard.errors import BundleError, RecipeError
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.scoring.many import Settings, Task, score_many
-from unheard.scoring.scorer import Verdict
+from unheard.scoring.verdict import Verdict
 from voice import FakeSettings, crash, voice
 
 NOTHING = FakeSettings(Path())

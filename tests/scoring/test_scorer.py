@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from audio_files import wav
 from unheard import audio
 from unheard.errors import AudioError, BundleError, RecipeError
-from unheard.scoring.scorer import OPERATING_POINTS, POOLING, pooled
+from unheard.scoring.scorer import OPERATING_POINTS
+from unheard.scoring.windowed import POOLING, pooled
 from unheard.types import FloatArray
 from voice import FakeBundle, FakeCard, level, scorer, silence, voice
 

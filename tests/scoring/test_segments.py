@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audio_files import wav
-from unheard.detectors.card import SegmentPoint
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.scoring.case_report import render
 from unheard.scoring.live import LiveVerdict
 from unheard.scoring.plain_words import headline, in_part, meaning, where

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from audio_files import wav
 from unheard.scoring import timeline
-from unheard.scoring.scorer import WindowScore
-from unheard.scoring.verdict import ExpertScore, mean_of_experts
+from unheard.scoring.verdict import ExpertScore, WindowScore, mean_of_experts
 from voice import SOUNDS, FakeMixture, scorer, silence, verdict_of, voice
 
 

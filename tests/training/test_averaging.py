@@ -16,15 +16,16 @@ from synthetic_corpus import corpus
 from unheard.data.batches import Balanced
 from unheard.data.clip import Manifest
 from unheard.detectors import bundle
-from unheard.detectors.table import Toy
+from unheard.detectors.toy import Toy
 from unheard.errors import RecipeError
 from unheard.training import checkpoint
 from unheard.training import loop as training
 from unheard.training.checkpoint import mean_of
 from unheard.training.dev_clips import Checked
 from unheard.training.loop import train
-from unheard.training.methods import Progress, Supervised
+from unheard.training.method import Progress
 from unheard.training.recipe import Budget, Constant, Recipe
+from unheard.training.supervised import Supervised
 
 SMALL_RUN = Recipe(
     name="tiny",

@@ -15,8 +15,9 @@ from small_detectors import SMALL
 from unheard import audio, metrics
 from unheard.data.batches import Balanced
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocols import leave_one_out
+from unheard.data.hold_out import leave_one_out
 from unheard.detectors import bundle
+from unheard.detectors.card_text import model_card
 from unheard.errors import TrainingError
 from unheard.metrics import Calibration
 from unheard.scoring.scorer import Scorer
@@ -104,7 +105,7 @@ def test_the_card_states_the_error_on_unseen_families(calibrated: Path) -> None:
         assert line.eer_low <= line.eer <= line.eer_high
         assert set(line.metrics) >= {"cllr", "undecided"}
     assert card.limits[0].startswith("Families left out of training one by one: EER ")
-    text = bundle.model_card(card)
+    text = model_card(card)
     assert "fitted on dev clips of families left out of training in turn;" in text
     assert "| left out in turn | low | no |" in text
 

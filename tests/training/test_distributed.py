@@ -24,8 +24,9 @@ from unheard.errors import TrainingError
 from unheard.training import distributed
 from unheard.training.distributed import joined
 from unheard.training.loop import train
-from unheard.training.methods import Mldg, Supervised
+from unheard.training.mldg import Mldg
 from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.supervised import Supervised
 
 # Processes import torch, which takes a minute on a machine that does other things.
 pytestmark = pytest.mark.timeout(900)

@@ -17,10 +17,12 @@ from unheard import audio
 from unheard.data.batches import Balanced, Batch, BatchSource, Terms
 from unheard.data.clip import Manifest
 from unheard.detectors import bundle as bundles
-from unheard.detectors.table import Detector, Spec, Toy
+from unheard.detectors.detector import Detector, Spec
+from unheard.detectors.toy import Toy
 from unheard.scoring.scorer import Scorer
 from unheard.training.loop import train
-from unheard.training.methods import METHODS, Method
+from unheard.training.method import Method
+from unheard.training.methods import METHODS
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Budget, Recipe
 from unheard.training.supervised import Supervised
@@ -193,16 +195,7 @@ def test_a_model_that_grew_resumes_and_is_saved_as_it_grew(
 ) -> None:
     small = recipe(Growing(), SMALL["toy"])
     bundle_folder = train(small, manifest, tmp_path / "whole")
-    load = BatchSource.__getitem__
-    stops = [5]
-
-    def get(source: BatchSource, step: int) -> Batch:
-        if stops and step == stops[0]:
-            stops.pop()
-            raise Interrupted
-        return load(source, step)
-
-    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    interrupt_before([5], monkeypatch)
     with pytest.raises(Interrupted):
         train(small, manifest, tmp_path / "stopped")
     train(small, manifest, tmp_path / "stopped")

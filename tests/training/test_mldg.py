@@ -18,12 +18,14 @@ from unheard import recipes
 from unheard.data.batches import Balanced, Batch, BatchSource, Terms, total
 from unheard.data.clip import Manifest
 from unheard.data.samplers import ByDomain
-from unheard.detectors.table import Detector, Outputs, SslAasist, outputs
+from unheard.detectors.detector import Detector, Outputs, outputs
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.errors import RecipeError, TrainingError
 from unheard.training.loop import train
-from unheard.training.methods import Mldg, Supervised
+from unheard.training.mldg import Mldg
 from unheard.training.objectives import WeightedCrossEntropy, WithTerms
 from unheard.training.recipe import Budget, Recipe
+from unheard.training.supervised import Supervised
 
 CROSS_ENTROPY = WeightedCrossEntropy()
 WITH_EXPERTS = WithTerms(weights=(("expert_balance", 0.5), ("expert_orthogonality", 0.1)))

@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from unheard.data.batches import Batch
+from unheard.data.batches import Batch, total
 from unheard.detectors.detector import Outputs
 from unheard.errors import RecipeError
-from unheard.training.objectives import WeightedCrossEntropy, total
+from unheard.training.objectives import WeightedCrossEntropy
 
 
 def batch(bonafide: list[bool]) -> Batch:

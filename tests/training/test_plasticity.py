@@ -16,13 +16,17 @@ from synthetic_corpus import corpus
 from unheard.data.batches import Balanced, Batch, BatchSource, total
 from unheard.data.clip import Manifest
 from unheard.detectors.bundle import load, read_card
+from unheard.detectors.detector import Detector, Spec, outputs
 from unheard.detectors.layers.growth import size
-from unheard.detectors.table import Detector, LoraExperts, Spec, SslAasist, outputs
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.errors import RecipeError, TrainingError
 from unheard.training.loop import train
-from unheard.training.methods import Method, Moments, Plasticity, Progress, Supervised
+from unheard.training.method import Method, Moments, Progress
 from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.plasticity import Plasticity
 from unheard.training.recipe import Adam, Budget, Recipe
+from unheard.training.supervised import Supervised
 
 DROPIN = Plasticity(n_growths=1, first=0.25, grow=0.5, remove=0.0)
 CYCLE = Plasticity(n_growths=2, first=0.25, every=0.25, grow=0.5, remove_after=0.125)

@@ -11,9 +11,10 @@ from torch import nn
 
 from unheard import recipes
 from unheard.audio.augment import Augment, Step
-from unheard.detectors.table import LinearStates, SslAasist, Toy
+from unheard.detectors.linear_states import LinearStates
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.toy import Toy
 from unheard.errors import RecipeError
-from unheard.training.methods import Solve
 from unheard.training.recipe import (
     Adam,
     Budget,
@@ -24,6 +25,7 @@ from unheard.training.recipe import (
     recipe_to_json,
     with_settings,
 )
+from unheard.training.solve import Solve
 
 RECIPE = Recipe(name="example", detector=Toy(), schedule=Cosine(rate=1e-3))
 

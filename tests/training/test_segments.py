@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from unheard.data.clip import Clip, Manifest
-from unheard.detectors.card import Card, SegmentPoint
+from unheard.detectors.card import Card
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.errors import TrainingError
 from unheard.scoring.many import Settings
 from unheard.training.segments import MOST_PER_HOUR, Spliced, choose, fit_segments, scored

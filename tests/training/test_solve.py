@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 
+from interruption import Interrupted, interrupt_before
 from small_detectors import SMALL
 from synthetic_corpus import corpus
 from unheard.data.batches import Batch, BatchSource, Shuffled
@@ -19,10 +20,11 @@ from unheard.detectors import bundle
 from unheard.detectors.linear_states import LinearStatesDetector
 from unheard.errors import RecipeError, TrainingError
 from unheard.training.loop import train
-from unheard.training.methods import Progress, Solve
+from unheard.training.method import Progress
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Budget, Recipe
 from unheard.training.run_page import write
+from unheard.training.solve import Solve
 
 OBJECTIVE = WeightedCrossEntropy()
 PROBE = Recipe(
@@ -47,10 +49,6 @@ def run(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "probe"
     train(PROBE, manifest, out)
     return out
-
-
-class Interrupted(BaseException):
-    """Stands for a kill: nobody catches it."""
 
 
 def batches(manifest: Manifest) -> list[Batch]:
@@ -119,14 +117,7 @@ def test_a_checkpoint_before_the_end_keeps_what_passed(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     truth = torch.cat([batch.bonafide for batch in batches(manifest)[:2]])
-    load = BatchSource.__getitem__
-
-    def get(source: BatchSource, step: int) -> Batch:
-        if step == 2:
-            raise Interrupted
-        return load(source, step)
-
-    monkeypatch.setattr(BatchSource, "__getitem__", get)
+    interrupt_before([2], monkeypatch)
     with pytest.raises(Interrupted):
         train(replace(PROBE, budget=Budget(n_steps=3, eval_every=1)), manifest, tmp_path / "run")
     (step,) = (tmp_path / "run/checkpoints").iterdir()

@@ -20,7 +20,7 @@ from pathlib import Path
 from unheard.attacks import Attack
 from unheard.attacks.twins import NOTE, Task, TwinOutcome, identity, make, settings, sha256_of, twin
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocols import moved
+from unheard.data.protocol import moved
 from unheard.errors import AttackError, UnheardError
 from unheard.workers import Died, in_processes
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from unheard.detectors.layers.weight_files import torch_file
 from unheard.errors import AttackError
 
 __all__ = ["filled", "from_script", "from_state", "from_tflite", "in_order", "without_norms"]
@@ -27,8 +28,11 @@ def from_state(path: Path, key: str = "") -> dict[str, Tensor]:
     Args:
         path: The file. One that holds anything but tensors and plain values is refused.
         key: Entry of the outermost mapping that holds the tensors; "" if that is the mapping.
+
+    Raises:
+        BundleError: As `torch_file`.
     """
-    stored = torch.load(path, map_location="cpu", weights_only=True)
+    stored = torch_file(path)
     return dict(stored[key] if key else stored)
 
 

@@ -216,7 +216,7 @@ def corpus_hold_out(
 
     By fold, dev is the laboratories that train lacks, for choosing; nothing is left of eval.
     """
-    from unheard.data.protocols import moved
+    from unheard.data.protocol import moved
 
     manifest = manifest_of(data)
     values, leave_out = _held_out(manifest, by)
@@ -243,8 +243,8 @@ def _held_out(
 ) -> tuple[Callable[[], Sequence[str]], Callable[[str], Manifest]]:
     """What can be left out, and how one of it is."""
     from unheard.data.demo_protocols import FOLDS, lab_fold, without_group
+    from unheard.data.hold_out import held_out_values, leave_one_out
     from unheard.data.kinds import GROUPS
-    from unheard.data.protocols import held_out_values, leave_one_out
 
     if by == "group":
         return lambda: list(GROUPS), partial(without_group, manifest)

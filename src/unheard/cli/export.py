@@ -158,7 +158,7 @@ def _trials(
     if not data:
         raise typer.BadParameter("--int8 states what it costs: give clips to measure with --data")
     from unheard.data.protocols import protocol as named
-    from unheard.data.protocols import sampled
+    from unheard.data.sample import sampled
     from unheard.evaluation.rounding import RoundedScores
 
     chosen = named(protocol)

@@ -21,6 +21,7 @@ def info(
 ) -> None:
     """Print a detector's card: what it was trained and tested on, and where it fails."""
     from unheard.detectors import bundle
+    from unheard.detectors.card_text import model_card
 
     card = bundle.read_card(detector)
-    typer.echo(card.model_dump_json(indent=2) if as_json else bundle.model_card(card), nl=as_json)
+    typer.echo(card.model_dump_json(indent=2) if as_json else model_card(card), nl=as_json)

@@ -19,7 +19,9 @@ from unheard.cli.shared import (
     SHIPPED,
     Channel,
     Detector,
+    Hop,
     MinSpeech,
+    OperatingPoint,
     SpoofPrior,
     Threshold,
     Track,
@@ -119,20 +121,11 @@ def score(  # noqa: PLR0913  a command has the options that it has
             ".html for one file, a folder/ for many."
         ),
     ] = None,
-    operating_point: Annotated[
-        Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"],
-        typer.Option(
-            help="How to decide, by the detector's dev data: sure leaves undecided what it would "
-            "get wrong more than once in 20; balanced errs alike on both sides; false_alarm_1pct "
-            "calls at most 1 % of bona fide spoof; miss_1pct at most 1 % of spoof bona fide."
-        ),
-    ] = "sure",
+    operating_point: OperatingPoint = "sure",
     threshold: Threshold = None,
     spoof_prior: SpoofPrior = 0.5,
     min_speech: MinSpeech = 0.5,
-    hop: Annotated[
-        float | None, typer.Option(min=0.02, help="Seconds between windows, for a finer timeline.")
-    ] = None,
+    hop: Hop = None,
     channel: Channel = "mix",
     track: Track = "default",
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,10 +20,12 @@ __all__ = [
     "Channel",
     "Data",
     "Detector",
+    "Hop",
     "IdColumn",
     "Jobs",
     "LabelColumn",
     "MinSpeech",
+    "OperatingPoint",
     "ScoreColumn",
     "SpoofPrior",
     "Threshold",
@@ -97,6 +99,18 @@ def _folder(name: Path | str) -> Path:
 
 Detector = Annotated[
     Path, typer.Option(parser=detector_folder, metavar="DETECTOR", help=BUNDLE_OR_RUN)
+]
+OperatingPoint = Annotated[
+    Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"],
+    typer.Option(
+        help="How to decide, by the detector's dev data: sure leaves undecided what it would "
+        "get wrong more than once in 20; balanced errs alike on both sides; false_alarm_1pct "
+        "calls at most 1 % of bona fide spoof; miss_1pct at most 1 % of spoof bona fide."
+    ),
+]
+Hop = Annotated[
+    float | None,
+    typer.Option(min=0.02, help="Seconds between windows: a finer timeline, sooner scores."),
 ]
 Threshold = Annotated[
     float | None, typer.Option(help="Decide at this score instead: below it is spoof.")

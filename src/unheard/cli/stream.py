@@ -18,7 +18,9 @@ from unheard.cli.shared import (
     AsJson,
     Channel,
     Detector,
+    Hop,
     MinSpeech,
+    OperatingPoint,
     SpoofPrior,
     Threshold,
     Track,
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 
     from unheard.audio import Origin
     from unheard.scoring.live import EarlyDecision, LiveVerdict, Update
-    from unheard.scoring.scorer import Scorer, Verdict
+    from unheard.scoring.scorer import Scorer
+    from unheard.scoring.verdict import Verdict
     from unheard.types import FloatArray
 
 __all__ = ["stream"]
@@ -66,16 +69,11 @@ def stream(  # noqa: PLR0913  a command has the options that it has
     stop: Annotated[
         bool, typer.Option("--stop", help="Stop listening once the decision was made.")
     ] = False,
-    operating_point: Annotated[
-        Literal["sure", "balanced", "false_alarm_1pct", "miss_1pct"],
-        typer.Option(help="How to decide, as `unheard score` has it."),
-    ] = "sure",
+    operating_point: OperatingPoint = "sure",
     threshold: Threshold = None,
     spoof_prior: SpoofPrior = 0.5,
     min_speech: MinSpeech = 0.5,
-    hop: Annotated[
-        float | None, typer.Option(min=0.02, help="Seconds between windows: sooner scores.")
-    ] = None,
+    hop: Hop = None,
     channel: Channel = "mix",
     track: Track = "default",
 ) -> None:

@@ -24,8 +24,10 @@ from unheard.compare.plan import Comparison, Entry
 from unheard.compare.time_used import read_time_used
 from unheard.data import protocols
 from unheard.data.clip import Manifest
-from unheard.data.protocols import leave_one_out, moved
-from unheard.detectors.bundle import Card, read_card
+from unheard.data.hold_out import leave_one_out
+from unheard.data.protocol import moved
+from unheard.detectors.bundle import read_card
+from unheard.detectors.card import Card
 from unheard.errors import RecipeError, UnheardError
 from unheard.evaluation.scores import read_facts
 from unheard.training.recipe import Recipe, recipe_to_json, with_settings

@@ -98,9 +98,10 @@ class Imported:
         counts: Bona fide and spoofed clips by part, of files that are there.
         published: The same as the authors give it, for parts of which that is known.
         missing: Files that a protocol lists and that are not on disk.
-        extra: Audio files on disk that no protocol lists.
+        extra: Audio files on disk that no protocol lists, in folders of files that one lists.
         unreadable: Files that are no audio; not looked for if neither headers nor hashes were.
         pointers: Files that stand in for ones which Git LFS has not fetched.
+        elsewhere: Audio files in folders of which nothing is listed: another list's, perhaps.
     """
 
     manifest: Path
@@ -110,6 +111,7 @@ class Imported:
     extra: tuple[str, ...]
     unreadable: tuple[str, ...]
     pointers: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     def render(self) -> str:
         """Return the counts, and what is wrong, as text."""
@@ -123,6 +125,7 @@ class Imported:
         for what, files in (
             ("listed, not there", self.missing),
             ("there, not listed", self.extra),
+            ("in folders of which nothing is listed, perhaps another list's", self.elsewhere),
             ("no audio: fetch or unpack them again", self.unreadable),
             (f"Git LFS pointers and not audio: {GET_LFS}", self.pointers),
         ):

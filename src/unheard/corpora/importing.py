@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -91,10 +92,20 @@ def import_corpus(
         counts=_counts(table, parts),
         published={part: corpus.published[part] for part in parts if part in corpus.published},
         missing=tuple(sorted(missing)),
-        extra=tuple(sorted(on_disk.difference(wanted, (path for path in places if path)))),
+        **_not_listed(on_disk, {path for path in (*wanted, *places) if path}),
         unreadable=_of(paths, states, UNREADABLE),
         pointers=_of(paths, states, POINTER),
     )
+
+
+def _not_listed(on_disk: set[str], listed: set[str]) -> dict[str, tuple[str, ...]]:
+    """Sort files that no list names by whether the list names others of their folder."""
+    folders = {posixpath.dirname(path) for path in listed}
+    beyond = sorted(on_disk - listed)
+    return {
+        "extra": tuple(path for path in beyond if posixpath.dirname(path) in folders),
+        "elsewhere": tuple(path for path in beyond if posixpath.dirname(path) not in folders),
+    }
 
 
 def _audio(table: pa.Table, root: Path, states: list[str]) -> pa.Table:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -22,6 +21,7 @@ from unheard.data.shards import MARK, source
 from unheard.data.tables import LFS_HEAD
 from unheard.errors import AudioError, CorpusError
 from unheard.files import open_regular
+from unheard.workers import with_progress
 
 __all__ = ["POINTER", "UNREADABLE", "Inspected", "inspect", "pointers_among"]
 
@@ -34,7 +34,6 @@ UNREADABLE = "unreadable"
 _CHUNK = 64
 _HEAD_BYTES = 4096
 _SAMPLE = 64
-_REPORT_EVERY_S = 5.0
 
 Say = Callable[[str], None]
 
@@ -105,7 +104,7 @@ def inspect(
             # Closed, and so cancelled, before the pool waits for what it was given.
             closing(_in_order(inspect_all, chunks, pool if jobs > 1 else None)) as results,
         ):
-            for inspected in _with_progress(results, len(waiting), say):
+            for inspected in with_progress(results, len(waiting), say, "files inspected", len):
                 for file in inspected:
                     lines.add(asdict(file))
                     known[file.path] = file
@@ -132,23 +131,6 @@ def _in_order(
     pool: ThreadPoolExecutor | None,
 ) -> Generator[list[Inspected], None, None]:
     yield from pool.map(inspect_all, chunks) if pool else map(inspect_all, chunks)
-
-
-def _with_progress(
-    results: Iterator[list[Inspected]], n_files: int, say: Say
-) -> Iterator[list[Inspected]]:
-    """Pass results on, and report progress now and then."""
-    n_done, started = 0, time.monotonic()
-    reported_s = started
-    for inspected in results:
-        yield inspected
-        n_done += len(inspected)
-        now = time.monotonic()
-        if now - reported_s > _REPORT_EVERY_S or n_done == n_files:
-            reported_s = now
-            rate = n_done / max(now - started, 1e-9)
-            left_s = (n_files - n_done) / rate
-            say(f"{n_done} of {n_files} files, {rate:.0f} a second, about {left_s:.0f} s to go")
 
 
 def _inspect_all(root: Path, headers: bool, hashes: bool, paths: list[str]) -> list[Inspected]:

@@ -34,7 +34,7 @@ from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest, values_of
 from unheard.data.segment_labels import NOTE, Stretch, written
 from unheard.errors import AttackError, CorpusError
 from unheard.types import FloatArray
-from unheard.workers import told
+from unheard.workers import with_progress
 
 __all__ = ["LENGTHS_S", "OTHER", "SYSTEMS", "engine_of", "level", "splice"]
 
@@ -105,7 +105,7 @@ def splice(  # noqa: PLR0913  each is a choice of its own
         n_spliced = each * len(lengths_s) * len(source.engines())
         n_whole = sum(2 * len(_pieces(tape.samples)) for tape in source.people)
         recordings = _made(source, part, each, lengths_s, seed)
-        for made in told(recordings, n_spliced + n_whole, say, f"{part}: recordings"):
+        for made in with_progress(recordings, n_spliced + n_whole, say, f"{part}: recordings"):
             clips.append(made.write(out))
         Manifest.of(clips, out).write(out / "manifest.parquet")
     return out / "manifest.parquet"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unheard.data.clip import Clip, Manifest
-from unheard.data.protocols import moved
+from unheard.data.protocol import moved
 from unheard.errors import ManifestError
 
 __all__ = ["joined"]

@@ -12,24 +12,10 @@ from typing import Any
 
 from unheard.data.clip import Manifest
 from unheard.data.demo_protocols import DEMO_PROTOCOLS
-from unheard.data.hold_out import held_out_values, leave_one_out
-from unheard.data.protocol import Protocol, Selection, TestSet, gathered, moved
-from unheard.data.sample import sampled
+from unheard.data.protocol import Protocol, Selection, TestSet
 from unheard.errors import ManifestError, RecipeError, suggestion
 
-__all__ = [
-    "PROTOCOLS",
-    "Protocol",
-    "Selection",
-    "TestSet",
-    "fitting",
-    "gathered",
-    "held_out_values",
-    "leave_one_out",
-    "moved",
-    "protocol",
-    "sampled",
-]
+__all__ = ["PROTOCOLS", "fitting", "protocol"]
 
 PART = "part:"
 """With what a protocol begins that is one part of a manifest."""

@@ -13,7 +13,8 @@ import csv
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -24,7 +25,7 @@ from unheard.files import in_one_step, spelt, writing
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SUFFIXES", "Lines", "RowFile", "flat", "schema"]
+__all__ = ["SUFFIXES", "Lines", "RowFile", "flat", "schema", "write_rows"]
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 """What the name of an output may end in."""
@@ -216,10 +217,12 @@ class RowFile:
 
     def finish(self) -> Path:
         """Write the output, one row for each source, sorted by source; return its path."""
-        write = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}
-        with in_one_step(self.out) as unfinished:
-            write[self.out.suffix](self.rows(), unfinished)
-        return self.out
+        columns = schema()
+        if self.out.suffix == ".jsonl":
+            return write_rows(self.rows(), self.out, columns)
+        if self.out.suffix == ".csv":
+            columns = columns.remove(columns.get_field_index("windows"))
+        return write_rows(map(flat, self.rows()), self.out, columns)
 
     def rows(self) -> Iterator[Row]:
         """Yield the row of each source, sorted by source."""
@@ -311,41 +314,52 @@ def schema() -> pa.Schema:
     return pa.schema([(name, kinds[kind]) for name, kind in _KINDS.items()])
 
 
-def _write_parquet(rows: Iterator[Row], path: Path) -> None:
+def write_rows(rows: Iterable[Row], out: Path, columns: pa.Schema) -> Path:
+    """Write rows as a table, in one step; return its path.
+
+    Args:
+        rows: The rows; bytes of file names that are not UTF-8 are spelt out in tables.
+        out: File whose name ends in one of `SUFFIXES`; .jsonl holds the rows as they are.
+        columns: Columns of the table. A list becomes text in CSV: its items behind each other
+            with "; " between them, the values of an item with blanks.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    write = {".parquet": _write_parquet, ".csv": _write_csv, ".jsonl": _write_jsonl}
+    with in_one_step(out) as unfinished:
+        write[out.suffix](iter(rows), unfinished, columns)
+    return out
+
+
+def _write_parquet(rows: Iterator[Row], path: Path, columns: pa.Schema) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(path, schema(), compression="zstd") as writer:
-        waiting: list[Row] = []
-        for row in rows:
-            waiting.append(flat(row))
-            if len(waiting) == _BATCH_ROWS:
-                writer.write_table(pa.Table.from_pylist(waiting, schema=schema()))
-                waiting = []
-        writer.write_table(pa.Table.from_pylist(waiting, schema=schema()))
+    with pq.ParquetWriter(path, columns, compression="zstd") as writer:
+        while batch := list(islice(rows, _BATCH_ROWS)):
+            cells = [{name: _text(row[name]) for name in columns.names} for row in batch]
+            writer.write_table(pa.Table.from_pylist(cells, schema=columns))
 
 
-def _write_csv(rows: Iterator[Row], path: Path) -> None:
-    names = [name for name, kind in _KINDS.items() if kind != "windows"]
+def _write_csv(rows: Iterator[Row], path: Path, columns: pa.Schema) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, extrasaction="ignore")
-        writer.writeheader()
+        writer = csv.writer(file)
+        writer.writerow(columns.names)
         for row in rows:
-            cells = flat(row)
-            experts = [
-                f"{expert['name']} {expert['score']} {expert['weight']}"
-                for expert in cells["experts"] or []
-            ]
-            segments = [
-                f"{part['start_s']} {part['end_s']} {part['score']} {part['decision']}"
-                for part in cells["segments"] or []
-            ]
-            cells["segments"] = "; ".join(segments)
-            cells |= {"experts": "; ".join(experts), "warnings": "; ".join(cells["warnings"] or [])}
-            writer.writerow(cells)
+            writer.writerow([_cell(row[field.name], field.type) for field in columns])
 
 
-def _write_jsonl(rows: Iterator[Row], path: Path) -> None:
+def _cell(value: Any, kind: pa.DataType) -> Any:
+    """Return a value as CSV has it."""
+    if not hasattr(kind, "value_type"):
+        return _text(value)
+    fields = getattr(kind.value_type, "names", None)
+    items = value or []
+    return "; ".join(" ".join(str(item[n]) for n in fields) if fields else item for item in items)
+
+
+def _write_jsonl(rows: Iterator[Row], path: Path, columns: pa.Schema) -> None:
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, allow_nan=False) + "\n")

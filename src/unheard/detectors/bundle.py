@@ -19,7 +19,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -36,33 +36,19 @@ from unheard.detectors.bundle_files import (
     card_bytes,
     sync,
 )
-from unheard.detectors.card import (
-    FORMAT,
-    Card,
-    SegmentPoint,
-    parse_card,
-    parse_rates,
-    parse_results,
-)
-from unheard.detectors.card_text import model_card
+from unheard.detectors.card import Card, parse_card, parse_rates, parse_results
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.errors import BundleError, MissingExtra
 from unheard.files import write_through
 from unheard.types import IntArray
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = [
-    "FORMAT",
-    "Bundle",
-    "Card",
     "add_results",
     "check",
     "default",
     "experts_of",
     "in_run",
     "load",
-    "model_card",
     "read_card",
     "set_segments",
 ]

@@ -26,7 +26,6 @@ __all__ = [
     "Provenance",
     "Rate",
     "Result",
-    "SegmentPoint",
     "Shift",
     "parse_card",
     "parse_rates",
@@ -239,7 +238,7 @@ class Card(_Strict):
     Attributes:
         format: Format of the bundle.
         name: Name of the detector.
-        version: Version of the detector.
+        version: Of the detector: where we trained it, of the Unheard that did.
         created: When it was saved, ISO 8601, UTC.
         detector: What to build; `save` fills it in.
         base: The published weights that it stands on; `save` fills it in.

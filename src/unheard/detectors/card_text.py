@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from unheard.detectors.card import LEFT_OUT, Card, Export, Provenance, Rate, Result, SegmentPoint
+from unheard.detectors.card import LEFT_OUT, Card, Export, Provenance, Rate, Result
+from unheard.detectors.segment_point import SegmentPoint
 
 __all__ = ["in_training", "model_card"]
 

@@ -23,7 +23,7 @@ from unheard.detectors.layers.weight_files import tensors_of
 from unheard.detectors.ssl_aasist import SslAasist
 from unheard.detectors.weights import save
 from unheard.errors import BundleError, suggestion
-from unheard.metrics import Calibration, OperatingPoints
+from unheard.metrics import NEVER, Calibration, OperatingPoints
 
 __all__ = [
     "CHECKPOINTS",
@@ -36,9 +36,6 @@ __all__ = [
 
 N_SAMPLES = 64_600
 """Samples of the windows that all of these were trained on."""
-
-NEVER = 1e6
-"""A threshold that no score passes, the largest that a card may have."""
 
 MODULES = {
     "LL": "projection",

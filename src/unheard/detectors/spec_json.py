@@ -8,7 +8,8 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unheard.detectors.table import DETECTORS, PARTS, Spec
+from unheard.detectors.detector import Spec
+from unheard.detectors.table import DETECTORS, PARTS
 from unheard.errors import BundleError, RecipeError, suggestion
 
 __all__ = ["spec_from_json", "spec_to_json"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from unheard.detectors.aasist import RawAasist
-from unheard.detectors.detector import Detector, Outputs, Spec, outputs, window_scores
+from unheard.detectors.detector import Spec
 from unheard.detectors.grnn import Grnn
 from unheard.detectors.layers.aggregation import Adaptive
 from unheard.detectors.layers.encoder import Encoder
@@ -18,32 +18,7 @@ from unheard.detectors.ssl_aasist import SslAasist
 from unheard.detectors.ssl_pooled import SslPooled
 from unheard.detectors.toy import Toy
 
-__all__ = [
-    "DETECTORS",
-    "PARTS",
-    "Adaptive",
-    "AttentionGate",
-    "Detector",
-    "Encoder",
-    "EnhancedGate",
-    "FixedGate",
-    "Grnn",
-    "Lcnn",
-    "LinearStates",
-    "LoraExperts",
-    "MelLcnn",
-    "Mixture",
-    "Outputs",
-    "RawAasist",
-    "ResNet18",
-    "Spec",
-    "SslAasist",
-    "SslPooled",
-    "Toy",
-    "WaveformGate",
-    "outputs",
-    "window_scores",
-]
+__all__ = ["DETECTORS", "PARTS"]
 
 DETECTORS: dict[str, type[Spec]] = {
     "aasist": RawAasist,

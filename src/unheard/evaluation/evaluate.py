@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,9 +32,10 @@ from unheard.evaluation.results import PLAIN, Extras, Report
 from unheard.evaluation.scores import COLUMNS, SCORED, Facts, read_facts, write_scores
 from unheard.evaluation.segments import noted
 from unheard.scoring.many import Settings, Task, score_many
+from unheard.workers import with_progress
 
 if TYPE_CHECKING:
-    from unheard.detectors.bundle import Bundle
+    from unheard.detectors.bundle_files import Bundle
     from unheard.scoring.scorer import Scorer
 
 __all__ = [
@@ -318,19 +318,10 @@ def _score_all(
         task = task_under(chosen.file(clip), clip, condition)
         tasks.setdefault(task.source, task)
         clips_of.setdefault(task.source, []).append((_trial_id(clip.id, condition), clip))
-    started = reported_s = time.monotonic()
     scored = scoring.score(list(tasks.values()))
-    for n_done, verdict in enumerate(scored, start=1):
+    for verdict in with_progress(scored, len(tasks), say, "clips scored"):
         for trial, clip in clips_of[verdict["source"]]:
             lines.add(_row(trial, clip, verdict, scoring.card))
-        now = time.monotonic()
-        if now - reported_s > 5 or n_done == len(tasks):
-            reported_s = now
-            rate = n_done / max(now - started, 1e-9)
-            say(
-                f"{n_done} of {len(tasks)} clips, {rate:.1f} a second, "
-                f"about {(len(tasks) - n_done) / rate:.0f} s to go"
-            )
 
 
 def _trial_id(clip_id: str, condition: str) -> str:

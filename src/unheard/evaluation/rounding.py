@@ -14,7 +14,7 @@ from unheard.detectors import bundle as bundles
 from unheard.detectors.card import Card, Shift
 from unheard.errors import AudioError, BundleError, EvaluationError
 from unheard.evaluation.evaluate import refuse_seen
-from unheard.scoring.scorer import pooled
+from unheard.scoring.windowed import pooled
 
 if TYPE_CHECKING:
     from unheard.data.clip import Manifest

@@ -26,7 +26,7 @@ from unheard.files import in_one_step
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
-    from unheard.detectors.bundle import Bundle
+    from unheard.detectors.bundle_files import Bundle
 
 __all__ = ["LAYERS", "Usage", "draw", "measure", "measure_layers", "spread_bits"]
 

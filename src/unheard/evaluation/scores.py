@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unheard.errors import EvaluationError
 from unheard.evaluation.formats import read
 from unheard.files import in_one_step
+from unheard.metrics import NEVER
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,8 +95,12 @@ class Facts:
 
     @property
     def calibrated(self) -> bool:
-        """Whether scores are natural-log likelihood ratios fitted on dev, and not just numbers."""
-        return bool(self.bundle or self.operating_points)
+        """Whether scores are natural-log likelihood ratios fitted on dev, and not just numbers.
+
+        Those of imported weights are not, until the detector is calibrated.
+        """
+        points = self.operating_points.values()
+        return bool(points) and all(abs(point) < NEVER for point in points)
 
     @property
     def name(self) -> str:

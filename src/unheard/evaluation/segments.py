@@ -18,7 +18,7 @@ import numpy as np
 
 from unheard.data.segment_labels import NOTE, read_stretches
 from unheard.evaluation.scores import SCORED
-from unheard.metrics.change_points import find_runs
+from unheard.metrics import find_runs
 from unheard.metrics.segments import by_recording, cells, match, per_hour, range_eer, time_f1
 from unheard.scoring.segments import bounds_s
 from unheard.scoring.verdict import WindowScore

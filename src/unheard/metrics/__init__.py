@@ -20,6 +20,7 @@ from unheard.metrics.fusion import Fusion, fit_fusion
 from unheard.metrics.isotonic import IsotonicCalibration, fit_isotonic
 from unheard.metrics.likelihood import (
     DECIDED_ERROR,
+    NEVER,
     Calibration,
     OperatingPoints,
     cllr,
@@ -65,6 +66,7 @@ __all__ = [
     "A_DCF_COSTS",
     "DECIDED_ERROR",
     "METRICS",
+    "NEVER",
     "OFFICIAL",
     "AsvRates",
     "Calibration",

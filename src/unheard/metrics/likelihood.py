@@ -12,6 +12,7 @@ from unheard.types import FloatArray, IntArray
 
 __all__ = [
     "DECIDED_ERROR",
+    "NEVER",
     "Calibration",
     "OperatingPoints",
     "clip_costs",
@@ -152,6 +153,10 @@ def fit_calibration(bonafide: ArrayLike, spoof: ArrayLike) -> Calibration:
 
 DECIDED_ERROR = 0.05
 """Error among decided dev clips that the undecided zone allows on each side, at equal priors."""
+
+
+NEVER = 1e6
+"""A threshold that no score reaches, the largest a card may have: calibration is not known."""
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,10 @@
 from dataclasses import replace
 
 from unheard.data.batches import Balanced
-from unheard.detectors.table import (
-    AttentionGate,
-    EnhancedGate,
-    MelLcnn,
-    Mixture,
-    ResNet18,
-    WaveformGate,
-)
+from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, WaveformGate
+from unheard.detectors.mel_lcnn import MelLcnn
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.resnet18 import ResNet18
 from unheard.recipes.baselines import lcnn
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Adam, Budget, Cosine, Recipe

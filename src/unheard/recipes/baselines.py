@@ -5,10 +5,15 @@ from dataclasses import replace
 from unheard.audio.augment import Augment, Step
 from unheard.data.batches import Balanced, Shuffled
 from unheard.detectors.layers.encoder import WHISPER_BASE, WHISPER_TINY_EN
-from unheard.detectors.table import Lcnn, LinearStates, LoraExperts, ResNet18, SslAasist, SslPooled
-from unheard.training.methods import Solve
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.lcnn import Lcnn
+from unheard.detectors.linear_states import LinearStates
+from unheard.detectors.resnet18 import ResNet18
+from unheard.detectors.ssl_aasist import SslAasist
+from unheard.detectors.ssl_pooled import SslPooled
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Adam, Budget, Constant, Cosine, Recipe
+from unheard.training.solve import Solve
 
 __all__ = [
     "MILD",

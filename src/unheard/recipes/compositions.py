@@ -3,7 +3,10 @@
 from dataclasses import replace
 
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
-from unheard.detectors.table import AttentionGate, LoraExperts, Mixture, SslAasist
+from unheard.detectors.layers.gates import AttentionGate
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.mixture import Mixture
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.recipes.attention_mixture import attention_mixture_small, resnet18_linear_w32_expert
 from unheard.recipes.baselines import lora_small
 from unheard.recipes.mldg_lora import mldg_lora, mldg_lora_small

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from unheard.data.samplers import ByDomain
 from unheard.recipes.baselines import lora, lora_small
-from unheard.training.methods import Mldg
+from unheard.training.mldg import Mldg
 from unheard.training.objectives import WeightedCrossEntropy
 
 __all__ = ["mldg_lora", "mldg_lora_small"]

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
-from unheard.detectors.table import LoraExperts, SslAasist
+from unheard.detectors.layers.lora import LoraExperts
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.recipes.baselines import lora, lora_small
 
 __all__ = ["moe_lora", "moe_lora_small"]

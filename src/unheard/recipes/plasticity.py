@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 from unheard.data.batches import Balanced
+from unheard.detectors.grnn import Grnn
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
-from unheard.detectors.table import Grnn, ResNet18, SslAasist
+from unheard.detectors.resnet18 import ResNet18
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.recipes.baselines import lcnn, lora_small
-from unheard.training.methods import Plasticity, Supervised
+from unheard.training.plasticity import Plasticity
 from unheard.training.recipe import Adam, Budget, Cosine, Recipe
+from unheard.training.supervised import Supervised
 
 __all__ = [
     "grnn_w128",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from unheard.audio.augment import Augment, Step
 from unheard.data.samplers import WithTwins
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
-from unheard.detectors.table import SslAasist
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.recipes.baselines import lora_small
 from unheard.training.objectives import Racl, WeightedCrossEntropy
 from unheard.training.recipe import Adam, Budget, HalveEvery, Recipe

@@ -1,29 +1,24 @@
 """The detector inside the package.
 
     unheard encoder whisper-base
-    unheard encoder distillmos
+    unheard encoder campplus
     unheard corpus build demos --every --at-most 100
     unheard corpus join ~/.cache/unheard/demos --licence unrestricted --out train.parquet
     unheard train shipped --data train.parquet --out runs/shipped
     unheard export runs/shipped --int8 --data ~/.cache/unheard/demos --protocol demos --out onnx
 
 Chosen by folds of laboratories and on dev, whose laboratories training lacks; docs/log.md has what
-was tried in its place. It was trained when the catalogue had 161 pages: at revision 4835d00.
-
-    unheard corpus build demos --every --at-most 20
-    unheard train shipped_calls --data train.parquet --out runs/shipped_calls
-
-is what was tried next: twice the pages of people, calls in training, dev in training.
+was tried in its place.
 """
 
 from dataclasses import replace
 
 from unheard.audio.augment import Augment, Step
 from unheard.data.batches import Shuffled
-from unheard.detectors.table import LinearStates
+from unheard.detectors.linear_states import LinearStates
 from unheard.recipes.baselines import linear_states
-from unheard.training.methods import Solve
 from unheard.training.recipe import Budget
+from unheard.training.solve import Solve
 
 __all__ = ["shipped"]
 
@@ -58,7 +53,8 @@ network and on spectral statistics.
 
 One pass over 12,682 clips under mild transforms, a sixth of the clips as in calls.
 
-Expects: EER @@
-Cost:    @@ minutes on two busy cores with bfloat16.
+Expects: EER 13.3 % pooled, 10.7 mean over systems, 9.2 within a page: unseen systems of demos eval
+         (dev 12.2, 8.2, 5.0), one seed, 2026-11-30.
+Cost:    30 minutes on two busy cores.
 Run:     unheard train shipped --data MANIFEST --out runs/shipped
 """

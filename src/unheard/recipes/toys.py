@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from unheard.data.batches import Balanced
-from unheard.detectors.table import Toy
+from unheard.detectors.toy import Toy
 from unheard.training.recipe import Budget, Constant, Recipe
 
 __all__ = ["toy", "toy_further"]

@@ -5,13 +5,12 @@ Scores of two detectors compare as far as both are calibrated: up is bona fide, 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from unheard.files import in_one_step, spelt
+from unheard.data.rows import write_rows
 
 __all__ = ["NO_VERDICT", "brief", "changes", "decisions_changed", "largest_first", "write"]
 
@@ -80,23 +79,7 @@ def write(rows: Sequence[Row], out: Path) -> None:
         OutputError: If it cannot be written.
     """
     import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet as pq
 
-    with in_one_step(out) as unfinished:
-        if out.suffix == ".jsonl":
-            lines = (json.dumps(row, allow_nan=False) + "\n" for row in rows)
-            unfinished.write_text("".join(lines), encoding="utf-8")
-            return
-        kinds = {name: pa.float64() for name in ("old_score", "new_score", "change")}
-        names = ("source", *kinds, "old_decision", "new_decision", "reason")
-        schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
-        spelled = [
-            {name: spelt(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
-            for row in rows
-        ]
-        table = pa.Table.from_pylist(spelled, schema=schema)
-        if out.suffix == ".csv":
-            pyarrow.csv.write_csv(table, unfinished)
-        else:
-            pq.write_table(table, unfinished, compression="zstd")
+    kinds = {name: pa.float64() for name in ("old_score", "new_score", "change")}
+    names = ("source", *kinds, "old_decision", "new_decision", "reason")
+    write_rows(rows, out, pa.schema([(name, kinds.get(name, pa.string())) for name in names]))

@@ -21,8 +21,8 @@ from unheard import __version__, audio, memory
 from unheard.data import shards, storage
 from unheard.errors import AudioError, BundleError, RecipeError, UnheardError
 from unheard.files import OutputError
-from unheard.scoring.scorer import Scorer, Verdict
-from unheard.scoring.verdict import MINIMUM_SPEECH_S
+from unheard.scoring.scorer import Scorer
+from unheard.scoring.verdict import MINIMUM_SPEECH_S, Verdict
 from unheard.types import FloatArray
 from unheard.workers import Died, Worker, in_processes
 

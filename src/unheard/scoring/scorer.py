@@ -35,18 +35,9 @@ from unheard.scoring.windowed import POOLING, RawWindow, WindowTrack, pooled
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
-    from unheard.detectors.bundle import Bundle
+    from unheard.detectors.bundle_files import Bundle
 
-__all__ = [
-    "OPERATING_POINTS",
-    "POOLING",
-    "DetectorName",
-    "Scorer",
-    "Stream",
-    "Verdict",
-    "WindowScore",
-    "pooled",
-]
+__all__ = ["OPERATING_POINTS", "Scorer", "Stream"]
 
 OPERATING_POINTS = ("sure", "balanced", "false_alarm_1pct", "miss_1pct")
 """Published ways to turn a score into a decision; docs/verdict.md defines them."""

@@ -12,11 +12,11 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from unheard.metrics.change_points import Run, RunFinder
+from unheard.metrics import Run, RunFinder
 from unheard.scoring.verdict import Decision, Segment, WindowScore, decide
 
 if TYPE_CHECKING:
-    from unheard.detectors.card import SegmentPoint
+    from unheard.detectors.segment_point import SegmentPoint
 
 __all__ = ["SegmentTrack", "bounds_s", "decision_of"]
 

@@ -21,8 +21,9 @@ from unheard.audio import SAMPLE_RATE_HZ, Encoding
 from unheard.errors import RecipeError
 from unheard.scoring.case_report import case, render
 from unheard.scoring.parts import parts_of, together, track_number
-from unheard.scoring.scorer import Scorer, Verdict
+from unheard.scoring.scorer import Scorer
 from unheard.scoring.spectrogram import SmallSpectrogram
+from unheard.scoring.verdict import Verdict
 from unheard.service.batching import Batcher, Scores
 from unheard.service.decoding import Decoded
 from unheard.service.limits import Limits, Refusal

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from unheard.data.clip import Manifest
-    from unheard.detectors.bundle import Bundle
+    from unheard.detectors.bundle_files import Bundle
     from unheard.training.recipe import Recipe
 
 __all__ = ["Fold", "LeftOutFamily", "calibrate", "evaluate_folds", "fit", "without"]

@@ -31,7 +31,7 @@ from unheard.detectors.spec_json import spec_from_json, spec_to_json
 from unheard.errors import TrainingError
 from unheard.files import write_through
 from unheard.training.distributed import held_as, whole
-from unheard.training.methods import Moments
+from unheard.training.method import Moments
 from unheard.training.recipe import Optimiser
 
 __all__ = [

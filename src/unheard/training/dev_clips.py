@@ -20,7 +20,7 @@ from unheard.data.kinds import base_system
 from unheard.detectors.detector import Detector, window_scores
 from unheard.errors import TrainingError
 from unheard.metrics.by_group import FEWEST_SPOOF
-from unheard.scoring.scorer import pooled
+from unheard.scoring.windowed import pooled
 from unheard.training import distributed
 from unheard.training.provenance import systems_of
 from unheard.training.recipe import Recipe

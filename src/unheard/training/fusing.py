@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from unheard import __version__
-from unheard.detectors.bundle import Bundle, in_run, load
-from unheard.detectors.bundle_files import DEV_SCORES
+from unheard.detectors.bundle import in_run, load
+from unheard.detectors.bundle_files import DEV_SCORES, Bundle
 from unheard.detectors.card import Card, Provenance
 from unheard.detectors.layers.gates import FixedGate
 from unheard.detectors.mixture import Mixture

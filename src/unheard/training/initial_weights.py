@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unheard.data.clip import Manifest
-from unheard.detectors.bundle import Bundle, load
-from unheard.detectors.table import Detector
+from unheard.detectors.bundle import load
+from unheard.detectors.bundle_files import Bundle
+from unheard.detectors.detector import Detector
 from unheard.errors import RecipeError, TrainingError
 from unheard.training.provenance import seen_keys
 from unheard.training.recipe import Recipe

@@ -51,11 +51,12 @@ from unheard.training.initial_weights import (
     copy_initial_weights,
     initial_weights_of,
 )
-from unheard.training.methods import Progress, Supervised
+from unheard.training.method import Progress
 from unheard.training.precision import autocast, gains
 from unheard.training.provenance import card_of, dev_table, seen_keys
 from unheard.training.recipe import Recipe, recipe_to_json
 from unheard.training.run_page import CURVES, EVENTS, PAGE
+from unheard.training.supervised import Supervised
 from unheard.types import FloatArray
 
 __all__ = ["train"]

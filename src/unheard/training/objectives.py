@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from unheard.data.batches import Batch, Terms, total
+from unheard.data.batches import Batch, Terms
 from unheard.detectors.detector import Outputs
 from unheard.errors import RecipeError, TrainingError, suggestion
 
-__all__ = ["OBJECTIVES", "Racl", "Terms", "WeightedCrossEntropy", "WithTerms", "total"]
+__all__ = ["OBJECTIVES", "Racl", "WeightedCrossEntropy", "WithTerms"]
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from unheard.data.batches import Balanced, Sampler
 from unheard.detectors.detector import Detector, Spec
 from unheard.detectors.layers.encoder import Encoder
 from unheard.errors import RecipeError, suggestion
-from unheard.scoring.scorer import POOLING
-from unheard.training.methods import Method, Objective, Supervised
+from unheard.scoring.windowed import POOLING
+from unheard.training.method import Method, Objective
 from unheard.training.objectives import WeightedCrossEntropy
+from unheard.training.supervised import Supervised
 
 __all__ = [
     "Adam",

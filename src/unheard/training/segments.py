@@ -22,15 +22,16 @@ import numpy as np
 from unheard.data.clip import Clip, Manifest, values_of
 from unheard.data.segment_labels import NOTE, read_stretches
 from unheard.detectors import bundle as bundles
-from unheard.detectors.card import Card, SegmentPoint
+from unheard.detectors.card import Card
+from unheard.detectors.segment_point import SegmentPoint
 from unheard.errors import TrainingError
-from unheard.metrics.change_points import find_runs
+from unheard.metrics import find_runs
 from unheard.metrics.segments import match, per_hour
 from unheard.scoring.many import Settings, Task, score_many
 from unheard.scoring.segments import bounds_s
 from unheard.scoring.verdict import WindowScore
 from unheard.types import BoolArray, FloatArray
-from unheard.workers import told
+from unheard.workers import with_progress
 
 __all__ = ["MOST_PER_HOUR", "Spliced", "choose", "fit_segments", "scored"]
 
@@ -266,7 +267,7 @@ def scored(
         Settings(bundle, hop_s=hop_s),
         n_jobs=jobs,
     )
-    for row in told(rows, len(tasks), say, "recordings scored"):
+    for row in with_progress(rows, len(tasks), say, "recordings scored"):
         if row.get("score") is None:
             say(f"left out: {row.get('error') or row['reason']}")
             continue

@@ -9,7 +9,7 @@ import tiny_encoders
 from small_detectors import TINY_ENCODER
 from unheard.corpora.open.encoders import _config
 from unheard.detectors.layers.encoder import Encoder
-from unheard.detectors.table import SslAasist
+from unheard.detectors.ssl_aasist import SslAasist
 from unheard.training.recipe import Recipe, with_settings
 
 

@@ -6,7 +6,6 @@ pack/clips/PART/BLOB.flac       clips cut before, named by the first 16 digits o
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +18,11 @@ from unheard.corpora.demos.summary import notice, summary
 from unheard.corpora.git_files import Hosts, Mirrors, Repositories
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest
 from unheard.errors import CorpusError
+from unheard.workers import with_progress
 
 __all__ = ["Built", "build"]
 
 Say = Callable[[str], None]
-
-_SAY_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -91,9 +89,8 @@ def build(
         if rows.of:
             say(f"{len(rows.of)} clips were cut before; those that are wanted are not cut again")
         _forget_excluded(out, source, known, say)
-        for outcome in _with_progress(
-            make_all(_tasks(out, source, choice, known, work, say), rows, jobs), say
-        ):
+        cut = make_all(_tasks(out, source, choice, known, work, say), rows, jobs)
+        for outcome in with_progress(cut, None, say, "clips cut"):
             if outcome.error and not outcome.final:
                 repo = work.recordings[outcome.id].page.repo
                 work.failed.setdefault(repo, outcome.error.removeprefix(f"{repo}/"))
@@ -164,17 +161,6 @@ def _forget_excluded(out: Path, source: Repositories | Path, known: Catalogue, s
         for clip in before:
             if clip.notes.get("page") in known.excluded:
                 before.file(clip).unlink(missing_ok=True)
-
-
-def _with_progress(outcomes: Iterator[CutOutcome], say: Say) -> Iterator[CutOutcome]:
-    """Pass on what was cut, and say now and then how much that is."""
-    started = last_line_s = time.monotonic()
-    for number, outcome in enumerate(outcomes, start=1):
-        yield outcome
-        now = time.monotonic()
-        if now - last_line_s > _SAY_EVERY_S:
-            last_line_s = now
-            say(f"{number} clips cut, {number / (now - started):.0f} a second")
 
 
 def _written(out: Path, known: Catalogue, work: _Work, rows: CutRows, say: Say) -> Built:

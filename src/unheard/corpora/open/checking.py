@@ -27,7 +27,7 @@ from unheard.data import shards
 from unheard.data.clip import Clip, Manifest
 from unheard.errors import AudioError, CorpusError, MetricError
 from unheard.types import FloatArray
-from unheard.workers import told
+from unheard.workers import with_progress
 
 __all__ = ["FEWEST_TO_TRAIN", "CheckReport", "CueRow", "check", "leaks"]
 
@@ -159,7 +159,9 @@ def check(
         say(f"hashing {len(clips)} files")
         # Where cues are measured, silent and unreadable files are found then.
         tasks = [(manifest.root, clip.path, clip.sha256, not probe) for clip in clips]
-        hashed = told(in_parallel(_hash, tasks, jobs, chunk=64), len(tasks), say, "files hashed")
+        hashed = with_progress(
+            in_parallel(_hash, tasks, jobs, chunk=64), len(tasks), say, "files hashed"
+        )
         broken = sorted(line for line in hashed if line)
     findings = _language_findings(clips)
     rows: list[CueRow] = []
@@ -168,7 +170,7 @@ def check(
         say(f"measuring cues of {len(clips)} clips")
         where = [(clip.id, manifest.root, clip.path) for clip in clips]
         measuring = in_parallel(_cues, where, jobs, chunk=64)
-        cues_of = dict(told(measuring, len(where), say, "clips measured"))
+        cues_of = dict(with_progress(measuring, len(where), say, "clips measured"))
         broken = sorted(line for line in cues_of.values() if isinstance(line, str))
         clips = [clip for clip in clips if not isinstance(cues_of[clip.id], str)]
         measured = [of_clip for clip in clips if not isinstance(of_clip := cues_of[clip.id], str)]

@@ -248,11 +248,9 @@ def _whisper(content: bytes, heads: int) -> tuple[Arrays, dict[str, Any]]:
 
 def _speaker_network(content: bytes) -> tuple[Arrays, dict[str, Any]]:
     """Return CAM++ below its pooling: batch norms folded, convolutions of one frame as matrices."""
-    import torch
+    from unheard.detectors.layers.weight_files import torch_file
 
-    file = io.BytesIO(content)
-    tensors = torch.load(file, map_location="cpu", weights_only=True)
-    weights = {name: value.numpy() for name, value in tensors.items()}
+    weights = {name: value.numpy() for name, value in torch_file(io.BytesIO(content)).items()}
     folded: Arrays = {}
     for name, ours, norm in _speaker_parts(weights):
         if not name:

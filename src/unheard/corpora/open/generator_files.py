@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-from unheard.attacks import Attack, Engines, Publishing
-from unheard.attacks.published import Published, find, folder_of, sources
+from unheard.attacks import Attack, Engines, Published, Publishing
+from unheard.attacks.published import find, folder_of, sources
 from unheard.corpora.git_files import HOST, Hosts, Mirrors, Repositories, blob_content
 from unheard.corpora.open.packages import PACKAGES, Package, fetch, sha256_of
 from unheard.errors import CorpusError

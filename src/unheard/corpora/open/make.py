@@ -7,7 +7,6 @@ that was interrupted, or another size of the corpus, resumes from it.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from unheard.corpora.open.speech import Recording, load, speech_bounds
 from unheard.data.clip import BONAFIDE_ATTACK
 from unheard.errors import CorpusError, UnheardError
 from unheard.types import FloatArray
-from unheard.workers import Died, in_processes
+from unheard.workers import Died, in_processes, with_progress
 
 __all__ = [
     "Finishing",
@@ -117,14 +116,11 @@ def make_all(cache: Path, planned: list[Planned], seed: int, jobs: int, say: Say
     for what, clips in (("recordings", bona), ("spoofed clips", spoof)):
         todo = [c for c in clips if not generated_path(cache, seed, c).exists()]
         say(f"{len(clips)} {what}, {len(clips) - len(todo)} of them there already")
-        began = time.monotonic()
-        for number, (clip, why) in enumerate(_generated(cache, seed, todo, jobs), start=1):
+        made = _generated(cache, seed, todo, jobs)
+        for clip, why in with_progress(made, len(todo), say, f"{what} made"):
             (failed if why else succeeded)[clip.attack] += 1
             if why:
                 failures[clip.id] = why
-            if number % 100 == 0:
-                left_s = (time.monotonic() - began) / number * (len(todo) - number)
-                say(f"{number} of {len(todo)} {what}, about {left_s / 60:.0f} min left")
     first = {clip.attack: failures[clip.id] for clip in reversed(planned) if clip.id in failures}
     for name in sorted(failed):
         what = "recordings" if name == BONAFIDE_ATTACK else name

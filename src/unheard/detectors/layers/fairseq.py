@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unheard.detectors.layers.weight_files import torch_file
 from unheard.errors import RecipeError
 
 __all__ = ["family_and_settings", "renamed", "unpacked"]
@@ -80,7 +81,7 @@ def unpacked(file: Path) -> Mapping[str, Any]:
             unknown = torch.serialization.get_unsafe_globals_in_checkpoint(file)
             names = [name for name in unknown if name.partition(".")[0] in KEPT]
         with torch.serialization.safe_globals([(Placeholder, name) for name in names]):
-            checkpoint = torch.load(file, map_location="cpu", mmap=zipped, weights_only=True)
+            checkpoint = torch_file(file, mmap=zipped)
     except Exception as error:  # whatever a damaged or hostile file provokes
         raise RecipeError(
             f"{file}: holds more than tensors or is damaged, and is not opened, for such a file "

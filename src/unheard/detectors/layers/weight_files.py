@@ -3,19 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO, Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from unheard.errors import BundleError
 
-__all__ = ["tensors_of"]
+__all__ = ["tensors_of", "torch_file"]
 
 INSIDE = ("state_dict", "model_state_dict", "model")
 """Entries in which training programs keep the tensors, next to an optimiser and numbers."""
 
 PARALLEL = "module."
 """What a model that was trained on several devices puts before every name."""
+
+
+def torch_file(file: Path | IO[bytes], *, mmap: bool = False) -> Any:
+    """Return what `torch.save` wrote into a file: tensors and plain values.
+
+    The one place that opens such files. Whatever else is in one is refused by torch's restricted
+    reader, unless `torch.serialization.safe_globals` stands a harmless class in for it.
+
+    Args:
+        file: The file, or a stream of its bytes.
+        mmap: Read tensors when they are used; wants a zipped file on disk.
+
+    Raises:
+        BundleError: If the file is missing or damaged, or holds anything else, such as a module.
+    """
+    name = file if isinstance(file, Path) else "the file"
+    try:
+        return torch.load(file, map_location="cpu", mmap=mmap, weights_only=True)
+    except OSError as error:
+        raise BundleError(f"{name}: {error.strerror or error}; check the path") from error
+    except Exception as error:  # whatever a damaged or hostile file provokes
+        raise BundleError(
+            f"{name}: holds more than tensors (perhaps a whole module) or is damaged, and is not "
+            "opened, for reading such a file can run code; where you trust it, open it with its "
+            "authors' program and save the tensors alone: torch.save(model.state_dict(), "
+            "'tensors.pth')"
+        ) from error
 
 
 def tensors_of(file: Path) -> dict[str, Tensor]:
@@ -29,23 +59,7 @@ def tensors_of(file: Path) -> dict[str, Tensor]:
         BundleError: If the file is missing or damaged, holds anything but tensors and plain values,
             such as a whole module, or no tensors.
     """
-    stored: object
-    try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            stored = load_file(file)
-        else:
-            stored = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise BundleError(f"{file}: {error.strerror or error}; check the path") from error
-    except Exception as error:  # whatever a damaged or hostile file provokes
-        raise BundleError(
-            f"{file}: holds more than tensors (perhaps a whole module) or is damaged, and is not "
-            "opened, for reading such a file can run code; where you trust it, open it with its "
-            "authors' program and save the tensors alone: torch.save(model.state_dict(), "
-            "'tensors.pth')"
-        ) from error
+    stored = _safetensors(file) if file.suffix == ".safetensors" else torch_file(file)
     for name in INSIDE:
         if isinstance(stored, dict) and isinstance(stored.get(name), dict):
             stored = stored[name]
@@ -56,3 +70,12 @@ def tensors_of(file: Path) -> dict[str, Tensor]:
     if all(name.startswith(PARALLEL) for name in tensors):
         tensors = {name.removeprefix(PARALLEL): value for name, value in tensors.items()}
     return tensors
+
+
+def _safetensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except OSError as error:
+        raise BundleError(f"{file}: {error.strerror or error}; check the path") from error
+    except SafetensorError as error:
+        raise BundleError(f"{file}: damaged ({error}); fetch it again") from error
