@@ -336,6 +336,12 @@ def test_gaps_in_time_stamps_are_kept_as_silence(container: str) -> None:
     assert max(late) > 0.98
 
 
+def test_tracks_that_begin_on_the_way_do_not_end_the_reading() -> None:
+    one, more = (muxed("mpegts", "mp2", [tone(2.0, 48_000)[0]] * n_tracks) for n_tracks in (1, 6))
+    with audio.open_stream(pipe(5 * one + more), name="a pipe") as stream:
+        assert sum(map(len, stream)) > 9.5 * RATE_HZ
+
+
 def test_a_track_that_begins_late_keeps_its_place() -> None:
     whole = muxed("mp4", "aac", [tone(4.0, 48_000)[0]])
     late = without_packets(whole, "mp4", 0.0, 2.0)

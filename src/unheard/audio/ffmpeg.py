@@ -235,6 +235,9 @@ class FfmpegTrack:
                 # It stops where a part with another codec begins, which is counted as not read.
                 reading.n_bad_packets += not reading.lost_s
                 return
+            except IndexError:
+                # At the end PyAV asks for tracks that began on the way, of which it knows nothing.
+                return
             if packet is None:
                 return
             self._follow_clock(packet, before_bytes)
