@@ -243,8 +243,12 @@ def served(kills: Kills, folder: Path) -> Iterator[tuple[int, httpx.Client]]:
         if time.monotonic() > end_s:
             raise SystemExit("the service did not start")
         time.sleep(0.05)
-    with httpx.Client(base_url=url, timeout=LONGEST_S) as asking:
-        yield process, asking
+    try:
+        with httpx.Client(base_url=url, timeout=LONGEST_S) as asking:
+            yield process, asking
+    except BaseException:
+        os.killpg(process, signal.SIGKILL)
+        raise
 
 
 def jobs(kills: Kills, n_kills: int) -> None:

@@ -209,6 +209,11 @@ def test_the_default_track_is_read_and_the_others_named() -> None:
         audio.open_stream(data, track=3)
 
 
+def test_what_a_writer_puts_down_for_a_track_without_a_name_is_no_name() -> None:
+    notes = notes_of(muxed("mp4", "aac", [tone(1.0, 48_000)[0]] * 2))[1]
+    assert "track 1 of 2 was scored, not track 2;" in notes
+
+
 def amr(container: str, encoder: str, rate_hz: int, options: dict[str, str]) -> bytes:
     """Two seconds of a tone, six of silence, two of a tone."""
     beep = tone(2.0, rate_hz)[0]
