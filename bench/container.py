@@ -42,7 +42,8 @@ def main() -> None:
         shown += ["--pull=never"]
     shown += ["--isolation=chroot"] if given.no_cgroups else []
     with timed("image built"):
-        podman("build", "--format=docker", "--network=host", *shown, "-t", NAME, ROOT)
+        once = "--layers=false"  # Storage that copies would write all of it after each step.
+        podman("build", "--format=docker", "--network=host", once, *shown, "-t", NAME, ROOT)
     alone = ["--cgroups=disabled"] if given.no_cgroups else []
     key = podman(
         *("run", "--rm", *alone, "-v", f"{VOLUMES[0]}:/keys", NAME),

@@ -252,11 +252,11 @@ def served(kills: Kills, folder: Path) -> Iterator[tuple[int, httpx.Client]]:
 
 
 def jobs(kills: Kills, n_kills: int) -> None:
-    """Kill a service that has jobs."""
-    for number in range(math.ceil(n_kills / 3)):
+    """Kill a service that has jobs, twice: over whose job it dies three times is given up."""
+    for number in range(math.ceil(n_kills / 2)):
         folder = kills.folder / f"jobs-{number}"
         urls: list[str] = []
-        for _ in range(3):
+        for _ in range(2):
             with served(kills, folder) as (process, asking):
                 if not urls:
                     for seed in (1, 2):
