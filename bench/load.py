@@ -86,7 +86,8 @@ class Mixed:
         return str(job["status"])
 
     def _stream(self, _: httpx.Client, rng: np.random.Generator) -> str:
-        with connect(f"ws://{urlsplit(self._url).netloc}/v1/stream", close_timeout=60) as stream:
+        url = f"ws://{urlsplit(self._url).netloc}/v1/stream"
+        with connect(url, open_timeout=LATEST_S, close_timeout=60) as stream:
             stream.send('{"format": "s16le", "rate_hz": 16000}')
             n_bytes = int(rng.integers(2_000, 60_000))
             for at in range(0, len(self._samples), n_bytes):

@@ -1,14 +1,15 @@
 """Does any damaged file crash, hang or confuse what decodes and scores it?
 
     python bench/mutants.py [--mutants 10000] [--minutes M] [--jobs 1] [--seed 0]
+    python bench/mutants.py --mutants 300 --detector BUNDLE
 
 Two seconds of babble are written in 20 containers. Each mutant is one of these files with one to
 three changes: bits turned over, bytes overwritten, a stretch cut out, doubled or moved, a number of
 the header made extreme, the end cut off, the beginning of another container put in front. It is
-decoded and scored by a toy detector, in a process that is ended after a minute of processor time,
-or half an hour of the clock. Prints Markdown: for each container how many mutants got a verdict,
-none for a stated reason, or a refusal. Fails if one crashed, took longer, raised anything but a
-refusal, or gave a number that is not finite; `--only N` repeats mutant N.
+decoded and scored, by a toy detector unless another is given, in a process that is ended after a
+minute of processor time, or half an hour of the clock. Prints Markdown: for each container how many
+mutants got a verdict, none for a stated reason, or a refusal. Fails if one crashed, took longer,
+raised anything but a refusal, or gave a number that is not finite; `--only N` repeats mutant N.
 """
 
 from __future__ import annotations
@@ -217,6 +218,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--detector", type=Path)
     parser.add_argument("--only", type=int, help="one mutant, by its number")
     asked = parser.parse_args()
     numbers = range(asked.mutants) if asked.only is None else [asked.only]
@@ -225,7 +227,7 @@ def main() -> None:
     slowest_s: defaultdict[str, float] = defaultdict(float)
     faults: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        work = partial(judged, toy(Path(folder) / "toy"), asked.seed)
+        work = partial(judged, asked.detector or toy(Path(folder) / "toy"), asked.seed)
         end_s = time.monotonic() + 60 * asked.minutes
         in_time = takewhile(lambda _: time.monotonic() < end_s, numbers)
         for number, result in in_processes(work, in_time, asked.jobs, longest_s=LONGEST_S):

@@ -101,8 +101,11 @@ class _TimedReads(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         end = os.fstat(self._descriptor).st_size if whence == os.SEEK_END else self._at
-        self._at = offset + (0 if whence == os.SEEK_SET else end)
-        return self._at
+        at = offset + (0 if whence == os.SEEK_SET else end)
+        if at < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        self._at = at
+        return at
 
     def readinto(self, buffer: Any, /) -> int:
         data = (self._whole or b"")[self._at : self._at + len(buffer)]

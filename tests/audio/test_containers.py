@@ -209,6 +209,11 @@ def test_the_default_track_is_read_and_the_others_named() -> None:
         audio.open_stream(data, track=3)
 
 
+def test_what_a_writer_puts_down_for_a_track_without_a_name_is_no_name() -> None:
+    notes = notes_of(muxed("mp4", "aac", [tone(1.0, 48_000)[0]] * 2))[1]
+    assert "track 1 of 2 was scored, not track 2;" in notes
+
+
 def amr(container: str, encoder: str, rate_hz: int, options: dict[str, str]) -> bytes:
     """Two seconds of a tone, six of silence, two of a tone."""
     beep = tone(2.0, rate_hz)[0]
@@ -334,6 +339,12 @@ def test_gaps_in_time_stamps_are_kept_as_silence(container: str) -> None:
         for by in range(-most_late, most_late)
     ]
     assert max(late) > 0.98
+
+
+def test_tracks_that_begin_on_the_way_do_not_end_the_reading() -> None:
+    one, more = (muxed("mpegts", "mp2", [tone(2.0, 48_000)[0]] * n_tracks) for n_tracks in (1, 6))
+    with audio.open_stream(pipe(5 * one + more), name="a pipe") as stream:
+        assert sum(map(len, stream)) > 9.5 * RATE_HZ
 
 
 def test_a_track_that_begins_late_keeps_its_place() -> None:

@@ -50,6 +50,37 @@ def test_what_is_mostly_damage_is_refused(suffix: str) -> None:
         audio.read(bytes(data))
 
 
+def test_a_flac_whose_header_counts_other_channels_than_its_frames_is_refused() -> None:
+    data = bytearray(encoded(tone(4.0), ".flac"))
+    for more in range(1, 8):
+        data[20] = data[20] & ~0x0E | more << 1
+        with pytest.raises(AudioError, match=r"damaged from 0\.00 s on; copy the file again"):
+            audio.read(bytes(data))
+
+
+@pytest.mark.parametrize("size", [1 << 40, (1 << 63) - 1, (1 << 64) - 1])
+def test_a_box_of_an_mp4_that_claims_all_bytes_there_are_is_refused(
+    size: int, tmp_path: Path
+) -> None:
+    data = b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"\0\0\0\1free" + size.to_bytes(8) + bytes(99)
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(data)
+    for source in (data, path):
+        with pytest.raises(AudioError, match="without its index"):
+            audio.read(source)
+
+
+@pytest.mark.parametrize("n_bytes", [30, 38, 54])
+def test_a_header_that_is_cut_off_is_refused_without_a_traceback(
+    n_bytes: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "clip.aiff"
+    path.write_bytes(encoded(tone(1.0), ".aiff")[:n_bytes])
+    with pytest.raises(AudioError, match=r"[;:] "):
+        audio.read(path)
+    assert not capfd.readouterr().err
+
+
 def test_an_mp4_with_its_index_in_front_may_not_be_cut_off_either(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:

@@ -169,6 +169,13 @@ def test_people_read_a_line_and_its_warnings(unheard: Unheard, toy: Path, tmp_pa
     assert run.code == 1
 
 
+def test_a_part_is_named_by_what_was_asked_for(unheard: Unheard, toy: Path, good: Path) -> None:
+    run = unheard("score", good, "--detector", toy, "--channel", "each")
+    assert f"{good}, channel 1" in run.out
+    run = unheard("score", good, "--detector", toy, "--track", "all")
+    assert f"{good}, track 1" in run.out
+
+
 def test_operating_points_are_those_of_the_library() -> None:
     assert get_args(get_type_hints(score_command)["operating_point"]) == OPERATING_POINTS
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from typing import BinaryIO
 
 __all__ = [
     "FORMATS",
     "PROMISING_FORMATS",
+    "Kept",
     "container_of",
     "is_exact",
     "is_plain",
@@ -166,11 +168,29 @@ def what_it_is(head: bytes, *, has_index: bool = True) -> str:
     )
 
 
+class Kept:
+    """A file that stays where it is when a damaged header asks for a place before its beginning.
+
+    A decoder that calls back into Python is told so by the place; an exception would be printed.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place, if there is one; return where it is then."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return self._file.tell()
+
+
 def _known_to_libsndfile(head: bytes) -> str | None:
     """Return libsndfile's name of a rare format that is not read, or None."""
     import soundfile
 
     try:
-        return str(soundfile.info(io.BytesIO(head)).format_info)
+        return str(soundfile.info(Kept(io.BytesIO(head))).format_info)
     except (soundfile.SoundFileError, TypeError):
         return None

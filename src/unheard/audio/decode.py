@@ -163,8 +163,10 @@ def _has_index(file: BinaryIO, head: bytes) -> bool:
     """Return False for an mp4 whose boxes hold no moov."""
     if head[4:8] not in {b"ftyp", b"mdat", b"wide", b"free", b"skip"}:
         return True
-    at = 0
+    at, end = 0, file.seek(0, io.SEEK_END)
     for _ in range(MOST_BOXES):
+        if at >= end:
+            return False
         file.seek(at)
         box = file.read(16)
         if len(box) < 8:

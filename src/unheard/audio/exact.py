@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from unheard.audio.containers import Kept
 from unheard.audio.ffmpeg import FfmpegTrack
 from unheard.audio.track import Reading, check_complete, check_layout
 from unheard.errors import AudioError
@@ -48,7 +49,7 @@ class ExactTrack:
 
         self.reading = reading
         self._file = file
-        self._sound = soundfile.SoundFile(file)
+        self._sound = soundfile.SoundFile(Kept(file))
         self.rate_hz = int(self._sound.samplerate)
         self.n_channels = int(self._sound.channels)
         reading.codec = self._codec()
@@ -89,13 +90,17 @@ class ExactTrack:
 
         self._file.seek(0)
         n_before = self.reading.n_bad_packets
+        damaged = AudioError(
+            f"{self.reading.name}: damaged from {position / self.rate_hz:.2f} s on; "
+            "copy the file again, or convert it to wav"
+        )
         try:
-            yield from FfmpegTrack(self._file, self.reading).blocks(position)
+            track = FfmpegTrack(self._file, self.reading)
+            if (track.rate_hz, track.n_channels) != (self.rate_hz, self.n_channels):
+                raise damaged  # The header is what is damaged: its frames say something else.
+            yield from track.blocks(position)
         except av.FFmpegError as error:
-            raise AudioError(
-                f"{self.reading.name}: damaged from {position / self.rate_hz:.2f} s on; "
-                "copy the file again, or convert it to wav"
-            ) from error
+            raise damaged from error
         self.reading.n_bad_packets = max(n_before + 1, self.reading.n_bad_packets)
 
     def _codec(self) -> str:

@@ -47,6 +47,9 @@ _CODED_PAUSE_BYTES = 8
 
 _ZEROS = 1 << 16
 
+_NO_LABELS = {None, "", "und", "SoundHandler"}
+"""What a writer that was told nothing puts down for a track's language or name."""
+
 
 class FfmpegTrack:
     """One audio track of what FFmpeg can open; bad packets are skipped and counted.
@@ -235,6 +238,9 @@ class FfmpegTrack:
                 # It stops where a part with another codec begins, which is counted as not read.
                 reading.n_bad_packets += not reading.lost_s
                 return
+            except IndexError:
+                # At the end PyAV asks for tracks that began on the way, of which it knows nothing.
+                return
             if packet is None:
                 return
             self._follow_clock(packet, before_bytes)
@@ -283,7 +289,7 @@ class FfmpegTrack:
 
 def _track_name(number: int, stream: Any) -> str:
     labels = [stream.metadata.get(key) for key in ("language", "title", "handler_name")]
-    label = next((text for text in labels if text), "")
+    label = next((text for text in labels if text not in _NO_LABELS), "")
     return f"track {number} ({label[:40]})" if label else f"track {number}"
 
 

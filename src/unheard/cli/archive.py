@@ -54,8 +54,9 @@ def show(row: dict[str, Any], *, as_json: bool, quiet: bool, explain: bool = Fal
 
 
 def _part(row: dict[str, Any]) -> str:
+    channel = "" if row["channel"] == "mix" else f", channel {row['channel']}"
     track = "" if row["track"] == "default" else f", track {row['track']}"
-    return f"{row['source']}, channel {row['channel']}{track}"
+    return f"{row['source']}{channel}{track}"
 
 
 def show_changes(rows: list[dict[str, Any]], *, as_json: bool) -> None:
