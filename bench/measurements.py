@@ -32,6 +32,7 @@ SHORT = {
     "aasist": "--repeats 3",
     "memory": "",
     "archive": "--clips 20 --planned 100000",
+    "workers": "",
     "lora": "--repeats 3",
     "mldg": "--repeats 1",
     "mixture": "--repeats 3 --batch 4",
@@ -50,6 +51,7 @@ LONG = {
     "score": "",
     "service": "",
     "load": "--minutes 60",
+    "workers": "--clips 100,1000 --workers 1,2,4 --linked 1000,10000,100000 --ray",
 }
 HEAD = """# Measurements
 

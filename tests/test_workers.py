@@ -3,11 +3,13 @@
 import os
 import signal
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from unheard.workers import Died, in_processes, told
+from unheard import workers
+from unheard.workers import Died, in_processes, n_cores, told
 
 
 def work(task: str) -> str:
@@ -50,3 +52,13 @@ def test_long_work_tells_how_far_it_is_and_what_is_left(monkeypatch: pytest.Monk
         "clips scored: 2 of 1,005, about 50 min left",
         "clips scored: 4 of 1,005, about 834 min left",
     ]
+
+
+def test_a_container_limits_the_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr(workers, "_CPU_LIMIT", limit)
+    n_all = n_cores()
+    assert n_all >= 1
+    for text, n in (("max 100000", n_all), ("100000 100000", 1), ("50000 100000", 1)):
+        limit.write_text(text)
+        assert n_cores() == n
