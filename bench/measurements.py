@@ -32,6 +32,7 @@ SHORT = {
     "aasist": "--repeats 3",
     "memory": "",
     "archive": "--clips 20 --planned 100000",
+    "start": "",
     "workers": "",
     "lora": "--repeats 3",
     "mldg": "--repeats 1",

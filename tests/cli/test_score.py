@@ -325,6 +325,7 @@ def test_a_killed_run_keeps_what_it_scored_and_goes_on(
         (tmp_path / "in" / f"{index:02d}.wav").write_bytes(wav(voice_of_8_s))
     out = tmp_path / "out.jsonl"
     command = ["score", str(tmp_path / "in"), "--detector", str(toy), "--out", str(out)]
+    command += ["--jobs", "1"]
     with subprocess.Popen([sys.executable, "-c", MAIN, *command], env=_environment()) as process:
         end = time.monotonic() + 60
         while time.monotonic() < end and not (out.exists() and out.read_bytes().count(b"\n") > 2):

@@ -1,5 +1,6 @@
-"""A high-pass filter for sound as it comes, frame by frame, without the second that scipy.signal
-takes to be loaded.
+"""A high-pass filter for sound as it comes, frame by frame.
+
+Loading scipy.signal for it takes longer than a short clip takes to be scored.
 
 T samples of a frame, S states of the filter.
 """
@@ -51,8 +52,9 @@ class HighPass:
 
 @lru_cache(maxsize=4)
 def _designed(order: int, edge_hz: float, rate_hz: int) -> tuple[FloatArray, FloatArray]:
-    """Return what takes (samples of a block, states) to (filtered samples, states), and the
-    states at which a constant 1 has been there for ever.
+    """Return the product that filters a block, and the states after a constant 1 for ever.
+
+    The product takes (samples, states) to (filtered samples, states).
     """
     sections = _sections(order, edge_hz, rate_hz)
     n_states = 2 * len(sections)
