@@ -1,6 +1,6 @@
 """How much do two workers help, what does a recording cost in a large archive, and what does Ray?
 
-    python bench/workers.py [--clips 100,1000] [--workers 1,2] [--linked 1000,10000] [--ray]
+    python bench/workers.py [--clips 100] [--workers 1,2] [--linked 1000,4000] [--ray]
 
 Workers are timed by the clock with a detector that waits and computes nothing: so the table shows
 how evenly recordings are shared out, whatever else the machine does. The limit is the number of
@@ -34,7 +34,7 @@ from unheard.scoring.scorer import Scorer, Verdict
 from unheard.scoring.windowed import WindowTrack
 from unheard.types import FloatArray
 
-WAIT_S = 0.05
+WAIT_S = 0.2
 BATCH_S = 0.2
 FILE_S = 300.0
 
@@ -123,7 +123,8 @@ def one_file(threads: list[int]) -> None:
     print("processor seconds with the packaged detector, of which 60 s are scored:\n")
     print("| threads | s | gain | limit | detector, processor s | same windows |")
     print("|---:|---:|---:|---:|---:|---|")
-    alone_s, first = 0.0, ()
+    alone_s = 0.0
+    first: tuple[object, ...] = ()
     for n in threads:
         track = WindowTrack(wait, window_s=3.0, hop_s=1.0, gate_s=0.25, n_threads=n)
         with cost() as spent:
@@ -160,9 +161,9 @@ def main() -> None:
         return [int(part) for part in text.split(",")]
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--clips", type=numbers, default=[100, 1000])
+    parser.add_argument("--clips", type=numbers, default=[100])
     parser.add_argument("--workers", type=numbers, default=[1, 2])
-    parser.add_argument("--linked", type=numbers, default=[1000, 10_000])
+    parser.add_argument("--linked", type=numbers, default=[1000, 4000])
     parser.add_argument("--ray", action="store_true", help="measure a local Ray too")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
