@@ -19,7 +19,7 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-from archive import babble
+from archive import babble  # type: ignore[import-not-found]
 from unheard import audio
 from unheard.detectors import bundle
 from unheard.detectors.bundle_files import GRAPH

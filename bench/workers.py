@@ -23,7 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from archive import Cost, babble, cost, peak_mb
+from archive import Cost, babble, cost, peak_mb  # type: ignore[import-not-found]
 from unheard import audio
 from unheard.data.recordings import Search, recordings
 from unheard.data.row_shards import RowShards
