@@ -52,7 +52,7 @@ LONG = {
     "score": "",
     "service": "",
     "load": "--minutes 60",
-    "workers": "--clips 100,1000 --workers 1,2,4 --linked 1000,10000,100000 --ray",
+    "workers": "--clips 100,1000 --workers 1,2,4 --linked 1000,10000,100000",
 }
 HEAD = """# Measurements
 

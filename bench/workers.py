@@ -177,4 +177,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import workers  # its classes reach other processes under a name that they can import
+
+    workers.main()
