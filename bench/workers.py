@@ -177,6 +177,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    import workers  # its classes reach other processes under a name that they can import
+    # Its classes reach other processes under a name that they can import.
+    import workers  # type: ignore[import-not-found]
 
     workers.main()
