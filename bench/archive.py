@@ -121,10 +121,10 @@ def plan(n_sources: int, folder: Path) -> str:
         f"s3://archive/2026/{at // 10_000:06}/{rng.bytes(8).hex()}.opus" for at in range(n_sources)
     )
     with RowShards(str(folder)) as row_shards, cost() as first:
-        row_shards.add(listed)
+        list(row_shards.plan(listed))
     size = n_bytes(folder / "plan") / n_sources
     with RowShards(str(folder)) as row_shards, cost() as again:
-        row_shards.add([])
+        list(row_shards.plan([]))
     return (
         f"| {n_sources:,} | {first.busy_s:.1f} | {again.busy_s:.1f} | "
         f"{peak_mb() - before_mb:.0f} | {size:.1f} |"
@@ -147,7 +147,7 @@ def shard(verdict: dict[str, Any], folder: Path) -> tuple[float, float, float]:
     with RowShards(str(folder / "out")) as row_shards:
         for source in listed:
             Path(source).touch()
-        row_shards.add(listed)
+        list(row_shards.plan(listed))
         (planned,) = row_shards.planned(row_shards.plan_files()[0])
         with cost() as first:
             fill(row_shards, planned, "key", known)

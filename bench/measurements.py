@@ -35,6 +35,8 @@ SHORT = {
     "aasist": "--repeats 3",
     "memory": "",
     "archive": "--clips 20 --planned 100000",
+    "start": "",
+    "workers": "",
     "lora": "--repeats 3",
     "mldg": "--repeats 1",
     "mixture": "--repeats 3 --batch 4",
@@ -53,6 +55,7 @@ LONG = {
     "score": "",
     "service": "",
     "load": "--minutes 60",
+    "workers": "--clips 100,1000 --workers 1,2,4 --linked 1000,10000,100000",
 }
 HEAD = """# Measurements
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from unheard import workers
+
 if TYPE_CHECKING:
     from cli_run import Run
 
@@ -31,6 +33,12 @@ def _connect_locally(self: socket.socket, address: Any) -> None:
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", _connect_locally)
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands score in this process unless a test asks for jobs."""
+    monkeypatch.setattr(workers, "n_cores", lambda: 1)
 
 
 @pytest.fixture

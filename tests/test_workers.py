@@ -1,11 +1,13 @@
 """A process that dies costs the task it works on."""
 
 import signal
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from unheard.workers import Died, in_processes, with_progress
+from unheard import workers
+from unheard.workers import Died, in_processes, n_cores, with_progress
 from worker_task import work
 
 
@@ -49,3 +51,13 @@ def test_work_of_unknown_length_and_of_parcels_is_counted(monkeypatch: pytest.Mo
     said: list[str] = []
     list(with_progress(["ab", "c"], None, said.append, "clips cut", len))
     assert said == ["clips cut: 2", "clips cut: 3"]
+
+
+def test_a_container_limits_the_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr(workers, "_CPU_LIMIT", limit)
+    n_all = n_cores()
+    assert n_all >= 1
+    for text, n in (("max 100000", n_all), ("100000 100000", 1), ("50000 100000", 1)):
+        limit.write_text(text)
+        assert n_cores() == n

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Generic, TypeVar
 
-__all__ = ["Died", "Worker", "in_processes", "with_progress"]
+__all__ = ["Died", "Worker", "in_processes", "n_cores", "with_progress"]
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 
 _TELL_EVERY_S = 5.0
+_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,15 @@ class Died:
 
     why: str
     exit_code: int | None = None
+
+
+def n_cores() -> int:
+    """Return how many processors this process may use: of the machine, its mask, its container."""
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # no such file, or "max": no limit
+        quota_us, period_us = map(int, _CPU_LIMIT.read_text().split())
+        n = min(n, max(1, round(quota_us / period_us)))
+    return n
 
 
 def with_progress(

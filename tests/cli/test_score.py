@@ -311,6 +311,18 @@ def test_out_is_not_scored_again_unless_it_changed(
     assert len(rows) == 2
 
 
+def test_more_processes_give_the_same_rows_in_the_same_order(
+    unheard: Unheard, toy: Path, tmp_path: Path
+) -> None:
+    for index in range(6):  # the first takes longest
+        (tmp_path / f"{index}.wav").write_bytes(wav(voice(20.0 if not index else 1.5)[None]))
+    (tmp_path / "bad.wav").write_bytes(b"no audio")
+    command = ("score", tmp_path, "--detector", toy, "--json", "--jobs")
+    alone, shared = unheard(*command, 1), unheard(*command, 3)
+    assert len(alone.out.splitlines()) == 7
+    assert shared.out == alone.out
+
+
 def test_a_killed_run_keeps_what_it_scored_and_goes_on(
     unheard: Unheard, toy: Path, tmp_path: Path
 ) -> None:
@@ -320,6 +332,7 @@ def test_a_killed_run_keeps_what_it_scored_and_goes_on(
         (tmp_path / "in" / f"{index:02d}.wav").write_bytes(wav(voice_of_8_s))
     out = tmp_path / "out.jsonl"
     command = ["score", str(tmp_path / "in"), "--detector", str(toy), "--out", str(out)]
+    command += ["--jobs", "1"]
     with subprocess.Popen([sys.executable, "-c", MAIN, *command], env=_environment()) as process:
         end = time.monotonic() + 60
         while time.monotonic() < end and not (out.exists() and out.read_bytes().count(b"\n") > 2):
@@ -333,7 +346,7 @@ def test_a_killed_run_keeps_what_it_scored_and_goes_on(
     after = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["source"] for row in after] == sorted(row["source"] for row in after)
     assert len(after) == 60
-    assert after[: len(before)] == before
+    assert [row for row in before if row not in after] == []
 
 
 MAIN = "from unheard.cli.app import main; main()"

@@ -12,7 +12,7 @@ import pytest
 
 from unheard.data import row_shards as row_shards_module
 from unheard.data import storage
-from unheard.data.row_shards import Filled, RowShards, fill
+from unheard.data.row_shards import Filled, RowShards, Shard, fill
 from unheard.data.rows import flat
 from unheard.errors import EvaluationError
 from voice import scorer, voice
@@ -49,11 +49,21 @@ def recording_scorer(
     return score
 
 
+def add(row_shards: RowShards, sources: list[str], n_workers: int = 1) -> int:
+    """Plan recordings; return how many were new."""
+    n_before = sum(len(shard.sources) for shard in planned(row_shards))
+    list(row_shards.plan(sources, n_workers))
+    return sum(len(shard.sources) for shard in planned(row_shards)) - n_before
+
+
+def planned(row_shards: RowShards) -> list[Shard]:
+    return [shard for file in row_shards.plan_files() for shard in row_shards.planned(file)]
+
+
 def run(row_shards: RowShards, score: Callable[..., Any], settings: str = "s") -> list[Filled]:
     filled: list[Filled] = []
-    for file in row_shards.plan_files():
-        for shard in row_shards.planned(file):
-            filled.append(fill(row_shards, shard, settings, score))
+    for shard in planned(row_shards):
+        filled.append(fill(row_shards, shard, settings, score))
     return filled
 
 
@@ -65,7 +75,7 @@ def table(folder: Path) -> list[dict[str, Any]]:
 def test_each_recording_gets_one_row_in_the_order_it_was_found(tmp_path: Path) -> None:
     listed = files(tmp_path / "in", 7)
     with RowShards(str(tmp_path / "out"), shard_rows=3) as row_shards:
-        assert row_shards.add([*listed, listed[0]]) == 7
+        assert add(row_shards, [*listed, listed[0]]) == 7
         assert row_shards.n_shards() == 3
         assert [shard.n_rows for shard in run(row_shards, recording_scorer([]))] == [3, 3, 1]
     rows = table(tmp_path / "out")
@@ -80,10 +90,10 @@ def test_what_is_found_later_gets_new_shards_and_what_is_known_keeps_its_own(
 ) -> None:
     listed = files(tmp_path / "in", 5)
     with RowShards(str(tmp_path / "out"), shard_rows=2) as row_shards:
-        assert row_shards.add(listed[1:4]) == 3
+        assert add(row_shards, listed[1:4]) == 3
         first: list[str] = []
         run(row_shards, recording_scorer(first))
-        assert row_shards.add(listed) == 2
+        assert add(row_shards, listed) == 2
         second: list[str] = []
         run(row_shards, recording_scorer(second))
         assert row_shards.n_shards() == 3
@@ -99,13 +109,13 @@ def test_a_kill_at_any_recording_costs_no_row_and_makes_none_twice(
     listed = files(tmp_path / "in", 7)
     log: list[str] = []
     with RowShards(str(tmp_path / "out"), shard_rows=4) as row_shards:
-        row_shards.add(listed)
+        add(row_shards, listed)
         with contextlib.suppress(Killed):
             run(row_shards, recording_scorer(log, dies_at=dies_at))
     shards = list((tmp_path / "out" / "rows").glob("*"))
     assert len(shards) == (dies_at >= 4) + (dies_at >= 7), "a shard is there before it is complete"
     with RowShards(str(tmp_path / "out"), shard_rows=4) as row_shards:
-        row_shards.add(listed)
+        add(row_shards, listed)
         run(row_shards, recording_scorer(log))
     assert log == listed, "a recording was scored twice, or never"
     assert [row["source"] for row in table(tmp_path / "out")] == listed
@@ -121,7 +131,7 @@ def test_rows_until_a_fault_are_saved(tmp_path: Path) -> None:
         raise RuntimeError("the detector is gone")
 
     with RowShards(str(tmp_path / "out")) as row_shards:
-        row_shards.add(listed)
+        add(row_shards, listed)
         with pytest.raises(RuntimeError, match="the detector is gone"):
             run(row_shards, faulty)
         run(row_shards, recording_scorer(log))
@@ -132,7 +142,7 @@ def test_a_shard_that_was_saved_whole_but_not_finished_is_finished(tmp_path: Pat
     (source,) = files(tmp_path / "in", 1)
     out = tmp_path / "out"
     with RowShards(str(out)) as row_shards:
-        row_shards.add([source])
+        add(row_shards, [source])
         run(row_shards, recording_scorer([]))
         (out / "partial").mkdir(exist_ok=True)
         (out / "rows" / "00000000.parquet").rename(out / "partial" / "00000000.parquet")
@@ -149,7 +159,7 @@ def test_a_writer_thought_dead_that_returns_removes_no_row(
     monkeypatch.setattr(row_shards_module, "SAVE_S", -1.0)
     listed = files(tmp_path / "in", 4)
     with RowShards(str(tmp_path / "out")) as row_shards:
-        row_shards.add(listed)
+        add(row_shards, listed)
         (shard,) = row_shards.planned(row_shards.plan_files()[0])
         late = [{**row, "settings": "s"} for row in recording_scorer([])(listed[:2])]
         run(row_shards, recording_scorer([]))
@@ -165,7 +175,7 @@ def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Pa
     a, b, bad = [*files(tmp_path / "in", 2), str(tmp_path / "in" / "bad.wav")]
     Path(bad).write_text("bad")
     with RowShards(str(tmp_path / "out")) as row_shards:
-        row_shards.add([a, b, bad])
+        add(row_shards, [a, b, bad])
         (first,) = run(row_shards, recording_scorer([]))
         assert first == Filled(0, 3, 0, 2, (f"{bad}: broken; fix it",))
         os.utime(b, ns=(1, 1))
@@ -181,7 +191,7 @@ def test_changed_files_other_settings_and_failures_are_scored_again(tmp_path: Pa
 def test_the_row_of_a_file_that_is_gone_stays(tmp_path: Path) -> None:
     a, b = files(tmp_path / "in", 2)
     with RowShards(str(tmp_path / "out")) as row_shards:
-        row_shards.add([a, b])
+        add(row_shards, [a, b])
         run(row_shards, recording_scorer([]))
         Path(a).unlink()
         log: list[str] = []
@@ -193,7 +203,7 @@ def test_the_row_of_a_file_that_is_gone_stays(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_a_row_with_its_error(tmp_path: Path) -> None:
     listed = [*files(tmp_path / "in", 1), str(tmp_path / "in" / "bad.wav")]
     with RowShards(str(tmp_path / "out")) as row_shards:
-        row_shards.add(listed)
+        add(row_shards, listed)
         run(row_shards, recording_scorer([]))
     good, bad = table(tmp_path / "out")
     assert (good["error"], bad["score"]) == (None, None)
@@ -204,7 +214,7 @@ def test_names_that_are_not_utf8_come_back(tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(str(tmp_path)) + b"/caf\xe9.wav")
     Path(name).write_text("x")
     with RowShards(str(tmp_path / "out")) as row_shards:
-        row_shards.add([name])
+        add(row_shards, [name])
         log: list[str] = []
         run(row_shards, recording_scorer(log))
         run(row_shards, recording_scorer(log))
@@ -230,7 +240,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_what_killed_writers_left_is_swept(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with RowShards(str(out)) as row_shards:
-        row_shards.add(files(tmp_path / "in", 1))
+        add(row_shards, files(tmp_path / "in", 1))
     left = out / "plan" / ".00000123.unfinished.parquet"
     left.write_text("half")
     with RowShards(str(out)) as row_shards:
@@ -251,3 +261,41 @@ def test_a_write_that_fails_leaves_what_was_there(
         storage.write(str(tmp_path / "a"), b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_shards_grow_with_what_is_known_so_that_workers_share_a_small_archive(
+    tmp_path: Path,
+) -> None:
+    listed = [f"{at:04}.wav" for at in range(1_000)]
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        assert add(row_shards, listed, n_workers=2) == 1_000
+        sizes = [len(shard.sources) for shard in planned(row_shards)]
+    assert [source for shard in planned(row_shards) for source in shard.sources] == listed
+    assert sizes[:2] == [8, 8]
+    assert max(sizes) <= 1_000 // 32, "a worker could be left alone with the last shard"
+    assert [shard.number for shard in planned(row_shards)] == list(range(len(sizes)))
+    with RowShards(str(tmp_path / "large")) as row_shards:
+        add(row_shards, [f"{at:06}.wav" for at in range(60_000)])
+        sizes = [len(shard.sources) for shard in planned(row_shards)]
+        assert max(sizes) == 1_000
+        assert len(sizes) < 200
+        assert len(row_shards.plan_files()) < 20
+
+
+def test_the_plan_is_there_in_parts_while_recordings_are_found(tmp_path: Path) -> None:
+    n_found = 0
+
+    def found() -> Iterator[str]:
+        nonlocal n_found
+        for n_found in range(1, 1_001):
+            yield f"{n_found:04}.wav"
+
+    with RowShards(str(tmp_path / "out")) as row_shards:
+        first, *_ = row_shards.plan(found(), 2)
+        assert first.endswith("plan/000000.parquet")
+    with RowShards(str(tmp_path / "again")) as row_shards:
+        next(row_shards.plan(found(), 2))
+        assert n_found == 16, "nothing can be scored before all is found"
+        assert sum(len(shard.sources) for shard in planned(row_shards)) == 16
+    with RowShards(str(tmp_path / "again")) as row_shards:
+        assert add(row_shards, [f"{at:04}.wav" for at in range(1, 1_001)]) == 984

@@ -40,6 +40,9 @@ SPEC = Mixture(
 WINDOW_S = 0.5
 
 
+_CPU = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+
+
 def card(**changes: Any) -> Card:
     values: dict[str, Any] = {
         "name": "example",
@@ -371,3 +374,20 @@ def test_parts_of_a_map_of_any_size_keep_their_maxima(
 @pytest.mark.parametrize(("n_nodes", "share", "kept"), [(10, 0.7, 7), (1, 0.4, 1), (29, 0.5, 14)])
 def test_pooling_keeps_a_share_and_at_least_one(n_nodes: int, share: float, kept: int) -> None:
     assert GraphPool(3, share).eval()(torch.randn(2, n_nodes, 3)).shape == (2, kept, 3)
+
+
+def test_sums_of_8_bits_are_exact_with_vnni_and_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = tmp_path / "cpuinfo"
+    monkeypatch.setattr(exported, "_CPU_INFO", flags)
+    graph = (bundles.default() / "model.onnx").read_bytes()
+    windows, scores = noise(2, 16_000), []
+    assert not exported._has_vnni()
+    for text, has_vnni in (("flags : avx2 avx512_vnni", True), ("flags : avx2", False)):
+        flags.write_text(text)
+        assert exported._has_vnni() is has_vnni
+        if not has_vnni or "vnni" in _CPU:
+            scores.append(exported.opened(graph, "x", ()).scores(windows))
+    for other in scores[1:]:
+        np.testing.assert_array_equal(other, scores[0])

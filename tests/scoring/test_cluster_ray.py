@@ -133,7 +133,6 @@ def test_a_detector_that_differs_between_machines_is_refused(
     from unheard.scoring import cluster as engines
 
     with RowShards(str(tmp_path / "out")) as row_shards:
-        row_shards.add(recordings[:1])
         engine = Engine("ray", address=cluster[0].address)
         with pytest.raises(BundleError, match="copy the same bundle to all of them"):
-            list(engines._on_ray(row_shards, SlowSettings(toy), "another", engine))
+            list(engines._on_ray(recordings[:1], row_shards, SlowSettings(toy), "another", engine))

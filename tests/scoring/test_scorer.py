@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -349,3 +350,14 @@ def test_signal_tones_beside_speech_do_not_move_its_score(
     assert alone.score is not None
     assert beside.score == pytest.approx(alone.score, abs=0.4)  # an edge may stay in a window
     assert any("are signal tones (ringing, busy, keys)" in warning for warning in beside.warnings)
+
+
+def test_threads_change_no_row(tmp_path: Path) -> None:
+    pieces = [voice(4.3, seed=seed) if seed % 3 else silence(1.7) for seed in range(8)]
+    file = tmp_path / "long.wav"
+    file.write_bytes(wav(np.concatenate(pieces)[None]))
+    alone = scorer()
+    verdict = alone.file(file)
+    assert len(verdict.windows) > 20
+    for n_threads in (2, 5):
+        assert replace(alone, n_threads=n_threads).file(file) == verdict

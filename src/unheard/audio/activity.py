@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unheard.audio.recording import SAMPLE_RATE_HZ
+from unheard.audio.rumble import HighPass
 from unheard.audio.tones import SIGNAL_CONTEXT, Tones
 from unheard.types import BoolArray, FloatArray
 
@@ -105,12 +106,8 @@ class Gauge:
 
     def __init__(self) -> None:
         import webrtcvad
-        from scipy.signal import butter, sosfilt_zi
 
-        self._rumble = butter(
-            _RUMBLE_ORDER, _RUMBLE_HZ, "highpass", fs=SAMPLE_RATE_HZ, output="sos"
-        )
-        self._rumble_state: FloatArray = sosfilt_zi(self._rumble)
+        self._rumble = HighPass(_RUMBLE_ORDER, _RUMBLE_HZ, SAMPLE_RATE_HZ)
         self._sum = 0.0
         self._vad = webrtcvad.Vad(VAD_MODE)
         self._speech = bytearray()
@@ -128,24 +125,17 @@ class Gauge:
 
     def push(self, samples: FloatArray) -> None:
         """Take the next samples, shape [T] float32 at 16 kHz."""
-        from scipy.signal import sosfilt
-
         if not samples.size:
             return
         size = np.abs(samples)
-        if not self._n_samples:
-            self._rumble_state = self._rumble_state * float(samples[0])
         self._n_samples += samples.size
         self._sum += float(samples.sum(dtype=np.float64))
         self._n_clipped += int(np.count_nonzero(size >= _CLIPPED))
         self._peak = max(self._peak, float(size.max()))
-        filtered, self._rumble_state = sosfilt(
-            self._rumble, samples.astype(np.float64), zi=self._rumble_state
-        )
-        waiting = np.concatenate([self._rest, filtered.astype(np.float32)])
+        waiting = np.concatenate([self._rest, samples])
         n_frames = waiting.size // _FRAME
         self._rest = waiting[n_frames * _FRAME :].copy()
-        frames = waiting[: n_frames * _FRAME].reshape(n_frames, _FRAME)
+        frames = self._rumble.push(waiting[: n_frames * _FRAME].reshape(n_frames, _FRAME))
         pcm = np.round(np.clip(frames, -1, 1) * 32767).astype("<i2")
         level_db = 10 * np.log10(np.mean(frames**2, axis=1, dtype=np.float64) + 1e-10)
         self._levels_db.extend(level_db)

@@ -246,7 +246,7 @@ def read(
     with AudioStream(source, name=name, start_s=start_s, channel=channel) as stream:
         for chunk in stream:
             kept = chunk[: int(min(len(chunk), wanted - n_samples))]
-            gathered += kept.astype(np.float32, copy=False).tobytes()
+            gathered += np.ascontiguousarray(kept, np.float32).data
             n_samples += len(kept)
             if n_samples > limit:
                 raise AudioError(

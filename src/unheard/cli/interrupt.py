@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -46,7 +46,8 @@ def ending_soon(how_to_resume: str) -> Iterator[None]:
         while numbers := told.recv(1):
             if numbers[0] in {signal.SIGINT, signal.SIGTERM} and not over.wait(_PATIENCE_S):
                 say(how_to_resume)
-                for child in multiprocessing.active_children():
+                processes = sys.modules.get("multiprocessing")  # not loaded, no children
+                for child in processes.active_children() if processes else ():
                     child.kill()
                 os._exit(INTERRUPTED)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -88,8 +89,8 @@ def score(  # noqa: PLR0913  a command has the options that it has
         int | None,
         typer.Option(
             min=1,
-            help="Processes; 1 if left out, and with Ray as many as there is room for. From 2 on, "
-            "a crash costs one file.",
+            help="Processes, which share one long file too; one for each processor if left out. "
+            "From 2 on, a crash costs one file.",
         ),
     ] = None,
     engine: Annotated[
@@ -136,6 +137,7 @@ def score(  # noqa: PLR0913  a command has the options that it has
         track=track,
     )
     from unheard.data.recordings import Search
+    from unheard.workers import n_cores
 
     search = Search(every_file, follow_symlinks)
     drawn = what_to_draw(settings, timeline, explain, report)
@@ -143,7 +145,7 @@ def score(  # noqa: PLR0913  a command has the options that it has
         if drawn or wants_shards(out, engine) or detector != detector_folder(SHIPPED):
             raise typer.BadParameter(NOT_WITH_COMPARE)
         pair = tuple(replace(settings, detector=detector_folder(name)) for name in compare)
-        _compare(paths, pair, search, out, jobs or 1, as_json)
+        _compare(paths, pair, search, out, jobs or n_cores(), as_json)
         return
     if wants_shards(out, engine):
         from unheard.scoring.cluster import Engine
@@ -157,7 +159,7 @@ def score(  # noqa: PLR0913  a command has the options that it has
         row_file = _row_file(out, settings.key(), opened)
         tell_found(search, as_json=as_json)
         n_new = n_verdicts = 0
-        for row in _scored(tasks, settings, row_file, jobs or 1, drawn):
+        for row in _scored(tasks, settings, row_file, jobs or n_cores(), drawn):
             n_new += 1
             n_verdicts += row.get("score") is not None
             show(row, as_json=as_json, quiet=row_file is not None, explain=bool(explain))
@@ -206,7 +208,7 @@ def _scored(
     n_jobs: int,
     drawn: Drawn | None = None,
 ) -> Iterator[Row]:
-    """Score what a row file does not have yet, or all without one; its new rows, as they come."""
+    """Score what a row file does not have yet, or all without one; its new rows, in order."""
     from unheard.data import storage
     from unheard.scoring.many import score_many
 
@@ -215,11 +217,15 @@ def _scored(
         stamps = {task.source: storage.stamp(task.place) for task in tasks}
         tasks = [task for task in tasks if not row_file.is_done(task.source, stamps[task.source])]
     with _progress(len(tasks), quiet=row_file is not None) as advance:
+        done: dict[str, Row] = {}
+        waiting = deque(task.source for task in tasks)
         for row in score_many(tasks, settings, n_jobs=n_jobs, draw=drawn and drawn.draw):
             if row_file is not None:
                 row_file.add(row, stamps[row["source"]])
-            yield row
+            done[row["source"]] = row
             advance()
+            while waiting and waiting[0] in done:
+                yield done.pop(waiting.popleft())
 
 
 def _tasks(

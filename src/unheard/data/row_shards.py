@@ -31,7 +31,13 @@ __all__ = ["SHARD_ROWS", "Filled", "RowShards", "Shard", "fill"]
 Row = dict[str, Any]
 
 SHARD_ROWS = 1_000
-"""Recordings of a shard: a minute or two of one process with the packaged detector."""
+"""Recordings of a shard at most: some minutes of one process with the packaged detector."""
+
+FEWEST_ROWS = 8
+"""Recordings of the first shards, which are small so that every worker has one at once."""
+
+_SHARDS_LEFT = 16
+"""A new shard is one of so many that each worker would have of all recordings known until then."""
 
 SAVE_S = 30.0
 """How often the rows of a shard in work are saved; what a kill costs each process at most."""
@@ -83,7 +89,7 @@ class RowShards:
 
         Args:
             out: A folder, or its URL.
-            shard_rows: Recordings of a new shard.
+            shard_rows: Recordings of a new shard at most.
         """
         self.out = out.rstrip("/")
         self.shard_rows = shard_rows
@@ -104,11 +110,16 @@ class RowShards:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
-    def add(self, sources: Iterable[str]) -> int:
-        """Give every recording that has none a shard; return how many were new.
+    def plan(self, sources: Iterable[str], n_workers: int = 1) -> Iterator[str]:
+        """Give every recording that has none a shard; yield the files of the plan, old ones first.
+
+        Files are written while recordings are found, each about as large as all before it, so that
+        work starts with the first few. Shards grow with what is known, so that workers share a
+        small archive evenly and a large one has few files.
 
         Args:
             sources: Paths or URLs; one that comes twice counts once.
+            n_workers: How many will work through the shards.
         """
         files = self.plan_files()
         known: set[str] = set()
@@ -117,15 +128,17 @@ class RowShards:
             for shard in self.planned(file):
                 known.update(shard.sources)
                 number = shard.number + 1
-        n_before = len(known)
-        new = _new(sources, known)
-        shards = (
-            Shard(at, shard_sources)
-            for at, shard_sources in enumerate(_cut(new, self.shard_rows), number)
-        )
-        for at, block in enumerate(_cut(shards, _PLAN_SHARDS), len(files)):
-            storage.write(f"{self.out}/plan/{at:06}.parquet", _plan_bytes(block))
-        return len(known) - n_before
+        yield from files
+        block: list[Shard] = []
+        n_files = len(files)
+        for shard in self._shards(_new(sources, known), known, number, n_workers):
+            block.append(shard)
+            is_half = 2 * sum(len(shard.sources) for shard in block) >= len(known)
+            if len(block) == _PLAN_SHARDS or (is_half and len(block) >= n_workers):
+                yield self._add(n_files, block)
+                n_files, block = n_files + 1, []
+        if block:
+            yield self._add(n_files, block)
 
     def plan_files(self) -> list[str]:
         """Return where the plan lies, in order."""
@@ -170,6 +183,23 @@ class RowShards:
         """Write a shard that is complete."""
         storage.write(self._file("rows", number), _row_bytes(rows))
         storage.remove(self._file("partial", number))
+
+    def _shards(
+        self, new: Iterator[str], known: set[str], number: int, n_workers: int
+    ) -> Iterator[Shard]:
+        """Cut recordings into shards while `known` grows by them; numbers go on from one."""
+        while True:
+            n_rows = max(len(known) // (_SHARDS_LEFT * n_workers), FEWEST_ROWS)
+            sources = tuple(itertools.islice(new, min(n_rows, self.shard_rows)))
+            if not sources:
+                return
+            yield Shard(number, sources)
+            number += 1
+
+    def _add(self, number: int, block: list[Shard]) -> str:
+        file = f"{self.out}/plan/{number:06}.parquet"
+        storage.write(file, _plan_bytes(block))
+        return file
 
     def _file(self, folder: str, number: int) -> str:
         return f"{self.out}/{folder}/{number:08}.parquet"
@@ -258,12 +288,6 @@ def _new(sources: Iterable[str], known: set[str]) -> Iterator[str]:
         if source not in known:
             known.add(source)
             yield source
-
-
-def _cut(items: Iterable[Any], n_most: int) -> Iterator[tuple[Any, ...]]:
-    rest = iter(items)
-    while block := tuple(itertools.islice(rest, n_most)):
-        yield block
 
 
 def _plan_bytes(shards: Iterable[Shard]) -> bytes:

@@ -142,24 +142,29 @@ def _between(at: FloatArray, curve: FloatArray) -> FloatArray:
 
 
 def _solved(u: FloatArray, v: FloatArray, curves: tuple[FloatArray, ...]) -> float:
-    """Return the common rate inside a piece of the path on which the gap changes its sign."""
-    p_miss, _, a_miss, a_fa, _ = curves
-    ends = _between(u, p_miss)
+    """Return the common rate inside a piece of the path on which the gap changes its sign.
+
+    A piece lies within one step of either system, so all curves are straight on it.
+    """
+    miss, fa = (_between(u, curve).tolist() for curve in curves[:2])
+    a_miss, a_fa, a_spoof = (_between(v, curve).tolist() for curve in curves[2:])
 
     def rates(share: float) -> tuple[float, float]:
-        at_v = v[0] + share * (v[1] - v[0])
-        at_u = u[0] + share * (u[1] - u[0])
-        if ends[0] != ends[1]:  # both move: the detector follows the verifier along the path
-            wanted = 1 - 1 / (1 + _between(at_v, a_fa) - _between(at_v, a_miss))
-            at_u = u[0] + (wanted - ends[0]) / (ends[1] - ends[0]) * (u[1] - u[0])
-        false_alarm, spoof_false_alarm = _rates(at_u, at_v, curves)
-        return float(false_alarm), float(spoof_false_alarm)
+        at_a_fa = a_fa[0] + share * (a_fa[1] - a_fa[0])
+        at_u = share
+        if miss[0] != miss[1]:  # both move: the detector follows the verifier along the path
+            wanted = 1 - 1 / (1 + at_a_fa - (a_miss[0] + share * (a_miss[1] - a_miss[0])))
+            at_u = (wanted - miss[0]) / (miss[1] - miss[0])
+        at_miss = miss[0] + at_u * (miss[1] - miss[0])
+        at_fa = fa[0] + at_u * (fa[1] - fa[0])
+        return (1 - at_miss) * at_a_fa, at_fa * (a_spoof[0] + share * (a_spoof[1] - a_spoof[0]))
 
     low, high = 0.0, 1.0
-    above = np.subtract(*rates(low)) > 0
+    first = rates(low)
     for _ in range(60):
         middle = (low + high) / 2
-        if (np.subtract(*rates(middle)) > 0) == above:
+        false_alarm, spoof_false_alarm = rates(middle)
+        if (false_alarm > spoof_false_alarm) == (first[0] > first[1]):
             low = middle
         else:
             high = middle

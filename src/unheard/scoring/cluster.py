@@ -12,12 +12,15 @@ import json
 import logging
 import os
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any, Literal
 
 from unheard.data import storage
@@ -25,11 +28,16 @@ from unheard.data.recordings import absolute
 from unheard.data.row_shards import Filled, RowShards, Shard, fill
 from unheard.errors import AudioError, BundleError, MissingExtra, RecipeError, UnheardError
 from unheard.scoring.many import Row, ScorerProcess, Settings, Task
+from unheard.workers import n_cores
 
 __all__ = ["Engine", "score_archive"]
 
 _N_AHEAD = 4
 """Recordings of an object store that are fetched while another is scored."""
+
+_ROUND_S = 1.0
+"""How long planning goes on before a cluster starts with what there is; workers start anew for
+the rest, which the search finds meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Engine:
 
     Attributes:
         kind: "local" for processes of this machine, "ray" for a cluster.
-        n_jobs: Workers; None for one on this machine, and for as many as fit on a cluster.
+        n_jobs: Workers; None for one on each processor of this machine, or of the cluster.
         address: Of a Ray cluster, such as "auto" on one of its machines, or "host:6379"; None
             starts one on this machine.
     """
@@ -68,25 +76,81 @@ def score_archive(
         MissingExtra: If Ray is wanted and not installed.
     """
     key = settings.key()
-    if engine.kind == "ray":
-        _import_ray()
-    row_shards.add(map(absolute, recordings))
+    recordings = map(absolute, recordings)
     if engine.kind == "ray":
         settings = replace(settings, detector=settings.detector.absolute())
-        yield from _on_ray(row_shards, settings, key, engine)
+        yield from _on_ray(recordings, row_shards, settings, key, engine)
     else:
-        yield from _on_this_machine(row_shards, settings, key, engine.n_jobs or 1)
+        n_jobs = engine.n_jobs or n_cores()
+        yield from _on_this_machine(recordings, row_shards, settings, key, n_jobs)
+
+
+class _Planning:
+    """Files of a plan, made in a thread while those that are there are worked through.
+
+    A context manager; at its end the rest is left unplanned.
+    """
+
+    def __init__(self, recordings: Iterable[str], row_shards: RowShards, n_workers: int) -> None:
+        self._stopped = False
+        self._files: Queue[str | BaseException | None] = Queue()
+        self._thread = Thread(target=self._plan, args=(recordings, row_shards, n_workers))
+
+    def __enter__(self) -> _Planning:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped = True
+        self._thread.join()
+
+    def files(self) -> Iterator[str]:
+        """Yield each file of the plan once it is there.
+
+        Raises:
+            Exception: Whatever ends the planning.
+        """
+        while (file := self._files.get()) is not None:
+            if isinstance(file, BaseException):
+                raise file
+            yield file
+
+    def rounds(self) -> Iterator[list[str]]:
+        """Yield the files of the plan in lists: those of a second, then those since, and so on."""
+        files = self.files()
+        for first in files:
+            wait_until_s = time.monotonic() + _ROUND_S
+            together = [first]
+            while self._thread.is_alive() and time.monotonic() < wait_until_s:
+                self._thread.join(timeout=0.01)
+            together += itertools.islice(files, self._files.qsize())
+            yield together
+
+    def _plan(self, recordings: Iterable[str], row_shards: RowShards, n_workers: int) -> None:
+        try:
+            for file in row_shards.plan(self._until_stopped(recordings), n_workers):
+                self._files.put(file)
+            self._files.put(None)
+        except BaseException as error:
+            self._files.put(error)
+
+    def _until_stopped(self, recordings: Iterable[str]) -> Iterator[str]:
+        for recording in recordings:
+            if self._stopped:
+                return
+            yield recording
 
 
 def _on_this_machine(
-    row_shards: RowShards, settings: Settings, key: str, n_jobs: int
+    recordings: Iterable[str], row_shards: RowShards, settings: Settings, key: str, n_jobs: int
 ) -> Iterator[Filled]:
     """Work through shards in threads, each with its own scoring process."""
     workers = [_ShardWorker(row_shards, settings, key, n_jobs) for _ in range(n_jobs)]
     idle = list(workers)
-    shards = (shard for file in row_shards.plan_files() for shard in row_shards.planned(file))
     working: dict[Future[Filled], _ShardWorker] = {}
     with ExitStack() as opened:
+        planning = opened.enter_context(_Planning(recordings, row_shards, n_jobs))
+        shards = (shard for file in planning.files() for shard in row_shards.planned(file))
         for worker in workers:
             opened.callback(worker.close)
         pool = opened.enter_context(ThreadPoolExecutor(n_jobs))
@@ -160,17 +224,24 @@ def _fetched(source: str, folder: Path) -> Path | AudioError:
 
 
 def _import_ray() -> Any:
-    """Return Ray, set to send no statistics of use."""
+    """Return Ray, set to send no statistics of use and to say nothing but errors.
+
+    It warns of how its own actors are made, of its start and of its token; we report progress.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         import ray.data
     except ImportError as error:
         raise MissingExtra("ray", "ray") from error
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
     return ray
 
 
 def _on_ray(
-    row_shards: RowShards, settings: Settings, key: str, engine: Engine
+    recordings: Iterable[str], row_shards: RowShards, settings: Settings, key: str, engine: Engine
 ) -> Iterator[Filled]:
     """Work through shards in the actors of a Ray Data pipeline.
 
@@ -180,35 +251,48 @@ def _on_ray(
     started = not ray.is_initialized()
     if started:
         local = {} if engine.address else {"include_dashboard": False}
-        ray.init(address=engine.address or "local", log_to_driver=False, **local)
+        ray.init(
+            address=engine.address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **local,
+        )
     try:
-        if not row_shards.plan_files():
-            return
-        logging.getLogger("ray.data").setLevel(logging.ERROR)  # we report progress
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        out = (
-            row_shards.out if storage.is_remote(row_shards.out) else os.path.abspath(row_shards.out)
-        )
-        # A block for each shard, by its place in the plan: no task has to cut blocks, which would
-        # wait for a processor that the actors hold.
-        planned = [
-            {"file": file.rpartition("/")[2], "at": at}
-            for file in row_shards.plan_files()
-            for at in range(row_shards.n_planned(file))
-        ]
-        shards = ray.data.from_items(planned, override_num_blocks=len(planned))
-        filled = shards.map_batches(
-            _Actor,
-            fn_constructor_args=(out, settings, key),
-            batch_size=1,
-            num_cpus=1,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=engine.n_jobs),
-        )
-        for row in filled.iter_rows():
-            yield _filled(row)
+        n_workers = engine.n_jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        with _Planning(recordings, row_shards, n_workers) as planning:
+            for files in planning.rounds():
+                yield from _in_actors(files, row_shards, settings, key, n_workers)
     finally:
         if started:
             ray.shutdown()
+
+
+def _in_actors(
+    files: list[str], row_shards: RowShards, settings: Settings, key: str, n_workers: int
+) -> Iterator[Filled]:
+    """Work through the shards of files of the plan, all workers from the start."""
+    ray = _import_ray()
+    out = row_shards.out if storage.is_remote(row_shards.out) else os.path.abspath(row_shards.out)
+    # A block for each shard, by its place in the plan: no task has to cut blocks, which would
+    # wait for a processor that the actors hold.
+    planned = [
+        {"file": file.rpartition("/")[2], "at": at}
+        for file in files
+        for at in range(row_shards.n_planned(file))
+    ]
+    n_most = min(n_workers, len(planned))
+    shards = ray.data.from_items(planned, override_num_blocks=len(planned))
+    filled = shards.map_batches(
+        _Actor,
+        fn_constructor_args=(out, settings, key),
+        batch_size=1,
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, max_size=n_most, initial_size=n_most, max_tasks_in_flight_per_actor=1
+        ),
+    )
+    for row in filled.iter_rows():
+        yield _filled(row)
 
 
 class _Actor:

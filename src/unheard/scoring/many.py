@@ -19,12 +19,13 @@ from typing import Any
 
 from unheard import __version__, audio, memory
 from unheard.data import shards, storage
+from unheard.detectors.bundle_files import WEIGHTS
 from unheard.errors import AudioError, BundleError, RecipeError, UnheardError
 from unheard.files import OutputError
 from unheard.scoring.scorer import Scorer
 from unheard.scoring.verdict import MINIMUM_SPEECH_S, Verdict
 from unheard.types import FloatArray
-from unheard.workers import Died, Worker, in_processes
+from unheard.workers import Died, Worker, in_processes, n_cores
 
 __all__ = ["Draw", "Row", "ScorerProcess", "Settings", "Task", "score_many"]
 
@@ -130,7 +131,8 @@ def score_many(
     """Score recordings, and give a row for each as it is done.
 
     With one job the files are scored in this process, in order. With more, in as many processes,
-    and a crash of one costs one file.
+    and a crash of one costs one file. One file alone is scored in this process; jobs that are more
+    than files score parts of them side by side, if the detector was exported.
 
     Args:
         tasks: What to score.
@@ -142,16 +144,17 @@ def score_many(
         BundleError: If the detector cannot be loaded.
         RecipeError: If a number of the settings does not fit.
     """
-    if n_jobs > 1 and len(tasks) > 1:
-        n_jobs = min(n_jobs, len(tasks))
-        work = partial(_score_apart, settings, n_jobs, draw)
-        for task, result in in_processes(work, tasks, n_jobs, longest_s=0):
+    n_processes = max(1, min(n_jobs, len(tasks)))
+    n_threads = n_jobs // n_processes
+    if n_processes > 1:
+        work = partial(_score_apart, settings, n_processes, n_threads, draw)
+        for task, result in in_processes(work, tasks, n_processes, longest_s=0):
             yield _row(task, result)
         return
     if not tasks:
         return
     memory.keep_freed()
-    scorer = settings.scorer()
+    scorer = _with_threads(settings.scorer(), n_threads)
     for task in tasks:
         yield _score(scorer, task, draw)
 
@@ -223,7 +226,7 @@ class ScorerProcess:
         """
         if self._worker is None or not self._worker.is_alive():
             self.close()
-            self._worker = Worker(partial(_score_apart, self._settings, self._n_processes, None))
+            self._worker = Worker(partial(_score_apart, self._settings, self._n_processes, 1, None))
         self._worker.give(task)
         return _row(*self._worker.take())
 
@@ -240,11 +243,11 @@ class ScorerProcess:
 
 
 def _score_apart(
-    settings: Settings, n_processes: int, draw: Draw | None, task: Task
+    settings: Settings, n_processes: int, n_threads: int, draw: Draw | None, task: Task
 ) -> Row | UnheardError:
     """Score a task in a process that is one of several; what keeps it from any is returned."""
     try:
-        scorer = _loaded(settings, n_processes)
+        scorer = _with_threads(_loaded(settings, n_processes), n_threads)
     except UnheardError as error:
         return error if isinstance(error, RecipeError) else BundleError(str(error))
     return _score(scorer, task, draw)
@@ -253,8 +256,16 @@ def _score_apart(
 @lru_cache(maxsize=1)
 def _loaded(settings: Settings, n_processes: int) -> Scorer:
     memory.keep_freed()
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_processes)))
+    if (settings.detector / WEIGHTS).exists():  # torch reads it; a graph computes in one thread
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, n_cores() // n_processes)))
     return settings.scorer()
+
+
+def _with_threads(scorer: Scorer, n_threads: int) -> Scorer:
+    """Let threads score windows where torch does not use them already."""
+    if n_threads == 1 or scorer.bundle.card.export is None:
+        return scorer
+    return replace(scorer, n_threads=n_threads)
 
 
 def _row(task: Task, result: Row | UnheardError | Died) -> Row:

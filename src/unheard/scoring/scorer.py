@@ -58,6 +58,7 @@ class Scorer:
         hop_s: Distance between windows; None takes the bundle's.
         channel: "mix", "left", "right", a number from 1, or "each" for a verdict on each.
         track: "default", a number from 1, or "all" for a verdict on each audio track.
+        n_threads: Batches of windows of a file that are scored at once; the verdict is the same.
     """
 
     bundle: Bundle
@@ -68,6 +69,7 @@ class Scorer:
     hop_s: float | None = None
     channel: str = "mix"
     track: str = DEFAULT
+    n_threads: int = 1
 
     def __post_init__(self) -> None:
         if self.bundle.card.pooling not in POOLING:
@@ -129,7 +131,7 @@ class Scorer:
         with audio.open_stream(
             source, name=name, channel=self.channel, track=track_number(self.track)
         ) as opened:
-            stream = self.stream(name=opened.name)
+            stream = Stream(self, opened.name, self.n_threads)
             for samples in audio.gathered(opened, stream.step):
                 stream.push(samples)
             return stream.close(opened.origin)
@@ -176,10 +178,11 @@ class Scorer:
 class Stream:
     """Samples in, window scores out as they come, a verdict at the end.
 
-    The verdict is that of the file path for any chunking. Holds at most two windows of audio.
+    The verdict is that of the file path for any chunking. Holds at most two windows of audio, and
+    with threads what these work on; then windows come later than their samples.
     """
 
-    def __init__(self, scorer: Scorer, name: str) -> None:
+    def __init__(self, scorer: Scorer, name: str, n_threads: int = 1) -> None:
         card = scorer.bundle.card
         self._scorer = scorer
         self._name = name
@@ -192,6 +195,7 @@ class Stream:
             window_s=card.window_s,
             hop_s=hop_s,
             gate_s=min(WINDOW_SPEECH_S, scorer.minimum_speech_s),
+            n_threads=n_threads,
         )
         self.step = self._track.step
 

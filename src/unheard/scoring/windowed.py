@@ -6,7 +6,9 @@ N windows, T samples at 16 kHz.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -113,6 +115,9 @@ class WindowTrack:
     over speech, unless all is to be scored (a gate of 0 s). Windows keep the recording's times.
     What comes waits for 0.09 s, or 0.33 s where it may be a tone, until it is known what it is;
     a window that follows music waits for those that overlap with the music.
+
+    With more threads than one, windows come later than their samples: batches are scored side by
+    side, the same ones and in the same order.
     """
 
     def __init__(
@@ -122,8 +127,12 @@ class WindowTrack:
         window_s: float,
         hop_s: float,
         gate_s: float,
+        n_threads: int = 1,
     ) -> None:
         self.gauge = Gauge()
+        self._pool = ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+        self._n_ahead = 2 * n_threads
+        self._pending: deque[tuple[list[_Window], Future[_Scores]]] = deque()
         self.step = _BATCH_WINDOWS * round(hop_s * audio.SAMPLE_RATE_HZ)
         self._score_windows = score_windows
         self._windower = audio.Windower(window_s, hop_s)
@@ -192,7 +201,11 @@ class WindowTrack:
         last = self._windower.close()
         scored += self._scored(last)
         waiting, self._after_music = self._after_music, []
-        return scored + self._with_scores(waiting), last.repeated
+        scored += self._with_scores(waiting)
+        if self._pool is not None:
+            scored += self._ready(0)
+            self._pool.shutdown()
+        return scored, last.repeated
 
     def scored(self) -> FloatArray:
         """Return the raw scores of the windows that count, until now."""
@@ -240,20 +253,41 @@ class WindowTrack:
         return waiting
 
     def _with_scores(self, windows: list[_Window]) -> list[RawWindow]:
+        """Return windows with their scores; with threads those that are done by now."""
         enough = [window for window in windows if window.speech_s >= self._gate_s]
-        scores: Iterator[tuple[float, list[float], list[float]]] = iter(())
-        if enough:
-            inputs = _without_offset(_samples_of(enough))
-            outputs = [np.asarray(output, np.float64) for output in self._score_windows(inputs)]
-            if not all((np.abs(output) < _LARGEST_SCORE).all() for output in outputs):
-                raise BundleError(
-                    f"the detector gave a score that is not finite, or beyond "
-                    f"{_LARGEST_SCORE:.0e}, near {enough[0].start_s:g} s; "
-                    "its weights are damaged: train it again, or use another detector"
-                )
-            self._scores += outputs[0].tolist()
-            self._speech_s += [window.speech_s for window in enough]
-            scores = zip(*(output.tolist() for output in outputs), strict=True)
+        if self._pool is None:
+            return self._raw(windows, self._outputs(enough))
+        self._pending.append((windows, self._pool.submit(self._outputs, enough)))
+        return self._ready(self._n_ahead)
+
+    def _ready(self, n_left: int) -> list[RawWindow]:
+        """Wait until so many batches are left in work; return the others, in order."""
+        ready: list[RawWindow] = []
+        while len(self._pending) > n_left:
+            windows, outputs = self._pending.popleft()
+            ready += self._raw(windows, outputs.result())
+        return ready
+
+    def _outputs(self, windows: list[_Window]) -> _Scores:
+        if not windows:
+            return _NONE, _NONE, _NONE
+        inputs = _without_offset(_samples_of(windows))
+        scores, experts, weights = map(_as_float64, self._score_windows(inputs))
+        if not all(
+            (np.abs(output) < _LARGEST_SCORE).all() for output in (scores, experts, weights)
+        ):
+            raise BundleError(
+                f"the detector gave a score that is not finite, or beyond "
+                f"{_LARGEST_SCORE:.0e}, near {windows[0].start_s:g} s; "
+                "its weights are damaged: train it again, or use another detector"
+            )
+        return scores, experts, weights
+
+    def _raw(self, windows: list[_Window], outputs: _Scores) -> list[RawWindow]:
+        speech_s = [window.speech_s for window in windows if window.speech_s >= self._gate_s]
+        self._scores += outputs[0].tolist()
+        self._speech_s += speech_s
+        scores = zip(*(output.tolist() for output in outputs), strict=True)
         return [
             RawWindow(
                 window.start_s,
@@ -263,6 +297,10 @@ class WindowTrack:
             )
             for window in windows
         ]
+
+
+def _as_float64(numbers: FloatArray) -> FloatArray:
+    return np.asarray(numbers, np.float64)
 
 
 def _samples_of(windows: list[_Window]) -> FloatArray:
