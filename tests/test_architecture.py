@@ -16,7 +16,7 @@ import unheard
 
 SOURCE = Path(unheard.__file__).parent
 LAYERS = (
-    {"errors", "types", "files", "memory", "workers"},
+    {"errors", "types", "files", "graphs", "memory", "workers"},
     {"audio", "metrics"},
     {"data", "detectors"},
     {"scoring", "attacks"},

@@ -16,6 +16,7 @@ from unheard.attacks import espeak, hibari, sound
 from unheard.attacks.attack import Kind, Speech
 from unheard.attacks.engines import Engines, install_hint
 from unheard.errors import AttackError
+from unheard.graphs import onnx_runtime
 from unheard.types import FloatArray
 
 __all__ = ["Kokoro", "rows"]
@@ -161,7 +162,7 @@ def _vocabulary(path: Path) -> dict[str, int]:
 
 @lru_cache(maxsize=1)
 def _session(parts: tuple[Path, ...]) -> Any:
-    import onnxruntime
+    onnxruntime = onnx_runtime()
 
     model = b"".join(part.read_bytes() for part in parts)
     sha256 = hashlib.sha256(model).hexdigest()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from unheard.errors import BundleError
+from unheard.graphs import onnx_runtime
 from unheard.types import FloatArray
 
 __all__ = ["Exported", "read"]
@@ -111,7 +112,7 @@ def opened(content: bytes, where: str, experts: tuple[str, ...]) -> Exported:
     Raises:
         BundleError: If it is no graph that an export of ours would be.
     """
-    import onnxruntime
+    onnxruntime = onnx_runtime()
 
     if ELSEWHERE in content:
         raise BundleError(

@@ -24,6 +24,7 @@ from unheard.detectors.card import Export, Shift
 from unheard.detectors.detector import Detector, window_expert_scores
 from unheard.detectors.layers.encoder import SpeechEncoder
 from unheard.errors import BundleError, MissingExtra
+from unheard.graphs import onnx_runtime
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ def rounded(content: bytes, detector: Detector) -> bytes:
     """
     _need_exporter()
     import onnx
+
+    onnx_runtime()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load_from_string(content)
@@ -192,7 +195,8 @@ def write(
         BundleError: If the folder holds something else than a bundle.
     """
     import onnx
-    import onnxruntime
+
+    onnxruntime = onnx_runtime()
 
     detector = bundle.detector
     export = Export(
