@@ -30,7 +30,8 @@ from unheard.data.row_shards import RowShards
 from unheard.detectors import bundle
 from unheard.scoring.cluster import Engine, score_archive
 from unheard.scoring.many import Settings
-from unheard.scoring.scorer import Scorer, Verdict
+from unheard.scoring.scorer import Scorer
+from unheard.scoring.verdict import Verdict
 from unheard.scoring.windowed import WindowTrack
 from unheard.types import FloatArray
 

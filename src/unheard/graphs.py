@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from types import ModuleType
 
@@ -17,6 +18,4 @@ def onnx_runtime() -> ModuleType:
         ImportError: If it is not installed.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    return onnxruntime
+    return importlib.import_module("onnxruntime")

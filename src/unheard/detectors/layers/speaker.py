@@ -63,7 +63,7 @@ class SpeakerStages(nn.Module):
         n_in = N_FIRST
         for n_layers, dilation in zip(DENSE_LAYERS, DILATIONS, strict=True):
             widths = range(n_in, n_in + n_layers * N_GROWTH, N_GROWTH)
-            self.dense.append(nn.Sequential(*(_Dense(n, dilation) for n in widths)))
+            self.dense.append(_Block(_Dense(n, dilation) for n in widths))
             n_out = n_in + n_layers * N_GROWTH
             n_in = n_out // 2
             if len(self.dense) < len(DENSE_LAYERS):
@@ -84,8 +84,7 @@ class SpeakerStages(nn.Module):
             for number, block in enumerate(self.dense):
                 if number:
                     frames = self.transit[number - 1](frames)
-                for layer in block:
-                    frames = layer(frames, context)
+                frames = block(frames, context)
                 stages.append(frames)
         return stages
 
@@ -149,6 +148,15 @@ class _Dense(nn.Module):
         narrow = self.narrow(self.scale(x)).relu()
         local = self.local(narrow.transpose(1, 2)).transpose(1, 2)
         return torch.cat([x, local * self.mask(context @ narrow)], dim=2)
+
+
+class _Block(nn.ModuleList):
+    """Dense layers one after the other: [B, F, C], [F, F] -> [B, F, C + 32 a layer]."""
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        for layer in self:
+            x = layer(x, context)
+        return x
 
 
 def _context(frames: Tensor) -> Tensor:
