@@ -80,7 +80,7 @@ RECIPES = {
     "ssl_pooled_base": Row(
         "baselines", _PAGES, "60 min", "Whisper-base tuned whole: what a tuned method must beat"
     ),
-    "linear_states_tiny": Row("baselines", _CAPPED, "4 min", "the probe that lora_pages must beat"),
+    "linear_states_tiny": Row("baselines", _CAPPED, "2 min", "the probe that lora_pages must beat"),
     "lora_pages": Row(
         "baselines", _CAPPED, "10 min", "what the papers must beat on real generators"
     ),

