@@ -26,7 +26,7 @@ def page_blocks(result: ByPage, names: Mapping[str, str] | None = None) -> Itera
         f"that no method was trained on, the mean over {result.n_systems} of these systems with "
         f"clips enough, and the mean over {result.n_pages} pages of the clips of one page. In "
         f"brackets 95 % intervals, pages and systems drawn whole, {result.n_draws:,} draws, the "
-        "same for all methods. Dev: mean over its systems, by which the step was chosen."
+        "same for all methods. Dev: the mean over its systems."
     )
     yield Table(
         ("method", *NUMBERS.values(), "dev"),
