@@ -200,7 +200,8 @@ class _Clips:
             for score in self.trials.scores
         ]
         labels = self.trials.columns["page"][people], self.trials.columns["attack"][unseen]
-        units = memberships([people, unseen], [label.astype(str) for label in labels])
+        some = self.trials.scores[0]
+        units = memberships([some[people], some[unseen]], [label.astype(str) for label in labels])
         stratum = np.repeat([0, 1], [people.size, unseen.size])
         rng = np.random.default_rng(seed)
         draws = resampled(measured, stratum, n_draws, rng, units=np.concatenate(units))
@@ -217,7 +218,8 @@ class _Clips:
             for score in self.trials.scores
             for rows, place in zip(self.systems.values(), places, strict=True)
         ]
-        (unit,) = memberships([people], [self.trials.columns["page"][people].astype(str)])
+        page = self.trials.columns["page"][people].astype(str)
+        (unit,) = memberships([self.trials.scores[0][people]], [page])
         once = np.zeros(spoof.size, np.int64)
         stratum = np.concatenate([np.zeros(n_people, np.int64), once - 1])
         rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from unheard.audio.augment import Augment, Step
 from unheard.data.samplers import WithTwins
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
-from unheard.detectors.table import SslAasist
+from unheard.detectors.table import LoraExperts, SslAasist, SslPooled
 from unheard.recipes.baselines import lora_pages, lora_small
 from unheard.training.objectives import Racl, WeightedCrossEntropy
 from unheard.training.recipe import Adam, Budget, HalveEvery, Recipe
@@ -97,7 +97,11 @@ Run:     unheard train racl_small_control --data MANIFEST --out runs/racl_small_
 racl_pages = replace(
     lora_pages,
     name="racl_pages",
-    detector=replace(lora_pages.detector, reading="adaptive"),
+    detector=SslPooled(
+        encoder=replace(WHISPER_TINY_EN, n_layers=2),
+        adapters=LoraExperts(rank=16, alpha=16.0),
+        reading="adaptive",
+    ),
     objective=racl_small.objective,
     sampler=WithTwins(batch_clips=16, by="attack", lacking="leave_out"),
 )
