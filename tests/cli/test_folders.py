@@ -186,19 +186,22 @@ def file(scorer, source, *, name=""):
     return verdict
 
 Scorer.file = file
-main(sys.argv[1:])
+if __name__ == "__main__":  # processes that it starts read this file too
+    main(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("out", ["", "rows.jsonl"])
+@pytest.mark.parametrize(("out", "jobs"), [("", 1), ("rows.jsonl", 1), ("rows.jsonl", 2)])
 def test_ctrl_c_ends_a_scoring_that_is_stuck_and_says_how_to_resume(
-    toy: Path, tmp_path: Path, out: str
+    toy: Path, tmp_path: Path, out: str, jobs: int
 ) -> None:
     put(tmp_path, "a.wav", "stuck.wav")
-    command = ["score", str(tmp_path), "--detector", str(toy)]
+    script = tmp_path / "stubborn.py"
+    script.write_text(STUBBORN)
+    command = ["score", str(tmp_path), "--detector", str(toy), "--jobs", str(jobs)]
     command += ["--out", str(tmp_path / out)] if out else []
     scoring = subprocess.Popen(
-        [sys.executable, "-c", STUBBORN, *command],
+        [sys.executable, script, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

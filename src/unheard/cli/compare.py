@@ -21,8 +21,8 @@ def compare(  # noqa: PLR0913  a command has the options that it has
     plan: Annotated[
         str,
         typer.Argument(
-            help="Name of a plan (papers, mldg, mixture, racl, growth_resnet18, growth_grnn, "
-            "growth_ssl, smoke), or path of your own (.py)."
+            help="Name of a plan (papers, papers_open, mldg, mixture, racl, growth_resnet18, "
+            "growth_grnn, growth_ssl, smoke), or path of your own (.py)."
         ),
     ],
     out: Annotated[Path, folder_option("Folder for the runs, which plans share, and reports.")],

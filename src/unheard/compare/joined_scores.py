@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from unheard.metrics import Metric, TiesWarning
 from unheard.metrics.counted import counted
 from unheard.metrics.resampling import Measured, resampled
 from unheard.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["Group", "JoinedScores", "join_scores", "measured"]
 
@@ -60,8 +63,12 @@ class JoinedScores:
         return Group(np.flatnonzero(inside & bonafide), np.flatnonzero(inside & ~bonafide))
 
 
-def join_scores(files: Sequence[Path]) -> JoinedScores:
+def join_scores(files: Sequence[Path], columns: Sequence[str] = COLUMNS) -> JoinedScores:
     """Read score files and join them by clip.
+
+    Args:
+        files: At least one.
+        columns: What is wanted of each clip, from the first file; "" where it has no such column.
 
     Raises:
         EvaluationError: If a file cannot be read, or no clip is scored in all of them.
@@ -84,14 +91,18 @@ def join_scores(files: Sequence[Path]) -> JoinedScores:
     for file_ids in names:
         row = {name: place for place, name in enumerate(file_ids)}
         places.append(np.array([row[name] for name in ids]))
-    first = {
-        name: tables[0].column(name).to_numpy(zero_copy_only=False)[places[0]] for name in COLUMNS
-    }
+    first = {name: _column(tables[0], name)[places[0]] for name in columns}
     scores = [
         table.column("score").to_numpy(zero_copy_only=False)[place]
         for table, place in zip(tables, places, strict=True)
     ]
     return JoinedScores(ids, first, scores, len(set().union(*names)) - len(ids))
+
+
+def _column(table: pa.Table, name: str) -> Any:
+    if name not in table.column_names:
+        return np.full(table.num_rows, "", object)
+    return table.column(name).to_numpy(zero_copy_only=False)
 
 
 def measured(

@@ -22,12 +22,15 @@ class Entry:
         data: Name of the manifest that it is trained on, where it wants another than the others,
             such as one with twins: the command line says which file that is. Test clips are to be
             the same.
+        against: Entries that this one is tested against where clips name their page: what has all
+            but one thing in common with it. Empty for the plan's baseline.
     """
 
     name: str
     recipe: str
     settings: tuple[str, ...] = ()
     data: str = ""
+    against: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
@@ -69,7 +72,8 @@ class Comparison:
         _refuse_twice("entry", names)
         _refuse_twice("seed", self.seeds)
         _refuse_twice("held-out family", self.held_out)
-        for name in (self.baseline, *self.held_out_entries):
+        against = [name for entry in self.entries for name in entry.against]
+        for name in (self.baseline, *self.held_out_entries, *against):
             self.entry(name)
         if not self.seeds or min(self.seeds) < 0:
             raise RecipeError(f"the seeds are {self.seeds}; give one or more, each 0 or above")
@@ -89,6 +93,15 @@ class Comparison:
         if name not in by_name:
             raise RecipeError(f"no entry is called {name!r}{suggestion(name, by_name)}")
         return by_name[name]
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return each entry with those that it is tested against."""
+        return [
+            (entry.name, other)
+            for entry in self.entries
+            for other in entry.against or (self.baseline,)
+            if other != entry.name
+        ]
 
 
 def _refuse_twice(what: str, values: Iterable[object]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from unheard.compare.by_page import compare_by_page
 from unheard.compare.cost import read_cost
 from unheard.compare.jobs import Job
 from unheard.compare.numbers import compare_runs
+from unheard.compare.page_text import page_blocks
 from unheard.compare.pictures import drawn
 from unheard.compare.plan import Comparison
 from unheard.compare.results import ComparisonResult, Run
@@ -16,6 +19,7 @@ from unheard.compare.status import overview
 from unheard.compare.text import PICTURES, About, document, spreadsheet
 from unheard.errors import EvaluationError
 from unheard.evaluation import markup
+from unheard.evaluation.markup import Heading
 from unheard.files import in_one_step
 
 __all__ = ["FILES", "write_report"]
@@ -48,6 +52,8 @@ def write_report(
             "nothing to report; run `unheard compare` without --report first"
         )
     result = compare_runs(runs, baseline=plan.baseline, n_draws=n_draws)
+    whole = [run for run in runs if not run.held_out]
+    by_page = compare_by_page(whole, plan.pairs(), n_draws=n_draws) if whole else None
     pictures = drawn(result)
     about = About(
         name=plan.name,
@@ -62,6 +68,9 @@ def write_report(
     )
     blocks = document(result, about, [name for name in PICTURES if name in pictures])
     summary = {**result.to_dict(), "plan": plan.name, "missing": list(about.missing)}
+    if by_page is not None:
+        blocks += [Heading("By page and system"), *page_blocks(by_page)]
+        summary["by_page"] = asdict(by_page)
     contents = {
         **pictures,
         "report.md": markup.markdown(blocks).encode(),
@@ -81,6 +90,7 @@ def _run(job: Job) -> Run:
         method=job.name,
         seed=job.seed,
         scores=job.folder / "eval" / "scores.parquet",
+        dev_scores=job.folder / "bundle" / "dev_scores.parquet",
         held_out=job.stage.held_out,
         training_core_s=job.training_core_s(),
         parameters=cost.parameters,

@@ -28,6 +28,7 @@ class Run:
         parameters: Numbers that scoring needs; 0 if not known.
         trained: How many of them training changed.
         core_s: Seconds of one core for a second of audio; None if not known.
+        dev_scores: Scores of dev, as its bundle keeps them; None if not known.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Run:
     parameters: int = 0
     trained: int = 0
     core_s: float | None = None
+    dev_scores: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from unheard.compare.results import KNOWN_PART, ComparisonResult, Estimate, Line
 from unheard.evaluation.markup import Block, Bullets, Heading, Picture, Table, Words
 
-__all__ = ["NAMES", "PICTURES", "About", "document", "spreadsheet"]
+__all__ = ["NAMES", "PICTURES", "About", "document", "spreadsheet", "together"]
 
 NAMES = {
     "in_eer": "EER known",
@@ -268,12 +268,12 @@ def _cell(name: str, estimate: Estimate | None) -> str:
         return "-"
     if name.endswith("cllr"):
         return f"{estimate.value:.2f}"
-    return _together(
+    return together(
         f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
     )
 
 
-def _together(cell: str) -> str:
+def together(cell: str) -> str:
     """Keep the words of a cell on one line."""
     return cell.replace(" ", "\N{NO-BREAK SPACE}")
 
@@ -286,14 +286,14 @@ def _difference(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None or estimate.difference is None:
         return "-", "-"
     ends = f"[{100 * estimate.difference_low:+.1f}, {100 * estimate.difference_high:+.1f}]"
-    return _together(f"{100 * estimate.difference:+.1f} {ends}"), f"{estimate.p_holm:.3f}"
+    return together(f"{100 * estimate.difference:+.1f} {ends}"), f"{estimate.p_holm:.3f}"
 
 
 def _range(line: Line) -> str:
     estimate = line.numbers.get("out_mean") or line.numbers.get("out_eer")
     if estimate is None:
         return "-"
-    return _together(f"{100 * min(estimate.seeds):.1f} to {100 * max(estimate.seeds):.1f}")
+    return together(f"{100 * min(estimate.seeds):.1f} to {100 * max(estimate.seeds):.1f}")
 
 
 def _ratio(value: float | None, base: float | None) -> str:

@@ -32,7 +32,7 @@ from unheard.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["PageRate", "page_rates"]
+__all__ = ["PageRate", "page_rates", "unseen_systems"]
 
 _COLUMNS = ("page", "attack", "language", "source_corpus", "source_seen", "unseen", "part")
 
@@ -121,6 +121,9 @@ class _Clips:
         judged = np.isin(text("status").astype(str), (SCORED, "no verdict"))
         return whole.where(judged & (whole.labels["page"] != ""))
 
+    def unseen(self, trained_systems: Sequence[str]) -> BoolArray:
+        return unseen_systems(self.labels["attack"], self.labels["unseen"], trained_systems)
+
     def where(self, mask: BoolArray) -> _Clips:
         labels = {name: values[mask] for name, values in self.labels.items()}
         return _Clips(self.score[mask], self.bonafide[mask], labels)
@@ -141,7 +144,7 @@ class _Part:
             return
         scored = self.clips.where(np.isfinite(self.clips.score))
         people, spoof = scored.where(scored.bonafide), scored.where(~scored.bonafide)
-        unseen = spoof.where(_unseen(spoof, self.trained_systems))
+        unseen = spoof.where(spoof.unseen(self.trained_systems))
         yield from self._pooled("pooled EER", people, unseen)
         new = people.where(people.labels["source_seen"] == "no")
         yield from self._pooled("pooled EER, people of source corpora not in train", new, unseen)
@@ -194,7 +197,7 @@ class _Part:
     def _decisions(self, low: float, high: float) -> Iterator[PageRate]:
         """Shares at the operating point, NaN being undecided: a score that is on no side."""
         people, spoof = (self.clips.where(self.clips.bonafide == truth) for truth in (True, False))
-        unseen = spoof.where(_unseen(spoof, self.trained_systems))
+        unseen = spoof.where(spoof.unseen(self.trained_systems))
         new = people.where(people.labels["source_seen"] == "no")
         yield from self._share("people called spoof, by page", people, "page", people.score < low)
         yield from self._share(
@@ -239,10 +242,16 @@ class _Part:
         )
 
 
-def _unseen(spoof: _Clips, trained_systems: tuple[str, ...]) -> BoolArray:
-    """Which spoofed clips are of systems that the detector was not trained on."""
-    if trained_systems:
-        systems = [base_system(attack) for attack in spoof.labels["attack"].tolist()]
-        return ~np.isin(np.array(systems, str), trained_systems)
-    noted: BoolArray = spoof.labels["unseen"] != ""
-    return spoof.labels["unseen"] == "yes" if noted.any() else ~noted
+def unseen_systems(attacks: _Labels, noted: _Labels, trained_systems: Sequence[str]) -> BoolArray:
+    """Return which spoofed clips are of systems that no detector in question was trained on.
+
+    Args:
+        attacks: System of each clip, shape [M].
+        noted: The note "unseen" of each, shape [M]; it decides where nothing is known of training.
+        trained_systems: Base systems of the clips that were trained on; empty if not known.
+    """
+    if len(trained_systems):
+        systems = [base_system(attack) for attack in attacks.tolist()]
+        return ~np.isin(np.array(systems, str), list(trained_systems))
+    known: BoolArray = noted != ""
+    return noted == "yes" if known.any() else ~known

