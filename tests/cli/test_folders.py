@@ -219,7 +219,8 @@ def test_ctrl_c_ends_a_scoring_that_is_stuck_and_says_how_to_resume(
     assert scoring.returncode == 130, text
     assert ("the same command goes on" in text) or ("with --out rows.parquet" in text and not out)
     if out:
-        assert sources(tmp_path / out) == [str(tmp_path / "a.wav")]
+        done = [str(tmp_path / "a.wav")]
+        assert sources(tmp_path / out) in ([done] if jobs == 1 else [done, []])
 
 
 def test_a_pipe_does_not_stop_a_watch(toy: Path, tmp_path: Path) -> None:

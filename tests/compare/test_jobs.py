@@ -22,8 +22,8 @@ from unheard.detectors.toy import Toy
 from unheard.errors import EvaluationError, ManifestError, RecipeError
 from unheard.evaluation.scores import COLUMNS, Facts, write_scores
 from unheard.metrics import Calibration, OperatingPoints
-from unheard.training.solve import Solve
 from unheard.training.recipe import recipe_to_json
+from unheard.training.solve import Solve
 
 FAMILIES = ("formant", "diphone", "neural")
 PLAN = Comparison(
