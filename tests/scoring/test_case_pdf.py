@@ -61,6 +61,15 @@ def test_it_says_all_that_the_sections_say(picture: SmallSpectrogram) -> None:
     assert document.outline
 
 
+def test_lines_end_between_words(picture: SmallSpectrogram) -> None:
+    case = whole(scored(voice(3)))
+    written = {word for page in read(case, picture).pages for word in page.extract_text().split()}
+    (facts,) = sections(case, with_sound=True)[-1].blocks
+    assert isinstance(facts, Facts)
+    said = {word for text in facts.rows.values() for word in text.split()}
+    assert said <= written
+
+
 def test_its_fonts_are_inside_and_it_does_nothing(picture: SmallSpectrogram) -> None:
     document = read(whole(scored(voice(2))), picture)
     for page in document.pages:

@@ -151,7 +151,7 @@ def _rows(
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         first_row_as_headings=table is not None,
         headings_style=FontFace(emphasis="BOLD", color=_SOFT),
-        wrapmode="CHAR" if table is None else "WORD",
+        wrapmode="WORD",
     ) as written:
         for row in [*([table.head] if table else []), *rows]:
             cells = written.row()
