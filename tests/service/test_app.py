@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -195,6 +195,21 @@ def test_a_query_parameter_is_not_passed_over(
     answer = client.request(*asked, params={name: "1"})
     assert (answer.status_code, error(answer)["code"]) == (422, "bad_field")
     assert f"no query parameter is called '{name}'" in error(answer)["message"]
+
+
+@pytest.mark.parametrize("name", ["channel", "track"])
+@given(value=st.from_regex(r"[a-z]{1,8}|0[0-9]?|-1|[0-9]{3}", fullmatch=True))
+@settings(deadline=None, max_examples=15)
+def test_a_channel_or_track_that_is_none_is_answered_in_words(
+    client: TestClient, name: str, value: str
+) -> None:
+    assume(value not in ("mix", "left", "right", "each", "default", "all"))
+    answer = client.post("/v1/score", files=sent(b"not even audio"), data={name: value})
+    assert (answer.status_code, error(answer)["code"]) == (422, "bad_field")
+    said = error(answer)["message"]
+    assert f"{name} is {value!r}: give " in said
+    assert "a number from 1 to 99, or" in said
+    assert "pattern" not in said
 
 
 def test_a_field_that_is_given_twice_is_not_chosen_from(client: TestClient) -> None:

@@ -16,6 +16,7 @@ from unheard import __version__
 from unheard.errors import UnheardError
 from unheard.scoring.scorer import Scorer
 from unheard.service import routes
+from unheard.service.forms import IN_WORDS
 from unheard.service.guard import Guard, refused
 from unheard.service.keys import Keys
 from unheard.service.limits import Limits, Refusal
@@ -99,7 +100,9 @@ async def _unfit(request: Request, error: Exception) -> Response:
     first = cast(RequestValidationError, error).errors()[0]
     where = ".".join(str(step) for step in first["loc"][1:])
     given = "" if first["type"] == "missing" else f" is {str(first.get('input'))[:60]!r}"
-    text = f"{where}{given}: {first['msg'].lower()}; /openapi.json shows what is taken"
+    words = IN_WORDS.get(first.get("ctx", {}).get("pattern"))
+    wanted = f"give {words}" if words else first["msg"].lower()
+    text = f"{where}{given}: {wanted}; /openapi.json shows what is taken"
     return _refuse(request, Refusal(422, "bad_field", text))
 
 

@@ -20,6 +20,7 @@ from unheard.service.engine import ScoreOptions
 from unheard.service.limits import Refusal
 
 __all__ = [
+    "IN_WORDS",
     "MOST_FILES",
     "Bounded",
     "BoundedMany",
@@ -44,6 +45,12 @@ _AS_FILE = "send the recording as a file with a name, as `curl -F file=@call.wav
 _CHANNEL = "^(mix|left|right|each|[1-9][0-9]?)$"
 _TRACK = "^(default|all|[1-9][0-9]?)$"
 
+IN_WORDS = {
+    _CHANNEL: "mix, left, right, a number from 1 to 99, or each for a verdict on each",
+    _TRACK: "default, a number from 1 to 99, or all for a verdict on each audio track",
+}
+"""What the pattern of a field asks for."""
+
 
 def score_options(
     operating_point: Annotated[
@@ -63,17 +70,11 @@ def score_options(
     report: Annotated[bool, Form(description="Draw up a report as well.")] = False,
     channel: Annotated[
         str | None,
-        Form(
-            pattern=_CHANNEL,
-            description="mix, left, right, a number from 1, or each for a verdict on each.",
-        ),
+        Form(pattern=_CHANNEL, description=f"{IN_WORDS[_CHANNEL]}."),
     ] = None,
     track: Annotated[
         str | None,
-        Form(
-            pattern=_TRACK,
-            description="default, a number from 1, or all for a verdict on each audio track.",
-        ),
+        Form(pattern=_TRACK, description=f"{IN_WORDS[_TRACK]}."),
     ] = None,
 ) -> ScoreOptions:
     """Return how a recording is to be scored, from the fields of a form."""
