@@ -143,10 +143,11 @@ def difference(
 
 
 def rounded(content: bytes, detector: Detector) -> bytes:
-    """Return a graph whose large matrices are rounded to 8 bits.
+    """Return a graph whose large matrices are rounded to 8 bits, other large weights to 16.
 
-    Only linear layers that learn are rounded; convolutions, the transform and filter banks stay as
-    they are. What goes into a layer is rounded as it comes, by the range of the batch.
+    Only what learns is rounded, linear layers to 8 bits and all else to 16; the transform and
+    filter banks stay as they are. What goes into a linear layer is rounded as it comes, by the
+    range of the batch. What has 16 bits is computed with in 32.
 
     Args:
         content: What `graph` returned.
@@ -172,7 +173,7 @@ def rounded(content: bytes, detector: Detector) -> bytes:
             weight_type=QuantType.QInt8,
             per_channel=True,
         )
-        return _content(_bare(onnx.load(target)))
+        return _content(_in_16_bits(_bare(onnx.load(target)), detector))
 
 
 def write(
@@ -267,6 +268,26 @@ def _bare(model: ModelProto) -> ModelProto:
     return model
 
 
+def _in_16_bits(model: ModelProto, detector: Detector) -> ModelProto:
+    """Store large weights that are still float32 as float16, and cast them before they are used."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    learnt = {f"detector.{name}" for name, _ in detector.named_parameters()}
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.name not in learnt or tensor.data_type != TensorProto.FLOAT:
+            continue
+        weight = numpy_helper.to_array(tensor)
+        if weight.size < FEWEST_ROUNDED or np.abs(weight).max() > np.finfo(np.float16).max:
+            continue
+        small = f"{tensor.name}_in_16_bits"
+        casts.append(helper.make_node("Cast", [small], [tensor.name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(weight.astype(np.float16), small))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    return model
+
+
 def _content(model: ModelProto) -> bytes:
     if model.ByteSize() >= exported.LARGEST_GRAPH_BYTES:
         raise BundleError(
@@ -278,7 +299,7 @@ def _content(model: ModelProto) -> bytes:
 
 
 def _kept(model: ModelProto, detector: Detector) -> list[str]:
-    """Return the names of products that are not rounded: small ones, and with what never learnt."""
+    """Return the names of products that are not rounded: small ones, sums, what never learnt."""
     from onnx import numpy_helper
 
     fixed = [buffer.numpy() for buffer in detector.buffers() if buffer.ndim == 2]
@@ -287,7 +308,7 @@ def _kept(model: ModelProto, detector: Detector) -> list[str]:
     }
 
     def stays(matrix: FloatArray | None) -> bool:
-        if matrix is None or matrix.size < FEWEST_ROUNDED:
+        if matrix is None or matrix.size < FEWEST_ROUNDED or 1 in matrix.shape:
             return True
         return any(np.array_equal(matrix, array) for array in fixed)
 
