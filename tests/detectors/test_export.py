@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, load_from_string
 from onnxruntime import InferenceSession
 
 from small_detectors import SMALL, TINY_ENCODER, TINY_EXPERTS
@@ -124,3 +125,19 @@ def test_the_exporter_keeps_what_is_added_to_small_variances() -> None:
     session = InferenceSession(program.model_proto.SerializeToString())
     (found,) = session.run(None, {session.get_inputs()[0].name: windows})
     np.testing.assert_allclose(found, 1.0, rtol=1e-3)
+
+
+def test_large_convolutions_of_a_rounded_graph_have_16_bits() -> None:
+    torch.manual_seed(0)
+    detector = ResNet18(n_hop=400, n_mels=16, width=8, embedding=4).build().eval()
+    content = onnx.graph(detector, 0.5)
+    rounded = onnx.rounded(content, detector)
+    weights = load_from_string(rounded).graph.initializer
+    halved = [tensor for tensor in weights if tensor.data_type == TensorProto.FLOAT16]
+    assert halved
+    assert all(tensor.name.endswith("weight_in_16_bits") for tensor in halved)
+    # The mel filters, larger than most of these, were not learnt.
+    assert len(content) - len(rounded) > 1.8 * sum(np.prod(tensor.dims) for tensor in halved)
+    windows = 0.1 * np.random.default_rng(0).standard_normal((3, 8000)).astype(np.float32)
+    before, after = (exported.opened(g, "x", ()).scores(windows) for g in (content, rounded))
+    assert 0 < np.abs(after - before).max() < 0.02 * np.abs(before).max()
