@@ -12,19 +12,19 @@ from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
 
 from interruption import Interrupted, interrupt_before
-from small_detectors import SMALL, TINY_ENCODER
+from small_detectors import SMALL
 from synthetic_corpus import corpus
 from unheard.data.batches import Batch, BatchSource, Shuffled
 from unheard.data.clip import Manifest
 from unheard.detectors import bundle
-from unheard.detectors.linear_states import HiddenLayer, LinearStates, LinearStatesDetector
+from unheard.detectors.linear_states import LinearStatesDetector
 from unheard.errors import RecipeError, TrainingError
 from unheard.training.loop import train
 from unheard.training.method import Progress
 from unheard.training.objectives import WeightedCrossEntropy
 from unheard.training.recipe import Budget, Recipe
 from unheard.training.run_page import write
-from unheard.training.solve import HiddenFit, Solve
+from unheard.training.solve import Solve
 
 OBJECTIVE = WeightedCrossEntropy()
 PROBE = Recipe(
@@ -134,36 +134,6 @@ def test_until_the_last_step_nothing_moves_and_all_scores_are_zero(manifest: Man
         assert all(not p.grad.any() for p in model.linear.parameters() if p.grad is not None)
         assert not model(batch.waveform).any()
     assert torch.equal(model.spread, torch.ones(model.n_embedding))
-
-
-def test_a_hidden_layer_says_nothing_before_the_fit_and_separates_after_it(
-    manifest: Manifest,
-) -> None:
-    method = Solve(hidden=HiddenFit(n_passes=60, batch_clips=9, rate=5e-3))
-    spec = LinearStates(encoder=TINY_ENCODER, layers=(0, 2), n_hidden=8)
-    model = method.prepare(spec.build()).train()
-    assert isinstance(model, LinearStatesDetector)
-    taken = batches(manifest)
-    for batch in taken:
-        method.gradients(model, batch, OBJECTIVE)
-        assert not model(batch.waveform).any()
-    method.after_step(model, after(3))
-    assert model.hidden is not None
-    assert not model.hidden.training
-    waveform = torch.cat([batch.waveform for batch in taken])
-    truth = torch.cat([batch.bonafide for batch in taken])
-    with torch.no_grad():
-        standard = (model.embed(waveform) - model.centre) / model.spread
-        both = model.linear(standard)[:, 0], model.hidden(standard)
-        assert both[1][truth].min() > both[1][~truth].max()
-        torch.testing.assert_close(model(waveform), (both[0] + both[1]) / 2)
-
-
-def test_a_hidden_layer_sees_no_feature_beyond_its_bound() -> None:
-    layer = HiddenLayer(4, 3).eval()
-    far = torch.tensor([[6.0, -6.0, 1.0, 0.0], [600.0, -9.0, 1.0, 0.0]])
-    one, other = layer(far).tolist()
-    assert one == other
 
 
 def test_a_smaller_c_gives_smaller_weights(manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""A probe: statistics over time of what frozen networks compute, and a linear layer on them.
+"""A linear probe: statistics over time of what frozen networks compute, and one linear layer.
 
 B clips, T samples, F frames, C features of the encoder, D embedding.
 """
@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import dropout
 
 from unheard.detectors.detector import Detector
 from unheard.detectors.layers.encoder import WHISPER_BASE, Encoder
@@ -19,10 +18,7 @@ from unheard.detectors.layers.pooling import statistics
 from unheard.detectors.layers.speaker import SpeakerStages
 from unheard.errors import RecipeError
 
-__all__ = ["HiddenLayer", "LinearStates", "LinearStatesDetector"]
-
-BOUND = 6.0
-"""Standard deviations that a feature may differ from its mean before the hidden layer."""
+__all__ = ["LinearStates", "LinearStatesDetector"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +32,6 @@ class LinearStates:
         spectral: Read statistics of the spectrum too; see `SpectralStatistics`.
         speaker: Read the stages of a speaker network too: a folder, or a name that `unheard
             encoder` builds, with its weights; "" reads none. See `SpeakerStages`.
-        n_hidden: Units of a hidden layer beside the linear one, 0 for none. The score is the mean
-            of what both say.
     """
 
     kind: ClassVar[str] = "linear_states"
@@ -46,7 +40,6 @@ class LinearStates:
     layers: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
     spectral: bool = False
     speaker: str = ""
-    n_hidden: int = 0
 
     def __post_init__(self) -> None:
         if not self.layers or list(self.layers) != sorted({*self.layers}) or self.layers[0] < 0:
@@ -58,8 +51,6 @@ class LinearStates:
                 f"layers={self.layers}, and the encoder keeps {self.encoder.n_layers}; "
                 "leave encoder.n_layers at 0"
             )
-        if self.n_hidden < 0:
-            raise RecipeError(f"n_hidden is {self.n_hidden}; give 0 for none, or more")
 
     def build(self) -> Detector:
         """Return a module with random weights; `fresh` adds the encoder's pretrained ones."""
@@ -69,8 +60,8 @@ class LinearStates:
 class LinearStatesDetector(Detector):
     """Frozen networks, mean and deviation over time of their states, standardising, linear layer.
 
-    Only that layer, and a hidden one beside it, have weights that learn. What standardises is a
-    buffer, the identity at first; `unheard.training.solve` fits all at once.
+    Only the linear layer has weights that learn. What standardises is a buffer, the identity at
+    first; `unheard.training.solve` fits both at once.
 
     Shape:
         waveform [B, T] float32 at 16 kHz in [-1, 1] -> score [B]; any T.
@@ -103,7 +94,6 @@ class LinearStatesDetector(Detector):
         self.register_buffer("centre", torch.zeros(self.n_embedding))
         self.register_buffer("spread", torch.ones(self.n_embedding))
         self.linear = nn.Linear(self.n_embedding, 1)
-        self.hidden = HiddenLayer(self.n_embedding, spec.n_hidden) if spec.n_hidden else None
 
     def train(self, mode: bool = True) -> LinearStatesDetector:
         """Switch between training and scoring; the encoder always computes as in scoring."""
@@ -123,9 +113,8 @@ class LinearStatesDetector(Detector):
 
     def classify(self, embedding: Tensor) -> Tensor:
         """Return one score per embedding, [B, D] -> [B]; higher is more bona fide."""
-        standard = (embedding - self.centre) / self.spread
-        score: Tensor = self.linear(standard)[:, 0]
-        return score if self.hidden is None else (score + self.hidden(standard)) / 2
+        score: Tensor = self.linear((embedding - self.centre) / self.spread)[:, 0]
+        return score
 
     def pretrained(self) -> dict[str, Tensor]:
         """Return the published weights of the frozen networks by name in this module."""
@@ -148,21 +137,3 @@ class LinearStatesDetector(Detector):
     def frozen_names(self) -> frozenset[str]:
         """Return the same names: none of them ever changes."""
         return self.pretrained_names()
-
-
-class HiddenLayer(nn.Module):
-    """One hidden layer on standardised, bounded features: [B, D] -> score [B].
-
-    Half of its units and a fifth of the features are left out at random in training.
-    """
-
-    def __init__(self, n_features: int, n_units: int) -> None:
-        super().__init__()
-        self.first = nn.Linear(n_features, n_units)
-        self.last = nn.Linear(n_units, 1)
-
-    def forward(self, standard: Tensor) -> Tensor:
-        """Return one score per embedding; higher is more bona fide."""
-        bounded = dropout(standard.clamp(-BOUND, BOUND), 0.2, self.training)
-        score: Tensor = self.last(dropout(self.first(bounded).relu(), 0.5, self.training))[:, 0]
-        return score

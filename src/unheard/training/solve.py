@@ -1,4 +1,4 @@
-"""A probe fitted at once: collect embeddings while the clips pass, fit layers to them at the end.
+"""A linear probe in closed form: collect embeddings while the clips pass, fit them once at the end.
 
 N clips collected, B clips of a batch, D embedding.
 """
@@ -14,68 +14,18 @@ from torch import Tensor, nn
 
 from unheard.data.batches import Batch, Terms
 from unheard.detectors.detector import Detector, Outputs, Spec
-from unheard.detectors.linear_states import HiddenLayer, LinearStatesDetector
+from unheard.detectors.linear_states import LinearStatesDetector
 from unheard.errors import RecipeError, TrainingError
 from unheard.training.distributed import gathered
 from unheard.training.method import Objective, Progress
-from unheard.types import FloatArray
+from unheard.types import BoolArray, FloatArray, IntArray
 
-__all__ = ["HiddenFit", "Solve"]
+__all__ = ["Solve"]
 
 _LEAST_SPREAD = 0.01
 """Of a feature's mean: the least that a feature is divided by."""
 _ROUNDING = 1e-4
 """The same for any feature: means over time of states around 1 are no more exact than 1e-7."""
-
-
-@dataclass(frozen=True)
-class HiddenFit:
-    """How a hidden layer is fitted to embeddings: AdamW under mixup, at one rate, classes alike.
-
-    Source:
-        Zhang et al., mixup: beyond empirical risk minimization, 2018.
-
-        Differences from the source: mixed are standardised embeddings, not waveforms.
-
-    Attributes:
-        n_passes: Over all embeddings.
-        batch_clips: Embeddings in a batch.
-        rate: Learning rate.
-        decay: Of the weights, for a unit of the rate.
-        mixup: Both parameters of the beta distribution that a share is drawn from.
-    """
-
-    n_passes: int = 12
-    batch_clips: int = 128
-    rate: float = 5e-4
-    decay: float = 0.01
-    mixup: float = 0.4
-
-    def __call__(self, layer: HiddenLayer, standard: Tensor, bonafide: Tensor) -> None:
-        """Fit a layer anew to standardised embeddings [N, D] and truth [N]; leave it to score."""
-        layer.first.reset_parameters()
-        layer.last.reset_parameters()
-        optimiser = torch.optim.AdamW(layer.parameters(), self.rate, weight_decay=self.decay)
-        share = torch.distributions.Beta(self.mixup, self.mixup)
-        truth = bonafide.float()
-        weight = 0.5 * torch.where(bonafide, 1 / truth.mean(), 1 / (1 - truth.mean()))
-        layer.train()
-        for _ in range(self.n_passes):
-            for rows in torch.split(torch.randperm(len(truth)), self.batch_clips):
-                others, kept = rows[torch.randperm(len(rows))], share.sample((len(rows),))
-                mixed = kept[:, None] * standard[rows] + (1 - kept[:, None]) * standard[others]
-                score = layer(mixed)
-                losses = [
-                    s
-                    * nn.functional.binary_cross_entropy_with_logits(
-                        score, truth[r], weight[r], reduction="none"
-                    )
-                    for s, r in ((kept, rows), (1 - kept, others))
-                ]
-                optimiser.zero_grad()
-                torch.autograd.backward(torch.stack(losses).sum(dim=0).mean())
-                optimiser.step()
-        layer.eval()
 
 
 @dataclass(frozen=True)
@@ -96,20 +46,16 @@ class Solve:
     laboratories, the scores say how the detector does on laboratories that it has not met, and
     calibrate it though dev is trained on too.
 
-    A detector's hidden layer, if it has one, is fitted to the same embeddings, standardised alike.
-
     Attributes:
         c: Inverse of the strength of the penalty on the squared weights, scikit-learn's C: smaller
             is smoother. To be chosen on dev.
         max_iterations: Of the solver, L-BFGS.
         hold_out: Fit without each domain of the sampler in turn, too.
-        hidden: How a hidden layer is fitted, if the detector has one.
     """
 
     c: float = 1e-3
     max_iterations: int = 1000
     hold_out: bool = False
-    hidden: HiddenFit = HiddenFit()
 
     def __post_init__(self) -> None:
         if not 0 < self.c < math.inf:
@@ -130,9 +76,6 @@ class Solve:
             )
         nn.init.zeros_(detector.linear.weight)
         nn.init.zeros_(detector.linear.bias)
-        if detector.hidden is not None:
-            nn.init.zeros_(detector.hidden.last.weight)
-            nn.init.zeros_(detector.hidden.last.bias)
         detector.collected = Collected()
         if self.hold_out:
             detector.scored = Collected()
@@ -146,8 +89,8 @@ class Solve:
             terms = objective(Outputs(probe.classify(embedding), embedding), batch)
             columns = (batch.bonafide[:, None], batch.domain[:, None], embedding)
             collected.add(gathered(torch.cat([column.float().cpu() for column in columns], dim=1)))
-        for parameter in probe.parameters():
-            if parameter.requires_grad and parameter.grad is None:
+        for parameter in probe.linear.parameters():
+            if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         return terms
 
@@ -160,10 +103,10 @@ class Solve:
         if progress.step == progress.n_steps:
             probe, collected = _parts(model)
             bonafide, domain, features = _columns(collected.rows())
+            _write(probe, *self._fit(features, bonafide))
             if self.hold_out:
                 assert isinstance(probe.scored, Collected), "prepare was not called"
-                probe.scored.add(self._scores(probe, features, bonafide, domain))
-            self._fit(probe, features, bonafide)
+                probe.scored.add(self._scores(features, bonafide, domain))
             collected.clear()
         return False
 
@@ -188,8 +131,8 @@ class Solve:
             del probe.scored
         return probe
 
-    def _fit(self, probe: LinearStatesDetector, features: Tensor, bonafide: Tensor) -> None:
-        """Fit what standardises, the linear layer and the hidden one to [N, D] and [N]."""
+    def _fit(self, features: FloatArray, bonafide: BoolArray) -> tuple[FloatArray, ...]:
+        """Return centre [D], spread [D], weights [D] and offset [1] for [N, D] and [N]."""
         from sklearn.linear_model import LogisticRegression
 
         n_bonafide = int(bonafide.sum())
@@ -198,42 +141,29 @@ class Solve:
                 f"of {len(bonafide)} clips that passed {n_bonafide} are bona fide; the fit wants "
                 "clips of both classes: give more steps, another sampler, or domains with both"
             )
-        centre = features.mean(dim=0, dtype=torch.float64)
+        centre = features.mean(axis=0)
         # What hardly moves is not blown up: rounding, in 8 bits above all, would decide the score.
-        floor = (_LEAST_SPREAD * centre.abs()).clamp(min=_ROUNDING)
-        spread = features.double().std(dim=0, correction=0).maximum(floor)
-        standard = (features.double() - centre) / spread
+        floor = np.maximum(_LEAST_SPREAD * np.abs(centre), _ROUNDING)
+        spread = np.maximum(features.std(axis=0), floor)
         model = LogisticRegression(
             C=self.c, class_weight="balanced", max_iter=self.max_iterations, tol=1e-6
         )
-        model.fit(standard.numpy(), bonafide.numpy())
+        model.fit((features - centre) / spread, bonafide)
         if model.n_iter_[0] >= self.max_iterations:
             raise TrainingError(
                 f"the fit did not converge in {self.max_iterations} iterations; give a smaller "
                 "method.c, or more method.max_iterations"
             )
-        fitted = (centre, spread, torch.from_numpy(model.coef_), torch.from_numpy(model.intercept_))
-        targets = (probe.centre, probe.spread, probe.linear.weight, probe.linear.bias)
-        with torch.no_grad():
-            for target, value in zip(targets, fitted, strict=True):
-                target.copy_(value)
-        if probe.hidden is not None:
-            self.hidden(probe.hidden, standard.float(), bonafide)
+        return centre, spread, model.coef_[0], model.intercept_
 
-    def _scores(
-        self, probe: LinearStatesDetector, features: Tensor, bonafide: Tensor, domain: Tensor
-    ) -> Tensor:
-        """Return the score [N, 1] of each clip by a fit without its domain; NaN if it has none.
-
-        Leaves the probe fitted without the last domain.
-        """
-        scores = torch.full((len(domain), 1), torch.nan)
-        for number in torch.unique(domain[domain >= 0]):
+    def _scores(self, features: FloatArray, bonafide: BoolArray, domain: IntArray) -> Tensor:
+        """Return the score [N, 1] of each clip by a fit without its domain; NaN if it has none."""
+        scores = np.full((len(domain), 1), np.nan)
+        for number in np.unique(domain[domain >= 0]):
             inside = domain == number
-            self._fit(probe, features[~inside], bonafide[~inside])
-            with torch.no_grad():
-                scores[inside, 0] = probe.classify(features[inside])
-        return scores
+            centre, spread, weights, offset = self._fit(features[~inside], bonafide[~inside])
+            scores[inside, 0] = (features[inside] - centre) / spread @ weights + offset
+        return torch.from_numpy(scores).float()
 
 
 class Collected(nn.Module):
@@ -264,9 +194,18 @@ class Collected(nn.Module):
         self.batches = [state.clone()] if len(state) else []
 
 
-def _columns(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _columns(rows: Tensor) -> tuple[BoolArray, IntArray, FloatArray]:
     """Return truth [N], domain [N] and embeddings [N, D] of what was collected."""
-    return rows[:, 0] > 0, rows[:, 1].long(), rows[:, 2:]
+    values = rows.numpy()
+    return values[:, 0] > 0, values[:, 1].astype(np.int64), values[:, 2:].astype(np.float64)
+
+
+def _write(probe: LinearStatesDetector, *fitted: FloatArray) -> None:
+    """Write centre, spread, weights and offset into a probe."""
+    targets = (probe.centre, probe.spread, probe.linear.weight, probe.linear.bias)
+    with torch.no_grad():
+        for target, value in zip(targets, fitted, strict=True):
+            target.copy_(torch.from_numpy(value).reshape(target.shape))
 
 
 def _parts(model: nn.Module) -> tuple[LinearStatesDetector, Collected]:
