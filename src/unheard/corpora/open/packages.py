@@ -21,17 +21,16 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from unheard.corpora.open import apt
 from unheard.errors import CorpusError
+from unheard.types import Say
 
 __all__ = ["PACKAGES", "Package", "fetch", "install_engines", "sha256_of"]
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
