@@ -19,6 +19,7 @@ a broken invariant of our own is an `AssertionError`.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Literal, get_args, get_origin, get_type_hints
 
 __all__ = [
     "AttackError",
@@ -33,6 +34,7 @@ __all__ = [
     "ServiceError",
     "TrainingError",
     "UnheardError",
+    "check_choices",
     "suggestion",
 ]
 
@@ -108,3 +110,19 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = get_close_matches(name, names, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
+
+
+def check_choices(spec: object, says: str) -> None:
+    """Refuse a dataclass one of whose fields is none of the words that its annotation lists.
+
+    Args:
+        spec: The dataclass; annotations other than `Literal` are passed over.
+        says: What the message says of `name` and `value`, such as "{name} cannot be {value!r}".
+
+    Raises:
+        RecipeError: If there is such a field.
+    """
+    for name, wanted in get_type_hints(type(spec)).items():
+        value, known = getattr(spec, name), get_args(wanted)
+        if get_origin(wanted) is Literal and value not in known:
+            raise RecipeError(says.format(name=name, value=value) + suggestion(value, known))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unheard.attacks import Engines, Speech, attacks, espeak, hibari, kokoro, mb_melgan
+from unheard.attacks import Engines, Speech, attacks, espeak, hibari, kokoro, mb_melgan, pretrained
 from unheard.attacks.griffin_lim import mel_filters
 from unheard.errors import AttackError
 from unheard.types import FloatArray
@@ -188,7 +188,7 @@ def vocoder(monkeypatch: pytest.MonkeyPatch) -> Vocoder:
         return np.random.default_rng(0).standard_normal(300 * len(features)).astype(np.float32)
 
     fake = Vocoder(noise)
-    monkeypatch.setattr(mb_melgan, "_interpreter", lambda path: fake)
+    monkeypatch.setattr(pretrained, "graph", lambda path: fake)
     return fake
 
 

@@ -20,6 +20,7 @@ from unheard.attacks import (
     gnuspeech,
     hifi_gan_v3,
     lyra,
+    pretrained,
     published,
 )
 from unheard.errors import AttackError
@@ -92,7 +93,7 @@ def test_lyra_hears_whole_frames_and_forgets_the_clip_before(
     models = {"soundstream_encoder": Interpreter(64), "quantizer": Interpreter(1)}
     models["lyragan"] = Interpreter(320)
     monkeypatch.setattr(published, "verified", lambda name, engines, file: Path(file.path))
-    monkeypatch.setattr(lyra, "_interpreter", lambda path: models[path.stem])
+    monkeypatch.setattr(pretrained, "graph", lambda path: models[path.stem])
     monkeypatch.setattr(lyra.Lyra, "missing", lambda self: "")
     row, source = attacks(None)[name], voice(0.5)[:7_001]
     for _ in range(2):
@@ -108,7 +109,7 @@ def test_the_smallest_hifi_gan_gets_bands_before_frames(monkeypatch: pytest.Monk
     n_frames = 11_025 // 256
     model = Interpreter(256 * n_frames)
     monkeypatch.setattr(published, "verified", lambda name, engines, file: Path("x"))
-    monkeypatch.setattr(hifi_gan_v3, "_interpreter", lambda path: model)
+    monkeypatch.setattr(pretrained, "graph", lambda path: model)
     monkeypatch.setattr(hifi_gan_v3.HifiGanV3, "missing", lambda self: "")
     row = attacks(None)["hifi-gan-v3-ljspeech"]
     assert row.generate(Speech(source), np.random.default_rng(0)).shape == source.shape

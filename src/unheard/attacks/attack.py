@@ -8,13 +8,13 @@ when the generator is used, never on import.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from unheard.types import FloatArray
 
-__all__ = ["FAMILIES", "VERSION", "Attack", "Kind", "Speech"]
+__all__ = ["FAMILIES", "VERSION", "Attack", "Copy", "Kind", "Speech"]
 
 Kind = Literal["copy", "text"]
 """What a generator starts from: a recording, or a text."""
@@ -108,3 +108,10 @@ class Attack(Protocol):
         fails, or gives silence or non-finite samples.
         """
         ...
+
+
+class Copy:
+    """What generators that start from a recording have in common."""
+
+    kind: ClassVar[Kind] = "copy"
+    languages: ClassVar[tuple[str, ...]] = ()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from unheard.attacks import pretrained, published, sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks import published, sound
+from unheard.attacks.attack import Speech
 from unheard.attacks.engines import Engines
 from unheard.attacks.mel import Mel
-from unheard.attacks.published import Published
+from unheard.attacks.published import Pinned, Published
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _FILE = Published(
 
 
 @dataclass(frozen=True)
-class Cargan:
+class Cargan(Pinned):
     """A recording that CARGAN spoke from its mel spectrogram.
 
     Attributes:
@@ -48,17 +48,9 @@ class Cargan:
     name: str = "cargan"
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "neural vocoder"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "MIT"
-    languages: ClassVar[tuple[str, ...]] = ()
     files: ClassVar[tuple[Published, ...]] = (_FILE,)
-    packages: ClassVar[tuple[str, ...]] = (_FILE.source,)
-
-    def missing(self) -> str:
-        """Return how to get the weights or what runs them, or ""."""
-        lacking = published.missing(self.name, self.engines, self.files)
-        return lacking or pretrained.missing("torch", extra="train")
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording as the vocoder speaks it, shape [T] float32 at 16 kHz.

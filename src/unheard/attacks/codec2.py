@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from unheard.attacks import sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Copy, Speech
 from unheard.attacks.engines import Engines, install_hint
 from unheard.types import FloatArray
 
@@ -22,7 +22,7 @@ _DELAY_8KHZ = {"3200": 160, "2400": 160, "1300": 160, "700C": 250}
 
 
 @dataclass(frozen=True)
-class Codec2:
+class Codec2(Copy):
     """A recording that was sent through one mode of Codec2.
 
     Attributes:
@@ -35,10 +35,8 @@ class Codec2:
     mode: str
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "parametric codec"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "LGPL-2.1"
-    languages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ("debian:codec2", "debian:libcodec2-1.0")
 
     def missing(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from unheard.attacks import hifi_gan, pretrained, sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Copy, Speech
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Diffusion:
+class Diffusion(Copy):
     """A recording that a diffusion model of our own reconstructed; see `diffusion_training`.
 
     Attributes:
@@ -50,10 +50,8 @@ class Diffusion:
     phases: Literal["drawn", "source"] = "drawn"
     name: str = "diffusion"
     family: ClassVar[str] = "diffusion"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "Apache-2.0"
-    languages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ("pypi:diffusers",)
 
     def missing(self) -> str:

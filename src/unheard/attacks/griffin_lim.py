@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unheard.attacks import sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Copy, Speech
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.types import FloatArray
 
@@ -22,7 +22,7 @@ ComplexArray = NDArray[np.complexfloating]
 
 
 @dataclass(frozen=True)
-class GriffinLim:
+class GriffinLim(Copy):
     """A recording without its phases, and with phases that fit its magnitudes.
 
     Attributes:
@@ -47,10 +47,8 @@ class GriffinLim:
     n_rounds: int = 32
     momentum: float = 0.99
     family: ClassVar[str] = "signal vocoder"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "Apache-2.0"
-    languages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
 
     def missing(self) -> str:

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unheard.attacks import pretrained, sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Speech
 from unheard.attacks.mel import Mel
+from unheard.attacks.pretrained import InLibrary
 from unheard.errors import AttackError
 from unheard.types import FloatArray
 
@@ -25,7 +26,7 @@ VOCODERS = ("SpeechT5HifiGan", "FastSpeech2ConformerHifiGan")
 
 
 @dataclass(frozen=True)
-class HifiGan:
+class HifiGan(InLibrary):
     """A recording that HiFi-GAN spoke from its mel spectrogram.
 
     Attributes:
@@ -43,19 +44,8 @@ class HifiGan:
     mel: Mel = field(default=Mel(low_hz=80.0, high_hz=7_600.0, floor=1e-10))
     name: str = "hifi-gan"
     family: ClassVar[str] = "neural vocoder"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "MIT (published weights)"
-    languages: ClassVar[tuple[str, ...]] = ()
-    packages: ClassVar[tuple[str, ...]] = ("pypi:transformers",)
-
-    def missing(self) -> str:
-        """Return how to get the library that runs it, or ""."""
-        return pretrained.missing("transformers", extra="reconstruct")
-
-    def weights(self) -> tuple[str, ...]:
-        """Return the folder or hub id of the vocoder."""
-        return (self.source,)
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording as the vocoder speaks it, shape [T] float32 at 16 kHz.

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from unheard.attacks import pretrained, published, sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks import published, sound
+from unheard.attacks.attack import Speech
 from unheard.attacks.engines import Engines
 from unheard.attacks.mel import Mel
-from unheard.attacks.published import Published
+from unheard.attacks.published import Pinned, Published
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _NARROW = Mel(n_window=640, n_fft=1024, n_hop=160, logarithm="e", centred=False)
 
 
 @dataclass(frozen=True)
-class HifiGanV1:
+class HifiGanV1(Pinned):
     """A recording that HiFi-GAN V1 spoke from its mel spectrogram.
 
     Attributes:
@@ -55,25 +55,13 @@ class HifiGanV1:
     n_channels: int = 512
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "neural vocoder"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "MIT"
-    languages: ClassVar[tuple[str, ...]] = ()
 
     @property
     def files(self) -> tuple[Published, ...]:
         """The weights."""
         return (self.file,)
-
-    @property
-    def packages(self) -> tuple[str, ...]:
-        """Where the weights are published."""
-        return published.sources(self.files)
-
-    def missing(self) -> str:
-        """Return how to get the weights or what runs them, or ""."""
-        lacking = published.missing(self.name, self.engines, self.files)
-        return lacking or pretrained.missing("torch", extra="train")
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording as the vocoder speaks it, shape [T] float32 at 16 kHz.

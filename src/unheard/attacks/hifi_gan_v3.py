@@ -5,18 +5,17 @@ T samples.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from unheard.attacks import pretrained, published, sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Speech
 from unheard.attacks.engines import Engines
 from unheard.attacks.mel import Mel
-from unheard.attacks.published import Published
+from unheard.attacks.published import Pinned, Published
 from unheard.types import FloatArray
 
 __all__ = ["HifiGanV3", "rows"]
@@ -30,7 +29,7 @@ _FILE = Published(
 
 
 @dataclass(frozen=True)
-class HifiGanV3:
+class HifiGanV3(Pinned):
     """A recording that HiFi-GAN V3 spoke from its mel spectrogram.
 
     Attributes:
@@ -45,17 +44,10 @@ class HifiGanV3:
     name: str = "hifi-gan-v3-ljspeech"
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "neural vocoder"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "Apache-2.0"
-    languages: ClassVar[tuple[str, ...]] = ()
+    libraries: ClassVar[Mapping[str, str]] = {"ai_edge_litert": "corpus"}
     files: ClassVar[tuple[Published, ...]] = (_FILE,)
-    packages: ClassVar[tuple[str, ...]] = (_FILE.source, "pypi:ai-edge-litert")
-
-    def missing(self) -> str:
-        """Return how to get the model or its runtime, or ""."""
-        lacking = published.missing(self.name, self.engines, self.files)
-        return lacking or pretrained.missing("ai_edge_litert", extra="corpus")
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording as the vocoder speaks it, shape [T] float32 at 16 kHz.
@@ -64,24 +56,12 @@ class HifiGanV3:
             AttackError: If the model is missing or altered, or it gives nothing usable.
         """
         source = sound.recording(self, speech)
-        interpreter = _interpreter(published.verified(self.name, self.engines, _FILE))
-        logs = _MEL.of_recording(source).T[None].astype(np.float32)
-        wanted, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        interpreter.resize_tensor_input(wanted["index"], logs.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(wanted["index"], logs)
-        interpreter.invoke()
-        samples = interpreter.get_tensor(given["index"]).ravel()
+        interpreter = pretrained.graph(published.verified(self.name, self.engines, _FILE))
+        logs = _MEL.of_recording(source).T[None]
+        samples = pretrained.through(interpreter, logs, any_shape=True).ravel()
         return sound.copied(self.name, sound.from_rate(samples, _MEL.rate_hz), source)
 
 
 def rows(engines: Engines) -> list[HifiGanV3]:
     """Return the one vocoder."""
     return [HifiGanV3(engines=engines)]
-
-
-@lru_cache(maxsize=1)
-def _interpreter(path: Path) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    return Interpreter(str(path), num_threads=1)

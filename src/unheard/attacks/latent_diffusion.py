@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unheard.attacks import hifi_gan, pretrained, sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Speech
 from unheard.attacks.mel import Mel
+from unheard.attacks.pretrained import InLibrary
 from unheard.errors import AttackError
 from unheard.types import FloatArray
 
@@ -25,7 +26,7 @@ _PARTS = ("vae", "unet", "scheduler", "tokenizer", "text_encoder", "vocoder")
 
 
 @dataclass(frozen=True)
-class AudioLdm:
+class AudioLdm(InLibrary):
     """A recording that the networks of an AudioLDM pipeline reconstructed.
 
     Attributes:
@@ -50,19 +51,9 @@ class AudioLdm:
     mel: Mel = field(default=Mel(n_mels=64, n_hop=160, logarithm="e"))
     name: str = "audioldm"
     family: ClassVar[str] = "diffusion"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = False
     licence: ClassVar[str] = "CC-BY-NC-SA-4.0 (published weights)"
-    languages: ClassVar[tuple[str, ...]] = ()
-    packages: ClassVar[tuple[str, ...]] = ("pypi:diffusers", "pypi:transformers")
-
-    def missing(self) -> str:
-        """Return how to get the libraries that run it, or ""."""
-        return pretrained.missing("diffusers", "transformers", extra="reconstruct")
-
-    def weights(self) -> tuple[str, ...]:
-        """Return the folder or hub id of the pipeline."""
-        return (self.source,)
+    libraries: ClassVar[tuple[str, ...]] = ("diffusers", "transformers")
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording as it was reconstructed, shape [T] float32 at 16 kHz.

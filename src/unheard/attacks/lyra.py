@@ -5,17 +5,16 @@ T samples, Q quantisers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from unheard.attacks import pretrained, published, sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Speech
 from unheard.attacks.engines import Engines
-from unheard.attacks.published import Published
+from unheard.attacks.published import Pinned, Published
 from unheard.types import FloatArray
 
 __all__ = ["Lyra", "rows"]
@@ -35,7 +34,7 @@ _LEVEL = 0.08
 
 
 @dataclass(frozen=True)
-class Lyra:
+class Lyra(Pinned):
     """A recording that Lyra 2 encoded and decoded, frame by frame of 20 ms.
 
     Attributes:
@@ -52,17 +51,10 @@ class Lyra:
     n_quantisers: int
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "neural codec"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "Apache-2.0"
-    languages: ClassVar[tuple[str, ...]] = ()
+    libraries: ClassVar[Mapping[str, str]] = {"ai_edge_litert": "corpus"}
     files: ClassVar[tuple[Published, ...]] = _FILES
-    packages: ClassVar[tuple[str, ...]] = (*published.sources(_FILES), "pypi:ai-edge-litert")
-
-    def missing(self) -> str:
-        """Return how to get the models or their runtime, or ""."""
-        lacking = published.missing(self.name, self.engines, self.files)
-        return lacking or pretrained.missing("ai_edge_litert", extra="corpus")
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording after the codec, shape [T] float32 at 16 kHz.
@@ -72,7 +64,7 @@ class Lyra:
         """
         source = sound.recording(self, speech)
         paths = (published.verified(self.name, self.engines, file) for file in self.files)
-        encoder, quantiser, decoder = (_interpreter(path) for path in paths)
+        encoder, quantiser, decoder = (pretrained.graph(path) for path in paths)
         # What one clip left in them must not reach the next.
         encoder.reset_all_variables()
         decoder.reset_all_variables()
@@ -83,31 +75,14 @@ class Lyra:
         padded = np.pad(wave, (0, -wave.size % _N_FRAME))
         frames = []
         for frame in padded.reshape(-1, _N_FRAME):
-            features = _through(encoder, frame[None])
+            features = pretrained.through(encoder, frame[None])
             encoded = encode(input_frames=features, num_quantizers=np.int32(self.n_quantisers))
             indices = encoded["output_0"]
             decoded = decode(encoding_indices=indices)["output_0"]
-            frames.append(_through(decoder, decoded)[0])
+            frames.append(pretrained.through(decoder, decoded)[0])
         return sound.copied(self.name, np.concatenate(frames), source)
 
 
 def rows(engines: Engines) -> list[Lyra]:
     """Return one codec for each rate in bits a second."""
     return [Lyra(f"lyra-{rate}", count, engines) for rate, count in _N_QUANTISERS.items()]
-
-
-def _through(interpreter: Any, values: FloatArray) -> FloatArray:
-    """Run a model of one input and one output."""
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
-    interpreter.invoke()
-    out: FloatArray = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    return out
-
-
-@lru_cache(maxsize=3)
-def _interpreter(path: Path) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    return interpreter

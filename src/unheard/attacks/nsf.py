@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from unheard.attacks import pretrained, published, sound, world
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks import published, sound, world
+from unheard.attacks.attack import Speech
 from unheard.attacks.engines import Engines
-from unheard.attacks.published import Published
+from unheard.attacks.published import Pinned, Published
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.types import FloatArray
 
@@ -33,7 +33,7 @@ _LINEAR_BELOW_HZ = 1_000.0
 
 
 @dataclass(frozen=True)
-class Nsf:
+class Nsf(Pinned):
     """A recording that a neural source-filter network spoke.
 
     Attributes:
@@ -52,10 +52,8 @@ class Nsf:
     file: Published
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "neural vocoder"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "BSD-3-Clause"
-    languages: ClassVar[tuple[str, ...]] = ()
 
     @property
     def files(self) -> tuple[Published, ...]:
@@ -65,15 +63,11 @@ class Nsf:
     @property
     def packages(self) -> tuple[str, ...]:
         """Where the weights are published, and what finds the pitch."""
-        return (*published.sources(self.files), *world.World("").packages)
+        return (*super().packages, *world.World("").packages)
 
     def missing(self) -> str:
         """Return how to get the weights, what runs them or what finds the pitch, or ""."""
-        return (
-            published.missing(self.name, self.engines, self.files)
-            or pretrained.missing("torch", extra="train")
-            or world.World("").missing()
-        )
+        return super().missing() or world.World("").missing()
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording as the network speaks it, shape [T] float32 at 16 kHz.

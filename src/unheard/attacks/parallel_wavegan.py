@@ -5,6 +5,7 @@ T samples, M mel bands.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from unheard.attacks import pretrained, published, sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks import published, sound
+from unheard.attacks.attack import Speech
 from unheard.attacks.engines import Engines
 from unheard.attacks.mel import Mel
-from unheard.attacks.published import Published
+from unheard.attacks.published import Pinned, Published
 from unheard.types import FloatArray
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ _DEVIATIONS = (
 
 
 @dataclass(frozen=True)
-class ParallelWaveGan:
+class ParallelWaveGan(Pinned):
     """A recording that Parallel WaveGAN spoke from its mel spectrogram.
 
     Attributes:
@@ -70,20 +71,10 @@ class ParallelWaveGan:
     name: str = "parallel-wavegan"
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "neural vocoder"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "Apache-2.0"
-    languages: ClassVar[tuple[str, ...]] = ()
+    libraries: ClassVar[Mapping[str, str]] = {"torch": "train", "ai_edge_litert": "corpus"}
     files: ClassVar[tuple[Published, ...]] = (_FILE,)
-    packages: ClassVar[tuple[str, ...]] = (_FILE.source, "pypi:ai-edge-litert")
-
-    def missing(self) -> str:
-        """Return how to get the weights, or what reads or runs them, or ""."""
-        return (
-            published.missing(self.name, self.engines, self.files)
-            or pretrained.missing("torch", extra="train")
-            or pretrained.missing("ai_edge_litert", extra="corpus")
-        )
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording as the vocoder speaks it, shape [T] float32 at 16 kHz.

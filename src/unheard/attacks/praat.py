@@ -10,14 +10,11 @@ from typing import ClassVar
 import numpy as np
 
 from unheard.attacks import sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Copy, Speech
 from unheard.attacks.engines import Engines, install_hint
 from unheard.types import FloatArray
 
 __all__ = ["PraatGender", "PraatLpc", "rows"]
-
-_PACKAGES = ("debian:praat",)
-_LICENCE = "GPL-3.0-or-later"
 
 # Pulses where Praat hears a pitch, noise elsewhere, both of unit power, through the filter. Praat
 # predicts the pre-emphasised sound, so the emphasis is taken back afterwards; pulses that all
@@ -71,8 +68,33 @@ Save as WAV file: after$
 """
 
 
+class _Praat(Copy):
+    name: str
+    engines: Engines
+    free: ClassVar[bool] = True
+    licence: ClassVar[str] = "GPL-3.0-or-later"
+    packages: ClassVar[tuple[str, ...]] = ("debian:praat",)
+
+    def missing(self) -> str:
+        """Return how to install Praat, or ""."""
+        return "" if self._program() else install_hint("praat", self.packages)
+
+    def _program(self) -> Path | None:
+        return self.engines.program("praat_nogui") or self.engines.program("praat")
+
+    def _copied(self, script: str, source: FloatArray, *arguments: str) -> FloatArray:
+        program = self._program()
+        assert program is not None
+        with tempfile.TemporaryDirectory() as folder:
+            before, after, written = (Path(folder) / end for end in ("in.wav", "out.wav", "praat"))
+            sound.write(before, source)
+            written.write_text(script)
+            self.engines.run([program, "--run", written, before, after, *arguments])
+            return sound.copied(self.name, sound.read(self.name, after), source)
+
+
 @dataclass(frozen=True)
-class PraatLpc:
+class PraatLpc(_Praat):
     """A recording filtered again: its linear prediction filter over pulses and noise.
 
     Attributes:
@@ -83,15 +105,6 @@ class PraatLpc:
     name: str = "praat-lpc"
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "signal vocoder"
-    kind: ClassVar[Kind] = "copy"
-    free: ClassVar[bool] = True
-    licence: ClassVar[str] = _LICENCE
-    languages: ClassVar[tuple[str, ...]] = ()
-    packages: ClassVar[tuple[str, ...]] = _PACKAGES
-
-    def missing(self) -> str:
-        """Return how to install Praat, or ""."""
-        return _missing(self.engines)
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording from its filter, shape [T] float32 at 16 kHz.
@@ -100,12 +113,11 @@ class PraatLpc:
             AttackError: If the engine is not installed, fails, or gives nothing usable.
         """
         source = sound.recording(self, speech)
-        output = _run(self.name, self.engines, _LPC, source, str(rng.integers(1, 2**31)))
-        return sound.copied(self.name, output, source)
+        return self._copied(_LPC, source, str(rng.integers(1, 2**31)))
 
 
 @dataclass(frozen=True)
-class PraatGender:
+class PraatGender(_Praat):
     """A recording with pitch and formants moved as between women and men, by overlap-add.
 
     Attributes:
@@ -116,15 +128,6 @@ class PraatGender:
     name: str = "praat-gender"
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "conversion"
-    kind: ClassVar[Kind] = "copy"
-    free: ClassVar[bool] = True
-    licence: ClassVar[str] = _LICENCE
-    languages: ClassVar[tuple[str, ...]] = ()
-    packages: ClassVar[tuple[str, ...]] = _PACKAGES
-
-    def missing(self) -> str:
-        """Return how to install Praat, or ""."""
-        return _missing(self.engines)
 
     def generate(self, speech: Speech, rng: np.random.Generator) -> FloatArray:
         """Return the recording in another voice, shape [T] float32 at 16 kHz.
@@ -137,31 +140,9 @@ class PraatGender:
         formants, median = rng.uniform(1.08, 1.22), rng.uniform(1.25, 1.7)
         changed = (formants, median) if up else (1 / formants, 1 / median)
         numbers = [str(rng.integers(1, 2**31)), *(f"{number:.4f}" for number in changed)]
-        output = _run(self.name, self.engines, _GENDER, source, *numbers)
-        return sound.copied(self.name, output, source)
+        return self._copied(_GENDER, source, *numbers)
 
 
 def rows(engines: Engines) -> list[PraatLpc | PraatGender]:
     """Return both generators."""
     return [PraatLpc(engines=engines), PraatGender(engines=engines)]
-
-
-def _missing(engines: Engines) -> str:
-    return "" if _program(engines) else install_hint("praat", _PACKAGES)
-
-
-def _program(engines: Engines) -> Path | None:
-    return engines.program("praat_nogui") or engines.program("praat")
-
-
-def _run(
-    name: str, engines: Engines, script: str, samples: FloatArray, *arguments: str
-) -> FloatArray:
-    program = _program(engines)
-    assert program is not None
-    with tempfile.TemporaryDirectory() as folder:
-        before, after = Path(folder) / "in.wav", Path(folder) / "out.wav"
-        sound.write(before, samples)
-        (Path(folder) / "run.praat").write_text(script)
-        engines.run([program, "--run", Path(folder) / "run.praat", before, after, *arguments])
-        return sound.read(name, after)

@@ -10,11 +10,25 @@ import re
 from functools import lru_cache
 from importlib import util
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
+
+from unheard.attacks.attack import Copy
 from unheard.errors import AttackError
+from unheard.types import FloatArray
 
-__all__ = ["Pretrained", "absent", "find", "fingerprint", "loaded", "missing"]
+__all__ = [
+    "InLibrary",
+    "Pretrained",
+    "absent",
+    "find",
+    "fingerprint",
+    "graph",
+    "loaded",
+    "missing",
+    "through",
+]
 
 _WEIGHTS = ("*.json", "*.safetensors", "*.bin", "*.txt")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -27,6 +41,31 @@ class Pretrained(Protocol):
     def weights(self) -> tuple[str, ...]:
         """Return the folders, or ids of a model hub, that it reads."""
         ...
+
+
+class InLibrary(Copy):
+    """A copy by one published model that a library holds the code of.
+
+    Attributes:
+        source: Folder of the model, or a model hub's id.
+        libraries: What runs it, by the names that are imported, which are those of the packages.
+    """
+
+    source: str
+    libraries: ClassVar[tuple[str, ...]] = ("transformers",)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The libraries."""
+        return tuple(f"pypi:{name}" for name in self.libraries)
+
+    def missing(self) -> str:
+        """Return how to get the libraries that run it, or ""."""
+        return missing(*self.libraries, extra="reconstruct")
+
+    def weights(self) -> tuple[str, ...]:
+        """Return the folder or hub id of the model."""
+        return (self.source,)
 
 
 def missing(*libraries: str, extra: str) -> str:
@@ -144,3 +183,25 @@ def loaded(name: str, kind: str, source: str) -> Any:
             f"another size, such as {lacking[0]}; fetch it again, or give another folder"
         )
     return model.eval().requires_grad_(False)
+
+
+@lru_cache(maxsize=3)
+def graph(path: Path) -> Any:
+    """Return a TensorFlow Lite file, ready to run on one thread; kept for the next clip."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def through(interpreter: Any, values: FloatArray, *, any_shape: bool = False) -> FloatArray:
+    """Run a TensorFlow Lite file of one input, here of its own shape or any, and one output."""
+    wanted, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    if any_shape:
+        interpreter.resize_tensor_input(wanted["index"], values.shape)
+        interpreter.allocate_tensors()
+    interpreter.set_tensor(wanted["index"], values.astype(np.float32))
+    interpreter.invoke()
+    made: FloatArray = interpreter.get_tensor(given["index"])
+    return made

@@ -9,16 +9,27 @@ those of repositories lie in the corpus cache alone:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
+from unheard.attacks import pretrained
+from unheard.attacks.attack import Copy
 from unheard.attacks.engines import Engines
 from unheard.errors import AttackError
 
-__all__ = ["Published", "Publishing", "find", "folder_of", "missing", "sources", "verified"]
+__all__ = [
+    "Pinned",
+    "Published",
+    "Publishing",
+    "find",
+    "folder_of",
+    "missing",
+    "sources",
+    "verified",
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,36 @@ class Publishing(Protocol):
     def engines(self) -> Engines:
         """Where it looks."""
         ...
+
+
+class Pinned(Copy):
+    """A copy by a network whose weights are pinned files.
+
+    Attributes:
+        name: As in `ATTACKS`.
+        engines: Where the files lie.
+        libraries: What reads or runs them, as it is imported -> the extra that brings it.
+    """
+
+    name: str
+    engines: Engines
+    libraries: ClassVar[Mapping[str, str]] = {"torch": "train"}
+
+    @property
+    def files(self) -> tuple[Published, ...]:
+        """What it reads."""
+        raise NotImplementedError
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Where the files are published, and the runtime of TensorFlow Lite if it takes that."""
+        runtime = ("pypi:ai-edge-litert",) if "ai_edge_litert" in self.libraries else ()
+        return (*sources(self.files), *runtime)
+
+    def missing(self) -> str:
+        """Return how to get the files, or what reads or runs them, or ""."""
+        libraries = (pretrained.missing(name, extra=of) for name, of in self.libraries.items())
+        return missing(self.name, self.engines, self.files) or next(filter(None, libraries), "")
 
 
 def sources(files: Sequence[Published]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +22,11 @@ from unheard.attacks.twins import NOTE, Task, TwinOutcome, identity, make, setti
 from unheard.data.clip import Clip, Manifest
 from unheard.data.protocol import moved
 from unheard.errors import AttackError, UnheardError
+from unheard.types import Say
 from unheard.workers import Died, in_processes
 
 __all__ = ["MADE_OF", "Reconstructed", "objection", "reconstruct"]
 
-Say = Callable[[str], None]
 
 MADE_OF = ("train", "trn", "dev", "val")
 """How the names of parts begin of which twins may be made: none that a detector is tested on."""

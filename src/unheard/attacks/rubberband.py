@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from unheard.attacks import sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Copy, Speech
 from unheard.attacks.engines import Engines, install_hint
 from unheard.types import FloatArray
 
@@ -18,7 +18,7 @@ __all__ = ["RubberBand", "rows"]
 
 
 @dataclass(frozen=True)
-class RubberBand:
+class RubberBand(Copy):
     """A recording shifted by 2 to 5 semitones, up or down.
 
     Attributes:
@@ -31,10 +31,8 @@ class RubberBand:
     formants: bool
     engines: Engines = field(default=Engines())
     family: ClassVar[str] = "conversion"
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "GPL-2.0-or-later"
-    languages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ("debian:rubberband-cli", "debian:librubberband2")
 
     def missing(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unheard.attacks import sound
-from unheard.attacks.attack import Kind, Speech
+from unheard.attacks.attack import Copy, Speech
 from unheard.attacks.engines import install_hint
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.types import FloatArray
@@ -18,7 +18,7 @@ __all__ = ["World", "pitch", "rows"]
 
 
 @dataclass(frozen=True)
-class World:
+class World(Copy):
     """A recording taken apart into F0, envelope and aperiodicity, and put together again.
 
     Attributes:
@@ -37,10 +37,8 @@ class World:
     family: str = "signal vocoder"
     pitch_semitones: tuple[float, float] = (0.0, 0.0)
     tract_ratio: float = 1.0
-    kind: ClassVar[Kind] = "copy"
     free: ClassVar[bool] = True
     licence: ClassVar[str] = "MIT"
-    languages: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ("pypi:pyworld==0.3.5", "pypi:setuptools<81")
 
     def missing(self) -> str:

@@ -6,7 +6,7 @@ times at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from unheard.compare.plan import Comparison
 from unheard.compare.runner import PROGRAM, Failure, Worker
 from unheard.compare.status import Overview, State, overview
 from unheard.errors import RecipeError
+from unheard.types import Say
 
 if TYPE_CHECKING:
     from unheard.compare.jobs import Job
@@ -69,7 +70,7 @@ def compare(
     data: Mapping[str, Path],
     out: Path,
     *,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
     options: Options = PLAIN,
 ) -> list[Failure]:
     """Train and evaluate all of a plan that is not done yet; return the jobs that failed.

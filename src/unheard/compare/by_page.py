@@ -19,9 +19,16 @@ from unheard.data.kinds import GROUPS, group_of
 from unheard.evaluation.pages import unseen_systems
 from unheard.evaluation.scores import read_facts
 from unheard.metrics import TiesWarning, corrected, eer
-from unheard.metrics.by_group import FEWEST_SPOOF
+from unheard.metrics.by_group import FEWEST_SPOOF, draws_over_groups
 from unheard.metrics.counted import counted
-from unheard.metrics.resampling import Measured, memberships, percentiles, resampled, two_sided_p
+from unheard.metrics.resampling import (
+    Measured,
+    memberships,
+    percentiles,
+    resampled,
+    stacked,
+    two_sided_p,
+)
 from unheard.types import BoolArray, FloatArray, IntArray
 
 __all__ = ["NUMBERS", "ByPage", "PageNumber", "PageTest", "compare_by_page"]
@@ -194,39 +201,28 @@ class _Clips:
     def pooled(self, n_draws: int, seed: int) -> FloatArray:
         """Return rates as they are and drawn, [M, 1 + D]; pages of people and systems are drawn."""
         people, unseen = self.people, self.unseen
-        rows = np.arange(people.size), people.size + np.arange(unseen.size)
+        classes = [self.trials.scores[0][rows] for rows in (people, unseen)]
+        rows, stratum = stacked(classes)
         measured = [
             Measured(counted(eer, score[people], score[unseen]), rows)
             for score in self.trials.scores
         ]
         labels = self.trials.columns["page"][people], self.trials.columns["attack"][unseen]
-        some = self.trials.scores[0]
-        units = memberships([some[people], some[unseen]], [label.astype(str) for label in labels])
-        stratum = np.repeat([0, 1], [people.size, unseen.size])
+        units = memberships(classes, [label.astype(str) for label in labels])
         rng = np.random.default_rng(seed)
         draws = resampled(measured, stratum, n_draws, rng, units=np.concatenate(units))
         return np.column_stack([self._rates(people, unseen), draws])
 
     def over_systems(self, n_draws: int, seed: int) -> FloatArray:
         """Return the same of the mean over systems; clips of a system stay as they are."""
-        people, n_people = self.people, self.people.size
-        spoof = np.concatenate(list(self.systems.values()))
-        ends = np.cumsum([rows.size for rows in self.systems.values()])
-        places = np.split(n_people + np.arange(spoof.size), ends[:-1])
-        measured = [
-            Measured(counted(eer, score[people], score[rows]), (np.arange(n_people), place))
+        people = self.people
+        runs = [
+            (score[people], {name: score[rows] for name, rows in self.systems.items()})
             for score in self.trials.scores
-            for rows, place in zip(self.systems.values(), places, strict=True)
         ]
         page = self.trials.columns["page"][people].astype(str)
-        (unit,) = memberships([self.trials.scores[0][people]], [page])
-        once = np.zeros(spoof.size, np.int64)
-        stratum = np.concatenate([np.zeros(n_people, np.int64), once - 1])
-        rng = np.random.default_rng(seed)
-        rates = resampled(measured, stratum, n_draws, rng, units=np.concatenate([unit, once]))
-        n = len(self.systems)
-        drawn = rng.multinomial(n, np.full(n, 1 / n), n_draws).T
-        draws = (rates.reshape(-1, n, n_draws) * drawn).sum(axis=1) / n
+        (unit,) = memberships([runs[0][0]], [page])
+        draws = draws_over_groups(eer, runs, unit, n_draws, seed)
         means = [self._rates(people, rows) for rows in self.systems.values()]
         return np.column_stack([np.mean(means, axis=0), draws])
 
@@ -261,8 +257,7 @@ def _large(labels: Any, inside: BoolArray) -> dict[str, IntArray]:
 
 
 def _eer(human: FloatArray, machine: FloatArray) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         return eer(human, machine)
 
 

@@ -134,8 +134,7 @@ def measured(
         for metric, group, score in wanted
     ]
     stratum = _strata(list({id(group): group for _, group, _ in wanted}.values()), n_trials)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         values = [
             metric(score[group.human], score[group.machine]) for metric, group, score in wanted
         ]

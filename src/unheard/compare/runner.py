@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from unheard.compare.time_used import TimeUsed, core_s_of, read_time_used, write_time_used
+from unheard.types import Say
 
 if TYPE_CHECKING:
     from unheard.compare.jobs import Job
@@ -73,7 +74,7 @@ class Worker:
         *,
         n_jobs: int = 1,
         program: Sequence[str] = PROGRAM,
-        say: Callable[[str], None] = lambda _: None,
+        say: Say = lambda _: None,
     ) -> None:
         """Look at what is to be done.
 

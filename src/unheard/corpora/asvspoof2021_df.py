@@ -28,9 +28,6 @@ recalled, and agrees with all sums.
 Licence: ODC-By 1.0. Where to get it: Zenodo, the record of ASVspoof 2021 DF (four archives); the
 keys from the challenge's own page. That the licence is that of the LA task is recalled.
 
-Citation: X. Liu et al., "ASVspoof 2021: Towards spoofed and deepfake speech detection in the wild",
-IEEE/ACM Transactions on Audio, Speech, and Language Processing 31, 2023.
-
 Known defects: 97 of 100 clips of eval are spoofed, so accuracy says nothing; the length of silence
 at the edges gives labels away in eval and progress, which is why hidden is trimmed; speakers and
 attacks named A07 to A19 are those of the evaluation part of ASVspoof 2019 LA; the language of what
@@ -47,7 +44,7 @@ from typing import ClassVar
 from unheard.corpora.asvspoof2019_la import ATTACK_FAMILY
 from unheard.corpora.asvspoof2021_la import SUBSETS, keys_of, subset
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import check_attack, is_bonafide, rows, wrong_part
+from unheard.data.tables import check_attack, check_part, is_bonafide, rows
 
 __all__ = ["Asvspoof2021Df"]
 
@@ -97,8 +94,7 @@ class Asvspoof2021Df:
         Raises:
             CorpusError: If the part does not exist, or the keys are missing or malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         keys, audio = keys_of(root, "DF")
         for number, columns in rows(keys, columns=(13, 8), what=_WANTED):
             if subset(columns[7], f"{keys}:{number}") == part:

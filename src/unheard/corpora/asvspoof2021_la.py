@@ -19,12 +19,6 @@ Counts: eval 14,816 bona fide and 133,360 spoofed, progress 1,676 and 14,788, hi
 from public readers of the keys; the split of each subset by label is recalled, and agrees with all
 five sums.
 
-Licence: ODC-By 1.0. Where to get it: Zenodo, the record of ASVspoof 2021 LA; the keys from the
-challenge's own page.
-
-Citation: X. Liu et al., "ASVspoof 2021: Towards spoofed and deepfake speech detection in the wild",
-IEEE/ACM Transactions on Audio, Speech, and Language Processing 31, 2023.
-
 Known defects: speakers and attacks are those of the evaluation part of ASVspoof 2019 LA; the length
 of silence at the edges gives labels away in eval and progress, which is why hidden is trimmed; all
 speech is English, read, studio (VCTK).
@@ -39,7 +33,7 @@ from typing import ClassVar
 
 from unheard.corpora.asvspoof2019_la import ATTACK_FAMILY
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import check_attack, file, is_bonafide, rows, wrong_part
+from unheard.data.tables import check_attack, check_part, file, is_bonafide, rows
 from unheard.errors import CorpusError
 
 __all__ = ["SUBSETS", "Asvspoof2021La", "keys_of", "subset"]
@@ -86,8 +80,7 @@ class Asvspoof2021La:
         Raises:
             CorpusError: If the part does not exist, or the keys are missing or malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         keys, audio = keys_of(root, "LA")
         for number, columns in rows(keys, columns=8, what=_WANTED):
             speaker, name, codec, transmission, attack, label, trim, row_subset = columns

@@ -28,9 +28,6 @@ train and dev are recalled, and agree with them.
 Licence: ODC-By-1.0; bona fide speech CC-BY-4.0, by its README. Where to get it: Zenodo, the record
 of ASVspoof 5.
 
-Citation: X. Wang et al., "ASVspoof 5: Crowdsourced speech data, deepfakes, and adversarial attacks
-at scale", ASVspoof Workshop, 2024.
-
 Known defects: train and dev know no codec, three quarters of eval went through one, so a codec is
 never seen in training; a clip of eval and its coded versions are up to a dozen rows of one
 utterance, so draws by clip understate an interval; the families of the attacks are not in the
@@ -46,7 +43,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import check_attack, file, is_bonafide, rows, wrong_part
+from unheard.data.tables import check_attack, check_part, file, is_bonafide, rows
 
 __all__ = ["Asvspoof5"]
 
@@ -98,8 +95,7 @@ class Asvspoof5:
         Raises:
             CorpusError: If the part does not exist, or its table is missing or malformed.
         """
-        if part not in _TABLES:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         table, audio = _TABLES[part]
         where = "the archives were unpacked into, ASVspoof5_protocols.tar.gz among them"
         path = file(root, f"ASVspoof5_protocols/{table}", table, what=where)

@@ -27,12 +27,6 @@ Counts: 707,872 clips over all in the Parquet tables by their card, which is six
 VCTK once and each of its fifteen codecs once. By part they are not known here, so none is compared;
 a survey's 42,752 genuine and 45,045 spoofed are of some part that it does not name.
 
-Licence: CC BY 4.0. Where to get it: the data-set hub pages rogertseng/CodecFake (Parquet) and
-rogertseng/CodecFake_wavs (archives).
-
-Citation: H. Wu, Y. Tseng, H. Lee, "CodecFake: Enhancing Anti-Spoofing Models Against Deepfake
-Audios from Codec-Based Speech Synthesis Systems", Interspeech 2024.
-
 Known defects: copies without genuine have no human speech (fetch VCTK separately); codecs have
 rates of 16, 24 and 44.1 kHz, VCTK 48 kHz, so the rate tells them apart; dev and eval are two
 speakers each; a clip says what VCTK says in the same voice, so this and ASVspoof share voices and
@@ -49,7 +43,7 @@ from typing import ClassVar
 from unheard.corpora.codecfake_xie import voice
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
 from unheard.data.shards import MARK
-from unheard.data.tables import files_under, is_bonafide, wrong_part
+from unheard.data.tables import check_part, files_under, is_bonafide
 from unheard.errors import CorpusError
 
 __all__ = ["CodecfakeWu"]
@@ -94,8 +88,7 @@ class CodecfakeWu:
             CorpusError: If the part does not exist, nothing of the corpus is there, or root is
                 Codecfake of Xie et al.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         if (root / "label").is_dir():
             raise CorpusError(
                 f"{root}: this is Codecfake of Xie et al. (label files next to train, dev and "

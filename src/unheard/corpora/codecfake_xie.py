@@ -25,11 +25,6 @@ files that the authors published; of train, dev and C7 worked out: the published
 six fake ones, and by every clip once in C7. A1 and A2 have 8,902 clips each, but the score files
 8,887 (4,451 and 4,436), so none is compared.
 
-Licence: CC BY-NC-ND 4.0. Where to get it: Zenodo, six records named in the authors' README.
-
-Citation: Y. Xie et al., "The Codecfake Dataset and Countermeasures for the Universally Detection of
-Deepfake Audio", arXiv 2405.04880, 2024.
-
 Known defects: clips have several rates, users report, and readers that take all for 16 kHz learn
 the rate; a fake clip says what its real one says, in the same voice, with only the codec between;
 who counts codec re-synthesis as human speech (one public benchmark does) turns the labels of C1
@@ -47,7 +42,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import is_bonafide, rows, wrong_part
+from unheard.data.tables import check_part, is_bonafide, rows
 from unheard.errors import CorpusError
 
 __all__ = ["CodecfakeXie", "voice"]
@@ -107,8 +102,7 @@ class CodecfakeXie:
             CorpusError: If the part does not exist, its label file is missing or malformed, or
                 root is CodecFake of Wu et al.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         table = _labels(root) / f"{part}.txt"
         place = _place(root, part)
         for number, columns in rows(table, columns=3, what="the label file, from label.zip"):

@@ -27,8 +27,6 @@ Counts: they differ by release and language, so none is compared.
 Licence: CC0 1.0. Where to get it: the Common Voice pages of Mozilla (an account is needed). The
 speaker is a hash of the account; its terms forbid trying to find out who that is.
 
-Citation: R. Ardila et al., "Common Voice: a massively-multilingual speech corpus", LREC 2020.
-
 Known defects: all clips are MP3, so next to uncompressed generated speech the codec gives the label
 away; microphones and rooms are of every kind; one person may have several accounts, so speakers of
 train and test may be the same; some clips are empty, cut off or read by a synthesiser; releases
@@ -43,7 +41,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import Clip
-from unheard.data.tables import lines, subfolders, wrong_part
+from unheard.data.tables import check_part, lines, subfolders
 from unheard.errors import CorpusError
 
 __all__ = ["CommonVoice"]
@@ -97,8 +95,7 @@ class CommonVoice:
         Raises:
             CorpusError: If the part does not exist, there is no language, or a table is malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         for folder in _languages(root):
             table = folder / f"{part}.tsv"
             taken = _taken(folder) if part == _REST else set()

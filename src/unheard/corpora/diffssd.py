@@ -50,7 +50,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from unheard.data.clip import Clip
-from unheard.data.tables import csv_rows, file, is_bonafide, wrong_part
+from unheard.data.tables import check_part, csv_rows, file, is_bonafide
 from unheard.errors import CorpusError
 
 __all__ = ["Diffssd", "Purdue"]
@@ -102,8 +102,7 @@ class Diffssd:
         Raises:
             CorpusError: If the part does not exist, or the table is missing or malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         table = file(root, "train_val_test_splits.csv", what="holds train_val_test_splits.csv")
         places = {name: _place(root, *folders) for name, folders in _PLACES.items()}
         for number, row in csv_rows(table, wanted=("filename", "set", "label")):

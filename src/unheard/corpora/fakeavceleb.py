@@ -48,7 +48,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import csv_rows, file, is_bonafide, wrong_part
+from unheard.data.tables import check_part, csv_rows, file, is_bonafide
 from unheard.errors import CorpusError
 
 __all__ = ["FakeAvCeleb"]
@@ -100,8 +100,7 @@ class FakeAvCeleb:
         Raises:
             CorpusError: If the part does not exist, or the table is missing or malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         names = (f"{_FOLDER}/meta_data.csv", "meta_data.csv")
         table = file(root, *names, what=f"holds {_FOLDER}, with meta_data.csv in it")
         above = table.parent.relative_to(root)

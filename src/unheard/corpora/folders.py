@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import files_under, wrong_part
+from unheard.data.tables import check_part, files_under
 from unheard.errors import CorpusError
 
 __all__ = ["Folders"]
@@ -75,8 +75,7 @@ class Folders:
             CorpusError: If there is no such part.
         """
         known = self.parts_in(root)
-        if part not in known:
-            raise wrong_part(str(root), part, known)
+        check_part(str(root), part, known)
         above = "" if part == _ONLY_PART and not (root / part).is_dir() else f"{part}/"
         for label in _CLASSES:
             for inside in files_under(root / above / label):

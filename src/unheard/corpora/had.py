@@ -21,10 +21,6 @@ A label that its pieces contradict is refused. The fake pieces go to the note "s
 Counts: not known, so none is compared. The layout is that of public readers; the archives were not
 available. Names of speakers and of generators are not in it.
 
-Licence: unknown. Where to get it: Zenodo, record 10377492.
-
-Citation: J. Yi et al., "Half-Truth: A Partially Fake Audio Detection Dataset", Interspeech 2021.
-
 Known defects: what is fake is a few words of a sentence, so most of a fake clip is real; a whole
 clip may be fake too; there is one language and one way of joining.
 """
@@ -38,7 +34,7 @@ from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
 from unheard.data.segment_labels import NOTE, spoofed_pieces, written
-from unheard.data.tables import folder, is_bonafide, rows, wrong_part
+from unheard.data.tables import check_part, folder, is_bonafide, rows
 from unheard.errors import CorpusError
 
 __all__ = ["Had"]
@@ -74,8 +70,7 @@ class Had:
         Raises:
             CorpusError: If the part does not exist, or its label file is missing or malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         base = folder(root, f"HAD_{part}", f"HAD/HAD_{part}", what=_UNPACKED)
         audio = _audio(base, part).relative_to(root).as_posix()
         table = base / f"HAD_{part}_label.txt"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
@@ -16,13 +15,12 @@ from unheard.data import shards
 from unheard.data.clip import Manifest
 from unheard.data.tables import files_under
 from unheard.errors import CorpusError
+from unheard.types import Say
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["import_corpus"]
-
-Say = Callable[[str], None]
 
 
 def import_corpus(

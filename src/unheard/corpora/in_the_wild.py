@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import csv_rows, file, is_bonafide, wrong_part
+from unheard.data.tables import check_part, csv_rows, file, is_bonafide
 
 __all__ = ["InTheWild"]
 
@@ -72,8 +72,7 @@ class InTheWild:
         Raises:
             CorpusError: If the part does not exist, or meta.csv is missing or malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         table = file(
             root,
             "release_in_the_wild/meta.csv",

@@ -21,6 +21,7 @@ from unheard.data.shards import MARK, source
 from unheard.data.tables import LFS_HEAD
 from unheard.errors import AudioError, CorpusError
 from unheard.files import open_regular
+from unheard.types import Say
 from unheard.workers import with_progress
 
 __all__ = ["POINTER", "UNREADABLE", "Inspected", "inspect", "pointers_among"]
@@ -34,8 +35,6 @@ UNREADABLE = "unreadable"
 _CHUNK = 64
 _HEAD_BYTES = 4096
 _SAMPLE = 64
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,6 @@ Licence: terms of its own for the audio: research, use by private persons, no re
 texts CC BY-SA. Where to get it: the page of the corpus of Saruwatari laboratory, University of
 Tokyo.
 
-Citation: R. Sonobe, S. Takamichi, H. Saruwatari, "JSUT corpus: free large-scale Japanese speech
-corpus for end-to-end speech synthesis", arXiv 1711.00354, 2017.
-
 Known defects: one speaker, one anechoic room: next to other voices the speaker gives the label
 away; repeat500 says one hundred sentences five times; the Japanese clips of WaveFake speak with
 this voice, and they are made from basic5000.
@@ -37,7 +34,7 @@ from typing import ClassVar
 
 from unheard.corpora.corpus import above_parts
 from unheard.data.clip import Clip
-from unheard.data.tables import lines, wrong_part
+from unheard.data.tables import check_part, lines
 from unheard.errors import CorpusError
 
 __all__ = ["Jsut"]
@@ -96,8 +93,7 @@ class Jsut:
             CorpusError: If the sub-corpus does not exist, or its transcript is missing or
                 malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         folder = _base(root) / part
         transcript = folder / "transcript_utf8.txt"
         for number, line in lines(transcript, "the transcript of the sub-corpus, from its archive"):

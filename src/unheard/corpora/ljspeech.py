@@ -15,8 +15,6 @@ Counts: 13,100 clips, all bona fide, in one part ("all").
 
 Licence: public domain. Where to get it: the page of the LJ Speech Dataset of its author.
 
-Citation: K. Ito, L. Johnson, "The LJ Speech Dataset", 2017.
-
 Known defects: the recordings were MP3 files of 128 kbit/s (LibriVox), so human speech carries the
 traces of a codec; one speaker, one microphone: next to other voices the speaker gives the label
 away; it is the usual training set of English voices, so spoofed clips of WaveFake, DiffSSD and
@@ -31,7 +29,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import Clip
-from unheard.data.tables import file, lines, wrong_part
+from unheard.data.tables import check_part, file, lines
 from unheard.errors import CorpusError
 
 __all__ = ["LjSpeech", "metadata"]
@@ -63,8 +61,7 @@ class LjSpeech:
         Raises:
             CorpusError: If the part does not exist, or metadata.csv is missing or malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         table = file(
             root,
             "metadata.csv",

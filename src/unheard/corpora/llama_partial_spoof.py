@@ -41,7 +41,7 @@ from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
 from unheard.data.segment_labels import NOTE, spoofed_pieces, written
-from unheard.data.tables import is_bonafide, lines, wrong_part
+from unheard.data.tables import check_part, is_bonafide, lines
 from unheard.errors import CorpusError
 
 __all__ = ["LlamaPartialSpoof"]
@@ -82,8 +82,7 @@ class LlamaPartialSpoof:
         Raises:
             CorpusError: If the part does not exist, or its label file is missing or malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         table = root / f"label_{part}.txt"
         for number, line in lines(table, _WANTED):
             where = f"{table}:{number}"

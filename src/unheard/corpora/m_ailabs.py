@@ -22,8 +22,6 @@ ru_RU 47, uk_UK 87); the number of clips was not published, so none is compared.
 Licence: terms of its own, close to BSD; the Ukrainian recordings for machine learning only. Where
 to get it: the page of its author, "The M-AILABS Speech Dataset".
 
-Citation: M-AILABS, "The M-AILABS Speech Dataset", 2019.
-
 Known defects: each clip begins and ends with half a second of silence that was put there, which
 tells it from generated speech without; about six clips of the lists have no file (en_UK, en_US,
 es_ES), and are reported as missing; most recordings come from LibriVox, which offers MP3 files; in
@@ -42,7 +40,7 @@ from typing import ClassVar
 
 from unheard.corpora.ljspeech import metadata
 from unheard.data.clip import Clip
-from unheard.data.tables import files_under, subfolders, wrong_part
+from unheard.data.tables import check_part, files_under, subfolders
 from unheard.errors import CorpusError
 
 __all__ = ["MAilabs"]
@@ -94,8 +92,7 @@ class MAilabs:
         Raises:
             CorpusError: If the language does not exist or was not fetched, or a list is malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         above = _folder(root, part)
         if not above.is_dir():
             raise CorpusError(

@@ -30,8 +30,6 @@ files; so none is compared.
 Licence: CC BY-NC 4.0 by the authors' card (an earlier card said Apache 2.0); M-AILABS has its own.
 Where to get it: the authors' page on a data-set hub (mueller91/MLAAD) or Fraunhofer AISEC's cloud.
 
-Citation: N. Mueller et al., "MLAAD: The Multi-Language Audio Anti-Spoofing Dataset", IJCNN 2024.
-
 Known defects: no human speech in it, and M-AILABS differs from it in more than the label (half a
 second of silence at the edges, audiobooks, eight languages only); the language of about 1,000 rows
 of version 5 is misspelt in path ("zh" for the folder "zh-cn"), so a row whose path leads elsewhere
@@ -49,7 +47,7 @@ from typing import ClassVar
 from unheard.corpora.beside import clips_as_part
 from unheard.corpora.m_ailabs import MAilabs
 from unheard.data.clip import Clip
-from unheard.data.tables import csv_rows, folder, subfolders, wrong_part
+from unheard.data.tables import check_part, csv_rows, folder, subfolders
 from unheard.errors import CorpusError
 
 __all__ = ["Mlaad"]
@@ -102,8 +100,7 @@ class Mlaad:
         Raises:
             CorpusError: If the part does not exist, or no meta.csv is there or one is malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         fake = folder(root, "fake", what="holds fake/LANGUAGE/SYSTEM/meta.csv")
         tables = [
             table

@@ -22,10 +22,6 @@ eval 7,355 and 63,882. The layout is that of public readers; the archives were n
 
 Licence: ODC-By 1.0, recalled. Where to get it: Zenodo, the record of PartialSpoof.
 
-Citation: L. Zhang et al., "The PartialSpoof database and countermeasures for the detection of short
-fake speech segments embedded in an utterance", IEEE/ACM Transactions on Audio, Speech, and Language
-Processing 31, 2023.
-
 Known defects: a spoofed clip may begin or end in silence that is labelled as the speech next to it;
 joins are overlapped and added, and detectors learn the joins; all speech is English, read (VCTK).
 """
@@ -42,7 +38,7 @@ import numpy as np
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
 from unheard.data.segment_labels import NOTE, Stretch, written
-from unheard.data.tables import check_attack, folder, is_bonafide, rows, wrong_part
+from unheard.data.tables import check_attack, check_part, folder, is_bonafide, rows
 from unheard.errors import CorpusError
 
 __all__ = ["PartialSpoof"]
@@ -87,8 +83,7 @@ class PartialSpoof:
             CorpusError: If the part does not exist, or its protocol or labels are missing or
                 malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         protocols = "protocols/PartialSpoof_LA_cm_protocols"
         where = "the archives of PartialSpoof were unpacked into, the one that holds database"
         base = folder(root, f"database/{protocols}", protocols, what=where).parents[1]

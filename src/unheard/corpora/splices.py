@@ -20,7 +20,7 @@ T samples at 16 kHz.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,7 @@ from unheard.audio.conditions import CONDITIONS, RAW
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest, values_of
 from unheard.data.segment_labels import NOTE, Stretch, written
 from unheard.errors import AttackError, CorpusError
-from unheard.types import FloatArray
+from unheard.types import FloatArray, Say
 from unheard.workers import with_progress
 
 __all__ = ["LENGTHS_S", "OTHER", "SYSTEMS", "engine_of", "level", "splice"]
@@ -54,8 +54,6 @@ _MARGIN_S = 2.0
 _CONTEXT_S = 0.5
 _FADE = _RATE // 50
 _TRIES = 12
-
-Say = Callable[[str], None]
 
 
 def splice(  # noqa: PLR0913  each is a choice of its own

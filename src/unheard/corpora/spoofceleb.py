@@ -20,9 +20,6 @@ train 230,948 and 2,309,473, development 7,963 and 47,778; these are not verifie
 
 Licence: CC BY 4.0 by the authors' card. Where to get it: the data-set hub page jungjee/spoofceleb.
 
-Citation: J. Jung et al., "SpoofCeleb: Speech Deepfake Detection and SASV In The Wild", arXiv
-2409.17285, 2024.
-
 Known defects: bona fide speech is not the video's own: it was cut and cleaned for training text to
 speech (TITW, recalled), so it carries the traces of an enhancer; speech is called English, though
 VoxCeleb1 is not wholly; which system a number stands for was not available, so all families are
@@ -38,7 +35,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from unheard.data.clip import BONAFIDE_ATTACK, Clip
-from unheard.data.tables import csv_rows, folder, wrong_part
+from unheard.data.tables import check_part, csv_rows, folder
 from unheard.errors import CorpusError
 
 __all__ = ["SpoofCeleb"]
@@ -75,8 +72,7 @@ class SpoofCeleb:
         Raises:
             CorpusError: If the part does not exist, or its table is missing or malformed.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         names = ("metadata", "spoofceleb/metadata", "SpoofCeleb/metadata")
         tables = folder(root, *names, what="holds metadata and flac, from the archive's pieces")
         above = (tables.parent / "flac" / part).relative_to(root)

@@ -50,10 +50,10 @@ from unheard.data.shards import MARK
 from unheard.data.tables import (
     BONAFIDE_WORDS,
     SPOOF_WORDS,
+    check_part,
     csv_rows,
     delimiter_of,
     lines,
-    wrong_part,
 )
 from unheard.errors import CorpusError, suggestion
 
@@ -129,8 +129,7 @@ class Table:
                 label of neither class, no path, one that leaves the root, or one seen before.
         """
         known = self.parts_in(root)
-        if part not in known:
-            raise wrong_part(str(root), part, known)
+        check_part(str(root), part, known)
         bonafide, spoof = _words(self.bonafide), _words(self.spoof)
         if both := bonafide & spoof:
             raise CorpusError(

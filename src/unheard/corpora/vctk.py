@@ -32,9 +32,6 @@ is compared.
 Licence: CC BY 4.0 (0.92), ODC-By 1.0 (before; recalled, not seen). Where to get it: Edinburgh
 DataShare, "CSTR VCTK Corpus".
 
-Citation: J. Yamagishi, C. Veaux, K. MacDonald, "CSTR VCTK Corpus: English multi-speaker corpus for
-CSTR voice cloning toolkit (version 0.92)", University of Edinburgh, 2019.
-
 Known defects: p315 has no text; p280 has no second microphone and p362 lacks some files of it; the
 silence at the edges was cut off in 0.92, which tells its clips from generated ones that keep
 theirs; the older layout keeps long silences and holds a file p376_295.raw, which is passed over;
@@ -51,7 +48,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from unheard.data.clip import Clip
-from unheard.data.tables import files_under, folder, lines, wrong_part
+from unheard.data.tables import check_part, files_under, folder, lines
 from unheard.errors import CorpusError
 
 __all__ = ["Vctk"]
@@ -105,8 +102,7 @@ class Vctk:
         Raises:
             CorpusError: If the part does not exist, or there is no folder of recordings.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         audio = _audio(root)
         speaker_notes = _speakers(audio.parent / "speaker-info.txt")
         for path, sentence, recorded_part in _recordings(audio):

@@ -50,7 +50,7 @@ from unheard.corpora.beside import clips_as_part
 from unheard.corpora.jsut import Jsut
 from unheard.corpora.ljspeech import LjSpeech
 from unheard.data.clip import Clip
-from unheard.data.tables import files_under, folder, wrong_part
+from unheard.data.tables import check_part, files_under, folder
 
 __all__ = ["WaveFake"]
 
@@ -100,8 +100,7 @@ class WaveFake:
             CorpusError: If the part does not exist, `generated_audio` is not there, or a
                 recording corpus next to it lacks its list.
         """
-        if part not in self.parts:
-            raise wrong_part(self.name, part, self.parts)
+        check_part(self.name, part, self.parts)
         base = folder(root, _GENERATED, what=f"holds {_GENERATED}, from {_GENERATED}.zip")
         for inside in files_under(base):
             yield self._generated(PurePosixPath(inside), part)

@@ -10,7 +10,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from unheard.audio import AUDIO_SUFFIXES
@@ -23,6 +23,7 @@ __all__ = [
     "LFS_HEAD",
     "SPOOF_WORDS",
     "check_attack",
+    "check_part",
     "csv_rows",
     "delimiter_of",
     "file",
@@ -34,7 +35,6 @@ __all__ = [
     "rows",
     "subfolders",
     "text_lines",
-    "wrong_part",
 ]
 
 BONAFIDE_WORDS = ("bonafide", "bona-fide", "bona_fide", "bona fide", "genuine", "real", "human")
@@ -269,15 +269,19 @@ def subfolders(folder: Path) -> list[str]:
         return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
 
 
-def wrong_part(name: str, part: str, parts: Iterable[str]) -> CorpusError:
-    """Return the error for a part that a corpus does not have.
+def check_part(name: str, part: str, parts: Collection[str]) -> None:
+    """Refuse a part that a corpus does not have.
 
     Args:
         name: The corpus.
         part: What was asked for.
         parts: What there is.
+
+    Raises:
+        CorpusError: If it is none of them.
     """
-    return CorpusError(f"{name} has no part {part!r}{suggestion(part, parts)}")
+    if part not in parts:
+        raise CorpusError(f"{name} has no part {part!r}{suggestion(part, parts)}")
 
 
 def is_new_folder(entry: os.DirEntry[str], seen: set[str]) -> bool:

@@ -16,16 +16,11 @@ from unheard.detectors.detector import Detector
 from unheard.detectors.layers.exporting import recurrent
 from unheard.detectors.layers.features import Framing, Lfcc, Log, Mel, Spectrogram
 from unheard.detectors.layers.growth import Reads, Width
-from unheard.errors import RecipeError, suggestion
+from unheard.errors import RecipeError, check_choices, suggestion
 
 __all__ = ["Grnn"]
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
-CHOICES = {
-    "feature": ("lfcc", "mel"),
-    "cell": tuple(CELLS),
-    "pooling": ("attentive", "statistics"),
-}
 LAYER = "recurrent."
 """What the name of a width starts with; the number of the layer follows."""
 
@@ -79,10 +74,7 @@ class Grnn:
     embedding: int = 64
 
     def __post_init__(self) -> None:
-        for name, known in CHOICES.items():
-            value = getattr(self, name)
-            if value not in known:
-                raise RecipeError(f"Grnn knows no {name} {value!r}{suggestion(value, known)}")
+        check_choices(self, "Grnn knows no {name} {value!r}")
         if not self.hidden or min(self.channels, self.embedding, *self.hidden) < 1:
             raise RecipeError(
                 f"hidden={self.hidden}, channels={self.channels}, embedding={self.embedding}; "

@@ -17,11 +17,10 @@ from unheard.detectors.layers.features import Framing, Spectrogram
 from unheard.detectors.layers.gates import AttentionGate, Gate
 from unheard.detectors.mel_lcnn import MelLcnn
 from unheard.detectors.resnet18 import ResNet18
-from unheard.errors import RecipeError, suggestion
+from unheard.errors import RecipeError, check_choices
 
 __all__ = ["Mixture", "blended"]
 
-BLENDS = ("logits", "probabilities")
 
 EXPERTS: tuple[Spec, ...] = (
     MelLcnn(),
@@ -54,8 +53,7 @@ class Mixture:
         if not self.experts:
             raise RecipeError("a mixture without experts; give one or more detectors in experts")
         _check_experts(self.experts)
-        if self.blend not in BLENDS:
-            raise RecipeError(f"blend cannot be {self.blend!r}{suggestion(self.blend, BLENDS)}")
+        check_choices(self, "{name} cannot be {value!r}")
 
     def build(self) -> Detector:
         """Return a module with fresh weights, those of the experts too."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from unheard.detectors.detector import Detector
 from unheard.detectors.layers.features import Framing, LinearBand, Log, Mel, Spectrogram
 from unheard.detectors.layers.growth import Reads, Width
-from unheard.errors import RecipeError, suggestion
+from unheard.errors import RecipeError, check_choices, suggestion
 
 __all__ = ["BasicBlock", "ResNet18"]
 
@@ -66,10 +66,7 @@ class ResNet18:
     embedding: int = 128
 
     def __post_init__(self) -> None:
-        for name, known in (("feature", ("mel", "linear")), ("stem", ("7x7", "3x3"))):
-            value = getattr(self, name)
-            if value not in known:
-                raise RecipeError(f"ResNet18 knows no {name} {value!r}{suggestion(value, known)}")
+        check_choices(self, "ResNet18 knows no {name} {value!r}")
         if len(self.inner_widths) not in (0, N_BLOCKS):
             raise RecipeError(
                 f"inner_widths has {len(self.inner_widths)} entries; "

@@ -228,42 +228,60 @@ _NII = "nii-yamagishilab/project-NN-Pytorch-scripts@112ec0ff021e58a6c92e945547e7
 _NII_WEIGHTS = "ac488e4711274aa2138253bd20ebec36d27e1052"
 _LCNN = "project/02-asvspoof/lfcc-lcnn-sigmoid"
 _EMPTY = hashlib.sha256().hexdigest()
+_MARKERS = tuple(
+    f"{folder}/__init__.py"
+    for folder in ("sandbox", "core_scripts", "core_scripts/data_io", "core_scripts/other_tools")
+)
+# sha256 and path of the files of the LFCC-LCNN, those of its project and those around it
+_OF_LCNN = """
+97cff66b42c4f9c94186a5e32656d128fb252259cea075e7805388477882a886 config.py
+d9ac54152bcf297753b27d8f7d2fe194532d9aaddc52a6421206e396aeb7cc73 model.py
+703a4f84a4cce6b55d366ec13cb3fdec705062028e4538b9abe71678e9481b77 __pretrained/trained_network.pt
+"""
+_SHARED = """
+448ad9c4cecb63f959e81d92fab1bf993f482cd18eb70606b00b511b8ab0627b sandbox/block_nn.py
+e57dad4f8752eb28907de042611920c4c48626a4a6176af0341da48e4654f646 sandbox/util_dsp.py
+d1be5e1bd7c7864c4d2c272eb198300e37a78e5f1acfe35a5fe24b288133c2af sandbox/util_frontend.py
+f9f0aaef3e7f2ccb2e15e7ac10a3eabb06182acec05712eca3f597f234d4460a core_scripts/data_io/conf.py
+8cf1ed05cd2a252c09c03336343afc2e4aab3cf2da30a1970db68bdf3e92788a core_scripts/data_io/dsp_tools.py
+0c092c16e8b5f113128c596059ee5a569eb2dcd611b0d3c71969680db1cf3940 core_scripts/data_io/io_tools.py
+64eaeb03428d72df281a07e6f1f63648ad93dfc2eba8cfb95be419ee0616e4b5 core_scripts/data_io/seq_info.py
+b91bf7f6a70d79afbc3ce161b7033c021fabc3cdcd4c5b29d61c0d6ea68877be core_scripts/other_tools/debug.py
+"""
 _BONAFIDE_LOGIT = "its logit of bona fide, of the first 4.04 s of the clip, repeated if shorter"
 
+
+def _sums(table: str) -> list[tuple[str, str]]:
+    return [(path, sha256) for sha256, path in map(str.split, table.strip().splitlines())]
+
+
+def _of_clova(title: str, settings: str, weights: str) -> PublishedDetector:
+    """Return one of the two detectors of AASIST's repository, given hashes of its own files."""
+    return PublishedDetector(
+        title=title,
+        source=_AASIST,
+        licence="MIT",
+        says=_BONAFIDE_LOGIT,
+        files={
+            "models/AASIST.py": "9e0d3e80937dd0577beea7883098465a479da23a198ebc0d712abcc59b0bec50",
+            f"config/{title}.conf": settings,
+            f"models/weights/{title}.pth": weights,
+        },
+        weights=f"models/weights/{title}.pth",
+        open=partial(_aasist, title),
+    )
+
+
 PUBLISHED: dict[str, PublishedDetector] = {
-    "aasist": PublishedDetector(
-        title="AASIST",
-        source=_AASIST,
-        licence="MIT",
-        says=_BONAFIDE_LOGIT,
-        files={
-            "models/AASIST.py": "9e0d3e80937dd0577beea7883098465a479da23a198ebc0d712abcc59b0bec50",
-            "config/AASIST.conf": (
-                "c25023331685027cce90e1b9a0d2df10aa04b2a27d9b27d5afa36e6815b0fe76"
-            ),
-            "models/weights/AASIST.pth": (
-                "51d2d9cf0738172f61e2a384ec50a54a55363240f67c971ed55a92435bc1a1c0"
-            ),
-        },
-        weights="models/weights/AASIST.pth",
-        open=partial(_aasist, "AASIST"),
+    "aasist": _of_clova(
+        "AASIST",
+        "c25023331685027cce90e1b9a0d2df10aa04b2a27d9b27d5afa36e6815b0fe76",
+        "51d2d9cf0738172f61e2a384ec50a54a55363240f67c971ed55a92435bc1a1c0",
     ),
-    "aasist_l": PublishedDetector(
-        title="AASIST-L",
-        source=_AASIST,
-        licence="MIT",
-        says=_BONAFIDE_LOGIT,
-        files={
-            "models/AASIST.py": "9e0d3e80937dd0577beea7883098465a479da23a198ebc0d712abcc59b0bec50",
-            "config/AASIST-L.conf": (
-                "9e2e2610b2260b421bf2083646dde4747a6a5cdd138015066d83bc61b6b214cf"
-            ),
-            "models/weights/AASIST-L.pth": (
-                "814331d088032bb4c3fa61cc014789eadeed464209dd094ab3a2dd6ffbdce27a"
-            ),
-        },
-        weights="models/weights/AASIST-L.pth",
-        open=partial(_aasist, "AASIST-L"),
+    "aasist_l": _of_clova(
+        "AASIST-L",
+        "9e2e2610b2260b421bf2083646dde4747a6a5cdd138015066d83bc61b6b214cf",
+        "814331d088032bb4c3fa61cc014789eadeed464209dd094ab3a2dd6ffbdce27a",
     ),
     "rawgat_st": PublishedDetector(
         title="RawGAT-ST",
@@ -285,43 +303,9 @@ PUBLISHED: dict[str, PublishedDetector] = {
         licence="BSD-3-Clause",
         says="its logit before the sigmoid, of at most 7.5 s of the clip",
         files={
-            f"{_LCNN}/config.py": (
-                "97cff66b42c4f9c94186a5e32656d128fb252259cea075e7805388477882a886"
-            ),
-            f"{_LCNN}/model.py": (
-                "d9ac54152bcf297753b27d8f7d2fe194532d9aaddc52a6421206e396aeb7cc73"
-            ),
-            f"{_LCNN}/__pretrained/trained_network.pt": (
-                "703a4f84a4cce6b55d366ec13cb3fdec705062028e4538b9abe71678e9481b77"
-            ),
-            "sandbox/__init__.py": _EMPTY,
-            "sandbox/block_nn.py": (
-                "448ad9c4cecb63f959e81d92fab1bf993f482cd18eb70606b00b511b8ab0627b"
-            ),
-            "sandbox/util_dsp.py": (
-                "e57dad4f8752eb28907de042611920c4c48626a4a6176af0341da48e4654f646"
-            ),
-            "sandbox/util_frontend.py": (
-                "d1be5e1bd7c7864c4d2c272eb198300e37a78e5f1acfe35a5fe24b288133c2af"
-            ),
-            "core_scripts/__init__.py": _EMPTY,
-            "core_scripts/data_io/__init__.py": _EMPTY,
-            "core_scripts/data_io/conf.py": (
-                "f9f0aaef3e7f2ccb2e15e7ac10a3eabb06182acec05712eca3f597f234d4460a"
-            ),
-            "core_scripts/data_io/dsp_tools.py": (
-                "8cf1ed05cd2a252c09c03336343afc2e4aab3cf2da30a1970db68bdf3e92788a"
-            ),
-            "core_scripts/data_io/io_tools.py": (
-                "0c092c16e8b5f113128c596059ee5a569eb2dcd611b0d3c71969680db1cf3940"
-            ),
-            "core_scripts/data_io/seq_info.py": (
-                "64eaeb03428d72df281a07e6f1f63648ad93dfc2eba8cfb95be419ee0616e4b5"
-            ),
-            "core_scripts/other_tools/__init__.py": _EMPTY,
-            "core_scripts/other_tools/debug.py": (
-                "b91bf7f6a70d79afbc3ce161b7033c021fabc3cdcd4c5b29d61c0d6ea68877be"
-            ),
+            **{f"{_LCNN}/{path}": sha256 for path, sha256 in _sums(_OF_LCNN)},
+            **dict(_sums(_SHARED)),
+            **dict.fromkeys(_MARKERS, _EMPTY),
         },
         weights=f"{_LCNN}/__pretrained/trained_network.pt",
         open=partial(_lfcc_lcnn, _LCNN),

@@ -194,8 +194,7 @@ def _counted(
     )
     if not (human.size and machine.size):
         return row
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         interval = bootstrap(eer, human, machine, n_draws=n_draws, seed=seed)
         rate = eer(human, machine)
     return replace(row, eer=rate, eer_low=interval.low, eer_high=interval.high)
@@ -210,8 +209,7 @@ def _compared(clips: _ScoredClips, raw: _ScoredClips, n_draws: int, seed: int) -
     a, b = ((score[human], score[~human]) for score in (clips.score[ours], raw.score[theirs]))
     if not (a[0].size and a[1].size):
         return {"n_shared": ours.size}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         test = paired_bootstrap(eer, a, b, n_draws=n_draws, seed=seed)
     return {
         "n_shared": ours.size,

@@ -32,6 +32,7 @@ from unheard.evaluation.results import PLAIN, Extras, Report
 from unheard.evaluation.scores import COLUMNS, SCORED, Facts, read_facts, write_scores
 from unheard.evaluation.segments import noted
 from unheard.scoring.many import Settings, Task, score_many
+from unheard.types import Say
 from unheard.workers import with_progress
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def evaluate(
     out: Path,
     *,
     jobs: int = 1,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
     options: Options = Options(),
 ) -> Report:
     """Score every clip of a protocol and write the report; resume where an earlier run stopped.
@@ -162,7 +163,7 @@ def score_file(
     scoring: Scoring,
     *,
     conditions: Sequence[str] = (),
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> Path:
     """Score clips, and write a score file once all are done; resume where an earlier run stopped.
 
@@ -309,7 +310,7 @@ def _score_all(
     scoring: Scoring,
     lines: Lines,
     *,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Score clips and note each as it is done; a file that is two clips is scored once."""
     tasks: dict[str, Task] = {}

@@ -178,8 +178,7 @@ def _grid(table: pa.Table, part: str, by: tuple[str, ...]) -> Grid:
 
 def _cell(human: Any, machine: Any) -> Cell:
     both_classes = human.size > 0 and machine.size > 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         return Cell(
             n_bonafide=human.size,
             n_spoof=machine.size,

@@ -164,8 +164,7 @@ class _Part:
         scores = people.score, spoof.score
         drawn = {"n_draws": self.n_draws, "seed": self.seed}
         interval = bootstrap(eer, *scores, clusters=clusters, **drawn)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TiesWarning)
+        with warnings.catch_warnings(action="ignore", category=TiesWarning):
             value = eer(*scores)
         n_bonafide, n_spoof = (array.size for array in scores)
         yield PageRate(

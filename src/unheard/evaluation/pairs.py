@@ -242,8 +242,7 @@ def _pair(
     seed: int,
     decided: float | None,
 ) -> Pair:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         test = paired_bootstrap(METRICS[metric], *scores, n_draws=n_draws, seed=seed)
         values = [METRICS[metric](*classes) for classes in scores]
     return Pair(

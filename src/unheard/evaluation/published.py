@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -24,7 +24,7 @@ from unheard.evaluation.report import report
 from unheard.evaluation.results import Report
 from unheard.evaluation.scores import Facts
 from unheard.scoring.many import Task
-from unheard.types import FloatArray
+from unheard.types import FloatArray, Say
 from unheard.workers import Died, in_processes
 
 __all__ = ["Authors", "check_against_authors", "evaluate_published"]
@@ -59,7 +59,7 @@ def evaluate_published(
     out: Path,
     *,
     jobs: int = 1,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
     options: Options | None = None,
 ) -> Report:
     """Score every clip of a protocol with a published detector and write the report.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from unheard.detectors.card import Card, Shift
 from unheard.errors import AudioError, BundleError, EvaluationError
 from unheard.evaluation.evaluate import refuse_seen
 from unheard.scoring.windowed import pooled
+from unheard.types import Say
 
 if TYPE_CHECKING:
     from unheard.data.clip import Manifest
@@ -41,7 +41,7 @@ def export(
     out: Path,
     *,
     rounded_on: RoundedScores | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> Bundle:
     """Write an exported bundle, after its scores have been compared with torch's.
 
@@ -88,7 +88,7 @@ def shift(
     card: Card,
     trials: RoundedScores,
     *,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> Shift:
     """Return what rounding did to the pooled raw scores of clips and to the equal error rate.
 

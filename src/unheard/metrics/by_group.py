@@ -9,7 +9,7 @@ spoofed clips, G groups.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,11 +19,12 @@ from unheard.errors import MetricError
 from unheard.metrics.counted import counted
 from unheard.metrics.rates import TiesWarning, checked, checked_class
 from unheard.metrics.resampling import Interval, Measured, memberships, percentiles, resampled
-from unheard.types import FloatArray
+from unheard.types import FloatArray, IntArray
 
 __all__ = [
     "GroupMean",
     "Macro",
+    "draws_over_groups",
     "macro",
     "mean_over_groups",
     "mean_within_groups",
@@ -125,27 +126,44 @@ def mean_over_groups(
     human, machine = checked(bonafide, spoof)
     people, _ = memberships([human, machine], list(groups))
     of_group = _split(machine, groups[1], fewest)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         over_groups = macro(metric, human, of_group)
-    spoofed, start = [], human.size  # trials: bona fide clips, then those of group after group
-    for scores in of_group.values():
-        spoofed.append(np.arange(start, start + scores.size))
-        start += scores.size
+    (draws,) = draws_over_groups(metric, [(human, of_group)], people, n_draws, seed)
+    interval = _interval(draws, len(of_group), int(people.max()) + 1)
+    return GroupMean(over_groups.mean, interval, over_groups)
+
+
+def draws_over_groups(
+    metric: Callable[..., float],
+    runs: Sequence[tuple[FloatArray, Mapping[str, FloatArray]]],
+    people: IntArray,
+    n_draws: int,
+    seed: int,
+) -> FloatArray:
+    """Return drawn means over groups of each of R runs, shape [R, D], the same draws for all.
+
+    Args:
+        metric: As `mean_over_groups` has it.
+        runs: Scores of the same bona fide clips, shape [N], and of each group's spoofed clips.
+        people: Number of the page of each bona fide clip, from 0 up, shape [N].
+        n_draws: Resamples D: pages and groups are drawn whole, clips of a group stay as they are.
+        seed: Of the draws.
+    """
+    ends = np.cumsum([scores.size for scores in runs[0][1].values()])
+    n, n_groups = people.size, ends.size
+    spoofed = np.split(n + np.arange(ends[-1]), ends[:-1])
     measured = [
-        Measured(counted(metric, human, scores), (np.arange(human.size), rows))
+        Measured(counted(metric, human, scores), (np.arange(n), rows))
+        for human, of_group in runs
         for scores, rows in zip(of_group.values(), spoofed, strict=True)
     ]
-    once = np.zeros(start - human.size, np.int64)
-    stratum = np.concatenate([np.zeros(human.size, np.int64), once - 1])
+    once = np.zeros(ends[-1], np.int64)
+    stratum = np.concatenate([np.zeros(n, np.int64), once - 1])
     rng = np.random.default_rng(seed)
     rates = resampled(measured, stratum, n_draws, rng, units=np.concatenate([people, once]))
-    n_groups = len(rates)
-    drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), n_draws)
-    draws = (drawn.T * rates).sum(axis=0) / n_groups
-    return GroupMean(
-        over_groups.mean, _interval(draws, n_groups, int(people.max()) + 1), over_groups
-    )
+    drawn = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), n_draws).T
+    draws: FloatArray = (rates.reshape(-1, n_groups, n_draws) * drawn).sum(axis=1) / n_groups
+    return draws
 
 
 def mean_within_groups(
@@ -180,8 +198,7 @@ def mean_within_groups(
         _split(scores, labels, fewest)
         for scores, labels in zip((human, machine), groups, strict=True)
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         values = {
             name: metric(people[name], spoofed[name]) for name in sorted(people) if name in spoofed
         }

@@ -95,8 +95,7 @@ def paired_bootstrap(
         Measured(counted(metric, *scores, near=clusters is None), rows)
         for scores in (scores_a, scores_b)
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TiesWarning)
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         value = metric(*scores_a) - metric(*scores_b)
     rng = np.random.default_rng(seed)
     of_a, of_b = resampled(systems, stratum, n_draws, rng, units=units)

@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from unheard.errors import ServiceError
 from unheard.service.state import App
 from unheard.service.stream import MOST_FRAME_BYTES
 from unheard.service.telemetry import JsonLines
+from unheard.types import Say
 
 __all__ = ["Address", "run"]
 
@@ -45,7 +45,7 @@ class Address(NamedTuple):
     private_key: Path | None = None
 
 
-def run(app: FastAPI, address: Address, announce: Callable[[str], None]) -> None:
+def run(app: FastAPI, address: Address, announce: Say) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is being answered; log JSON to stderr.
 
     SIGHUP reads the keys again, if there are any.

@@ -12,7 +12,7 @@ gives them to those that hold for unseen families.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from unheard.files import parquet_bytes
 from unheard.metrics import Calibration, OperatingPoints
 from unheard.training.dev_clips import dev_scores
 from unheard.training.stages import train_stages
-from unheard.types import FloatArray
+from unheard.types import FloatArray, Say
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +94,7 @@ def calibrate(
     *,
     families: Sequence[str] = (),
     workers: int = 0,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> Path:
     """Calibrate a trained detector by holding out each attack family in turn.
 

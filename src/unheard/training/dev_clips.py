@@ -110,8 +110,9 @@ def check(
 def _checked(bonafide: BoolArray, scores: FloatArray, groups: Mapping[str, BoolArray]) -> Checked:
     human, machine = scores[bonafide], scores[~bonafide]
     calibrate = metrics.fit_calibration(human, machine)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", metrics.TiesWarning)  # usual in the first steps
+    with warnings.catch_warnings(
+        action="ignore", category=metrics.TiesWarning
+    ):  # usual in the first steps
         eer = metrics.eer(human, machine)
         by_group = {name: scores[mask] for name, mask in groups.items()}
         error = metrics.macro(metrics.eer, human, by_group).mean if groups else eer

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,11 +25,10 @@ from unheard.attacks.mel import Mel
 from unheard.data.clip import Manifest
 from unheard.errors import AttackError, RecipeError
 from unheard.files import in_one_step
-from unheard.types import FloatArray
+from unheard.types import FloatArray, Say
 
 __all__ = ["TRAIN_PARTS", "Training", "train"]
 
-Say = Callable[[str], None]
 
 TRAIN_PARTS = ("train", "trn")
 """How the names of parts begin that a generator may be trained on."""

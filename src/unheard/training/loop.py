@@ -12,7 +12,7 @@ import math
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -57,7 +57,7 @@ from unheard.training.provenance import card_of, dev_table, seen_keys
 from unheard.training.recipe import Recipe, recipe_to_json
 from unheard.training.run_page import CURVES, EVENTS, PAGE
 from unheard.training.supervised import Supervised
-from unheard.types import FloatArray
+from unheard.types import FloatArray, Say
 
 __all__ = ["train"]
 
@@ -78,7 +78,7 @@ def train(
     workers: int = 0,
     resume: bool = True,
     sharded: bool = False,
-    say: Callable[[str], None] = _quiet,
+    say: Say = _quiet,
 ) -> Path:
     """Train a detector, keep its best step on dev, calibrate it on dev and write its bundle.
 
@@ -334,7 +334,7 @@ def _source(recipe: Recipe, clips: Manifest) -> BatchSource:
     )
 
 
-def _in_bfloat16(model: nn.Module, waveform: Tensor, say: Callable[[str], None]) -> bool:
+def _in_bfloat16(model: nn.Module, waveform: Tensor, say: Say) -> bool:
     """Return what the first process finds on its first batch, so that all compute alike."""
     (gain,) = distributed.of_first(float(gains(model, waveform)))
     say("forward passes in " + ("bfloat16" if gain else "float32"))

@@ -19,9 +19,9 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from unheard.data.batches import Batch, Terms, total
-from unheard.detectors.detector import Detector, Spec, outputs
-from unheard.errors import RecipeError, TrainingError, suggestion
-from unheard.training.method import Objective, Progress
+from unheard.detectors.detector import Detector, outputs
+from unheard.errors import RecipeError, TrainingError, check_choices
+from unheard.training.method import Objective
 from unheard.training.supervised import Supervised
 
 __all__ = ["Mldg"]
@@ -29,17 +29,11 @@ __all__ = ["Mldg"]
 Slopes = list[Tensor | None]
 """A gradient by parameter, in their order; None where the loss does not depend on one."""
 
-CHOICES = {
-    "order": ("first", "second"),
-    "inner": ("sgd", "adam"),
-    "pairing": ("all", "zip"),
-    "dropout": ("independent", "same"),
-}
 ADAM_EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
-class Mldg:
+class Mldg(Supervised):
     """Minimise F(w) + beta G(w'), where w' = w - inner_rate dF(w).
 
     F is the objective on the meta-train domains, G on the meta-test domains; w are the parameters
@@ -85,10 +79,7 @@ class Mldg:
     dropout: Literal["independent", "same"] = "independent"
 
     def __post_init__(self) -> None:
-        for name, known in CHOICES.items():
-            value = getattr(self, name)
-            if value not in known:
-                raise RecipeError(f"method.{name} cannot be {value!r}{suggestion(value, known)}")
+        check_choices(self, "method.{name} cannot be {value!r}")
         for name in ("inner_rate", "beta"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RecipeError(f"method.{name} is {getattr(self, name):g}; give 0 or more")
@@ -101,10 +92,6 @@ class Mldg:
                 "one step of Adam from rest is the sign of the gradient: its derivative is 0, or "
                 "1 / epsilon where the gradient is 0; set method.inner=sgd or method.order=first"
             )
-
-    def prepare(self, detector: Detector) -> nn.Module:
-        """Return the detector itself."""
-        return detector
 
     def gradients(self, model: nn.Module, batch: Batch, objective: Objective) -> Terms:
         """Add the gradient of F + beta G to `.grad`.
@@ -119,7 +106,7 @@ class Mldg:
         """
         assert isinstance(model, Detector)
         if self.beta == 0:
-            return Supervised().gradients(model, batch, objective)
+            return super().gradients(model, batch, objective)
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         pairs = self._pairs(batch)
         all_terms = []
@@ -134,22 +121,6 @@ class Mldg:
         return {
             name: torch.stack([terms[name] for terms in all_terms]).mean() for name in all_terms[0]
         }
-
-    def after_step(self, model: nn.Module, progress: Progress) -> bool:
-        """Leave the model as it is."""
-        return False
-
-    def spec(self, model: nn.Module, started: Spec) -> Spec:
-        """Return the spec of the start."""
-        return started
-
-    def held_out(self, model: nn.Module) -> None:
-        """Return None: no clip is held out."""
-
-    def finish(self, model: nn.Module) -> Detector:
-        """Return the model itself."""
-        assert isinstance(model, Detector)
-        return model
 
     def _pairs(self, batch: Batch) -> list[tuple[Batch, Batch]]:
         """Return clips to step on and clips to measure after it, of a new random split."""

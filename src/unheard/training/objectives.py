@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from unheard.data.batches import Batch, Terms
 from unheard.detectors.detector import Outputs
-from unheard.errors import RecipeError, TrainingError, suggestion
+from unheard.errors import RecipeError, TrainingError, check_choices, suggestion
 
 __all__ = ["OBJECTIVES", "Racl", "WeightedCrossEntropy", "WithTerms"]
 
@@ -114,10 +114,7 @@ class Racl:
     normalised: bool = True
 
     def __post_init__(self) -> None:
-        for name, known in (("factor", ("rest", "one")), ("form", ("squared", "linear"))):
-            value = getattr(self, name)
-            if value not in known:
-                raise RecipeError(f"objective.{name} cannot be {value!r}{suggestion(value, known)}")
+        check_choices(self, "objective.{name} cannot be {value!r}")
         for name in ("standard", "enhanced", "variance"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RecipeError(f"objective.{name} is {getattr(self, name):g}; give 0 or more")

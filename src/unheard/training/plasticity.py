@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, distributed, nn
@@ -19,7 +19,7 @@ from unheard.data.batches import Batch, Terms, total
 from unheard.detectors.detector import Detector, Resizable, Spec, outputs
 from unheard.detectors.layers.growth import Change, Init, Width, grow, remove, size, unit_axes
 from unheard.detectors.layers.unit_axis import UnitAxis
-from unheard.errors import RecipeError, TrainingError, suggestion
+from unheard.errors import RecipeError, TrainingError, check_choices, suggestion
 from unheard.training.method import Objective, Progress
 from unheard.training.supervised import Supervised
 
@@ -33,7 +33,7 @@ STATE = "plasticity"
 
 
 @dataclass(frozen=True)
-class Plasticity:
+class Plasticity(Supervised):
     """Grow chosen layers, train, remove their least important units, train; and again.
 
     dropin is one growth without removal: `Plasticity(n_growths=1, remove=0.0)`. Without growths it
@@ -84,12 +84,7 @@ class Plasticity:
     score: Score = "taylor"
 
     def __post_init__(self) -> None:
-        for name, known in (("init", Init), ("train", Trained), ("score", Score)):
-            value = getattr(self, name)
-            if value not in get_args(known):
-                raise RecipeError(
-                    f"method.{name} cannot be {value!r}{suggestion(value, get_args(known))}"
-                )
+        check_choices(self, "method.{name} cannot be {value!r}")
         for name in ("n_growths", "first", "every", "noise", "remove", "remove_after"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RecipeError(f"method.{name} is {getattr(self, name):g}; give 0 or more")
@@ -168,7 +163,7 @@ class Plasticity:
         """
         state = _state(model)
         if state is None:
-            return Supervised().gradients(model, batch, objective)
+            return super().gradients(model, batch, objective)
         kept_entries = state.kept_entries(model, self.train)  # before a step can move it
         scoring = bool(self.remove) and state.is_between()
         with state.recording_inputs(model, on=scoring and self.score == "activation"):
@@ -186,7 +181,7 @@ class Plasticity:
     ) -> Terms:
         """Return the terms; add gradients to all parameters, or to those with new entries."""
         if self.train == "all" or not kept:
-            return Supervised().gradients(model, batch, objective)
+            return super().gradients(model, batch, objective)
         assert isinstance(model, Detector)
         terms = objective(outputs(model, batch.waveform), batch)
         learning = [model.get_parameter(name) for name in kept if kept[name].learns.any()]
@@ -245,9 +240,6 @@ class Plasticity:
             return started
         assert isinstance(started, Resizable)
         return started.with_widths({part.name: len(part.is_new) for part in state})
-
-    def held_out(self, model: nn.Module) -> None:
-        """Return None: no clip is held out."""
 
     def finish(self, model: nn.Module) -> Detector:
         """Return the detector without what only the method needs."""

@@ -11,7 +11,7 @@ R recordings, L levels, E amounts of evidence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from unheard.metrics.segments import match, per_hour
 from unheard.scoring.many import Settings, Task, score_many
 from unheard.scoring.segments import bounds_s
 from unheard.scoring.verdict import WindowScore
-from unheard.types import BoolArray, FloatArray
+from unheard.types import BoolArray, FloatArray, Say
 from unheard.workers import with_progress
 
 __all__ = ["MOST_PER_HOUR", "Spliced", "choose", "fit_segments", "scored"]
@@ -45,8 +45,6 @@ LEVELS = tuple(np.arange(-4.0, 1.01, 0.5).tolist())
 EVIDENCES = tuple(np.round(np.geomspace(0.3, 20.0, 20), 2).tolist())
 
 _FOLDS = 5
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from unheard.training import distributed, run_page
 from unheard.training.initial_weights import BUNDLE
 from unheard.training.loop import train
 from unheard.training.recipe import Recipe
+from unheard.types import Say
 
 __all__ = ["train_stages"]
 
@@ -23,7 +23,7 @@ def train_stages(
     workers: int = 0,
     resume: bool = True,
     sharded: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> Path:
     """Train the recipes that a recipe starts from, then the recipe itself.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,6 +9,7 @@ from typing import Any, Self
 from unheard.errors import MissingExtra, TrainingError
 from unheard.training.curves import read
 from unheard.training.run_page import EVENTS
+from unheard.types import Say
 
 __all__ = ["Mirror"]
 
@@ -21,7 +21,7 @@ class Mirror:
     written before is purged, so no step is there twice.
     """
 
-    def __init__(self, out: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, out: Path, say: Say) -> None:
         """Open the folder of a run.
 
         Args:

@@ -6,7 +6,7 @@ pack/clips/PART/BLOB.flac       clips cut before, named by the first 16 digits o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,11 +18,10 @@ from unheard.corpora.demos.summary import notice, summary
 from unheard.corpora.git_files import Hosts, Mirrors, Repositories
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest
 from unheard.errors import CorpusError
+from unheard.types import Say
 from unheard.workers import with_progress
 
 __all__ = ["Built", "build"]
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

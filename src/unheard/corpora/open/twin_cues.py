@@ -6,7 +6,6 @@ clips from spoofed ones, and the cues of both sides are laid side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,10 +15,9 @@ from unheard.corpora.open.probe import ProbeResult
 from unheard.corpora.open.single_cues import CHANCE
 from unheard.data.clip import BONAFIDE_ATTACK, Clip, Manifest
 from unheard.errors import AttackError
+from unheard.types import Say
 
 __all__ = ["TwinReport", "compare_twins"]
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unheard.errors import RecipeError, suggestion
+from unheard.errors import RecipeError, check_choices
 
 __all__ = ["Adaptive", "AdaptiveSum", "WeightedSum", "summed"]
-
-ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 
 class WeightedSum(nn.Module):
@@ -67,9 +65,7 @@ class Adaptive:
                 f"n_convolutions is {self.n_convolutions} and n_channels {self.n_channels}; give "
                 "1 or more of each"
             )
-        if self.activation not in ACTIVATIONS:
-            hint = suggestion(self.activation, ACTIVATIONS)
-            raise RecipeError(f"activation cannot be {self.activation!r}{hint}")
+        check_choices(self, "{name} cannot be {value!r}")
 
 
 class AdaptiveSum(nn.Module):

@@ -21,7 +21,7 @@ from unheard.detectors.layers.encoder_weights import config_of, find, is_local, 
 from unheard.detectors.layers.fairseq import family_and_settings
 from unheard.detectors.layers.kaldi_mel import KaldiMel
 from unheard.detectors.layers.log_mel import LogMel
-from unheard.errors import MissingExtra, RecipeError, suggestion
+from unheard.errors import MissingExtra, RecipeError, check_choices, suggestion
 
 __all__ = [
     "WAV2VEC2_BASE",
@@ -78,10 +78,7 @@ class Encoder:
     normalise: bool = False
 
     def __post_init__(self) -> None:
-        if self.family not in FAMILIES:
-            raise RecipeError(
-                f"no encoder family {self.family!r}{suggestion(self.family, FAMILIES)}"
-            )
+        check_choices(self, "no encoder {name} {value!r}")
         if not 0 <= self.dropout < 1:
             raise RecipeError(f"dropout={self.dropout:g}; choose a share from 0 up to below 1")
         if self.n_layers < 0:

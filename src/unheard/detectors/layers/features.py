@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from unheard.audio import SAMPLE_RATE_HZ
 from unheard.detectors.layers.exporting import power_spectrogram
 from unheard.detectors.layers.pooling import deviation
-from unheard.errors import RecipeError, suggestion
+from unheard.errors import RecipeError, check_choices
 from unheard.types import FloatArray
 
 __all__ = [
@@ -64,8 +64,7 @@ class Framing:
                 f"n_hop={self.n_hop}, n_window={self.n_window}, n_fft={self.n_fft}; "
                 f"choose 0 < n_hop <= n_window <= n_fft <= {LONGEST_FFT}"
             )
-        if self.window not in WINDOWS:
-            raise RecipeError(f"no window {self.window!r}{suggestion(self.window, WINDOWS)}")
+        check_choices(self, "no {name} {value!r}")
 
     @property
     def n_bins(self) -> int:

@@ -17,11 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from unheard.detectors.layers.exporting import at_least
-from unheard.errors import RecipeError, suggestion
+from unheard.errors import RecipeError, check_choices
 
 __all__ = ["AttentionGate", "EnhancedGate", "FixedGate", "Gate", "WaveformGate"]
-
-READOUTS = ("joint", "token")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +58,7 @@ class AttentionGate:
                 "give a width that is a multiple of the heads"
             )
         _check_dropout(self.dropout)
-        if self.readout not in READOUTS:
-            raise RecipeError(
-                f"gate.readout cannot be {self.readout!r}{suggestion(self.readout, READOUTS)}"
-            )
+        check_choices(self, "gate.{name} cannot be {value!r}")
 
     def build(self, n_embeddings: Sequence[int]) -> nn.Module:
         """Return a module with fresh weights, for experts with these embedding sizes."""

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from unheard.detectors.layers.wavlm_attention import call_projections
-from unheard.errors import RecipeError, suggestion
+from unheard.errors import RecipeError, check_choices, suggestion
 
 __all__ = [
     "AdaptedLinear",
@@ -46,8 +46,6 @@ PROJECTIONS: dict[str, tuple[str, ...]] = {
     "ff_out": ("feed_forward.output_dense", "fc2", "ffn2.output_dense"),
 }
 """What transformers calls each: in wav2vec 2.0, HuBERT and WavLM; in Whisper; in w2v-BERT 2.0."""
-
-ROUTERS = ("frame", "clip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +88,7 @@ class LoraExperts:
                 f"n_active={self.n_active} of n_experts={self.n_experts}; "
                 "choose 1 <= n_active <= n_experts"
             )
-        if self.router not in ROUTERS:
-            raise RecipeError(f"no router {self.router!r}{suggestion(self.router, ROUTERS)}")
+        check_choices(self, "no {name} {value!r}")
         if not 0 <= self.router_noise < math.inf:
             raise RecipeError(f"router_noise={self.router_noise:g}; choose 0 or more")
         self._check_places()
