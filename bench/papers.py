@@ -3,7 +3,8 @@
 Run:  python bench/papers.py results/papers
 
 The folder holds ENTRY.parquet, the entry's score file on eval, and ENTRY.dev.parquet, its scores on
-dev. Entries without a file are left out and named. Prints Markdown.
+dev. Entries without a file are left out and named; rows of `SEARCHED` stand beside the plan's if
+their files are there. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ NAMES = {
     "racl": "WORLD twins, sum and contrasts [5]",
     "all_tuned": "everything tuned",
     "lcnn": "LCNN, from nothing",
+    "experts_mean": "mean of the experts of 3, after search",
 }
+
+SEARCHED = {"experts_mean": ("linear_states_tiny", "lora_pages", "attention_mixture")}
+"""Rows that dev chose once the plan was measured, with what each is tested against."""
 
 
 def main() -> None:
@@ -41,17 +46,19 @@ def main() -> None:
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     folder = Path(sys.argv[1])
-    files = {entry.name: folder / f"{entry.name}.parquet" for entry in papers.entries}
+    planned = [entry.name for entry in papers.entries]
+    files = {name: folder / f"{name}.parquet" for name in (*planned, *SEARCHED)}
     runs = [
         Run(method=name, seed=1, scores=file, dev_scores=folder / f"{name}.dev.parquet")
         for name, file in files.items()
         if file.is_file()
     ]
-    result = compare_by_page(runs, papers.pairs(), n_draws=5000)
+    searched = [(name, other) for name, others in SEARCHED.items() for other in others]
+    result = compare_by_page(runs, [*papers.pairs(), *searched], n_draws=5000)
     if result is None:
         sys.exit(f"{folder}: the clips of these score files name no page")
     print(markdown(list(page_blocks(result, NAMES))))
-    missing = [NAMES[name] for name, file in files.items() if not file.is_file()]
+    missing = [NAMES[name] for name in planned if not files[name].is_file()]
     if missing:
         print(f"Not run: {'; '.join(missing)}.")
 

@@ -287,7 +287,8 @@ training clips of the capped demonstration pages. The encoder comes out of a pac
 with `unheard encoder whisper-tiny.en`.
 
 Expects: EER 28.1 % pooled, 25.4 mean over systems, 22.5 within a page: unseen systems of demos eval
-         (dev 23.0 mean over systems), one seed, 2026-11-30.
+         (dev 23.0 mean over systems), one seed, 2026-11-30; everything tuned 25.7, 23.8, 24.3 (dev
+         24.4), one seed, 2026-12-01.
 Cost:    7 minutes of a core.
 Run:     unheard train lora_pages --data MANIFEST --out runs/lora_pages
          everything tuned: --set detector.adapters=none

