@@ -17,6 +17,11 @@ A protocol has five space-separated columns and no header: speaker, clip, "-", a
 Counts: train 2,580 bona fide and 22,800 spoofed (A01 to A06, 3,800 each); dev 2,548 and 22,296
 (A01 to A06, 3,716 each); eval 7,355 and 63,882 (A07 to A19, 4,914 each).
 
+Licence: ODC-By 1.0. Where to get it: the Edinburgh DataShare page of ASVspoof 2019.
+
+Citation: X. Wang et al., "ASVspoof 2019: A large-scale public database of synthesized, converted
+and replayed speech", Computer Speech & Language 64, 2020.
+
 Known defects: the length of silence at the edges differs between bona fide and spoofed clips and
 between attacks, and detectors learn it (Mueller et al., "Speech is silver, silence is golden",
 2021); A16 is the system of A04 and A19 that of A06 with other training data, so eval is not wholly

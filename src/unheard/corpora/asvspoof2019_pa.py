@@ -23,6 +23,11 @@ Counts: train 5,400 bona fide and 48,600 spoofed, dev 5,400 and 24,300, eval 18,
 counts by part are recalled from the evaluation plan; their sums are the published totals, 28,890
 and 189,540.
 
+Licence: ODC-By 1.0. Where to get it: the Edinburgh DataShare page of ASVspoof 2019.
+
+Citation: X. Wang et al., "ASVspoof 2019: A large-scale public database of synthesized, converted
+and replayed speech", Computer Speech & Language 64, 2020.
+
 Known defects: rooms and devices are simulated, and the corpus of 2019 says nothing of real replay;
 all speech is English, read, studio (VCTK), the same as in ASVspoof 2019 LA; spoofed clips are
 recordings of people, so a detector of generated speech has nothing to find in them; the dev and

@@ -28,6 +28,9 @@ recalled, and agrees with all sums.
 Licence: ODC-By 1.0. Where to get it: Zenodo, the record of ASVspoof 2021 DF (four archives); the
 keys from the challenge's own page. That the licence is that of the LA task is recalled.
 
+Citation: X. Liu et al., "ASVspoof 2021: Towards spoofed and deepfake speech detection in the wild",
+IEEE/ACM Transactions on Audio, Speech, and Language Processing 31, 2023.
+
 Known defects: 97 of 100 clips of eval are spoofed, so accuracy says nothing; the length of silence
 at the edges gives labels away in eval and progress, which is why hidden is trimmed; speakers and
 attacks named A07 to A19 are those of the evaluation part of ASVspoof 2019 LA; the language of what

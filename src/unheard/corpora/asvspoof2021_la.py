@@ -19,6 +19,12 @@ Counts: eval 14,816 bona fide and 133,360 spoofed, progress 1,676 and 14,788, hi
 from public readers of the keys; the split of each subset by label is recalled, and agrees with all
 five sums.
 
+Licence: ODC-By 1.0. Where to get it: Zenodo, the record of ASVspoof 2021 LA; the keys from the
+challenge's own page.
+
+Citation: X. Liu et al., "ASVspoof 2021: Towards spoofed and deepfake speech detection in the wild",
+IEEE/ACM Transactions on Audio, Speech, and Language Processing 31, 2023.
+
 Known defects: speakers and attacks are those of the evaluation part of ASVspoof 2019 LA; the length
 of silence at the edges gives labels away in eval and progress, which is why hidden is trimmed; all
 speech is English, read, studio (VCTK).

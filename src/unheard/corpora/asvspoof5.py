@@ -28,6 +28,9 @@ train and dev are recalled, and agree with them.
 Licence: ODC-By-1.0; bona fide speech CC-BY-4.0, by its README. Where to get it: Zenodo, the record
 of ASVspoof 5.
 
+Citation: X. Wang et al., "ASVspoof 5: Crowdsourced speech data, deepfakes, and adversarial attacks
+at scale", ASVspoof Workshop, 2024.
+
 Known defects: train and dev know no codec, three quarters of eval went through one, so a codec is
 never seen in training; a clip of eval and its coded versions are up to a dozen rows of one
 utterance, so draws by clip understate an interval; the families of the attacks are not in the

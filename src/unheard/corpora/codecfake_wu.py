@@ -27,6 +27,12 @@ Counts: 707,872 clips over all in the Parquet tables by their card, which is six
 VCTK once and each of its fifteen codecs once. By part they are not known here, so none is compared;
 a survey's 42,752 genuine and 45,045 spoofed are of some part that it does not name.
 
+Licence: CC BY 4.0. Where to get it: the data-set hub pages rogertseng/CodecFake (Parquet) and
+rogertseng/CodecFake_wavs (archives).
+
+Citation: H. Wu, Y. Tseng, H. Lee, "CodecFake: Enhancing Anti-Spoofing Models Against Deepfake
+Audios from Codec-Based Speech Synthesis Systems", Interspeech 2024.
+
 Known defects: copies without genuine have no human speech (fetch VCTK separately); codecs have
 rates of 16, 24 and 44.1 kHz, VCTK 48 kHz, so the rate tells them apart; dev and eval are two
 speakers each; a clip says what VCTK says in the same voice, so this and ASVspoof share voices and

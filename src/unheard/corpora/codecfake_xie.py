@@ -25,6 +25,11 @@ files that the authors published; of train, dev and C7 worked out: the published
 six fake ones, and by every clip once in C7. A1 and A2 have 8,902 clips each, but the score files
 8,887 (4,451 and 4,436), so none is compared.
 
+Licence: CC BY-NC-ND 4.0. Where to get it: Zenodo, six records named in the authors' README.
+
+Citation: Y. Xie et al., "The Codecfake Dataset and Countermeasures for the Universally Detection of
+Deepfake Audio", arXiv 2405.04880, 2024.
+
 Known defects: clips have several rates, users report, and readers that take all for 16 kHz learn
 the rate; a fake clip says what its real one says, in the same voice, with only the codec between;
 who counts codec re-synthesis as human speech (one public benchmark does) turns the labels of C1

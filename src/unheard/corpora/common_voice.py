@@ -27,6 +27,8 @@ Counts: they differ by release and language, so none is compared.
 Licence: CC0 1.0. Where to get it: the Common Voice pages of Mozilla (an account is needed). The
 speaker is a hash of the account; its terms forbid trying to find out who that is.
 
+Citation: R. Ardila et al., "Common Voice: a massively-multilingual speech corpus", LREC 2020.
+
 Known defects: all clips are MP3, so next to uncompressed generated speech the codec gives the label
 away; microphones and rooms are of every kind; one person may have several accounts, so speakers of
 train and test may be the same; some clips are empty, cut off or read by a synthesiser; releases

@@ -21,6 +21,10 @@ Counts: "more than 195,000 utterances"; a survey gives 111,000 real and 87,000 f
 variant and part they are not known here, except that for-norm/testing has 2,264 real, and a public
 leaderboard lists as many fake; so none is compared: count on disk.
 
+Licence: unknown. Where to get it: the page of the BIL laboratory, York University (Toronto).
+
+Citation: R. Reimao, V. Tzerpos, "FoR: A Dataset for Synthetic Speech Detection", SpeD 2019.
+
 Known defects: some files of for-original cannot be opened, or are no files: import with headers to
 leave them out; in for-original formats and rates differ between real and fake, which tells them
 apart without listening, so use for-norm at least; which system made a clip and who speaks are not

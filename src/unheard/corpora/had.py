@@ -21,6 +21,10 @@ A label that its pieces contradict is refused. The fake pieces go to the note "s
 Counts: not known, so none is compared. The layout is that of public readers; the archives were not
 available. Names of speakers and of generators are not in it.
 
+Licence: unknown. Where to get it: Zenodo, record 10377492.
+
+Citation: J. Yi et al., "Half-Truth: A Partially Fake Audio Detection Dataset", Interspeech 2021.
+
 Known defects: what is fake is a few words of a sentence, so most of a fake clip is real; a whole
 clip may be fake too; there is one language and one way of joining.
 """

@@ -20,6 +20,9 @@ Licence: terms of its own for the audio: research, use by private persons, no re
 texts CC BY-SA. Where to get it: the page of the corpus of Saruwatari laboratory, University of
 Tokyo.
 
+Citation: R. Sonobe, S. Takamichi, H. Saruwatari, "JSUT corpus: free large-scale Japanese speech
+corpus for end-to-end speech synthesis", arXiv 1711.00354, 2017.
+
 Known defects: one speaker, one anechoic room: next to other voices the speaker gives the label
 away; repeat500 says one hundred sentences five times; the Japanese clips of WaveFake speak with
 this voice, and they are made from basic5000.

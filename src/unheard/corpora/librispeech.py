@@ -19,6 +19,11 @@ Counts, all bona fide: train-clean-100 28,539; train-clean-360 104,014; train-ot
 dev-clean 2,703; dev-other 2,864; test-clean 2,620; test-other 2,939 (as public dataset cards give
 them; they add up to the 292,367 that others count).
 
+Licence: CC BY 4.0. Where to get it: OpenSLR, resource 12.
+
+Citation: V. Panayotov, G. Chen, D. Povey, S. Khudanpur, "Librispeech: an ASR corpus based on public
+domain audio books", ICASSP 2015.
+
 Known defects: the recordings were MP3 files before they were cut, so human speech carries the
 traces of a codec that clean generated speech does not; microphones and rooms differ by reader, so a
 detector can learn the reader; "clean" and "other" were sorted by a speech recogniser, not by ear;

@@ -15,6 +15,8 @@ Counts: 13,100 clips, all bona fide, in one part ("all").
 
 Licence: public domain. Where to get it: the page of the LJ Speech Dataset of its author.
 
+Citation: K. Ito, L. Johnson, "The LJ Speech Dataset", 2017.
+
 Known defects: the recordings were MP3 files of 128 kbit/s (LibriVox), so human speech carries the
 traces of a codec; one speaker, one microphone: next to other voices the speaker gives the label
 away; it is the usual training set of English voices, so spoofed clips of WaveFake, DiffSSD and

@@ -22,6 +22,8 @@ ru_RU 47, uk_UK 87); the number of clips was not published, so none is compared.
 Licence: terms of its own, close to BSD; the Ukrainian recordings for machine learning only. Where
 to get it: the page of its author, "The M-AILABS Speech Dataset".
 
+Citation: M-AILABS, "The M-AILABS Speech Dataset", 2019.
+
 Known defects: each clip begins and ends with half a second of silence that was put there, which
 tells it from generated speech without; about six clips of the lists have no file (en_UK, en_US,
 es_ES), and are reported as missing; most recordings come from LibriVox, which offers MP3 files; in

@@ -30,6 +30,8 @@ files; so none is compared.
 Licence: CC BY-NC 4.0 by the authors' card (an earlier card said Apache 2.0); M-AILABS has its own.
 Where to get it: the authors' page on a data-set hub (mueller91/MLAAD) or Fraunhofer AISEC's cloud.
 
+Citation: N. Mueller et al., "MLAAD: The Multi-Language Audio Anti-Spoofing Dataset", IJCNN 2024.
+
 Known defects: no human speech in it, and M-AILABS differs from it in more than the label (half a
 second of silence at the edges, audiobooks, eight languages only); the language of about 1,000 rows
 of version 5 is misspelt in path ("zh" for the folder "zh-cn"), so a row whose path leads elsewhere

@@ -22,6 +22,10 @@ eval 7,355 and 63,882. The layout is that of public readers; the archives were n
 
 Licence: ODC-By 1.0, recalled. Where to get it: Zenodo, the record of PartialSpoof.
 
+Citation: L. Zhang et al., "The PartialSpoof database and countermeasures for the detection of short
+fake speech segments embedded in an utterance", IEEE/ACM Transactions on Audio, Speech, and Language
+Processing 31, 2023.
+
 Known defects: a spoofed clip may begin or end in silence that is labelled as the speech next to it;
 joins are overlapped and added, and detectors learn the joins; all speech is English, read (VCTK).
 """

@@ -20,6 +20,9 @@ train 230,948 and 2,309,473, development 7,963 and 47,778; these are not verifie
 
 Licence: CC BY 4.0 by the authors' card. Where to get it: the data-set hub page jungjee/spoofceleb.
 
+Citation: J. Jung et al., "SpoofCeleb: Speech Deepfake Detection and SASV In The Wild", arXiv
+2409.17285, 2024.
+
 Known defects: bona fide speech is not the video's own: it was cut and cleaned for training text to
 speech (TITW, recalled), so it carries the traces of an enhancer; speech is called English, though
 VoxCeleb1 is not wholly; which system a number stands for was not available, so all families are

@@ -32,6 +32,9 @@ is compared.
 Licence: CC BY 4.0 (0.92), ODC-By 1.0 (before; recalled, not seen). Where to get it: Edinburgh
 DataShare, "CSTR VCTK Corpus".
 
+Citation: J. Yamagishi, C. Veaux, K. MacDonald, "CSTR VCTK Corpus: English multi-speaker corpus for
+CSTR voice cloning toolkit (version 0.92)", University of Edinburgh, 2019.
+
 Known defects: p315 has no text; p280 has no second microphone and p362 lacks some files of it; the
 silence at the edges was cut off in 0.92, which tells its clips from generated ones that keep
 theirs; the older layout keeps long silences and holds a file p376_295.raw, which is passed over;
