@@ -185,9 +185,12 @@ def loaded(name: str, kind: str, source: str) -> Any:
     return model.eval().requires_grad_(False)
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=5)
 def graph(path: Path) -> Any:
-    """Return a TensorFlow Lite file, ready to run on one thread; kept for the next clip."""
+    """Return a TensorFlow Lite file, ready to run on one thread; kept for the next clip.
+
+    All that there are fit: three of a codec and two vocoders may take turns over the clips.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=1)
@@ -201,7 +204,7 @@ def through(interpreter: Any, values: FloatArray, *, any_shape: bool = False) ->
     if any_shape:
         interpreter.resize_tensor_input(wanted["index"], values.shape)
         interpreter.allocate_tensors()
-    interpreter.set_tensor(wanted["index"], values.astype(np.float32))
+    interpreter.set_tensor(wanted["index"], np.asarray(values, np.float32))
     interpreter.invoke()
     made: FloatArray = interpreter.get_tensor(given["index"])
     return made

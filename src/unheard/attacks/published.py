@@ -63,7 +63,7 @@ class Publishing(Protocol):
         ...
 
 
-class Pinned(Copy):
+class Pinned(Copy, Publishing):
     """A copy by a network whose weights are pinned files.
 
     Attributes:
@@ -75,11 +75,6 @@ class Pinned(Copy):
     name: str
     engines: Engines
     libraries: ClassVar[Mapping[str, str]] = {"torch": "train"}
-
-    @property
-    def files(self) -> tuple[Published, ...]:
-        """What it reads."""
-        raise NotImplementedError
 
     @property
     def packages(self) -> tuple[str, ...]:

@@ -27,7 +27,6 @@ from unheard.workers import Died, in_processes
 
 __all__ = ["MADE_OF", "Reconstructed", "objection", "reconstruct"]
 
-
 MADE_OF = ("train", "trn", "dev", "val")
 """How the names of parts begin of which twins may be made: none that a detector is tested on."""
 

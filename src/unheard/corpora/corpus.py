@@ -19,8 +19,8 @@ GET_LFS = "run `git lfs pull` in the folder of the corpus"
 class Corpus(Protocol):
     """A corpus as its authors lay it out: a frozen dataclass, in a file of its own.
 
-    The module's docstring shows the tree on disk, columns, counts by part and known defects, and
-    says what is not known, of the licence too. Fields of the dataclass, if any, are text with a
+    The module's docstring shows the tree on disk, columns, licence, citation, counts by part and
+    known defects, and says what is not known. Fields of the dataclass, if any, are text with a
     default: what the user may set, such as the variant of a corpus.
 
     A clip's id is "<corpus>/<utterance>", its speaker "<corpus>/<speaker>"; a bona fide clip has

@@ -21,7 +21,6 @@ from unheard.errors import RecipeError, check_choices
 
 __all__ = ["Mixture", "blended"]
 
-
 EXPERTS: tuple[Spec, ...] = (
     MelLcnn(),
     ResNet18(feature="mel", window="hamming", pre_emphasis=0.97),

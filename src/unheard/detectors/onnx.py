@@ -283,8 +283,9 @@ def _in_16_bits(model: ModelProto, detector: Detector) -> ModelProto:
         small = f"{tensor.name}_in_16_bits"
         casts.append(helper.make_node("Cast", [small], [tensor.name], to=TensorProto.FLOAT))
         tensor.CopyFrom(numpy_helper.from_array(weight.astype(np.float16), small))
-    for cast in reversed(casts):
-        model.graph.node.insert(0, cast)
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     return model
 
 

@@ -208,9 +208,8 @@ def resampled(
     drawing = _Drawing(stratum[first], size, None if units is None else units[first])
     values = np.empty((len(measured), n_draws))
     n_at_once = max(1, _AT_ONCE // size.size)
-    with warnings.catch_warnings(
-        action="ignore", category=TiesWarning
-    ):  # resampled clips tie with themselves
+    # Resampled clips tie with themselves.
+    with warnings.catch_warnings(action="ignore", category=TiesWarning):
         for start in range(0, n_draws, n_at_once):
             part = values[:, start : start + n_at_once]
             counts = drawing.counts(part.shape[1], rng)

@@ -37,7 +37,7 @@ Draw = Callable[[Verdict, Path, Path], object]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to score; attributes and their order are those of `Scorer`, the bundle being a path."""
+    """How to score; the attributes are those of `Scorer`, with the bundle as a path."""
 
     detector: Path
     operating_point: str = "sure"
@@ -57,7 +57,16 @@ class Settings:
         """
         from unheard.detectors import bundle
 
-        return Scorer(bundle.load(self.detector), *astuple(self)[1:])
+        return Scorer(
+            bundle.load(self.detector),
+            operating_point=self.operating_point,
+            threshold=self.threshold,
+            spoof_prior=self.spoof_prior,
+            minimum_speech_s=self.minimum_speech_s,
+            hop_s=self.hop_s,
+            channel=self.channel,
+            track=self.track,
+        )
 
     def experts(self) -> tuple[str, ...]:
         """Return the names of the detectors that the detector is a mixture of; none for most.

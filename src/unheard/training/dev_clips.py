@@ -110,9 +110,8 @@ def check(
 def _checked(bonafide: BoolArray, scores: FloatArray, groups: Mapping[str, BoolArray]) -> Checked:
     human, machine = scores[bonafide], scores[~bonafide]
     calibrate = metrics.fit_calibration(human, machine)
-    with warnings.catch_warnings(
-        action="ignore", category=metrics.TiesWarning
-    ):  # usual in the first steps
+    # Ties are usual in the first steps.
+    with warnings.catch_warnings(action="ignore", category=metrics.TiesWarning):
         eer = metrics.eer(human, machine)
         by_group = {name: scores[mask] for name, mask in groups.items()}
         error = metrics.macro(metrics.eer, human, by_group).mean if groups else eer

@@ -29,7 +29,6 @@ from unheard.types import FloatArray, Say
 
 __all__ = ["TRAIN_PARTS", "Training", "train"]
 
-
 TRAIN_PARTS = ("train", "trn")
 """How the names of parts begin that a generator may be trained on."""
 

@@ -31,7 +31,6 @@ from unheard.workers import with_progress
 
 __all__ = ["FEWEST_TO_TRAIN", "CheckReport", "CueRow", "check", "leaks"]
 
-
 FEWEST_TO_TRAIN = 40
 """Clips of the train part below which no probe is trained: its number would mean nothing."""
 
